@@ -1,0 +1,53 @@
+"""Why a bundle was refused; each class is one fact, its message one sentence for the person who has to act.
+
+BundleError
+├── BundleMissing      no bundle folder at this path
+├── VersionExists      the version to be written is there already
+├── UnsafeFile         a link, a device, a stray or an oversized file
+├── ManifestInvalid    manifest.json breaks the schema
+├── DigestMismatch     bytes differ from what the manifest or its seal states
+├── GraphRefused       an ONNX file holds something a flow graph may not hold
+├── GoldenInvalid      golden.npy has another shape or type than the manifest implies
+├── GoldenDisagrees    a runtime computes other numbers than the golden vectors
+└── Uncertified        the certificate lacks a check or a figure is out of tolerance
+"""
+
+
+class BundleError(Exception):
+    """A folder that is not a valid bundle."""
+
+
+class BundleMissing(BundleError):
+    """No bundle folder at this path."""
+
+
+class VersionExists(BundleError):
+    """The version to be written is there already; versions never change once published."""
+
+
+class UnsafeFile(BundleError):
+    """A link, a device, a stray or an oversized file."""
+
+
+class ManifestInvalid(BundleError):
+    """manifest.json breaks the schema."""
+
+
+class DigestMismatch(BundleError):
+    """Bytes differ from what the manifest or its seal states."""
+
+
+class GraphRefused(BundleError):
+    """An ONNX file holds something a flow graph may not hold."""
+
+
+class GoldenInvalid(BundleError):
+    """golden.npy has another shape or type than the manifest implies."""
+
+
+class GoldenDisagrees(BundleError):
+    """A runtime computes other numbers than the golden vectors."""
+
+
+class Uncertified(BundleError):
+    """The certificate lacks a check or a figure is out of tolerance."""

@@ -1,0 +1,80 @@
+"""Protobuf's wire format, read field by field with every length checked: no schema, no recursion, no copy.
+
+Reference: Protocol Buffers, Encoding (protobuf.dev/programming-guides/encoding).
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from bundle.errors import GraphRefused
+
+Field = tuple[int, int | memoryview]  # number, varint or bytes
+
+VARINT: Final = 0
+FIXED64: Final = 1
+BYTES: Final = 2
+FIXED32: Final = 5
+VARINT_LIMIT: Final = 10
+FIXED_WIDTH: Final = {FIXED64: 8, FIXED32: 4}
+
+
+def fields(message: memoryview) -> Iterator[Field]:
+    """Yield (field number, value) of one message; a value is an int for varints, else the bytes themselves.
+
+    Raises:
+        GraphRefused: a length runs past the end, a varint does not end, or a wire type is unknown.
+    """
+    at = 0
+    while at < len(message):
+        key, at = _varint(message, at)
+        number, wire = key >> 3, key & 7
+        if wire == VARINT:
+            value, at = _varint(message, at)
+            yield number, value
+            continue
+        if wire == BYTES:
+            width, at = _varint(message, at)
+        elif wire in FIXED_WIDTH:
+            width = FIXED_WIDTH[wire]
+        else:
+            raise GraphRefused(f"not an ONNX file: protobuf wire type {wire} at byte {at}")
+        if width > len(message) - at:
+            raise GraphRefused(f"not an ONNX file: a field of {width} bytes runs past the end")
+        yield number, message[at : at + width]
+        at += width
+
+
+def messages(message: memoryview, number: int) -> Iterator[memoryview]:
+    """Yield every occurrence of the length-delimited field `number`."""
+    for found, value in fields(message):
+        if found == number and isinstance(value, memoryview):
+            yield value
+
+
+def text(message: memoryview, number: int) -> str:
+    """The last string in field `number`, or ""."""
+    result = ""
+    for value in messages(message, number):
+        result = bytes(value).decode("utf-8", "backslashreplace")
+    return result
+
+
+def integer(message: memoryview, number: int) -> int:
+    """The last varint in field `number`, or 0."""
+    result = 0
+    for found, value in fields(message):
+        if found == number and isinstance(value, int):
+            result = value
+    return result
+
+
+def _varint(message: memoryview, at: int) -> tuple[int, int]:
+    value = 0
+    for step in range(VARINT_LIMIT):
+        if at + step >= len(message):
+            break
+        byte = message[at + step]
+        value |= (byte & 0x7F) << (7 * step)
+        if not byte & 0x80:
+            return value, at + step + 1
+    raise GraphRefused(f"not an ONNX file: a varint at byte {at} does not end")

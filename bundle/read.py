@@ -1,0 +1,183 @@
+"""`read` trusts nothing: a Bundle exists only if every byte of its folder is what its manifest says.
+
+Files are opened once, relative to the folder, without following links; the bytes that were hashed are the bytes that
+are handed out, so nothing can be swapped in between.
+"""
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pydantic import ValidationError
+
+from bundle import golden, graph
+from bundle.errors import (
+    BundleMissing,
+    DigestMismatch,
+    ManifestInvalid,
+    Uncertified,
+    UnsafeFile,
+)
+from bundle.manifest import (
+    MANIFEST_NAME,
+    MAX_FILE_BYTES,
+    PLANE,
+    REQUIRED_CHECKS,
+    SEAL_NAME,
+    FileName,
+    Manifest,
+)
+
+MAX_MANIFEST_BYTES: Final = 2**20
+GRAPHS: Final[tuple[FileName, ...]] = ("forward.onnx", "inverse.onnx")
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """One verified model on disk: its manifest, the digest that identifies it, its golden vectors and its files."""
+
+    path: Path
+    manifest: Manifest
+    digest: str
+    golden: golden.Golden
+    files: Mapping[FileName, bytes]
+
+
+def read(path: Path) -> Bundle:
+    """Read and verify the bundle in the folder `path`.
+
+    Raises:
+        BundleMissing: no folder there.
+        UnsafeFile: a link, device, stray or oversized file.
+        ManifestInvalid: manifest.json breaks the schema.
+        DigestMismatch: a file, or the manifest itself, is not what it was when it was written.
+        GraphRefused: an ONNX file holds something it may not.
+        GoldenInvalid: golden.npy does not fit the manifest.
+        Uncertified: the certificate is incomplete or a figure is out of tolerance.
+    """
+    folder = _open_folder(path)
+    try:
+        names = sorted(os.listdir(folder))  # noqa: PTH208  (pathlib cannot list an open folder)
+        text, digest = _read_sealed_manifest(folder)
+        manifest = parse_manifest(text)
+        _check_names(names, manifest)
+        files = {name: _read_entry(folder, name, manifest) for name in manifest.files}
+    finally:
+        os.close(folder)
+    check_certificate(manifest)
+    for name in GRAPHS:
+        graph.inspect(name, files[name], manifest.dimension, manifest.dtype)
+    vectors = golden.parse(files["golden.npy"], manifest.dimension)
+    return Bundle(path, manifest, digest, vectors, files)
+
+
+def versions(model: Path) -> list[int]:
+    """The version numbers in models/NAME, ascending; a version is a folder named by a positive integer."""
+    if not model.is_dir():
+        return []
+    names = (entry.name for entry in os.scandir(model))
+    return sorted(int(name) for name in names if is_version(name))
+
+
+def is_version(name: str) -> bool:
+    """True for "1", "2", ... and nothing else: no sign, no leading zero, no other digits than ASCII's."""
+    return name.isascii() and name.isdigit() and not name.startswith("0")
+
+
+def parse_manifest(text: bytes) -> Manifest:
+    """The Manifest in the bytes of manifest.json; strict JSON, strict schema.
+
+    Raises:
+        ManifestInvalid: with the first faults found, each with its place.
+    """
+    try:
+        json.loads(text, object_pairs_hook=_distinct, parse_constant=_no_constant)
+        return Manifest.model_validate_json(text)
+    except ValidationError as error:
+        faults = [f"/{'/'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:3]]
+        raise ManifestInvalid(f"{MANIFEST_NAME} breaks the schema at {'; '.join(faults)}") from None
+    except (ValueError, RecursionError) as error:
+        raise ManifestInvalid(f"{MANIFEST_NAME} is not strict JSON: {error}") from None
+
+
+def check_certificate(manifest: Manifest) -> None:
+    """Raise Uncertified unless every required check is there and every check holds."""
+    checks = manifest.certificate.checks
+    required = REQUIRED_CHECKS | ({"normalisation"} if manifest.dimension == PLANE else frozenset())
+    missing = required - {check.name for check in checks}
+    if missing:
+        raise Uncertified(f"the certificate lacks {', '.join(sorted(missing))}")
+    for check in checks:
+        if not check.holds:
+            raise Uncertified(f"{check.name} is {check.value:.3g}; the tolerance is {check.tolerance:.3g}")
+
+
+def seal(text: bytes) -> bytes:
+    """Content of manifest.sha256: what `sha256sum manifest.json` prints."""
+    return f"{hashlib.sha256(text).hexdigest()}  {MANIFEST_NAME}\n".encode()
+
+
+def _open_folder(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise BundleMissing(f"no bundle at {path}") from None
+    except OSError as error:
+        raise UnsafeFile(f"{path.name} is not a plain folder ({error.strerror})") from None
+
+
+def _read_sealed_manifest(folder: int) -> tuple[bytes, str]:
+    text = _read_file(folder, MANIFEST_NAME, MAX_MANIFEST_BYTES)
+    if _read_file(folder, SEAL_NAME, MAX_MANIFEST_BYTES) != seal(text):
+        raise DigestMismatch(f"{MANIFEST_NAME} is not the one that {SEAL_NAME} was written for")
+    return text, hashlib.sha256(text).hexdigest()
+
+
+def _check_names(names: list[str], manifest: Manifest) -> None:
+    stray = set(names) - manifest.files.keys() - {MANIFEST_NAME, SEAL_NAME}
+    if stray:
+        raise UnsafeFile(f"the folder holds files that the manifest does not name: {sorted(stray)[:3]!a}")
+
+
+def _read_entry(folder: int, name: FileName, manifest: Manifest) -> bytes:
+    entry = manifest.files[name]
+    content = _read_file(folder, name, entry.bytes)
+    if len(content) != entry.bytes:
+        raise DigestMismatch(f"{name} has {len(content)} bytes; the manifest says {entry.bytes}")
+    if hashlib.sha256(content).hexdigest() != entry.sha256:
+        raise DigestMismatch(f"{name} is not the file that the manifest names (sha256 differs)")
+    return content
+
+
+def _read_file(folder: int, name: str, limit: int) -> bytes:
+    # O_NONBLOCK so that a FIFO put in the folder cannot hang the reader before fstat sees it.
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        handle = os.open(name, flags, dir_fd=folder)
+    except FileNotFoundError:
+        raise DigestMismatch(f"{name} is missing") from None
+    except OSError as error:
+        raise UnsafeFile(f"{name} is not a plain file ({error.strerror})") from None
+    with os.fdopen(handle, "rb") as file:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+            raise UnsafeFile(f"{name} is a link or a device; expected a plain file with one name")
+        if status.st_size > min(limit, MAX_FILE_BYTES):
+            raise DigestMismatch(f"{name} has {status.st_size} bytes; expected at most {limit}")
+        return file.read(limit + 1)
+
+
+def _distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("an object repeats a key")
+    return result
+
+
+def _no_constant(literal: str) -> object:
+    raise ValueError(f"the literal {literal} is not JSON")

@@ -1,0 +1,131 @@
+"""`write` is all or nothing: a version appears whole, verified, under its name, or not at all.
+
+Everything is written to a dot folder beside the target and synced, manifest and seal last; the folder is read back
+through `bundle.read`, and one rename publishes it. A crash at any point leaves the old state and at most a dot folder,
+which every reader ignores.
+"""
+
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bundle.errors import VersionExists
+from bundle.manifest import (
+    FORMAT,
+    MANIFEST_NAME,
+    RNG,
+    SEAL_NAME,
+    Base,
+    Calibration,
+    Certificate,
+    Dtype,
+    FileEntry,
+    FileName,
+    Manifest,
+    Provenance,
+)
+from bundle.read import Bundle, check_certificate, read, seal, versions
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a bundle is made of before it is one."""
+
+    columns: tuple[str, ...]
+    dtype: Dtype
+    files: Mapping[FileName, bytes]
+    certificate: Certificate
+    calibration: Calibration | None
+    provenance: Provenance
+
+    def manifest(self) -> Manifest:
+        """The manifest that describes these parts."""
+        entries = {
+            name: FileEntry(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+            for name, content in self.files.items()
+        }
+        return Manifest(
+            format=FORMAT,
+            columns=self.columns,
+            dtype=self.dtype,
+            base=Base(kind="standard_normal", rng=RNG),
+            files=entries,
+            certificate=self.certificate,
+            calibration=self.calibration,
+            provenance=self.provenance,
+        )
+
+
+def write(parts: Parts, path: Path) -> Bundle:
+    """Publish `parts` as the bundle folder `path`, which must not exist yet.
+
+    Raises:
+        VersionExists: something stands at `path` already.
+        BundleError: what was written does not read back as a valid bundle; nothing is published then.
+    """
+    manifest = parts.manifest()
+    check_certificate(manifest)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".draft-{path.name}-", dir=path.parent))
+    try:
+        _fill(draft, parts.files, manifest)
+        read(draft)
+        _rename(draft, path)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    _sync_folder(path.parent)
+    return read(path)
+
+
+def publish(parts: Parts, model: Path) -> Bundle:
+    """Write `parts` as the next version in the model's folder, models/NAME."""
+    while True:
+        try:
+            return write(parts, model / str(max(versions(model), default=0) + 1))
+        except VersionExists:
+            # Another publisher took that number between our look and our rename.
+            continue
+
+
+def _fill(draft: Path, files: Mapping[FileName, bytes], manifest: Manifest) -> None:
+    text = (manifest.model_dump_json(indent=1) + "\n").encode()
+    for name, content in files.items():
+        _write_file(draft / name, content)
+    _write_file(draft / MANIFEST_NAME, text)
+    _write_file(draft / SEAL_NAME, seal(text))
+    # mkdtemp made it private; a bundle is read by another user in the container.
+    draft.chmod(0o755)
+    _sync_folder(draft)
+
+
+def _write_file(path: Path, content: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _rename(draft: Path, path: Path) -> None:
+    # rename(2) replaces an empty folder silently, so an empty one counts as taken too.
+    if path.exists() or path.is_symlink():
+        raise VersionExists(f"{path} exists; versions never change once published")
+    try:
+        draft.rename(path)
+    except OSError as error:
+        if error.errno in {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR}:
+            raise VersionExists(f"{path} exists; versions never change once published") from error
+        raise
+
+
+def _sync_folder(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

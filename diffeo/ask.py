@@ -1,0 +1,145 @@
+"""`diffeo sample | log-prob | transform | inspect`: ask a running service (--url) or a bundle on this disk."""
+
+import argparse
+import json
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from diffeo import table
+from diffeo.client import Client
+from diffeo.density import Density, Rows
+
+# Rows asked for at a time: large enough to keep every core busy, small enough for any service's limits.
+PAGE_ROWS = 65_536
+SEED_LIMIT = 2**53
+
+Commands = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def sample(options: argparse.Namespace) -> int:
+    """Draw rows."""
+    seed = secrets.randbelow(SEED_LIMIT) if options.seed is None else options.seed
+    parts = tuple(options.parts)
+    end = options.start + options.num_samples
+    with _density(options) as density, table.writer(options.out, _names(density, parts)) as out:
+        for start in range(options.start, end, PAGE_ROWS):
+            count = min(PAGE_ROWS, end - start)
+            drawn = density.draw(count, seed=seed, start=start, temperature=options.temperature, parts=parts)
+            out.write(_beside(*(drawn[part] for part in parts)))
+    if options.seed is None:
+        # Without its seed a sample cannot be drawn again.
+        print(f"seed {seed}", file=sys.stderr)  # noqa: T201
+    return 0
+
+
+def log_prob(options: argparse.Namespace) -> int:
+    """Score the rows of a file."""
+    rows = table.read(options.file)
+    with _density(options) as density, table.writer(options.out, ["log_prob"]) as out:
+        for page in _pages(rows.select(density.columns)):
+            out.write(_beside(density.log_prob(page)))
+    return 0
+
+
+def transform(options: argparse.Namespace) -> int:
+    """Send the rows of a file through the flow."""
+    rows = table.read(options.file)
+    with _density(options) as density:
+        forward = options.direction == "forward"
+        latent = tuple(f"z{index}" for index in range(len(density.columns)))
+        source, image = (density.columns, latent) if forward else (latent, density.columns)
+        with table.writer(options.out, [*image, "log_abs_det_jacobian"]) as out:
+            for page in _pages(rows.select(source)):
+                out.write(_beside(*density.transform(page, options.direction)))
+    return 0
+
+
+def inspect(options: argparse.Namespace) -> int:
+    """Show what a bundle is: columns, certificate, provenance."""
+    if options.url is not None:
+        with Client(options.url) as client:
+            content = client.request("GET", f"/models/{options.bundle}").json()
+    else:
+        from bundle.read import read  # noqa: PLC0415  (a client-only installation lacks pydantic)
+
+        bundle = read(Path(options.bundle))
+        content = {"digest": bundle.digest, **bundle.manifest.model_dump(mode="json")}
+    print(json.dumps(content, indent=2))  # noqa: T201
+    return 0
+
+
+def add_commands(commands: Commands) -> None:
+    """Add the four commands to the shell."""
+    parser = commands.add_parser("sample", help="draw rows")
+    parser.set_defaults(run=sample)
+    _add_source(parser)
+    parser.add_argument("-n", "--num-samples", type=_count, default=10, help="rows to draw (10)")
+    parser.add_argument("--seed", type=int, help="names the sample; drawn and told when absent")
+    parser.add_argument("--start", type=int, default=0, help="first row of the sample (0)")
+    parser.add_argument("--temperature", type=float, default=1.0, help="scales z (1)")
+    parser.add_argument("--parts", nargs="+", choices=["x", "log_prob", "z"], default=["x"], help="what to write (x)")
+
+    parser = commands.add_parser("log-prob", help="score the rows of a file")
+    parser.set_defaults(run=log_prob)
+    _add_source(parser)
+    parser.add_argument("file", type=Path, help="a .csv or .npy file, or - for CSV from standard input")
+
+    parser = commands.add_parser("transform", help="send the rows of a file through the flow")
+    parser.set_defaults(run=transform)
+    _add_source(parser)
+    parser.add_argument("file", type=Path, help="a .csv or .npy file, or - for CSV from standard input")
+    parser.add_argument("--direction", choices=["forward", "inverse"], required=True, help="forward: x to z")
+
+    parser = commands.add_parser("inspect", help="show a bundle's columns, certificate and provenance")
+    parser.set_defaults(run=inspect)
+    parser.add_argument("bundle", help="a bundle folder; with --url, a model's name")
+    parser.add_argument("--url", help="ask a running service")
+
+
+def _add_source(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", required=True, help="name of the model")
+    parser.add_argument("--version", type=int, dest="model_version", help="version of the model (newest)")
+    parser.add_argument("--url", help="ask a running service; without it the bundle is computed here")
+    parser.add_argument("--models", type=Path, default=Path("models"), help="repository folder (models)")
+    parser.add_argument("--out", type=Path, help="a .csv or .npy file (CSV on standard output)")
+
+
+@contextmanager
+def _density(options: argparse.Namespace) -> Iterator[Density]:
+    if options.url is not None:
+        with Client(options.url) as client:
+            yield client.model(options.model, options.model_version)
+        return
+    from diffeo.local import open_model  # noqa: PLC0415  (a client-only installation lacks the service)
+
+    yield open_model(options.models, options.model, options.model_version)
+
+
+def _names(density: Density, parts: tuple[str, ...]) -> list[str]:
+    names = {
+        "x": density.columns,
+        "z": [f"z{index}" for index in range(len(density.columns))],
+        "log_prob": ["log_prob"],
+    }
+    return [name for part in parts for name in names[part]]
+
+
+def _pages(rows: Rows) -> Iterator[Rows]:
+    for start in range(0, len(rows), PAGE_ROWS):
+        yield rows[start : start + PAGE_ROWS]
+
+
+def _beside(*parts: Rows) -> Rows:
+    return np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
+
+
+def _count(text: str) -> int:
+    count = float(text)
+    if count != int(count) or count < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0, such as 1000 or 1e6, not {text}")
+    return int(count)

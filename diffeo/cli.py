@@ -1,0 +1,125 @@
+"""`diffeo`: every verb from the shell. Training and service are imported inside the command that needs them."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from bundle.errors import BundleError
+from diffeo import ask
+from diffeo.errors import DiffeoError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code is 0, 1 for a refusal with its reason, 2 for a wrong command line, 130 for Ctrl-C."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except KeyboardInterrupt:
+        return _say(getattr(options, "interrupted", "interrupted"), 130)
+    except BrokenPipeError:
+        return 0
+    except Exception as error:
+        if _is_ours(error):
+            return _say(f"diffeo {options.command}: {error}", 1)
+        raise
+
+
+def serve(options: argparse.Namespace) -> int:
+    """Serve a repository over HTTP."""
+    from service.server import serve as run_server  # noqa: PLC0415
+    from service.settings import Settings  # noqa: PLC0415
+
+    given = {
+        name: value for name, value in vars(options).items() if name in Settings.model_fields and value is not None
+    }
+    run_server(Settings(**given))
+    return 0
+
+
+def fit(options: argparse.Namespace) -> int:
+    """Fit a flow, certify it, publish it."""
+    from training import recipe, run  # noqa: PLC0415
+
+    source: Path = options.source
+    is_recipe = source.suffix == ".toml"
+    if not is_recipe and options.name is None:
+        raise DiffeoError("a table needs a name for its model: --name NAME")
+    chosen = recipe.read(source) if is_recipe else recipe.for_file(source, options.name)
+    options.interrupted = f"interrupted; go on with: diffeo fit {source} --resume (and the same options)"
+    settings = run.Options(
+        options.models, options.runs, options.device, resume=options.resume, torchscript=options.torchscript
+    )
+    report = run.run(chosen, settings)
+    print(report)  # noqa: T201  (what a command answers goes to standard output)
+    return 0
+
+
+def certify(options: argparse.Namespace) -> int:
+    """Measure a published bundle's graphs against its flow again."""
+    from training import recertify  # noqa: PLC0415
+
+    print(recertify.recertify(options.bundle, publish_it=options.publish))  # noqa: T201
+    return 0
+
+
+def _is_ours(error: Exception) -> bool:
+    # The trees of service and training cannot be imported here; a client-only installation has neither.
+    roots = {"ServiceError", "TrainingError"}
+    return isinstance(error, DiffeoError | BundleError) or any(base.__name__ in roots for base in type(error).__mro__)
+
+
+def _say(sentence: str, code: int) -> int:
+    print(sentence, file=sys.stderr)  # noqa: T201
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "diffeo", description="Exact densities: fit, certify, serve and ask normalizing flows."
+    )
+    parser.add_argument("--version", action="version", version=f"diffeo {version('diffeo')}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_serve(commands)
+    _add_fit(commands)
+    _add_certify(commands)
+    ask.add_commands(commands)
+    return parser
+
+
+Commands = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def _add_serve(commands: Commands) -> None:
+    parser = commands.add_parser("serve", help="serve a repository over HTTP (settings also as DIFFEO_* variables)")
+    parser.set_defaults(run=serve)
+    parser.add_argument("--models", type=Path, help="repository folder (models)")
+    parser.add_argument("--default-model", help="model for requests that name none")
+    parser.add_argument("--host", help="address to listen on (127.0.0.1)")
+    parser.add_argument("--port", type=int, help="port to listen on (8000)")
+    parser.add_argument("--engine", choices=["onnx", "torchscript"], help="runtime (onnx)")
+    parser.add_argument("--execution-providers", help="in order of preference: cpu, or cuda,cpu (cpu)")
+    parser.add_argument("--threads", type=int, help="chunks computed at the same time (cores of this process)")
+    parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"], help="least level logged (info)")
+
+
+def _add_fit(commands: Commands) -> None:
+    parser = commands.add_parser("fit", help="fit a recipe or your own table, certify and publish it")
+    parser.set_defaults(run=fit)
+    parser.add_argument("source", type=Path, help="a recipe (.toml) or a table (.csv, .parquet, .npy)")
+    parser.add_argument("--name", help="name of the model, for a table")
+    parser.add_argument("--models", type=Path, default=Path("models"), help="repository to publish into (models)")
+    parser.add_argument(
+        "--runs", type=Path, default=Path("runs"), help="where an unfinished fit keeps its state (runs)"
+    )
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="where to fit (auto)")
+    parser.add_argument("--resume", action="store_true", help="go on from where the last fit stopped")
+    parser.add_argument("--torchscript", action="store_true", help="add the graphs as TorchScript")
+
+
+def _add_certify(commands: Commands) -> None:
+    parser = commands.add_parser("certify", help="measure a bundle's graphs against its flow in float64")
+    parser.set_defaults(run=certify)
+    parser.add_argument("bundle", type=Path, help="a bundle folder, models/NAME/VERSION")
+    parser.add_argument("--publish", action="store_true", help="publish the next version with the new figures")

@@ -1,0 +1,142 @@
+"""Files of rows for the shell: CSV or npy by suffix; a cell that is no number is NaN, and its row is answered with NaN."""
+
+import csv
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from diffeo.density import Rows
+from diffeo.errors import TableError
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of a file and, if it names them, its columns."""
+
+    rows: Rows
+    columns: tuple[str, ...] | None
+
+    def select(self, names: Sequence[str]) -> Rows:
+        """The rows in the order of `names`; a file without names is taken as it stands.
+
+        Raises:
+            TableError: a column is missing, or the number of columns differs.
+        """
+        if self.columns is not None and set(names) <= set(self.columns):
+            return self.rows[:, [self.columns.index(name) for name in names]]
+        if self.columns is not None and self.rows.shape[1] != len(names):
+            missing = [name for name in names if name not in self.columns]
+            raise TableError(f"the file lacks the column {missing[0]!r}; the model takes {', '.join(names)}")
+        if self.rows.shape[1] != len(names):
+            raise TableError(f"the file has {self.rows.shape[1]} columns; the model takes {', '.join(names)}")
+        return self.rows
+
+
+def read(path: Path) -> Table:
+    """The rows of a .csv or .npy file; - is CSV from standard input.
+
+    Raises:
+        TableError: no such file, another suffix, or not a table.
+    """
+    try:
+        if path.suffix == ".npy":
+            return _read_npy(path)
+        if path.suffix == ".csv":
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                return _read_csv(file, path.name)
+        if str(path) == "-":
+            return _read_csv(sys.stdin, "standard input")
+    except FileNotFoundError:
+        raise TableError(f"no file {path}") from None
+    except ValueError as error:
+        raise TableError(f"{path.name}: {error}") from None
+    raise TableError(f"{path.name}: rows are read from .csv or .npy files")
+
+
+@contextmanager
+def writer(path: Path | None, columns: Sequence[str]) -> Iterator["Writer"]:
+    """Where rows go: a .csv or .npy file that appears when it is whole, or CSV on standard output."""
+    if path is None:
+        yield CsvWriter(sys.stdout, columns)
+        return
+    if path.suffix not in {".csv", ".npy"}:
+        raise TableError(f"{path.name}: rows are written to .csv or .npy files")
+    draft = path.with_name(f".{path.name}.part")
+    try:
+        if path.suffix == ".csv":
+            with draft.open("w", encoding="utf-8", newline="") as file:
+                yield CsvWriter(file, columns)
+        else:
+            collected = NpyWriter()
+            yield collected
+            collected.save(draft)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+class CsvWriter:
+    """Appends rows to an open file."""
+
+    def __init__(self, file: IO[str], columns: Sequence[str]) -> None:
+        self._lines = csv.writer(file, lineterminator="\n")
+        self._lines.writerow(columns)
+
+    def write(self, rows: Rows) -> None:
+        """Append rows [rows, columns]; NaN becomes an empty cell."""
+        text = [["" if np.isnan(value) else str(value) for value in row] for row in rows]
+        self._lines.writerows(text)
+
+
+class NpyWriter:
+    """Collects rows, then writes one array."""
+
+    def __init__(self) -> None:
+        self._parts: list[Rows] = []
+
+    def write(self, rows: Rows) -> None:
+        """Append rows [rows, columns]."""
+        self._parts.append(rows)
+
+    def save(self, path: Path) -> None:
+        """Write what was collected; one column becomes a vector."""
+        table = np.concatenate(self._parts)
+        with path.open("wb") as file:
+            np.save(file, table[:, 0] if table.shape[1] == 1 else table, allow_pickle=False)
+
+
+Writer = CsvWriter | NpyWriter
+
+
+def _read_npy(path: Path) -> Table:
+    rows = np.load(path, allow_pickle=False)
+    if rows.ndim != 2 or rows.dtype.kind not in "fiu":  # noqa: PLR2004  (a table has 2 axes)
+        raise ValueError(f"holds {rows.dtype} of shape {rows.shape}; expected a table of numbers")
+    return Table(rows.astype(np.float32 if rows.dtype == np.float32 else np.float64), None)
+
+
+def _read_csv(file: IO[str], name: str) -> Table:
+    lines = [line for line in csv.reader(file) if line]
+    if not lines:
+        raise ValueError("holds no rows")
+    header = tuple(cell.strip() for cell in lines[0]) if all(_number(cell) is None for cell in lines[0]) else None
+    body = lines[1:] if header is not None else lines
+    width = len(lines[0])
+    for index, line in enumerate(body, start=1):
+        if len(line) != width:
+            raise ValueError(f"row {index} of {name} has {len(line)} cells; the first line has {width}")
+    cells = [[_number(cell) for cell in line] for line in body]
+    rows = np.array([[np.nan if value is None else value for value in line] for line in cells], dtype=np.float64)
+    return Table(rows.reshape(len(body), width), header)
+
+
+def _number(cell: str) -> float | None:
+    try:
+        return float(cell)
+    except ValueError:
+        return None

@@ -1,0 +1,1 @@
+"""Online: bytes to rows to bytes. Never trains, never imports training; torch only in `engines.torchscript`."""

@@ -1,0 +1,81 @@
+"""`create_app` is the only wiring: settings in, ASGI application out; nothing happens at import."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi_offline import FastAPIOffline
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from service import repository
+from service.errors import Fault, InvalidRequest, ServiceError
+from service.requests import Limits
+from service.routes import health, models, openapi
+from service.routes.access import Access
+from service.routes.inference import Handler, Inference
+from service.routes.problems import on_http_error, on_service_error
+from service.settings import Settings
+
+DESCRIPTION = "Exact log-likelihoods, samples and invertible transforms from normalizing flows."
+
+
+def create_app(settings: Settings) -> ASGIApp:
+    """The service over the repository that the settings name, every model loaded and proven.
+
+    Raises:
+        NothingToServe: the repository is empty or absent.
+        ProviderMissing: the settings ask for an execution provider that is not here.
+    """
+    executor = ThreadPoolExecutor(settings.threads, thread_name_prefix="engine")
+    loaded = repository.load(settings, executor)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        executor.shutdown()
+
+    app = FastAPIOffline(
+        redoc_url=None,
+        title="diffeo",
+        version=version("diffeo"),
+        description=DESCRIPTION,
+        lifespan=lifespan,
+    )
+    app.include_router(models.router(loaded, settings))
+    app.include_router(health.router(loaded))
+    inference = Inference(loaded, settings, Limits(settings.max_rows, settings.max_num_samples))
+    for path, handler in _verbs(inference).items():
+        # Plain routes: FastAPI's own would build and validate each request a second time.
+        app.add_route(path, handler, methods=["POST"], include_in_schema=False)
+    app.add_exception_handler(ServiceError, on_service_error)
+    app.add_exception_handler(RequestValidationError, _on_path_error)
+    app.add_exception_handler(HTTPException, on_http_error)
+    app.openapi = _once(lambda: openapi.describe(app))  # type: ignore[method-assign]  # FastAPI's documented way
+    return Access(app)
+
+
+def _verbs(inference: Inference) -> dict[str, Handler]:
+    return {"/sample": inference.sample, "/log_prob": inference.log_prob, "/transform": inference.transform}
+
+
+async def _on_path_error(http: Request, error: Exception) -> Response:
+    faults = error.errors() if isinstance(error, RequestValidationError) else []
+    named = [Fault("/" + "/".join(map(str, fault["loc"][1:])), fault["msg"]) for fault in faults]
+    return await on_service_error(http, InvalidRequest("a part of the path does not fit", named))
+
+
+def _once(build: Callable[[], openapi.Document]) -> Callable[[], openapi.Document]:
+    built: list[openapi.Document] = []
+
+    def document() -> openapi.Document:
+        if not built:
+            built.append(build())
+        return built[0]
+
+    return document

@@ -1,0 +1,113 @@
+"""JSON: strict in (no NaN, no duplicate key, no ragged row), strict out (null where a row has no answer)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+import orjson
+import simdjson
+
+from service.answer import Answer, Tensor
+from service.errors import InvalidRequest, MalformedBody
+from service.requests import Payload, Rows
+
+ROWS: Final = ("x", "z")
+
+
+class Json:
+    """application/json."""
+
+    name = "json"
+    media_type = "application/json"
+
+    def decode(self, body: bytes, query: Mapping[str, str]) -> Payload:
+        """Parameters and rows, all from the body."""
+        if query:
+            raise InvalidRequest.at(
+                "", "with a JSON body every parameter goes into the body, none into the query string"
+            )
+        document = _parse(body)
+        keys = list(document.keys())
+        if len(set(keys)) != len(keys):
+            repeated = next(key for key in keys if keys.count(key) > 1)
+            raise MalformedBody(f"the body repeats the key {ascii(repeated)[:64]}")
+        named = [key for key in keys if key in ROWS]
+        parameters = {key: _plain(document[key]) for key in keys if key not in ROWS}
+        if len(named) > 1:
+            raise InvalidRequest.at("/z", "give x or z, not both")
+        if not named:
+            return Payload(parameters)
+        lists = sum(isinstance(value, list) for value in parameters.values())
+        return Payload(parameters, _rows(named[0], document[named[0]], body.count(b"[") - lists), named[0])
+
+    def encode(self, answer: Answer) -> bytes:
+        """One object; floats are the shortest text that reads back as the same float32."""
+        content: dict[str, object] = {"model": answer.model, "version": answer.version, **answer.facts}
+        invalid = [row.row for row in answer.invalid_rows]
+        for name, tensor in answer.tensors.items():
+            content[name] = _with_nulls(tensor, invalid) if invalid else np.ascontiguousarray(tensor)
+        if invalid:
+            content["invalid_rows"] = [{"row": row.row, "reason": row.reason} for row in answer.invalid_rows]
+        return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _parse(body: bytes) -> simdjson.Object:
+    try:
+        document = simdjson.Parser().parse(body)
+    # simdjson reports syntax as ValueError and numbers beyond 64 bits as RuntimeError.
+    except (ValueError, RuntimeError) as error:
+        raise MalformedBody(f"the body is not JSON: {str(error).split(':')[0]}") from None
+    if not isinstance(document, simdjson.Object):
+        raise MalformedBody("the body is not a JSON object")
+    return document
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, simdjson.Array):
+        return value.as_list()
+    return value.as_dict() if isinstance(value, simdjson.Object) else value
+
+
+def _rows(name: str, value: object, brackets: int) -> Rows:
+    if not isinstance(value, simdjson.Array):
+        raise InvalidRequest.at(f"/{name}", f"{name} must be a list of rows, each a list of numbers")
+    count = len(value)
+    # The buffer is flat, so two things must be known besides: that no row nests a list (the body has one bracket per
+    # row and one around them) and that all rows are equally long. Anything else takes the exact way, value by value.
+    if count and brackets == count + 1:
+        try:
+            flat = np.frombuffer(value.as_buffer(of_type="d"), dtype=np.float64)
+            widths = {len(row) for row in value if isinstance(row, simdjson.Array)}
+        except TypeError:
+            return _rows_one_by_one(name, value.as_list())
+        if len(widths) == 1 and flat.size == count * min(widths):
+            return flat.reshape(count, -1)
+    return _rows_one_by_one(name, value.as_list())
+
+
+def _rows_one_by_one(name: str, rows: Sequence[object]) -> Rows:
+    table: list[list[float]] = []
+    for index, row in enumerate(rows):
+        if not isinstance(row, list) or not row:
+            raise InvalidRequest.at(f"/{name}/{index}", "expected a row: a list of numbers")
+        if table and len(row) != len(table[0]):
+            detail = f"this row has {len(row)} numbers, the rows before it {len(table[0])}"
+            raise InvalidRequest.at(f"/{name}/{index}", detail)
+        table.append([_number(value, f"/{name}/{index}/{column}") for column, value in enumerate(row)])
+    return np.array(table, dtype=np.float64).reshape(len(table), -1)
+
+
+def _number(value: object, pointer: str) -> float:
+    if value is None:
+        return float("nan")
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    raise InvalidRequest.at(pointer, "expected a number, or null for a value that is missing")
+
+
+def _with_nulls(tensor: Tensor, invalid: list[int]) -> list[object]:
+    # orjson widens Python floats to float64 text, so the shortest float32 text is taken row by row from NumPy.
+    rows: list[object] = [orjson.Fragment(orjson.dumps(row, option=orjson.OPT_SERIALIZE_NUMPY)) for row in tensor]
+    for index in invalid:
+        rows[index] = None
+    return rows

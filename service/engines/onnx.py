@@ -1,0 +1,61 @@
+"""ONNX Runtime, one core a call: parallel calls scale better than parallel kernels on graphs this small."""
+
+from typing import Final
+
+import numpy as np
+import onnxruntime
+
+from bundle.manifest import FileName
+from service.engines.engine import Engine, Graphs, Tensors
+from service.errors import EngineFailed, ProviderMissing
+from service.settings import Provider, Settings
+
+PROVIDERS: Final[dict[Provider, str]] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+INSTALL: Final[dict[Provider, str]] = {"cpu": "onnxruntime", "cuda": "onnxruntime-gpu (pip install 'diffeo[cuda]')"}
+DTYPES: Final = {"tensor(float)": np.float32, "tensor(double)": np.float64}
+
+
+class OnnxEngine:
+    """One graph in one inference session."""
+
+    def __init__(self, name: str, content: bytes, providers: list[str]) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        # Errors only: the rest goes to stderr in a form of its own, between our JSON lines.
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(content, options, providers=providers)
+        except Exception as error:  # ONNX Runtime has a class per status code and no common base
+            raise EngineFailed(f"ONNX Runtime refused {name}: {error}") from error
+        self._outputs = [output.name for output in self._session.get_outputs()]
+        self._dtypes = {value.name: DTYPES[value.type] for value in self._session.get_inputs()}
+
+    def run(self, tensors: Tensors) -> Tensors:
+        """Compute the graph on rows [B, D]."""
+        feeds = {name: np.ascontiguousarray(tensors[name], dtype=dtype) for name, dtype in self._dtypes.items()}
+        try:
+            return dict(zip(self._outputs, self._session.run(self._outputs, feeds), strict=True))
+        except Exception as error:  # as above
+            raise EngineFailed(f"ONNX Runtime failed on {len(next(iter(feeds.values())))} rows: {error}") from error
+
+
+def load(graphs: Graphs, settings: Settings) -> tuple[Engine, Engine]:
+    """The forward and the inverse engine of a bundle's graphs.
+
+    Raises:
+        ProviderMissing: an execution provider is asked for that this installation lacks.
+        EngineFailed: a graph does not load.
+    """
+    providers = [_provider(name) for name in settings.execution_providers]
+    forward: FileName = "forward.onnx"
+    inverse: FileName = "inverse.onnx"
+    return OnnxEngine(forward, graphs[forward], providers), OnnxEngine(inverse, graphs[inverse], providers)
+
+
+def _provider(name: Provider) -> str:
+    available = onnxruntime.get_available_providers()
+    if PROVIDERS[name] not in available:
+        here = ", ".join(known for known, provider in PROVIDERS.items() if provider in available)
+        raise ProviderMissing(f"execution provider {name} needs {INSTALL[name]}; here there is: {here}")
+    return PROVIDERS[name]

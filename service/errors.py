@@ -1,0 +1,88 @@
+"""What can be wrong with a request or a model, told without HTTP; each class is one fact.
+
+ServiceError
+├── RequestError            the client can mend it
+│   ├── MalformedBody       the bytes are not the format they claim to be
+│   ├── InvalidRequest      a value is missing, unknown, of the wrong type or out of range
+│   ├── UnsupportedFormat   no codec reads this content type
+│   ├── NotAcceptable       no codec writes what is asked for
+│   ├── TooLarge            a body, a batch or a sample above the limit
+│   ├── ModelNotFound       no such model is served
+│   └── VersionNotFound     the model is served, this version is not
+├── VersionRefused          the version is on disk, and its bundle was refused
+├── ProviderMissing         the settings ask for an execution provider that this machine lacks
+├── EngineFailed            a runtime could not load or compute a graph
+└── NothingToServe          the repository holds no model
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One place in a request and what is wrong there; `pointer` is an RFC 6901 JSON pointer."""
+
+    pointer: str
+    detail: str
+
+
+class ServiceError(Exception):
+    """Anything the service answers with a problem instead of a result."""
+
+
+class RequestError(ServiceError):
+    """The client can mend it."""
+
+    def __init__(self, detail: str, faults: Sequence[Fault] = ()) -> None:
+        super().__init__(detail)
+        self.faults = tuple(faults)
+
+
+class MalformedBody(RequestError):
+    """The bytes are not the format they claim to be."""
+
+
+class InvalidRequest(RequestError):
+    """A value is missing, unknown, of the wrong type or out of range."""
+
+    @classmethod
+    def at(cls, pointer: str, detail: str) -> "InvalidRequest":
+        """The error for one fault; its detail is the error's own."""
+        return cls(detail, [Fault(pointer, detail)])
+
+
+class UnsupportedFormat(RequestError):
+    """No codec reads this content type."""
+
+
+class NotAcceptable(RequestError):
+    """No codec writes what is asked for."""
+
+
+class TooLarge(RequestError):
+    """A body, a batch or a sample above the limit."""
+
+
+class ModelNotFound(RequestError):
+    """No such model is served."""
+
+
+class VersionNotFound(RequestError):
+    """The model is served, this version is not."""
+
+
+class VersionRefused(ServiceError):
+    """The version is on disk, and its bundle was refused."""
+
+
+class ProviderMissing(ServiceError):
+    """The settings ask for an execution provider that this machine lacks."""
+
+
+class EngineFailed(ServiceError):
+    """A runtime could not load or compute a graph."""
+
+
+class NothingToServe(ServiceError):
+    """The repository holds no model."""

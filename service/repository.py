@@ -1,0 +1,124 @@
+"""The repository as the service sees it: a folder becomes models, and every bundle that was refused says why."""
+
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+
+from bundle.errors import BundleError
+from bundle.read import read, versions
+from service import model
+from service.errors import (
+    EngineFailed,
+    InvalidRequest,
+    ModelNotFound,
+    NothingToServe,
+    VersionNotFound,
+    VersionRefused,
+)
+from service.model import Model
+from service.requests import NAME, Address
+from service.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A version that is on disk and is not served."""
+
+    version: int
+    reason: str
+
+
+Versions = Mapping[int, Model | Refused]
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """Every model found, by name and version.
+
+    Args:
+        models: what is served or refused; a name from a request is only ever a key of this mapping, never a path.
+        default: the model for requests that name none.
+    """
+
+    models: Mapping[str, Versions]
+    default: str | None
+
+    def find(self, address: Address) -> Model:
+        """The model that a request means.
+
+        Raises:
+            InvalidRequest: the request names no model and there are several.
+            ModelNotFound: no model of that name is served.
+            VersionNotFound: that model has no such version.
+            VersionRefused: that version is there, and its bundle was refused.
+        """
+        name = address.model or self.default or self._only()
+        found = self.versions(name)
+        if address.version is None:
+            return _newest(name, found)
+        if address.version not in found:
+            raise VersionNotFound(f"{name} has no version {address.version}; it has {_list(found)}")
+        entry = found[address.version]
+        if isinstance(entry, Refused):
+            raise VersionRefused(f"{name} version {entry.version} was refused: {entry.reason}")
+        return entry
+
+    def versions(self, name: str) -> Versions:
+        """All versions of one model, served or refused.
+
+        Raises:
+            ModelNotFound: no model of that name.
+        """
+        if name not in self.models:
+            raise ModelNotFound(f"no model of that name; there is: {_list(self.models)}")
+        return self.models[name]
+
+    def _only(self) -> str:
+        if len(self.models) == 1:
+            return next(iter(self.models))
+        raise InvalidRequest.at("/model", f"several models are served, so name one: {_list(self.models)}")
+
+
+def load(settings: Settings, executor: Executor) -> Repository:
+    """Read and load every bundle in the folder of the settings.
+
+    Raises:
+        NothingToServe: there is no such folder, no version in it, or the default model is not in it.
+        ProviderMissing: the settings ask for a device that is not here.
+    """
+    folder = settings.models
+    if not folder.is_dir():
+        raise NothingToServe(f"no model repository at {folder}; set DIFFEO_MODELS or --models")
+    names = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and NAME.fullmatch(entry.name))
+    found = {name: _load_versions(folder / name, name, settings, executor) for name in names}
+    models = {name: entries for name, entries in found.items() if entries}
+    if not models:
+        raise NothingToServe(f"{folder} holds no bundle; expected {folder}/NAME/VERSION/manifest.json")
+    if settings.default_model is not None and settings.default_model not in models:
+        raise NothingToServe(f"the default model {settings.default_model!a} is not among {_list(models)}")
+    return Repository(models, settings.default_model)
+
+
+def _load_versions(folder: Path, name: str, settings: Settings, executor: Executor) -> Versions:
+    return {version: _load_version(folder, name, version, settings, executor) for version in versions(folder)}
+
+
+def _load_version(folder: Path, name: str, version: int, settings: Settings, executor: Executor) -> Model | Refused:
+    try:
+        return model.load(read(folder / str(version)), name, version, settings, executor)
+    except (BundleError, EngineFailed) as error:
+        return Refused(version, str(error))
+
+
+def _newest(name: str, found: Versions) -> Model:
+    served = [entry for entry in found.values() if isinstance(entry, Model)]
+    if not served:
+        newest = found[max(found)]
+        reason = newest.reason if isinstance(newest, Refused) else ""
+        raise VersionRefused(f"no version of {name} is served; version {max(found)} was refused: {reason}")
+    return max(served, key=lambda entry: entry.version)
+
+
+def _list(names: Mapping[str, object] | Mapping[int, object]) -> str:
+    return ", ".join(str(name) for name in names)

@@ -1,0 +1,183 @@
+"""Parse once, at the door: a request that exists is valid, and nothing after this file checks it again."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from bundle.base import SEED_LIMIT, START_LIMIT
+from bundle.manifest import Manifest
+from service.errors import InvalidRequest, TooLarge
+
+Rows = npt.NDArray[np.floating]  # [rows, D]
+Parameters = Mapping[str, object]
+Direction = Literal["forward", "inverse"]
+OnInvalid = Literal["null", "error"]
+
+MAX_TEMPERATURE: Final = 10.0
+SAMPLE_PARTS: Final = ("x", "log_prob", "z")
+LADJ: Final = "log_abs_det_jacobian"
+# Parameters that pick the model; they are read before the manifest is known.
+ADDRESS: Final = frozenset({"model", "version"})
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """A decoded body: named parameters, rows if the format carries them, and whether values came as text."""
+
+    parameters: Parameters
+    rows: Rows | None = None
+    rows_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The most that one request may ask for."""
+
+    max_rows: int
+    max_num_samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Which model, and which version of it; None leaves the choice to the repository."""
+
+    model: str | None
+    version: int | None
+
+    @classmethod
+    def parse(cls, parameters: Parameters) -> Self:
+        """The address in the parameters of any request."""
+        model = parameters.get("model")
+        if "model" in parameters and not (isinstance(model, str) and NAME.fullmatch(model)):
+            raise InvalidRequest.at("/model", "model must be a name of letters, digits, - and _, at most 64")
+        version = _whole(parameters, "version", 1, 2**31) if "version" in parameters else None
+        return cls(model if isinstance(model, str) else None, version)
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRequest:
+    """Rows [start, start + num_samples) of the endless sample that `seed` names."""
+
+    num_samples: int
+    seed: int | None
+    start: int
+    temperature: float
+    parts: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, payload: Payload, limits: Limits) -> Self:
+        """Check the parameters of a sample request."""
+        parameters = payload.parameters
+        if payload.rows is not None:
+            raise InvalidRequest.at(f"/{payload.rows_name}", "a sample request carries no rows")
+        _refuse_unknown(parameters, {"num_samples", "seed", "start", "temperature", "return"})
+        number = _whole(parameters, "num_samples", 1, 2**53, default=1)
+        if number > limits.max_num_samples:
+            raise TooLarge(f"num_samples is {number}; the limit here is {limits.max_num_samples}: page with start")
+        seed = _whole(parameters, "seed", 0, SEED_LIMIT) if "seed" in parameters else None
+        start = _whole(parameters, "start", 0, START_LIMIT - number, default=0)
+        return cls(number, seed, start, _temperature(parameters), _parts(parameters, SAMPLE_PARTS, ("x",)))
+
+
+@dataclass(frozen=True, slots=True)
+class LogProbRequest:
+    """Rows of x whose exact log density is asked."""
+
+    x: Rows
+    on_invalid: OnInvalid
+
+    @classmethod
+    def parse(cls, payload: Payload, manifest: Manifest, limits: Limits) -> Self:
+        """Check the rows and parameters of a log_prob request."""
+        _refuse_unknown(payload.parameters, {"on_invalid"})
+        return cls(_rows(payload, "x", manifest, limits), _on_invalid(payload.parameters))
+
+
+@dataclass(frozen=True, slots=True)
+class TransformRequest:
+    """Rows to send through the flow: x to z when forward, z to x when inverse."""
+
+    direction: Direction
+    rows: Rows
+    on_invalid: OnInvalid
+    parts: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, payload: Payload, manifest: Manifest, limits: Limits) -> Self:
+        """Check the rows and parameters of a transform request."""
+        parameters = payload.parameters
+        _refuse_unknown(parameters, {"direction", "on_invalid", "return"})
+        direction = parameters.get("direction")
+        if direction not in {"forward", "inverse"}:
+            raise InvalidRequest.at("/direction", 'direction must be "forward" (x to z) or "inverse" (z to x)')
+        source, image = ("x", "z") if direction == "forward" else ("z", "x")
+        parts = _parts(parameters, (image, LADJ), (image, LADJ))
+        rows = _rows(payload, source, manifest, limits)
+        return cls("forward" if direction == "forward" else "inverse", rows, _on_invalid(parameters), parts)
+
+
+def _refuse_unknown(parameters: Parameters, known: set[str]) -> None:
+    for name in parameters:
+        if name not in known and name not in ADDRESS:
+            # Escaped as RFC 6901 asks; cut, because an answer never repeats a body.
+            pointer = "/" + name[:64].replace("~", "~0").replace("/", "~1")
+            raise InvalidRequest.at(
+                ascii(pointer)[1:-1], f"unknown parameter; this call takes {_list(known | ADDRESS)}"
+            )
+
+
+def _list(names: set[str]) -> str:
+    return ", ".join(sorted(names))
+
+
+def _whole(parameters: Parameters, name: str, low: int, high: int, *, default: int | None = None) -> int:
+    value = parameters.get(name, default)
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value < high:
+        raise InvalidRequest.at(f"/{name}", f"{name} must be a whole number from {low} to {high - 1}")
+    return value
+
+
+def _temperature(parameters: Parameters) -> float:
+    value = parameters.get("temperature", 1.0)
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value <= MAX_TEMPERATURE:
+        raise InvalidRequest.at("/temperature", f"temperature must be a number above 0, at most {MAX_TEMPERATURE:g}")
+    return float(value)
+
+
+def _on_invalid(parameters: Parameters) -> OnInvalid:
+    value = parameters.get("on_invalid", "null")
+    if value == "null":
+        return "null"
+    if value == "error":
+        return "error"
+    raise InvalidRequest.at("/on_invalid", 'on_invalid must be "null" or "error"')
+
+
+def _parts(parameters: Parameters, known: tuple[str, ...], default: tuple[str, ...]) -> tuple[str, ...]:
+    if "return" not in parameters:
+        return default
+    value = parameters["return"]
+    if not isinstance(value, list) or not value or any(part not in known for part in value):
+        raise InvalidRequest.at("/return", f"return must list one or more of {', '.join(known)}")
+    return tuple(part for part in known if part in value)
+
+
+def _rows(payload: Payload, name: str, manifest: Manifest, limits: Limits) -> Rows:
+    rows = payload.rows
+    # A binary body carries one unnamed array: it is whatever this call takes.
+    if rows is None or payload.rows_name not in {name, None}:
+        if payload.rows_name is not None:
+            raise InvalidRequest.at(f"/{payload.rows_name}", f"unknown parameter; this call takes rows of {name}")
+        raise InvalidRequest.at(f"/{name}", f"{name} is missing: a list of rows of {manifest.dimension} numbers")
+    if rows.shape[1] != manifest.dimension and len(rows):
+        columns = ", ".join(manifest.columns[:8]) + (", ..." if manifest.dimension > 8 else "")  # noqa: PLR2004
+        detail = f"rows of {name} have {rows.shape[1]} numbers; this model takes {manifest.dimension}: {columns}"
+        raise InvalidRequest.at(f"/{name}/0", detail)
+    if len(rows) > limits.max_rows:
+        raise TooLarge(f"{name} has {len(rows)} rows; the limit here is {limits.max_rows}: send it in parts")
+    return rows.reshape(len(rows), manifest.dimension)

@@ -1,0 +1,1 @@
+"""HTTP: here and in `service.app`, nowhere else."""

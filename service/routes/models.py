@@ -1,0 +1,134 @@
+"""GET /models...: what is served, with its certificate and calibration, and why a version was refused."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Path
+from pydantic import BaseModel, ConfigDict
+
+from bundle.manifest import Base, Calibration, Certificate, Provenance
+from service.errors import VersionNotFound
+from service.model import Model
+from service.repository import Refused, Repository
+from service.settings import Settings
+
+
+class VersionSummary(BaseModel):
+    """One version in a list."""
+
+    version: int
+    state: Literal["ready", "refused"]
+    reason: str | None = None
+
+
+class ModelSummary(BaseModel):
+    """One model in the list of models."""
+
+    model: str
+    default: bool
+    columns: tuple[str, ...] | None
+    versions: list[VersionSummary]
+
+
+class ModelList(BaseModel):
+    """Every model of the repository."""
+
+    models: list[ModelSummary]
+
+
+class VersionDetail(BaseModel):
+    """Everything about one version."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    model: str
+    version: int
+    state: Literal["ready", "refused"]
+    reason: str | None = None
+    digest: str | None = None
+    columns: tuple[str, ...] | None = None
+    dtype: str | None = None
+    precisions: tuple[str, ...] | None = None
+    engine: str | None = None
+    execution_providers: tuple[str, ...] | None = None
+    base: Base | None = None
+    certificate: Certificate | None = None
+    calibration: Calibration | None = None
+    provenance: Provenance | None = None
+
+
+class ModelDetail(ModelSummary):
+    """One model: its versions and its newest served one in full."""
+
+    newest: VersionDetail | None
+
+
+Name = Annotated[str, Path(max_length=64, description="A model's name")]
+Version = Annotated[int, Path(ge=1, description="A version number")]
+
+
+def router(repository: Repository, settings: Settings) -> APIRouter:
+    """The routes over one repository."""
+    routes = APIRouter(tags=["models"])
+
+    @routes.get("/models", summary="Every model")
+    async def list_models() -> ModelList:
+        return ModelList(models=[_summary(repository, name) for name in repository.models])
+
+    @routes.get("/models/{model}", summary="One model")
+    async def describe_model(model: Name) -> ModelDetail:
+        summary = _summary(repository, model)
+        newest = _newest(repository, model)
+        detail = _detail(newest, model, settings) if newest is not None else None
+        return ModelDetail(**dict(summary), newest=detail)
+
+    @routes.get("/models/{model}/versions/{version}", summary="One version")
+    async def describe_version(model: Name, version: Version) -> VersionDetail:
+        found = repository.versions(model)
+        if version not in found:
+            raise VersionNotFound(f"{model} has no version {version}; it has {', '.join(map(str, found))}")
+        return _detail(found[version], model, settings)
+
+    return routes
+
+
+def _summary(repository: Repository, name: str) -> ModelSummary:
+    newest = _newest(repository, name)
+    only = len(repository.models) == 1
+    return ModelSummary(
+        model=name,
+        default=name == repository.default or only,
+        columns=newest.manifest.columns if newest is not None else None,
+        versions=[_version(entry) for entry in repository.versions(name).values()],
+    )
+
+
+def _newest(repository: Repository, name: str) -> Model | None:
+    served = [entry for entry in repository.versions(name).values() if isinstance(entry, Model)]
+    return max(served, key=lambda entry: entry.version, default=None)
+
+
+def _version(entry: Model | Refused) -> VersionSummary:
+    if isinstance(entry, Refused):
+        return VersionSummary(version=entry.version, state="refused", reason=entry.reason)
+    return VersionSummary(version=entry.version, state="ready")
+
+
+def _detail(entry: Model | Refused, name: str, settings: Settings) -> VersionDetail:
+    if isinstance(entry, Refused):
+        return VersionDetail(model=name, version=entry.version, state="refused", reason=entry.reason)
+    manifest = entry.manifest
+    return VersionDetail(
+        model=name,
+        version=entry.version,
+        state="ready",
+        digest=entry.digest,
+        columns=manifest.columns,
+        dtype=manifest.dtype,
+        precisions=("float32",),
+        engine=settings.engine,
+        execution_providers=settings.execution_providers,
+        base=manifest.base,
+        certificate=manifest.certificate,
+        calibration=manifest.calibration,
+        provenance=manifest.provenance,
+    )

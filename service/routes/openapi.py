@@ -1,0 +1,174 @@
+"""What /docs shows of the three verbs. Requests are parsed by `service.requests`; a test holds the two together."""
+
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import models_json_schema
+
+from service.codecs import CODECS
+
+Row = list[float | None]
+ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$", examples=["moons"])]
+REFERENCE: Final = "#/components/schemas/{model}"
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    model: ModelName | None = Field(None, description="Which model; needed when several are served and none is default")
+    version: Annotated[int, Field(ge=1)] | None = Field(None, description="Which version; the newest unless named")
+
+
+class SampleBody(_Body):
+    """Rows [start, start + num_samples) of the endless sample that `seed` names."""
+
+    num_samples: Annotated[int, Field(ge=1)] = Field(1, description="Rows to draw", examples=[3])
+    seed: Annotated[int, Field(ge=0, lt=2**53)] | None = Field(
+        None, description="Names the sample; drawn and answered when absent", examples=[7]
+    )
+    start: Annotated[int, Field(ge=0)] = Field(0, description="First row; next_start of the page before")
+    temperature: Annotated[float, Field(gt=0, le=10)] = Field(1.0, description="Scales z; log_prob is for N(0, T^2 I)")
+    return_: list[Literal["x", "log_prob", "z"]] = Field(["x"], alias="return", min_length=1)
+
+
+class LogProbBody(_Body):
+    """Rows to score. A row with a value that is not finite (null) is answered with null and named in invalid_rows."""
+
+    x: list[Row] = Field(examples=[[[0.3, -0.4], [1.0, 0.5]]])
+    on_invalid: Literal["null", "error"] = "null"
+
+
+class TransformBody(_Body):
+    """Rows to send through the flow: x to z when forward, z to x when inverse."""
+
+    direction: Literal["forward", "inverse"]
+    x: list[Row] | None = Field(None, description="With direction forward", examples=[[[0.3, -0.4]]])
+    z: list[Row] | None = Field(None, description="With direction inverse")
+    on_invalid: Literal["null", "error"] = "null"
+    return_: list[Literal["x", "z", "log_abs_det_jacobian"]] | None = Field(None, alias="return")
+
+
+class InvalidRowShown(BaseModel):
+    """A row without an answer."""
+
+    row: int
+    reason: Literal["non_finite_input", "non_finite_output"]
+
+
+class _Answer(BaseModel):
+    model: str
+    version: int
+    invalid_rows: list[InvalidRowShown] = Field([], description="Only there when a row has no answer")
+
+
+class SampleAnswer(_Answer):
+    """Rows drawn; the same seed and start give the same rows, whatever the paging."""
+
+    columns: list[str]
+    seed: int
+    start: int
+    next_start: int
+    temperature: float | None = None
+    x: list[Row | None] | None = None
+    log_prob: list[float | None] | None = Field(None, description="Nats per row")
+    z: list[Row] | None = None
+
+
+class LogProbAnswer(_Answer):
+    """Exact log densities."""
+
+    log_prob: list[float | None] = Field(description="Nats per row, in the units of x")
+
+
+class TransformAnswer(_Answer):
+    """Rows on the other side of the flow."""
+
+    z: list[Row | None] | None = None
+    x: list[Row | None] | None = None
+    log_abs_det_jacobian: list[float | None] | None = Field(None, description="Of the direction that was taken")
+
+
+class FaultShown(BaseModel):
+    """A place in the request and what is wrong there."""
+
+    pointer: str
+    detail: str
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem document."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[FaultShown]
+    request_id: str
+
+
+VERBS: Final[dict[str, tuple[type[BaseModel], type[BaseModel], str]]] = {
+    "/sample": (SampleBody, SampleAnswer, "Draw rows"),
+    "/log_prob": (LogProbBody, LogProbAnswer, "Exact log density of rows"),
+    "/transform": (TransformBody, TransformAnswer, "Send rows through the flow, either way"),
+}
+REFUSALS: Final = {
+    "400": "The body is not what it claims to be",
+    "404": "No such model or version",
+    "406": "The format asked for cannot carry the answer",
+    "413": "The body is above the limit",
+    "415": "The format of the body is not read here",
+    "422": "A value does not fit; errors name the places",
+    "503": "The version is on disk, and its bundle was refused",
+}
+
+# JSON documents of no fixed shape, as FastAPI's own functions take and give them.
+Document = dict[str, Any]
+
+
+def describe(app: FastAPI) -> Document:
+    """The OpenAPI document: FastAPI's own for the GET routes, the three verbs beside them."""
+    document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    kinds: list[tuple[type[BaseModel], Literal["validation"]]] = [(Problem, "validation")]
+    for body, answer, _ in VERBS.values():
+        kinds += [(body, "validation"), (answer, "validation")]
+    _, definitions = models_json_schema(kinds, ref_template=REFERENCE)
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    schemas.update(definitions["$defs"])
+    verbs = {path: {"post": _operation(path, *entry)} for path, entry in VERBS.items()}
+    document["paths"] = {**verbs, **document["paths"]}
+    return document
+
+
+def _operation(path: str, body: type[BaseModel], answer: type[BaseModel], summary: str) -> Document:
+    refusals = {
+        status: {"description": text, "content": {"application/problem+json": {"schema": _reference(Problem)}}}
+        for status, text in REFUSALS.items()
+    }
+    return {
+        "tags": ["density"],
+        "summary": summary,
+        "description": body.__doc__,
+        "operationId": path.strip("/"),
+        "parameters": [
+            {
+                "name": "format",
+                "in": "query",
+                "description": "Format of the answer; overrides Accept",
+                "schema": {"type": "string", "enum": [codec.name for codec in CODECS]},
+            }
+        ],
+        "requestBody": {"content": _content(body), "required": True},
+        "responses": {"200": {"description": answer.__doc__, "content": _content(answer)}, **refusals},
+    }
+
+
+def _content(model: type[BaseModel]) -> Document:
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    others = {codec.media_type: binary for codec in CODECS if codec.name != "json"}
+    return {"application/json": {"schema": _reference(model)}, **others}
+
+
+def _reference(model: type[BaseModel]) -> Document:
+    return {"$ref": REFERENCE.format(model=model.__name__)}

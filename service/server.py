@@ -1,0 +1,37 @@
+"""The process: settings to a listening server, uvicorn with uvloop and httptools."""
+
+import logging
+
+import uvicorn
+
+from service import logs
+from service.app import create_app
+from service.settings import Settings
+
+KEEP_ALIVE_SECONDS = 75  # longer than the idle time of common proxies, so that they close first
+DRAIN_SECONDS = 20
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM, then finish what runs and stop.
+
+    Raises:
+        ServiceError: the settings cannot be served; nothing listens then.
+    """
+    logs.configure(settings.log_level)
+    log = logging.getLogger("diffeo")
+    app = create_app(settings)
+    log.info("serving", extra={"models": str(settings.models), "host": settings.host, "port": settings.port})
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )

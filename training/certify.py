@@ -1,0 +1,244 @@
+"""The certificate measures the graphs against the flow in float64; out of tolerance means nothing is published.
+
+It proves that forward.onnx and inverse.onnx implement one normalised, invertible density with the stated numbers. It
+does not claim that this density fits the data: that is the test loss, in the provenance.
+
+Reference: Behrmann et al. (2021), Understanding and mitigating exploding inverses in invertible neural networks,
+arXiv:2006.09347: a round trip has to be measured, because no bound per layer implies it.
+"""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+import torch
+from torch import Tensor
+
+from bundle import base
+from bundle.golden import Golden
+from bundle.manifest import PLANE, Certificate, Check, CheckName, FileName
+from training.errors import CertificateError
+from training.flows.flow import Flow, standard_normal_log_prob
+from training.runtime import Graph
+
+Array = npt.NDArray[np.float64]
+
+# Each tolerance with its reason. Float32 carries 24 bits; a flow of some ten couplings spends a few of them.
+TOLERANCES: Final[Mapping[CheckName, float]] = {
+    "parity": 1e-3,  # worst row; log p enters sums over rows, where 1e-3 nats is below any test's noise
+    "round_trip": 1e-3,  # in standard deviations of the data
+    "log_abs_det_jacobian": 1e-3,  # nats
+    "batch_invariance": 1e-6,  # a row's answer is its own, whatever it is computed beside
+    "non_finite_within_20_sigma": 0.0,
+    "normalisation": 1e-3,  # the mass a grid sees
+}
+
+SAMPLE_SEED: Final = 20_170_227
+SAMPLE_ROWS: Final = 10_000
+JACOBIAN_ROWS: Final = 256
+GOLDEN_ROWS: Final = 32
+GRID: Final = 1200
+# Mass of a standard normal outside radius 6 in the plane: 1.5e-8, far below the tolerance of the integral.
+BASE_RADIUS: Final = 6.0
+FAR_SIGMA: Final = 20.0
+BATCHES: Final = (1, 2, 7, 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A check that does not hold, and the row on which it is worst."""
+
+    check: Check
+    row: tuple[float, ...]
+
+    def __str__(self) -> str:
+        """One sentence: figure, tolerance, row."""
+        row = ", ".join(f"{value:.6g}" for value in self.row)
+        return (
+            f"{self.check.name} is {self.check.value:.3g}, tolerance {self.check.tolerance:.0e} "
+            f"({self.check.about}); worst row [{row}]"
+        )
+
+
+class Subject:
+    """The pair of graphs under test, the flow they claim to be, and the rows to judge them on.
+
+    Args:
+        flow: the flow that was exported, in the types of its weights.
+        files: forward.onnx and inverse.onnx.
+        rows: data [rows, D] in the user's units.
+    """
+
+    def __init__(self, flow: Flow, files: Mapping[FileName, bytes], rows: Array) -> None:
+        self.flow = copy.deepcopy(flow).cpu().double().requires_grad_(requires_grad=False)
+        self.forward = Graph(files["forward.onnx"])
+        self.inverse = Graph(files["inverse.onnx"])
+        self.dimension = rows.shape[1]
+        self.z = base.draw(SAMPLE_SEED, 0, SAMPLE_ROWS, self.dimension).astype(np.float64)
+        samples = self.inverse.run(self.z)["x"].astype(np.float64)
+        self.data = rows
+        self.x = np.concatenate([rows, samples])
+        # A mutated graph may send samples anywhere; the scale must come from what is known to be data.
+        self.scale = np.maximum(rows.std(axis=0), np.finfo(np.float32).tiny)
+
+    def answers(self, x: Array) -> tuple[Array, Array, Array]:
+        """The flow in float64: z, log|det dz/dx|, log p(x)."""
+        z, ladj = self.flow.forward(torch.from_numpy(x))
+        return z.numpy(), ladj.numpy(), (standard_normal_log_prob(z) + ladj).numpy()
+
+
+def certify(subject: Subject) -> Certificate:
+    """Measure every check.
+
+    Raises:
+        CertificateError: a figure is out of tolerance; the message names the figures and the worst rows.
+    """
+    checks = [parity, round_trip, jacobian, batch_invariance, finiteness]
+    if subject.dimension == PLANE:
+        checks.append(normalisation)
+    measured = [check(subject) for check in checks]
+    failures = [Failure(check, row) for check, row in measured if not check.holds]
+    if failures:
+        raise CertificateError("\n".join(map(str, failures)))
+    return Certificate(
+        reference="the flow in float64, torch " + torch.__version__.split("+")[0],
+        runtime="onnxruntime " + onnxruntime.__version__ + ", CPUExecutionProvider",
+        checks=tuple(check for check, _ in measured),
+    )
+
+
+Measured = tuple[Check, tuple[float, ...]]
+
+
+def parity(subject: Subject) -> Measured:
+    """Both graphs in ONNX Runtime against the flow: z, x, log|det|, log p."""
+    z, ladj, log_prob = subject.answers(subject.x)
+    got = subject.forward.run(subject.x)
+    forward = _worst(
+        _relative(got["z"], z), _relative(got["log_abs_det_jacobian"], ladj), _relative(got["log_prob"], log_prob)
+    )
+    back, ladj_back = (tensor.numpy() for tensor in subject.flow.inverse(torch.from_numpy(subject.z)))
+    got = subject.inverse.run(subject.z)
+    base_log_prob = base.log_prob(subject.z)
+    inverse = _worst(
+        np.abs(got["x"] - back) / subject.scale,
+        _relative(got["log_abs_det_jacobian"], ladj_back),
+        _relative(got["log_prob"], base_log_prob - ladj_back),
+    )
+    errors = np.concatenate([forward, inverse])
+    return _check("parity", errors, np.concatenate([subject.x, subject.z]), "relative, on data and samples")
+
+
+def round_trip(subject: Subject) -> Measured:
+    """X -> z -> x and z -> x -> z through the two graphs."""
+    z = subject.forward.run(subject.x)["z"]
+    x = subject.inverse.run(z)["x"]
+    there = _worst(np.abs(x - subject.x) / subject.scale)
+    z_back = subject.forward.run(subject.inverse.run(subject.z)["x"])["z"]
+    back = _worst(_relative(z_back, subject.z))
+    errors = np.concatenate([there, back])
+    about = "x in standard deviations of the data, z relative"
+    return _check("round_trip", errors, np.concatenate([subject.x, subject.z]), about)
+
+
+def jacobian(subject: Subject) -> Measured:
+    """log_abs_det_jacobian of both graphs against log|det| of the autograd Jacobian of the flow in float64."""
+    half = JACOBIAN_ROWS // 2
+    x = np.concatenate([subject.data[:half], subject.x[-half:]])
+    forward = np.abs(
+        subject.forward.run(x)["log_abs_det_jacobian"] - _autograd(lambda row: subject.flow.forward(row)[0], x)
+    )
+    z = subject.z[:JACOBIAN_ROWS]
+    inverse = np.abs(
+        subject.inverse.run(z)["log_abs_det_jacobian"] - _autograd(lambda row: subject.flow.inverse(row)[0], z)
+    )
+    errors = np.concatenate([forward, inverse])
+    return _check("log_abs_det_jacobian", errors, np.concatenate([x, z]), "nats, against autograd")
+
+
+def batch_invariance(subject: Subject) -> Measured:
+    """The same rows computed in batches of 1, 2, 7 and 1000."""
+    x = subject.x[-max(BATCHES) :]
+    whole = subject.forward.run(x)
+    worst = np.zeros(len(x))
+    for size in BATCHES:
+        parts = subject.forward.run(x, block=size)
+        for name, expected in whole.items():
+            worst = np.maximum(worst, _worst(_relative(parts[name], expected.astype(np.float64))))
+    about = "bitwise" if worst.max() == 0 else "relative"
+    return _check("batch_invariance", worst, x, f"{about}, batches {', '.join(map(str, BATCHES))}")
+
+
+def finiteness(subject: Subject) -> Measured:
+    """Rows with an answer that is not finite, on spheres of radius up to 20 sigma around the data and the base."""
+    directions = base.draw(SAMPLE_SEED + 1, 0, SAMPLE_ROWS, subject.dimension).astype(np.float64)
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    z = directions * np.linspace(0, FAR_SIGMA, SAMPLE_ROWS)[:, None]
+    x = subject.data.mean(axis=0) + z * subject.scale
+    answers = [subject.forward.run(x), subject.inverse.run(z)]
+    bad = np.zeros(SAMPLE_ROWS)
+    for tensor in (tensor for answer in answers for tensor in answer.values()):
+        bad = np.maximum(bad, ~np.isfinite(tensor.reshape(SAMPLE_ROWS, -1)).all(axis=1))
+    worst = tuple(x[int(bad.argmax())])
+    check = _build("non_finite_within_20_sigma", float(bad.sum()), SAMPLE_ROWS, "rows")
+    return check, worst
+
+
+def normalisation(subject: Subject) -> Measured:
+    """|1 - integral of exp(log_prob)| over a grid that holds the image of the disc |z| <= 6."""
+    angle = np.linspace(0, 2 * np.pi, 20_000)
+    rim = BASE_RADIUS * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    image, _ = subject.flow.inverse(torch.from_numpy(np.concatenate([rim, subject.z])))
+    low, high = image.numpy().min(axis=0), image.numpy().max(axis=0)
+    axes = [np.linspace(low[k], high[k], GRID) for k in range(PLANE)]
+    grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, PLANE)
+    density = np.exp(subject.forward.run(grid)["log_prob"].astype(np.float64))
+    cell = np.prod((high - low) / (GRID - 1))
+    mass = float(density.sum() * cell)
+    check = _build("normalisation", abs(1 - mass), len(grid), f"|1 - {mass:.6f}| on a {GRID} x {GRID} grid")
+    return check, tuple(grid[int(density.argmax())])
+
+
+def golden(subject: Subject) -> Golden:
+    """Golden vectors from the flow in float64, at rows that the wire type of x holds exactly."""
+    x = subject.data[:GOLDEN_ROWS]
+    z, ladj, log_prob = subject.answers(x)
+    return Golden(x, z, ladj, log_prob)
+
+
+def _autograd(function: object, rows: Array) -> Array:
+    if not callable(function):
+        raise TypeError("expected a function of one row")
+
+    def row_to_row(row: Tensor) -> Tensor:
+        result: Tensor = function(row[None])
+        return result[0]
+
+    jacobians = torch.func.vmap(torch.func.jacrev(row_to_row))(torch.from_numpy(rows))  # [B, D, D]
+    result: Array = torch.linalg.slogdet(jacobians).logabsdet.numpy()
+    return result
+
+
+def _relative(got: npt.NDArray[np.floating], expected: Array) -> Array:
+    return np.abs(got - expected) / np.maximum(1.0, np.abs(expected))
+
+
+def _worst(*errors: Array) -> Array:
+    columns = [error.reshape(len(error), -1) for error in errors]
+    # NaN is the worst error of all, not one that a maximum may skip.
+    result: Array = np.nan_to_num(np.concatenate(columns, axis=1), nan=np.inf).max(axis=1)
+    return result
+
+
+def _check(name: CheckName, errors: Array, rows: Array, about: str) -> Measured:
+    worst = int(errors.argmax())
+    value = float(min(errors[worst], np.finfo(np.float64).max))
+    return _build(name, value, len(errors), about), tuple(rows[worst])
+
+
+def _build(name: CheckName, value: float, rows: int, about: str) -> Check:
+    return Check(name=name, value=value, tolerance=TOLERANCES[name], rows=rows, about=about)

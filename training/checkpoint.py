@@ -1,0 +1,74 @@
+"""The state of a fit on disk: safetensors and JSON, replaced atomically, bound to the recipe that it belongs to."""
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from training.errors import ResumeError
+from training.fit import Epoch, FitState
+
+STATE = "state.safetensors"
+
+
+def save_state(state: FitState, folder: Path, digest: str) -> None:
+    """Replace the saved state in one step; a crash leaves the one before."""
+    tensors = {
+        f"{part}.{name}": value.detach().cpu().contiguous()
+        for part, flow in (("flow", state.flow), ("average", state.average), ("best", state.best))
+        for name, value in flow.state_dict().items()
+    }
+    tensors |= _optimiser_tensors(state)
+    header = {"recipe": digest, "record": json.dumps([asdict(line) for line in state.record])}
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = folder / f".{STATE}"
+    with draft.open("wb") as file:
+        file.write(save(tensors, metadata=header))
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(folder / STATE)
+
+
+def load_state(state: FitState, folder: Path, digest: str) -> None:
+    """Fill a fresh state from the saved one.
+
+    Raises:
+        ResumeError: nothing was saved, or it belongs to another recipe or data.
+    """
+    path = folder / STATE
+    if not path.is_file():
+        raise ResumeError(f"nothing to resume in {folder}; start without --resume")
+    with safe_open(path, framework="pt") as file:
+        header: dict[str, str] = file.metadata()
+        if header["recipe"] != digest:
+            raise ResumeError(f"{path} belongs to another recipe or other data; start without --resume")
+        tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    for part, flow in (("flow", state.flow), ("average", state.average), ("best", state.best)):
+        prefix = f"{part}."
+        flow.load_state_dict({n.removeprefix(prefix): v for n, v in tensors.items() if n.startswith(prefix)})
+    _load_optimiser(state, tensors)
+    state.record[:] = [Epoch(**line) for line in json.loads(header["record"])]
+
+
+def _optimiser_tensors(state: FitState) -> dict[str, Tensor]:
+    moments: dict[int, dict[str, Tensor]] = state.optimiser.state_dict()["state"]
+    return {
+        f"optimiser.{index}.{name}": value.detach().cpu().contiguous()
+        for index, entry in moments.items()
+        for name, value in entry.items()
+    }
+
+
+def _load_optimiser(state: FitState, tensors: dict[str, Tensor]) -> None:
+    moments: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        if key.startswith("optimiser."):
+            _, index, name = key.split(".")
+            moments.setdefault(int(index), {})[name] = torch.clone(value)
+    groups = state.optimiser.state_dict()["param_groups"]
+    state.optimiser.load_state_dict({"state": moments, "param_groups": groups})

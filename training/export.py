@@ -1,0 +1,153 @@
+"""A flow becomes two graphs, forward and inverse, that any ONNX runtime computes without us: no random operator inside.
+
+The base distribution stays outside: the service draws z, so seeds mean the same everywhere.
+"""
+
+import copy
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from bundle.manifest import Dtype
+from training.errors import ExportError
+from training.flows.flow import Flow, standard_normal_log_prob
+
+OPSET: Final = 20
+# A batch of 0 or 1 would be taken for a constant by torch.export.
+EXAMPLE_ROWS: Final = 4
+TORCH_TYPE: Final[dict[Dtype, torch.dtype]] = {"float32": torch.float32, "float64": torch.float64}
+
+
+class ForwardGraph(nn.Module):
+    """x -> z, log|det dz/dx|, log p(x)."""
+
+    names = ("x", "z", "log_abs_det_jacobian", "log_prob")
+
+    def __init__(self, flow: Flow) -> None:
+        super().__init__()
+        self.flow = flow
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """X [B, D] -> z [B, D], [B], [B]."""
+        z, ladj = self.flow.forward(x)
+        return z, ladj, standard_normal_log_prob(z) + ladj
+
+
+class InverseGraph(nn.Module):
+    """z -> x, log|det dx/dz|, log p(x) of that x."""
+
+    names = ("z", "x", "log_abs_det_jacobian", "log_prob")
+
+    def __init__(self, flow: Flow) -> None:
+        super().__init__()
+        self.flow = flow
+
+    def forward(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Z [B, D] -> x [B, D], [B], [B]."""
+        x, ladj = self.flow.inverse(z)
+        return x, ladj, standard_normal_log_prob(z) - ladj
+
+
+Graph = ForwardGraph | InverseGraph
+
+
+def to_onnx(flow: Flow, dimension: int, dtype: Dtype) -> tuple[bytes, bytes]:
+    """The bytes of forward.onnx and inverse.onnx.
+
+    Raises:
+        ExportError: the exporter refused, or it fixed the batch size.
+    """
+    return tuple(_one_graph(graph, example) for graph, example in _graphs(flow, dimension, dtype))  # type: ignore[return-value]  # two graphs
+
+
+def to_torchscript(flow: Flow, dimension: int, dtype: Dtype) -> tuple[bytes, bytes]:
+    """The bytes of forward.ts and inverse.ts: the same graphs, traced and frozen."""
+    return tuple(_one_script(graph, example) for graph, example in _graphs(flow, dimension, dtype))  # type: ignore[return-value]  # two graphs
+
+
+def _graphs(flow: Flow, dimension: int, dtype: Dtype) -> list[tuple[Graph, Tensor]]:
+    served = copy.deepcopy(flow).cpu().eval().requires_grad_(requires_grad=False)
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn(EXAMPLE_ROWS, dimension, generator=generator)
+    return [(ForwardGraph(served), rows.to(TORCH_TYPE[dtype])), (InverseGraph(served), rows)]
+
+
+def _one_graph(graph: Graph, example: Tensor) -> bytes:
+    source, *answers = graph.names
+    try:
+        with _quiet():
+            program = torch.onnx.export(
+                graph.eval(),
+                (example,),
+                dynamo=True,
+                opset_version=OPSET,
+                input_names=[source],
+                output_names=answers,
+                # A named dimension raises when the batch was specialised; an automatic one turns static silently.
+                dynamic_shapes={source: {0: torch.export.Dim("batch")}},
+                verbose=False,
+            )
+    except Exception as error:  # the exporter raises many kinds; each means the same here
+        raise ExportError(f"the exporter refused the graph of {source}: {error}") from error
+    if program is None:
+        raise ExportError(f"the exporter gave no graph of {source}")
+    model = _in_one_file(program)
+    _strip(model)
+    onnx.checker.check_model(model, full_check=True)
+    _require_dynamic_batch(model)
+    return bytes(model.SerializeToString())
+
+
+def _in_one_file(program: torch.onnx.ONNXProgram) -> onnx.ModelProto:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "graph.onnx"
+        program.save(path, external_data=False)
+        return onnx.load(path, load_external_data=False)
+
+
+def _strip(model: onnx.ModelProto) -> None:
+    # The exporter notes the source file and line of every node: weight that no runtime needs, and someone's paths.
+    del model.metadata_props[:]
+    del model.graph.metadata_props[:]
+    for node in model.graph.node:
+        node.doc_string = ""
+        del node.metadata_props[:]
+    for value in (*model.graph.value_info, *model.graph.input, *model.graph.output, *model.graph.initializer):
+        value.doc_string = ""
+        del value.metadata_props[:]
+
+
+def _require_dynamic_batch(model: onnx.ModelProto) -> None:
+    for value in (*model.graph.input, *model.graph.output):
+        batch = value.type.tensor_type.shape.dim[0]
+        if not batch.dim_param:
+            raise ExportError(f"{value.name} was exported for batches of {batch.dim_value} only")
+
+
+def _one_script(graph: Graph, example: Tensor) -> bytes:
+    checks = [(example[:1],), (example.repeat(2, 1)[:7],)]
+    with _quiet():
+        script = torch.jit.freeze(torch.jit.trace(graph.eval(), (example,), check_inputs=checks))  # type: ignore[no-untyped-call]  # torch leaves trace untyped
+        return bytes(script.save_to_buffer())
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    # The exporter warns of its own internals (torchvision absent, TorchScript deprecated); none is ours to act on.
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,1 @@
+"""Bijections and the flow they compose, forward and inverse side by side; forward is data to latent, z = f(x)."""

@@ -1,0 +1,58 @@
+"""The few numbers that name a flow's shape, and the file that holds a flow: safetensors, never pickle."""
+
+import json
+from dataclasses import asdict, dataclass
+
+from safetensors.torch import load, save
+from torch import Tensor
+
+from training.flows.coupling import AffineCoupling
+from training.flows.flow import Flow
+from training.flows.standardise import Standardise
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """Standardisation, then `layers` affine couplings with alternating halves.
+
+    Attributes:
+        dimension: D, columns of x.
+        layers: affine couplings; 0 leaves a Gaussian with a diagonal covariance.
+        hidden: units per hidden layer of each conditioner.
+        depth: hidden layers of each conditioner.
+        limit: bound of |s| in each coupling.
+    """
+
+    dimension: int
+    layers: int
+    hidden: int
+    depth: int
+    limit: float
+
+    def build(self, mean: Tensor, scale: Tensor) -> Flow:
+        """A fresh flow that starts as the standardisation alone."""
+        couplings = [
+            AffineCoupling(
+                self.dimension, flipped=layer % 2 == 1, hidden=self.hidden, depth=self.depth, limit=self.limit
+            )
+            for layer in range(self.layers)
+        ]
+        return Flow([Standardise(mean, scale), *couplings])
+
+
+def flow_to_bytes(flow: Flow, architecture: Architecture) -> bytes:
+    """The content of flow.safetensors: the weights, with the architecture in the header."""
+    state = {name: value.detach().cpu().contiguous() for name, value in flow.state_dict().items()}
+    return save(state, metadata={"architecture": json.dumps(asdict(architecture))})
+
+
+def flow_from_bytes(content: bytes) -> Flow:
+    """The flow in the bytes of a flow.safetensors, every number in the type it was stored in."""
+    # The format: 8 bytes of length, little-endian, then that many bytes of JSON.
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    architecture = Architecture(**json.loads(header["__metadata__"]["architecture"]))
+    state = load(content)
+    flow = architecture.build(state["transforms.0.mean"], state["transforms.0.scale"])
+    flow.load_state_dict(state)
+    return flow

@@ -1,0 +1,57 @@
+"""Affine coupling: one half passes through and tells how to scale and shift the other, so both ways cost one pass."""
+
+import torch
+from torch import Tensor
+
+from training.flows.conditioner import Conditioner
+from training.flows.transform import Transform
+
+
+class AffineCoupling(Transform):
+    """Forward: z_a = x_a, z_b = x_b * exp(s(x_a)) + t(x_a); log|det dz/dx| = sum s(x_a).
+
+    Inverse: x_a = z_a, x_b = (z_b - t(z_a)) * exp(-s(z_a)); log|det dx/dz| = -sum s(z_a).
+    s = limit * tanh(raw / limit), so that one layer scales by at most exp(limit) either way.
+
+    Args:
+        dimension: D; the halves are the columns [0, D // 2) and [D // 2, D).
+        flipped: False passes the first half through, True the second.
+        hidden: units per hidden layer of the conditioner.
+        depth: hidden layers of the conditioner.
+        limit: |s| stays below it.
+
+    Reference: Dinh et al. (2017), Density estimation using Real NVP, sec. 3.2, arXiv:1605.08803.
+    """
+
+    def __init__(self, dimension: int, *, flipped: bool, hidden: int, depth: int, limit: float) -> None:
+        super().__init__()
+        self.halves = [dimension // 2, dimension - dimension // 2]
+        self.flipped = flipped
+        self.limit = limit
+        passing, moving = reversed(self.halves) if flipped else self.halves
+        self.conditioner = Conditioner(passing, 2 * moving, hidden, depth)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """X [B, D] -> z [B, D], sum s [B]."""
+        x_a, x_b = self._split(x)
+        s, t = self._scale_and_shift(x_a)
+        z_b = x_b * torch.exp(s) + t
+        return self._join(x_a, z_b), s.sum(-1)
+
+    def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Z [B, D] -> x [B, D], -sum s [B]."""
+        z_a, z_b = self._split(z)
+        s, t = self._scale_and_shift(z_a)
+        x_b = (z_b - t) * torch.exp(-s)
+        return self._join(z_a, x_b), -s.sum(-1)
+
+    def _scale_and_shift(self, a: Tensor) -> tuple[Tensor, Tensor]:
+        raw, t = torch.chunk(self.conditioner.forward(a), 2, dim=-1)  # [B, moving] each
+        return self.limit * torch.tanh(raw / self.limit), t
+
+    def _split(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        first, second = torch.split(rows, self.halves, dim=-1)
+        return (second, first) if self.flipped else (first, second)
+
+    def _join(self, a: Tensor, b: Tensor) -> Tensor:
+        return torch.cat((b, a) if self.flipped else (a, b), dim=-1)

@@ -1,0 +1,54 @@
+"""A flow is a chain of transforms over a standard normal: log p(x) = log p_z(f(x)) + log|det df/dx|."""
+
+import math
+from collections.abc import Iterable
+
+from torch import Tensor, nn
+
+from training.flows.transform import Transform
+
+
+class Flow(nn.Module):
+    """z = f(x) with f = f_n o ... o f_1 and z ~ N(0, I); log densities in nats, in the units of x.
+
+    Reference: Rezende and Mohamed (2015), Variational inference with normalizing flows, arXiv:1505.05770.
+    """
+
+    def __init__(self, transforms: Iterable[Transform]) -> None:
+        super().__init__()
+        self.transforms = nn.ModuleList(transforms)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """X [B, D] -> z = f(x) [B, D], log|det dz/dx| [B]."""
+        total: Tensor | float = 0.0
+        for transform in self._chain():
+            x, ladj = transform.forward(x)
+            total = total + ladj
+        return x, _vector(total)
+
+    def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Z [B, D] -> x = f^-1(z) [B, D], log|det dx/dz| [B]."""
+        total: Tensor | float = 0.0
+        for transform in reversed(self._chain()):
+            z, ladj = transform.inverse(z)
+            total = total + ladj
+        return z, _vector(total)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Log density of the rows x [B, D], nats [B]."""
+        z, ladj = self.forward(x)
+        return standard_normal_log_prob(z) + ladj
+
+    def _chain(self) -> list[Transform]:
+        return [transform for transform in self.transforms if isinstance(transform, Transform)]
+
+
+def standard_normal_log_prob(z: Tensor) -> Tensor:
+    """Log p_z(z) = -|z|^2 / 2 - D/2 log 2 pi, nats [B]."""
+    return -0.5 * (z * z).sum(-1) - 0.5 * z.shape[-1] * math.log(2 * math.pi)
+
+
+def _vector(total: Tensor | float) -> Tensor:
+    if isinstance(total, float):
+        raise TypeError("a flow needs at least one transform")
+    return total

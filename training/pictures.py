@@ -1,0 +1,82 @@
+"""The pictures of a fit: the loss, and for two columns the coursework's two views, forward and inverse."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from training.fit import Epoch
+
+Rows = npt.NDArray[np.floating]
+
+POINTS: Final = 4000
+GREEN, RED, BLUE = "#2e8b57", "#d62728", "#1f5fb4"
+DPI: Final = 110
+
+
+def loss(record: Sequence[Epoch], floor: float | None, path: Path) -> None:
+    """Training and validation loss over epochs; `floor` is the entropy that no honest loss can pass."""
+    figure, axes = _canvas(6.4, 4.0)
+    epochs = [line.epoch for line in record]
+    axes.plot(epochs, [line.train_nll for line in record], color=BLUE, alpha=0.5, label="training (as it goes)")
+    axes.plot(epochs, [line.validation_nll for line in record], color=RED, label="validation (averaged weights)")
+    if floor is not None:
+        axes.axhline(floor, color="black", linestyle=":", label=f"entropy of the truth, {floor:.4f}")
+    best = min(record, key=lambda line: line.validation_nll)
+    axes.plot(best.epoch, best.validation_nll, "o", color=RED, label=f"kept: epoch {best.epoch}")
+    # The first epochs start far above; the eye needs the end.
+    values = [line.validation_nll for line in record]
+    low = min([*values, *([] if floor is None else [floor])])
+    axes.set_ylim(low - 0.05 * (np.median(values) - low + 0.1), np.quantile(values, 0.9) + 0.1)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("negative log-likelihood, nats per row")
+    axes.legend(frameon=False)
+    _save(figure, path)
+
+
+def forward(normal: Rows, image: Rows, title: str, path: Path) -> None:
+    """Green: rows of the standard normal. Red: z = f(x) for rows x of the data. They should look alike."""
+    figure, axes = _canvas(5.0, 5.0)
+    _dots(axes, normal, GREEN, "z ~ N(0, I)")
+    _dots(axes, image, RED, "f(x), x from the data")
+    _finish(axes, f"{title}: forward, x to z", ("z0", "z1"))
+    _save(figure, path)
+
+
+def inverse(data: Rows, samples: Rows, title: str, names: Sequence[str], path: Path) -> None:
+    """Blue: rows of the data. Red: samples x = f^-1(z). They should look alike."""
+    figure, axes = _canvas(5.0, 5.0)
+    _dots(axes, data, BLUE, "data x")
+    _dots(axes, samples, RED, "samples f^-1(z)")
+    _finish(axes, f"{title}: inverse, z to x", names)
+    _save(figure, path)
+
+
+def _canvas(width: float, height: float) -> tuple[Figure, Axes]:
+    # A figure of its own, without pyplot: no global state, no display.
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _dots(axes: Axes, rows: Rows, colour: str, label: str) -> None:
+    axes.scatter(rows[:POINTS, 0], rows[:POINTS, 1], color=colour, label=label, s=3, alpha=0.45, linewidths=0)
+
+
+def _finish(axes: Axes, title: str, names: Sequence[str]) -> None:
+    axes.set_title(title)
+    axes.set_xlabel(names[0])
+    axes.set_ylabel(names[1])
+    axes.legend(frameon=False, markerscale=4, loc="upper right")
+
+
+def _save(figure: Figure, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, metadata={"Software": None})

@@ -1,0 +1,245 @@
+"""One run: recipe in, published bundle out. Load, fit, export, certify, publish, draw; resumable at every epoch."""
+
+import datetime as dt
+import hashlib
+import importlib.metadata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Never
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from bundle import base
+from bundle.manifest import PLANE, Calibration, Dtype, FileName, Provenance
+from bundle.read import Bundle
+from bundle.write import Parts, publish
+from training import certify, checkpoint, export, fit, pictures, source
+from training.errors import DeviceError
+from training.fit import Epoch, FitState
+from training.flows.architecture import Architecture, flow_to_bytes
+from training.flows.flow import Flow
+from training.recipe import Recipe
+from training.source import Source
+
+Array = npt.NDArray[np.float64]
+
+FRESH_ROWS: Final = 50_000
+LEVELS: Final = (0.0, 0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
+# A column whose mean is this many scales from zero has fewer than 12 of float32's 24 bits left for its own variation.
+WIDE_OFFSET: Final = 2.0**12
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the person at the keyboard decides beside the recipe.
+
+    Attributes:
+        models: the repository to publish into.
+        runs: where unfinished fits keep their state.
+        device: auto, cpu or cuda.
+        resume: go on from the saved state.
+        torchscript: put the two graphs into the bundle as TorchScript too.
+    """
+
+    models: Path
+    runs: Path
+    device: str = "auto"
+    resume: bool = False
+    torchscript: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a fit came to: the bundle, its losses in nats, and where the pictures are."""
+
+    bundle: Bundle
+    record: tuple[Epoch, ...]
+    test_nll: float
+    kl_to_truth: float | None
+    folder: Path
+
+    def __str__(self) -> str:
+        """A few lines for the person who started the fit."""
+        manifest = self.bundle.manifest
+        lines = [
+            f"published {self.bundle.path}",
+            f"test loss {self.test_nll:.4f} nats a row on {manifest.provenance.test_rows} rows",
+        ]
+        if self.kl_to_truth is not None:
+            lines.append(f"KL(truth || model) {self.kl_to_truth:.4f} nats on {FRESH_ROWS} fresh points")
+        checks = ", ".join(f"{check.name} {check.value:.1e}" for check in manifest.certificate.checks)
+        return "\n".join([*lines, f"certificate: {checks}", f"pictures in {self.folder}"])
+
+
+def run(recipe: Recipe, options: Options) -> Report:
+    """Fit `recipe` and publish the result as the next version of models/NAME.
+
+    Raises:
+        DataError: the rows cannot be fitted.
+        FitError: the optimisation does not stay finite.
+        CertificateError: the graphs are out of tolerance.
+        In each of these cases nothing is published.
+    """
+    device = choose_device(options.device)
+    rows = source.load(recipe)
+    architecture, dtype, state = prepare(recipe, rows, device)
+    fit_all(recipe, rows, state, options)
+    flow = state.best.cpu()
+
+    files = graphs(architecture, dtype, flow, torchscript=options.torchscript)
+    subject = certify.Subject(flow, files, held_as(rows.split.test, dtype))
+    certificate = certify.certify(subject)
+    files["golden.npy"] = certify.golden(subject).to_bytes()
+
+    scores = subject.forward.run(rows.split.test)["log_prob"].astype(np.float64)
+    kl = kl_to_truth(rows, subject, recipe)
+    made_by = provenance(recipe, rows, sum(p.numel() for p in flow.parameters()), float(-scores.mean()), kl)
+    parts = Parts(rows.columns, dtype, files, certificate, calibration(scores), made_by)
+    bundle = publish(parts, options.models / recipe.name)
+    folder = bundle.path.with_name(f"{bundle.path.name}.report")
+    draw(rows, subject, state.record, recipe, folder)
+    return Report(bundle, tuple(state.record), made_by.test_nll, kl, folder)
+
+
+def choose_device(name: str) -> torch.device:
+    """The device for a fit; `auto` takes CUDA where it is.
+
+    Raises:
+        DeviceError: CUDA is asked for and absent.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise DeviceError("--device cuda: torch sees no CUDA device here; use --device cpu or auto")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def prepare(recipe: Recipe, rows: Source, device: torch.device) -> tuple[Architecture, Dtype, FitState]:
+    """A fresh flow, standardised by the training rows, and the state before its first epoch."""
+    mean, scale = source.moments(rows.split.train)
+    dtype: Dtype = "float64" if np.max(np.abs(mean) / scale) > WIDE_OFFSET else "float32"
+    shape = recipe.flow
+    architecture = Architecture(len(mean), shape.layers, shape.hidden, shape.depth, shape.limit)
+    torch.manual_seed(recipe.fit.seed)
+    wire = export.TORCH_TYPE[dtype]
+    flow = architecture.build(torch.tensor(mean, dtype=wire), torch.tensor(scale, dtype=wire))
+    return architecture, dtype, fit.start(flow.to(device), recipe.fit)
+
+
+def fit_all(recipe: Recipe, rows: Source, state: FitState, options: Options) -> None:
+    """Run the epochs that are left, saving the state after each."""
+    folder = options.runs / recipe.name
+    digest = hashlib.sha256((recipe.digest + rows.sha256).encode()).hexdigest()
+    if options.resume:
+        checkpoint.load_state(state, folder, digest)
+    device = next(state.flow.parameters()).device
+    train, validation = (tensor(part, state, device) for part in (rows.split.train, rows.split.validation))
+    steps = fit.steps_per_epoch(len(train), recipe.fit)
+    with _progress(recipe, steps, len(state.record)) as bar:
+        while not fit.finished(state, recipe.fit):
+            line = fit.fit(state, train, validation, recipe.fit, bar.watch)
+            bar.epoch(line)
+            checkpoint.save_state(state, folder, digest)
+
+
+def tensor(rows: Array, state: FitState, device: torch.device) -> Tensor:
+    """Rows as the flow takes them: in the wire type of x."""
+    mean = state.flow.get_buffer("transforms.0.mean")
+    return torch.tensor(rows, dtype=mean.dtype, device=device)
+
+
+def held_as(rows: Array, dtype: Dtype) -> Array:
+    """The rows after a trip through the wire type: what the graphs can be asked about."""
+    return rows.astype(np.float32).astype(np.float64) if dtype == "float32" else rows
+
+
+def graphs(architecture: Architecture, dtype: Dtype, flow: Flow, *, torchscript: bool) -> dict[FileName, bytes]:
+    """The flow's files: its weights, both ONNX graphs and, if asked for, both TorchScript graphs."""
+    forward, inverse = export.to_onnx(flow, architecture.dimension, dtype)
+    files: dict[FileName, bytes] = {
+        "forward.onnx": forward,
+        "inverse.onnx": inverse,
+        "flow.safetensors": flow_to_bytes(flow, architecture),
+    }
+    if torchscript:
+        files["forward.ts"], files["inverse.ts"] = export.to_torchscript(flow, architecture.dimension, dtype)
+    return files
+
+
+def kl_to_truth(rows: Source, subject: certify.Subject, recipe: Recipe) -> float | None:
+    """KL(truth || model) in nats: the mean of log p_true - log p_model over 50,000 fresh points."""
+    if rows.target is None:
+        return None
+    fresh = rows.target.draw(FRESH_ROWS, source.stream(recipe.fit.seed, "fresh points"))
+    model = subject.forward.run(fresh)["log_prob"].astype(np.float64)
+    return float((rows.target.log_prob(fresh) - model).mean())
+
+
+def calibration(scores: Array) -> Calibration:
+    """Quantiles of log_prob on the held-out rows."""
+    quantiles = tuple(float(value) for value in np.quantile(scores, LEVELS))
+    return Calibration(rows=len(scores), levels=LEVELS, log_prob=quantiles)
+
+
+def provenance(recipe: Recipe, rows: Source, parameters: int, test_nll: float, kl: float | None) -> Provenance:
+    """Where the numbers come from."""
+    packages = ("diffeo", "torch", "onnx", "onnxscript", "numpy")
+    return Provenance(
+        name=recipe.name,
+        created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        recipe=recipe.flat(),
+        data_sha256=rows.sha256,
+        data_rows=rows.rows,
+        versions={name: importlib.metadata.version(name).split("+")[0] for name in packages},
+        parameters=parameters,
+        test_rows=len(rows.split.test),
+        test_nll=test_nll,
+        kl_to_truth=kl,
+    )
+
+
+def draw(rows: Source, subject: certify.Subject, record: list[Epoch], recipe: Recipe, folder: Path) -> None:
+    """Write the pictures and the record beside the bundle."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = ["epoch,train_nll,validation_nll,skipped"]
+    lines += [f"{line.epoch},{line.train_nll:.6f},{line.validation_nll:.6f},{line.skipped}" for line in record]
+    (folder / "loss.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    pictures.loss(record, entropy(rows, recipe), folder / "loss.png")
+    if subject.dimension == PLANE:
+        normal = base.draw(recipe.fit.seed, 0, pictures.POINTS, PLANE)
+        image = subject.forward.run(rows.split.test[: pictures.POINTS])["z"]
+        pictures.forward(normal, image, recipe.name, folder / "forward.png")
+        samples = subject.inverse.run(normal)["x"]
+        pictures.inverse(rows.split.test, samples, recipe.name, rows.columns, folder / "inverse.png")
+
+
+def entropy(rows: Source, recipe: Recipe) -> float | None:
+    """Entropy of the truth in nats, by the mean of -log p_true over fresh points; the floor of every loss."""
+    if rows.target is None:
+        return None
+    fresh = rows.target.draw(FRESH_ROWS, source.stream(recipe.fit.seed, "entropy"))
+    return float(-rows.target.log_prob(fresh).mean())
+
+
+class _Bar:
+    def __init__(self, bar: "tqdm[Never]") -> None:
+        self._bar = bar
+        self._validation = "-"
+
+    def watch(self, step: int, loss: float) -> None:
+        self._bar.update(step - self._bar.n)
+        self._bar.set_postfix_str(f"loss {loss:.4f}, validation {self._validation}", refresh=False)
+
+    def epoch(self, line: Epoch) -> None:
+        self._validation = f"{line.validation_nll:.4f}"
+
+
+@contextmanager
+def _progress(recipe: Recipe, steps: int, done: int) -> Iterator[_Bar]:
+    total = recipe.fit.epochs * steps
+    with tqdm(total=total, initial=done * steps, desc=f"fit {recipe.name}", unit="step", mininterval=0.5) as bar:
+        yield _Bar(bar)
