@@ -132,5 +132,5 @@ def _value(value: memoryview) -> Value:
 
 
 def _describe(values: Sequence[Value]) -> str:
-    parts = [f"{ascii(name)[1:65]} {element} {list(shape)}" for name, element, shape in values[:8]]
+    parts = [f"{ascii(name)[1:-1][:64]} {element} {list(shape)}" for name, element, shape in values[:8]]
     return ", ".join(parts) or "nothing"

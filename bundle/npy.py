@@ -3,8 +3,9 @@
 Reference: NEP 1, A simple file format for NumPy arrays.
 """
 
+import ast
 import io
-from typing import Final
+from typing import Final, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +13,10 @@ import numpy.typing as npt
 Table = npt.NDArray[np.floating]
 
 AXES: Final = 2
+MAGIC: Final = b"\x93NUMPY\x01\x00"
+PREAMBLE: Final = 10
 HEADER_LIMIT: Final = 256
-FLOATS: Final = {"<f4": np.dtype("<f4"), "<f8": np.dtype("<f8")}
+FLOATS: Final[dict[str, np.dtype[np.floating]]] = {"<f4": np.dtype("<f4"), "<f8": np.dtype("<f8")}
 
 
 class NpyInvalid(ValueError):
@@ -26,31 +29,37 @@ def read(content: bytes) -> Table:
     Raises:
         NpyInvalid: another version, type, order or shape, or a length that does not fit the shape.
     """
-    stream = io.BytesIO(content)
-    shape, fortran, dtype = _read_header(stream)
-    if dtype not in FLOATS.values() or fortran or len(shape) != AXES:
-        order = "Fortran" if fortran else "C"
-        raise NpyInvalid(
-            f"npy of {dtype} {shape} in {order} order; expected float32 or float64 [rows, columns] in C order"
-        )
+    description, begin = _read_header(content)
+    dtype, shape = FLOATS.get(str(description.get("descr"))), description.get("shape")
+    if dtype is None or description.get("fortran_order") is not False or not _is_table(shape):
+        raise NpyInvalid("npy of another kind; expected float32 or float64 of shape (rows, columns) in C order")
     rows, columns = shape
-    needed = rows * columns * dtype.itemsize
-    size = len(content) - stream.tell()
-    if rows < 0 or columns < 1 or needed != size:
-        raise NpyInvalid(f"npy with {size} bytes of data; shape {shape} of {dtype} needs {needed}")
-    return np.frombuffer(content, dtype=dtype, offset=stream.tell()).reshape(rows, columns)
+    needed, size = rows * columns * dtype.itemsize, len(content) - begin
+    if needed != size:
+        raise NpyInvalid(f"npy with {size} bytes of data; its header needs {needed}")
+    flat: Table = np.frombuffer(content, dtype=dtype, offset=begin)
+    return flat.reshape(rows, columns)
 
 
-def _read_header(stream: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]:
-    # The header alone decides what would be allocated, so it is read and judged before anything is.
+def _is_table(shape: object) -> TypeGuard[tuple[int, int]]:
+    if not isinstance(shape, tuple) or len(shape) != AXES or any(type(size) is not int for size in shape):
+        return False
+    return bool(shape[0] >= 0 and shape[1] >= 1)
+
+
+def _read_header(content: bytes) -> tuple[dict[object, object], int]:
+    # NumPy's own reader tokenises what it cannot evaluate and fails in more ways than it documents; the header is one
+    # Python literal, so it is evaluated as one, and it is judged before anything is allocated.
+    begin = PREAMBLE + int.from_bytes(content[8:PREAMBLE], "little")
+    if content[:8] != MAGIC or begin - PREAMBLE > HEADER_LIMIT or begin > len(content):
+        raise NpyInvalid("the bytes do not begin with the header of npy version 1.0")
     try:
-        if np.lib.format.read_magic(stream) == (1, 0):
-            shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream, max_header_size=HEADER_LIMIT)
-            return shape, fortran, dtype
-    # A header is a Python literal; a hostile one can fail in any of its parser's ways.
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError, OverflowError) as error:
-        raise NpyInvalid("the bytes do not begin with an npy header") from error
-    raise NpyInvalid("npy of another version; expected 1.0")
+        description = ast.literal_eval(content[PREAMBLE:begin].decode("ascii").strip())
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
+        raise NpyInvalid("the npy header is not a Python literal") from error
+    if not isinstance(description, dict):
+        raise NpyInvalid("the npy header is not a dictionary")
+    return description, begin
 
 
 def header(shape: tuple[int, ...], dtype: np.dtype[np.floating]) -> bytes:

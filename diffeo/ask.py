@@ -2,11 +2,14 @@
 
 import argparse
 import json
+import math
 import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeAlias
+from urllib.parse import quote
 
 import numpy as np
 
@@ -18,7 +21,7 @@ from diffeo.density import Density, Rows
 PAGE_ROWS = 65_536
 SEED_LIMIT = 2**53
 
-Commands = "argparse._SubParsersAction[argparse.ArgumentParser]"
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001  (its only name)
 
 
 def sample(options: argparse.Namespace) -> int:
@@ -63,7 +66,7 @@ def inspect(options: argparse.Namespace) -> int:
     """Show what a bundle is: columns, certificate, provenance."""
     if options.url is not None:
         with Client(options.url) as client:
-            content = client.request("GET", f"/models/{options.bundle}").json()
+            content = client.ask("GET", f"/models/{quote(options.bundle, safe='')}", json.loads)
     else:
         from bundle.read import read  # noqa: PLC0415  (a client-only installation lacks pydantic)
 
@@ -139,7 +142,11 @@ def _beside(*parts: Rows) -> Rows:
 
 
 def _count(text: str) -> int:
-    count = float(text)
-    if count != int(count) or count < 1:
+    try:
+        count = float(text)
+    except ValueError:
+        count = math.nan
+    # NaN and infinity are not whole either.
+    if not count.is_integer() or count < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number above 0, such as 1000 or 1e6, not {text}")
     return int(count)

@@ -1,6 +1,7 @@
 """`diffeo`: every verb from the shell. Training and service are imported inside the command that needs them."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -12,29 +13,33 @@ from diffeo.errors import DiffeoError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code is 0, 1 for a refusal with its reason, 2 for a wrong command line, 130 for Ctrl-C."""
+    """Run one command; exit code 0, 1 for a refusal with its reason, 2 for a wrong command line, 130 for Ctrl-C."""
     options = _parser().parse_args(arguments)
     try:
-        return int(options.run(options))
+        code = int(options.run(options))
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return _say(getattr(options, "interrupted", "interrupted"), 130)
     except BrokenPipeError:
+        # Whoever read standard output has gone, as `head` does; Python would complain once more on its way out.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except ModuleNotFoundError as error:
+        return _say(f"diffeo {options.command}: needs {error.name}; pip install 'diffeo[{_extra(options.command)}]'", 1)
     except Exception as error:
         if _is_ours(error):
             return _say(f"diffeo {options.command}: {error}", 1)
         raise
+    return code
 
 
 def serve(options: argparse.Namespace) -> int:
     """Serve a repository over HTTP."""
     from service.server import serve as run_server  # noqa: PLC0415
-    from service.settings import Settings  # noqa: PLC0415
+    from service.settings import Settings, settle  # noqa: PLC0415
 
-    given = {
-        name: value for name, value in vars(options).items() if name in Settings.model_fields and value is not None
-    }
-    run_server(Settings(**given))
+    given = {name: value for name, value in vars(options).items() if value is not None}
+    run_server(settle({name: value for name, value in given.items() if name in Settings.model_fields}))
     return 0
 
 
@@ -70,6 +75,10 @@ def _is_ours(error: Exception) -> bool:
     return isinstance(error, DiffeoError | BundleError) or any(base.__name__ in roots for base in type(error).__mro__)
 
 
+def _extra(command: str) -> str:
+    return "train" if command in {"fit", "certify"} else "serve"
+
+
 def _say(sentence: str, code: int) -> int:
     print(sentence, file=sys.stderr)  # noqa: T201
     return code
@@ -88,10 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-Commands = "argparse._SubParsersAction[argparse.ArgumentParser]"
-
-
-def _add_serve(commands: Commands) -> None:
+def _add_serve(commands: ask.Commands) -> None:
     parser = commands.add_parser("serve", help="serve a repository over HTTP (settings also as DIFFEO_* variables)")
     parser.set_defaults(run=serve)
     parser.add_argument("--models", type=Path, help="repository folder (models)")
@@ -104,7 +110,7 @@ def _add_serve(commands: Commands) -> None:
     parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"], help="least level logged (info)")
 
 
-def _add_fit(commands: Commands) -> None:
+def _add_fit(commands: ask.Commands) -> None:
     parser = commands.add_parser("fit", help="fit a recipe or your own table, certify and publish it")
     parser.set_defaults(run=fit)
     parser.add_argument("source", type=Path, help="a recipe (.toml) or a table (.csv, .parquet, .npy)")
@@ -118,7 +124,7 @@ def _add_fit(commands: Commands) -> None:
     parser.add_argument("--torchscript", action="store_true", help="add the graphs as TorchScript")
 
 
-def _add_certify(commands: Commands) -> None:
+def _add_certify(commands: ask.Commands) -> None:
     parser = commands.add_parser("certify", help="measure a bundle's graphs against its flow in float64")
     parser.set_defaults(run=certify)
     parser.add_argument("bundle", type=Path, help="a bundle folder, models/NAME/VERSION")

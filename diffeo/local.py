@@ -10,8 +10,11 @@ from bundle.read import Bundle, read, versions
 from diffeo.density import Direction, Part, Rows, Vector
 from diffeo.errors import DiffeoError
 from service import model
-from service.requests import LADJ, LogProbRequest, SampleRequest, TransformRequest
-from service.settings import Settings
+from service.requests import LADJ, Limits, LogProbRequest, Payload, SampleRequest, TransformRequest
+from service.settings import settle
+
+# Nobody shares this process, so what one request may ask for has no other bound than the parser's.
+LIMITS = Limits(max_rows=2**53, max_num_samples=2**53)
 
 T = TypeVar("T")
 
@@ -19,10 +22,10 @@ T = TypeVar("T")
 class LocalModel:
     """One verified bundle, computed here; see `diffeo.density` for the verbs."""
 
-    def __init__(self, bundle: Bundle, name: str) -> None:
-        settings = Settings()
+    def __init__(self, bundle: Bundle, name: str, version: int) -> None:
+        settings = settle({})
         executor = ThreadPoolExecutor(settings.threads)
-        self._model = model.load(bundle, name, 1, settings, executor)
+        self._model = model.load(bundle, name, version, settings, executor)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -33,7 +36,8 @@ class LocalModel:
         self, num_samples: int, *, seed: int, start: int, temperature: float, parts: tuple[Part, ...]
     ) -> dict[str, Rows]:
         """Rows of a seeded sample with the parts asked for, from one pass."""
-        request = SampleRequest(num_samples, seed, start, temperature, parts)
+        wanted = {"num_samples": num_samples, "seed": seed, "start": start, "temperature": temperature}
+        request = SampleRequest.parse(Payload({**wanted, "return": list(parts)}), LIMITS)
         return dict(_wait(self._model.sample(self._model.settle(request))).tensors)
 
     def log_prob(self, x: Rows) -> Vector:
@@ -57,7 +61,8 @@ def open_model(models: Path, name: str, version: int | None) -> LocalModel:
     found = versions(models / name)
     if not found:
         raise DiffeoError(f"no model {name!a} in {models}")
-    return LocalModel(read(models / name / str(version or found[-1])), name)
+    chosen = found[-1] if version is None else version
+    return LocalModel(read(models / name / str(chosen)), name, chosen)
 
 
 def _wait(answer: Coroutine[object, object, T]) -> T:

@@ -1,17 +1,22 @@
-"""Files of rows for the shell: CSV or npy by suffix; a cell that is no number is NaN, and its row is answered with NaN."""
+"""Files of rows for the shell, CSV or npy by suffix; a cell that is no number is NaN, and so is its row's answer."""
 
 import csv
+import io
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO
 
 import numpy as np
 
 from diffeo.density import Rows
 from diffeo.errors import TableError
+
+# What NumPy's reader raises on hostile bytes, besides ValueError.
+NPY_ERRORS = (EOFError, MemoryError, OverflowError, SyntaxError, TypeError, TokenError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,9 @@ def read(path: Path) -> Table:
             return _read_csv(sys.stdin, "standard input")
     except FileNotFoundError:
         raise TableError(f"no file {path}") from None
-    except ValueError as error:
+    except OSError as error:
+        raise TableError(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, csv.Error, *NPY_ERRORS) as error:
         raise TableError(f"{path.name}: {error}") from None
     raise TableError(f"{path.name}: rows are read from .csv or .npy files")
 
@@ -67,15 +74,26 @@ def writer(path: Path | None, columns: Sequence[str]) -> Iterator["Writer"]:
     if path.suffix not in {".csv", ".npy"}:
         raise TableError(f"{path.name}: rows are written to .csv or .npy files")
     draft = path.with_name(f".{path.name}.part")
-    try:
+    with _open(draft, path) as file:
         if path.suffix == ".csv":
-            with draft.open("w", encoding="utf-8", newline="") as file:
-                yield CsvWriter(file, columns)
+            # Flushed and let go of before the file is closed.
+            text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+            yield CsvWriter(text, columns)
+            text.detach()
         else:
-            collected = NpyWriter()
+            collected = NpyWriter(len(columns))
             yield collected
-            collected.save(draft)
+            collected.save(file)
+
+
+@contextmanager
+def _open(draft: Path, path: Path) -> Iterator[IO[bytes]]:
+    try:
+        with draft.open("wb") as file:
+            yield file
         draft.replace(path)
+    except OSError as error:
+        raise TableError(f"{path} cannot be written: {error.strerror}") from None
     finally:
         draft.unlink(missing_ok=True)
 
@@ -96,25 +114,26 @@ class CsvWriter:
 class NpyWriter:
     """Collects rows, then writes one array."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int) -> None:
+        self._width = width
         self._parts: list[Rows] = []
 
     def write(self, rows: Rows) -> None:
         """Append rows [rows, columns]."""
         self._parts.append(rows)
 
-    def save(self, path: Path) -> None:
+    def save(self, file: IO[bytes]) -> None:
         """Write what was collected; one column becomes a vector."""
-        table = np.concatenate(self._parts)
-        with path.open("wb") as file:
-            np.save(file, table[:, 0] if table.shape[1] == 1 else table, allow_pickle=False)
+        table = np.concatenate(self._parts) if self._parts else np.empty((0, self._width), np.float32)
+        np.save(file, table[:, 0] if self._width == 1 else table, allow_pickle=False)
 
 
 Writer = CsvWriter | NpyWriter
 
 
 def _read_npy(path: Path) -> Table:
-    rows = np.load(path, allow_pickle=False)
+    with path.open("rb") as file:
+        rows = np.lib.format.read_array(file, allow_pickle=False)
     if rows.ndim != 2 or rows.dtype.kind not in "fiu":  # noqa: PLR2004  (a table has 2 axes)
         raise ValueError(f"holds {rows.dtype} of shape {rows.shape}; expected a table of numbers")
     return Table(rows.astype(np.float32 if rows.dtype == np.float32 else np.float64), None)

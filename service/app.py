@@ -1,7 +1,7 @@
 """`create_app` is the only wiring: settings in, ASGI application out; nothing happens at import."""
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 
@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
@@ -19,7 +19,7 @@ from service.requests import Limits
 from service.routes import health, models, openapi
 from service.routes.access import Access
 from service.routes.inference import Handler, Inference
-from service.routes.problems import on_http_error, on_service_error
+from service.routes.problems import on_client_gone, on_error, on_http_error
 from service.settings import Settings
 
 DESCRIPTION = "Exact log-likelihoods, samples and invertible transforms from normalizing flows."
@@ -53,9 +53,8 @@ def create_app(settings: Settings) -> ASGIApp:
     for path, handler in _verbs(inference).items():
         # Plain routes: FastAPI's own would build and validate each request a second time.
         app.add_route(path, handler, methods=["POST"], include_in_schema=False)
-    app.add_exception_handler(ServiceError, on_service_error)
-    app.add_exception_handler(RequestValidationError, _on_path_error)
-    app.add_exception_handler(HTTPException, on_http_error)
+    for error, answer in _problems().items():
+        app.add_exception_handler(error, answer)
     app.openapi = _once(lambda: openapi.describe(app))  # type: ignore[method-assign]  # FastAPI's documented way
     return Access(app)
 
@@ -64,10 +63,24 @@ def _verbs(inference: Inference) -> dict[str, Handler]:
     return {"/sample": inference.sample, "/log_prob": inference.log_prob, "/transform": inference.transform}
 
 
+def _problems() -> dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]]:
+    return {
+        # Both: Starlette lets an error of the class Exception pass all layers before it answers.
+        ServiceError: on_error,
+        Exception: on_error,
+        ClientDisconnect: on_client_gone,
+        RequestValidationError: _on_path_error,
+        HTTPException: on_http_error,
+    }
+
+
 async def _on_path_error(http: Request, error: Exception) -> Response:
     faults = error.errors() if isinstance(error, RequestValidationError) else []
-    named = [Fault("/" + "/".join(map(str, fault["loc"][1:])), fault["msg"]) for fault in faults]
-    return await on_service_error(http, InvalidRequest("a part of the path does not fit", named))
+    named = [
+        Fault("/" + "/".join(map(str, fault["loc"][1:])), fault["msg"].removeprefix("Value error, "))
+        for fault in faults
+    ]
+    return await on_error(http, InvalidRequest("a part of the path does not fit", named))
 
 
 def _once(build: Callable[[], openapi.Document]) -> Callable[[], openapi.Document]:

@@ -10,13 +10,17 @@ ServiceError
 │   ├── ModelNotFound       no such model is served
 │   └── VersionNotFound     the model is served, this version is not
 ├── VersionRefused          the version is on disk, and its bundle was refused
+├── SettingsInvalid         a setting is of the wrong type or out of range
 ├── ProviderMissing         the settings ask for an execution provider that this machine lacks
 ├── EngineFailed            a runtime could not load or compute a graph
 └── NothingToServe          the repository holds no model
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final, Self
+
+SHOWN_CHARACTERS: Final = 160
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,11 @@ class RequestError(ServiceError):
         super().__init__(detail)
         self.faults = tuple(faults)
 
+    @classmethod
+    def at(cls, pointer: str, detail: str) -> Self:
+        """The error for one fault; its detail is the error's own."""
+        return cls(detail, [Fault(pointer, detail)])
+
 
 class MalformedBody(RequestError):
     """The bytes are not the format they claim to be."""
@@ -45,11 +54,6 @@ class MalformedBody(RequestError):
 
 class InvalidRequest(RequestError):
     """A value is missing, unknown, of the wrong type or out of range."""
-
-    @classmethod
-    def at(cls, pointer: str, detail: str) -> "InvalidRequest":
-        """The error for one fault; its detail is the error's own."""
-        return cls(detail, [Fault(pointer, detail)])
 
 
 class UnsupportedFormat(RequestError):
@@ -76,6 +80,10 @@ class VersionRefused(ServiceError):
     """The version is on disk, and its bundle was refused."""
 
 
+class SettingsInvalid(ServiceError):
+    """A setting is of the wrong type or out of range."""
+
+
 class ProviderMissing(ServiceError):
     """The settings ask for an execution provider that this machine lacks."""
 
@@ -86,3 +94,9 @@ class EngineFailed(ServiceError):
 
 class NothingToServe(ServiceError):
     """The repository holds no model."""
+
+
+def listed(names: Iterable[object]) -> str:
+    """Names for a sentence, cut before it is too long to be one."""
+    text = ", ".join(map(str, names))
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS].rpartition(', ')[0]}, ..."

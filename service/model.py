@@ -99,7 +99,7 @@ class Model:
         return facts
 
     async def pieces(self, draw: Draw) -> AsyncIterator[Tensors]:
-        """The rows of a draw, piece after piece, with flat memory."""
+        """The rows of a draw, piece after piece, with flat memory; NaN where the flow has no finite answer."""
         request = draw.request
         end = request.start + request.num_samples
         for start in range(request.start, end, self.piece_rows):
@@ -115,7 +115,9 @@ class Model:
         tensors = {"x": answer["x"], "log_prob": answer["log_prob"], "z": z}
         if temperature != 1:
             tensors["log_prob"] = base.tempered(answer["log_prob"], z, temperature)
-        return {part: tensors[part] for part in draw.request.parts}
+        wanted = {part: tensors[part] for part in draw.request.parts}
+        good = _answered(wanted, count)
+        return wanted if good.all() else {part: _blanked(tensor, good) for part, tensor in wanted.items()}
 
     @property
     def _dtype(self) -> np.dtype[np.floating]:

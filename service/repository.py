@@ -1,9 +1,11 @@
 """The repository as the service sees it: a folder becomes models, and every bundle that was refused says why."""
 
+import logging
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from bundle.errors import BundleError
 from bundle.read import read, versions
@@ -15,10 +17,16 @@ from service.errors import (
     NothingToServe,
     VersionNotFound,
     VersionRefused,
+    listed,
 )
 from service.model import Model
 from service.requests import NAME, Address
 from service.settings import Settings
+
+# A runtime's own words can fill pages; the first lines name the fault.
+REASON_CHARACTERS: Final = 400
+
+log = logging.getLogger("diffeo")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +65,7 @@ class Repository:
         found = self.versions(name)
         if address.version is None:
             return _newest(name, found)
-        if address.version not in found:
-            raise VersionNotFound(f"{name} has no version {address.version}; it has {_list(found)}")
-        entry = found[address.version]
+        entry = self.entry(name, address.version)
         if isinstance(entry, Refused):
             raise VersionRefused(f"{name} version {entry.version} was refused: {entry.reason}")
         return entry
@@ -71,13 +77,25 @@ class Repository:
             ModelNotFound: no model of that name.
         """
         if name not in self.models:
-            raise ModelNotFound(f"no model of that name; there is: {_list(self.models)}")
+            raise ModelNotFound(f"no model of that name; there is: {listed(self.models)}")
         return self.models[name]
+
+    def entry(self, name: str, version: int) -> Model | Refused:
+        """One version of one model, served or refused.
+
+        Raises:
+            ModelNotFound: no model of that name.
+            VersionNotFound: that model has no such version.
+        """
+        found = self.versions(name)
+        if version not in found:
+            raise VersionNotFound(f"{name} has no version {version}; it has {listed(found)}")
+        return found[version]
 
     def _only(self) -> str:
         if len(self.models) == 1:
             return next(iter(self.models))
-        raise InvalidRequest.at("/model", f"several models are served, so name one: {_list(self.models)}")
+        raise InvalidRequest.at("/model", f"several models are served, so name one: {listed(self.models)}")
 
 
 def load(settings: Settings, executor: Executor) -> Repository:
@@ -96,7 +114,7 @@ def load(settings: Settings, executor: Executor) -> Repository:
     if not models:
         raise NothingToServe(f"{folder} holds no bundle; expected {folder}/NAME/VERSION/manifest.json")
     if settings.default_model is not None and settings.default_model not in models:
-        raise NothingToServe(f"the default model {settings.default_model!a} is not among {_list(models)}")
+        raise NothingToServe(f"the default model {settings.default_model!a} is not among {listed(models)}")
     return Repository(models, settings.default_model)
 
 
@@ -108,7 +126,9 @@ def _load_version(folder: Path, name: str, version: int, settings: Settings, exe
     try:
         return model.load(read(folder / str(version)), name, version, settings, executor)
     except (BundleError, EngineFailed) as error:
-        return Refused(version, str(error))
+        reason = " ".join(str(error).split())[:REASON_CHARACTERS]
+        log.warning("refused", extra={"model": name, "version": version, "reason": reason})
+        return Refused(version, reason)
 
 
 def _newest(name: str, found: Versions) -> Model:
@@ -118,7 +138,3 @@ def _newest(name: str, found: Versions) -> Model:
         reason = newest.reason if isinstance(newest, Refused) else ""
         raise VersionRefused(f"no version of {name} is served; version {max(found)} was refused: {reason}")
     return max(served, key=lambda entry: entry.version)
-
-
-def _list(names: Mapping[str, object] | Mapping[int, object]) -> str:
-    return ", ".join(str(name) for name in names)

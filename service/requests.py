@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from bundle.base import SEED_LIMIT, START_LIMIT
 from bundle.manifest import Manifest
-from service.errors import InvalidRequest, TooLarge
+from service.errors import InvalidRequest, TooLarge, listed
 
 Rows = npt.NDArray[np.floating]  # [rows, D]
 Parameters = Mapping[str, object]
@@ -78,7 +78,8 @@ class SampleRequest:
         _refuse_unknown(parameters, {"num_samples", "seed", "start", "temperature", "return"})
         number = _whole(parameters, "num_samples", 1, 2**53, default=1)
         if number > limits.max_num_samples:
-            raise TooLarge(f"num_samples is {number}; the limit here is {limits.max_num_samples}: page with start")
+            detail = f"num_samples is {number}; the limit here is {limits.max_num_samples}: page with start"
+            raise TooLarge.at("/num_samples", detail)
         seed = _whole(parameters, "seed", 0, SEED_LIMIT) if "seed" in parameters else None
         start = _whole(parameters, "start", 0, START_LIMIT - number, default=0)
         return cls(number, seed, start, _temperature(parameters), _parts(parameters, SAMPLE_PARTS, ("x",)))
@@ -126,13 +127,7 @@ def _refuse_unknown(parameters: Parameters, known: set[str]) -> None:
         if name not in known and name not in ADDRESS:
             # Escaped as RFC 6901 asks; cut, because an answer never repeats a body.
             pointer = "/" + name[:64].replace("~", "~0").replace("/", "~1")
-            raise InvalidRequest.at(
-                ascii(pointer)[1:-1], f"unknown parameter; this call takes {_list(known | ADDRESS)}"
-            )
-
-
-def _list(names: set[str]) -> str:
-    return ", ".join(sorted(names))
+            raise InvalidRequest.at(pointer, f"unknown parameter; this call takes {listed(sorted(known | ADDRESS))}")
 
 
 def _whole(parameters: Parameters, name: str, low: int, high: int, *, default: int | None = None) -> int:
@@ -175,9 +170,9 @@ def _rows(payload: Payload, name: str, manifest: Manifest, limits: Limits) -> Ro
             raise InvalidRequest.at(f"/{payload.rows_name}", f"unknown parameter; this call takes rows of {name}")
         raise InvalidRequest.at(f"/{name}", f"{name} is missing: a list of rows of {manifest.dimension} numbers")
     if rows.shape[1] != manifest.dimension and len(rows):
-        columns = ", ".join(manifest.columns[:8]) + (", ..." if manifest.dimension > 8 else "")  # noqa: PLR2004
-        detail = f"rows of {name} have {rows.shape[1]} numbers; this model takes {manifest.dimension}: {columns}"
-        raise InvalidRequest.at(f"/{name}/0", detail)
+        takes = f"this model takes {manifest.dimension}: {listed(manifest.columns)}"
+        raise InvalidRequest.at(f"/{name}/0", f"rows of {name} have {rows.shape[1]} numbers; {takes}")
     if len(rows) > limits.max_rows:
-        raise TooLarge(f"{name} has {len(rows)} rows; the limit here is {limits.max_rows}: send it in parts")
+        detail = f"{name} has {len(rows)} rows; the limit here is {limits.max_rows}: send it in parts"
+        raise TooLarge.at(f"/{name}", detail)
     return rows.reshape(len(rows), manifest.dimension)

@@ -1,6 +1,8 @@
 """The process: settings to a listening server, uvicorn with uvloop and httptools."""
 
 import logging
+import signal
+from typing import NoReturn
 
 import uvicorn
 
@@ -21,6 +23,8 @@ def serve(settings: Settings) -> None:
     logs.configure(settings.log_level)
     log = logging.getLogger("diffeo")
     app = create_app(settings)
+    # uvicorn drains, then raises the signal once more; leaving on purpose is success.
+    signal.signal(signal.SIGTERM, _leave)
     log.info("serving", extra={"models": str(settings.models), "host": settings.host, "port": settings.port})
     uvicorn.run(
         app,
@@ -35,3 +39,7 @@ def serve(settings: Settings) -> None:
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
+
+
+def _leave(*_: object) -> NoReturn:
+    raise SystemExit(0)

@@ -1,12 +1,15 @@
 """Settings come from the environment (`DIFFEO_*`) or the command line; every one has a safe default."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic.functional_validators import BeforeValidator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from service.errors import SettingsInvalid
 
 
 def _names(value: object) -> object:
@@ -59,3 +62,16 @@ class Settings(BaseSettings):
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least level that is logged."""
+
+
+def settle(given: Mapping[str, object]) -> Settings:
+    """The settings of the environment, with what is given on top.
+
+    Raises:
+        SettingsInvalid: naming each setting that does not fit, as the variable that sets it.
+    """
+    try:
+        return Settings.model_validate({**given})
+    except ValidationError as error:
+        faults = [f"DIFFEO_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()]
+        raise SettingsInvalid("; ".join(faults)) from None

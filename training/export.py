@@ -4,9 +4,11 @@ The base distribution stays outside: the service draws z, so seeds mean the same
 """
 
 import copy
+import io
 import logging
 import tempfile
 import warnings
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -135,8 +137,18 @@ def _require_dynamic_batch(model: onnx.ModelProto) -> None:
 def _one_script(graph: Graph, example: Tensor) -> bytes:
     checks = [(example[:1],), (example.repeat(2, 1)[:7],)]
     with _quiet():
-        script = torch.jit.freeze(torch.jit.trace(graph.eval(), (example,), check_inputs=checks))  # type: ignore[no-untyped-call]  # torch leaves trace untyped
-        return bytes(script.save_to_buffer())
+        trace = torch.jit.trace(graph.eval(), (example,), check_inputs=checks)  # type: ignore[no-untyped-call]  # torch leaves trace untyped
+        return _without_debug(bytes(torch.jit.freeze(trace).save_to_buffer()))
+
+
+def _without_debug(archive: bytes) -> bytes:
+    # TorchScript notes the source file of every line too; without those records the archive loads the same.
+    result = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(archive)) as source, zipfile.ZipFile(result, "w") as target:
+        for entry in source.infolist():
+            if not entry.filename.endswith(".debug_pkl"):
+                target.writestr(zipfile.ZipInfo(entry.filename), source.read(entry))
+    return result.getvalue()
 
 
 @contextmanager

@@ -18,7 +18,8 @@ Vector = npt.NDArray[np.float64]  # [rows], nats
 # Gauss-Legendre converges geometrically once the nodes are closer than the noise: 512 nodes on [0, pi] are 0.006
 # apart, so noise >= 0.02 is integrated to about 1e-13.
 NODES: Final = 512
-BLOCK_ROWS: Final = 4096
+# A block of this many rows times all nodes stays in the cache.
+BLOCK_ROWS: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +66,13 @@ class Moons(Target):
         return np.concatenate([self._mixture(block, centres, log_weights) for block in blocks])
 
     def _mixture(self, x: Rows, centres: Rows, log_weights: Vector) -> Vector:
-        square = ((x[:, None, :] - centres) ** 2).sum(-1)  # [rows, 2 NODES]
+        # |x - c|^2 multiplied out: one matrix product instead of three passes over [rows, 2 NODES, 2].
+        square = (x**2).sum(axis=1)[:, None] + (centres**2).sum(axis=1) - 2 * (x @ centres.T)
         terms = log_weights - square / (2 * self.noise**2)
         top = terms.max(axis=1)
         log_sum: Vector = top + np.log(np.exp(terms - top[:, None]).sum(axis=1))
-        return log_sum - np.log(2 * np.pi * self.noise**2)
+        result: Vector = log_sum - np.log(2 * np.pi * self.noise**2)
+        return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +96,15 @@ class Circles(Target):
         """Exact log density, nats per row."""
         distance = np.linalg.norm(x, axis=1)
         rings = [self._ring(distance, radius) for radius in (1.0, self.factor)]
-        mixture: Vector = np.logaddexp(rings[0], rings[1]) - np.log(2)
-        return mixture - np.log(2 * np.pi * self.noise**2)
+        mixture: Vector = np.logaddexp(rings[0], rings[1]) - np.log(2 * 2 * np.pi * self.noise**2)
+        return mixture
 
     def _ring(self, distance: Vector, radius: float) -> Vector:
         # i0e(a) = exp(-a) I0(a) stays finite where I0 overflows, and completes the square in the exponent.
         variance = self.noise**2
         bessel: Vector = np.log(i0e(distance * radius / variance))
-        return bessel - (distance - radius) ** 2 / (2 * variance)
+        result: Vector = bessel - (distance - radius) ** 2 / (2 * variance)
+        return result
 
 
 def _half_circles(angle: Vector) -> tuple[Rows, Rows]:

@@ -12,6 +12,9 @@ from service.errors import InvalidRequest, MalformedBody
 from service.requests import Payload, Rows
 
 ROWS: Final = ("x", "z")
+# Several times what any call takes; each key costs a walk over the object.
+MAX_KEYS: Final = 64
+BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 class Json:
@@ -27,10 +30,7 @@ class Json:
                 "", "with a JSON body every parameter goes into the body, none into the query string"
             )
         document = _parse(body)
-        keys = list(document.keys())
-        if len(set(keys)) != len(keys):
-            repeated = next(key for key in keys if keys.count(key) > 1)
-            raise MalformedBody(f"the body repeats the key {ascii(repeated)[:64]}")
+        keys = _keys(document)
         named = [key for key in keys if key in ROWS]
         parameters = {key: _plain(document[key]) for key in keys if key not in ROWS}
         if len(named) > 1:
@@ -52,14 +52,29 @@ class Json:
 
 
 def _parse(body: bytes) -> simdjson.Object:
+    if body.startswith(BYTE_ORDER_MARK):
+        raise MalformedBody("the body begins with a byte order mark; send UTF-8 without one")
     try:
         document = simdjson.Parser().parse(body)
-    # simdjson reports syntax as ValueError and numbers beyond 64 bits as RuntimeError.
+    # simdjson reports syntax as ValueError and numbers beyond 64 bits as RuntimeError, each as "CODE: sentence".
     except (ValueError, RuntimeError) as error:
-        raise MalformedBody(f"the body is not JSON: {str(error).split(':')[0]}") from None
+        raise MalformedBody(f"the body is not JSON: {str(error).rpartition(': ')[2].strip()}") from None
     if not isinstance(document, simdjson.Object):
         raise MalformedBody("the body is not a JSON object")
     return document
+
+
+def _keys(document: simdjson.Object) -> list[str]:
+    keys = list(document.keys())
+    if len(keys) > MAX_KEYS:
+        raise InvalidRequest.at("", f"the body has {len(keys)} keys; expected at most {MAX_KEYS}")
+    if len(set(keys)) != len(keys):
+        repeated = next(key for key in keys if keys.count(key) > 1)
+        raise MalformedBody(f"the body repeats the key {ascii(repeated)[:64]}")
+    # simdjson looks a key up as a C string: one with a NUL inside would find the value of another.
+    if any("\0" in key for key in keys):
+        raise MalformedBody("a key of the body holds a NUL character")
+    return keys
 
 
 def _plain(value: object) -> object:
@@ -73,11 +88,11 @@ def _rows(name: str, value: object, brackets: int) -> Rows:
         raise InvalidRequest.at(f"/{name}", f"{name} must be a list of rows, each a list of numbers")
     count = len(value)
     # The buffer is flat, so two things must be known besides: that no row nests a list (the body has one bracket per
-    # row and one around them) and that all rows are equally long. Anything else takes the exact way, value by value.
+    # row and one around them) and that all are rows and equally long. The rest takes the exact way, value by value.
     if count and brackets == count + 1:
         try:
             flat = np.frombuffer(value.as_buffer(of_type="d"), dtype=np.float64)
-            widths = {len(row) for row in value if isinstance(row, simdjson.Array)}
+            widths = {len(row) if isinstance(row, simdjson.Array) else -1 for row in value}
         except TypeError:
             return _rows_one_by_one(name, value.as_list())
         if len(widths) == 1 and flat.size == count * min(widths):
@@ -94,7 +109,7 @@ def _rows_one_by_one(name: str, rows: Sequence[object]) -> Rows:
             detail = f"this row has {len(row)} numbers, the rows before it {len(table[0])}"
             raise InvalidRequest.at(f"/{name}/{index}", detail)
         table.append([_number(value, f"/{name}/{index}/{column}") for column, value in enumerate(row)])
-    return np.array(table, dtype=np.float64).reshape(len(table), -1)
+    return np.array(table, dtype=np.float64).reshape(len(table), len(table[0]) if table else 0)
 
 
 def _number(value: object, pointer: str) -> float:

@@ -2,7 +2,6 @@
 
 import io
 
-import numpy as np
 import torch
 
 from service.engines.engine import Engine, Graphs, Tensors
@@ -19,26 +18,30 @@ class TorchScriptEngine:
     """One traced graph on one device."""
 
     def __init__(self, content: bytes, source: str, device: torch.device) -> None:
-        self._graph = torch.jit.load(io.BytesIO(content), map_location=device)  # type: ignore[no-untyped-call]  # torch leaves load untyped
+        try:
+            self._graph = torch.jit.load(io.BytesIO(content), map_location=device)  # type: ignore[no-untyped-call]  # torch leaves load untyped
+        except RuntimeError as error:
+            raise EngineFailed(f"TorchScript refused the graph of {source}: {error}") from error
         self._source = source
         self._device = device
 
     def run(self, tensors: Tensors) -> Tensors:
         """Compute the graph on rows [B, D]."""
-        rows = torch.from_numpy(np.ascontiguousarray(tensors[self._source])).to(self._device)
+        # A copy: rows may be a read-only view of a request's body, which torch does not take.
+        rows = torch.tensor(tensors[self._source], device=self._device)
         try:
             with torch.inference_mode():
                 answers = self._graph(rows)
-        except RuntimeError as error:
+            return {name: tensor.cpu().numpy() for name, tensor in zip(OUTPUTS[self._source], answers, strict=True)}
+        except (RuntimeError, ValueError) as error:
             raise EngineFailed(f"TorchScript failed on {len(rows)} rows: {error}") from error
-        return {name: tensor.cpu().numpy() for name, tensor in zip(OUTPUTS[self._source], answers, strict=True)}
 
 
 def load(graphs: Graphs, settings: Settings) -> tuple[Engine, Engine]:
     """The forward and the inverse engine of a bundle's TorchScript graphs.
 
     Raises:
-        EngineFailed: the bundle has no TorchScript graphs.
+        EngineFailed: the bundle has no TorchScript graphs, or one does not load.
         ProviderMissing: cuda is asked for and torch sees no device.
     """
     if "forward.ts" not in graphs:

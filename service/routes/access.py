@@ -1,4 +1,4 @@
-"""The outermost layer: gives each request an id, logs it in one line, and turns what nobody foresaw into a 500.
+"""The outermost layer: gives each request an id, logs it in one line, and cuts off an answer that failed midway.
 
 Pure ASGI: a middleware that wraps the response stream would hide a client that has gone.
 """
@@ -9,7 +9,6 @@ import secrets
 import time
 from typing import Final
 
-import orjson
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -41,22 +40,23 @@ class Access:
         identity = given if ACCEPTED.fullmatch(given) else secrets.token_hex(8)
         scope.setdefault("state", {})["request_id"] = identity
         status = 0
+        whole = False
 
         async def send_named(message: Message) -> None:
-            nonlocal status
+            nonlocal status, whole
             if message["type"] == "http.response.start":
                 status = message["status"]
                 MutableHeaders(scope=message)[HEADER] = identity
             await send(message)
+            whole = message["type"] == "http.response.body" and not message.get("more_body", False)
 
         try:
             await self._app(scope, receive, send_named)
         except Exception:
-            log.exception("the request failed", extra={"request_id": identity})
-            if status:
-                # The answer has begun; only breaking the connection tells the client that it is not whole.
+            # Starlette answers an error that nobody foresaw, then raises it again for the server to log. It is logged
+            # by then; only where the answer is not whole must the server break the connection, which tells the client.
+            if not whole:
                 raise
-            await _send_internal(send_named, identity)
         finally:
             _log(scope, identity, status, time.monotonic() - began)
 
@@ -70,17 +70,3 @@ def _log(scope: Scope, identity: str, status: int, seconds: float) -> None:
         "milliseconds": round(seconds * 1000, 3),
     }
     log.info("request", extra=fields | scope.get("state", {}).get("log", {}))
-
-
-async def _send_internal(send: Send, identity: str) -> None:
-    content = {
-        "type": "urn:diffeo:problem:internal",
-        "title": "The service failed",
-        "status": 500,
-        "detail": "The service failed",
-        "errors": [],
-        "request_id": identity,
-    }
-    headers = [(b"content-type", b"application/problem+json")]
-    await send({"type": "http.response.start", "status": 500, "headers": headers})
-    await send({"type": "http.response.body", "body": orjson.dumps(content)})

@@ -20,10 +20,13 @@ def router(repository: Repository) -> APIRouter:
     # A refused version leaves the others serving; a model without any served version is not ready.
     served = [any(isinstance(entry, Model) for entry in found.values()) for found in repository.models.values()]
 
+    # HEAD beside GET, as load balancers ask; FastAPI routes one method only.
+    @routes.head("/livez", include_in_schema=False)
     @routes.get("/livez", summary="The process answers")
     async def livez() -> Health:
         return Health(status="alive", models=sum(served))
 
+    @routes.head("/readyz", include_in_schema=False)
     @routes.get("/readyz", summary="Every model is served", responses={503: {"model": Health}})
     async def readyz(response: Response) -> Health:
         ready = all(served)

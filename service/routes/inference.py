@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 from bundle import npy
 from service.answer import Answer
 from service.codecs.codec import Codec
-from service.errors import InvalidRequest, NotAcceptable
+from service.errors import NotAcceptable, TooLarge
 from service.model import Draw, Model
 from service.repository import Repository
 from service.requests import Address, Limits, LogProbRequest, Payload, SampleRequest, TransformRequest
@@ -39,7 +39,9 @@ class Inference:
         payload, read = await self._receive(http)
         write = wire.writer(http, read)
         model = self.repository.find(Address.parse(payload.parameters))
-        request = _for_format(SampleRequest.parse(payload, self.limits), write, self.settings)
+        request = SampleRequest.parse(payload, self.limits)
+        _check_format(write, request.parts)
+        _check_json(write, request.num_samples, self.settings.max_json_samples)
         draw = model.settle(request)
         if write.name == "npy" and request.num_samples > model.piece_rows:
             return _stream_npy(http, model, draw)
@@ -59,6 +61,7 @@ class Inference:
         write = wire.writer(http, read)
         model = self.repository.find(Address.parse(payload.parameters))
         request = TransformRequest.parse(_one_part(payload, write), model.manifest, self.limits)
+        _check_format(write, request.parts)
         return await _reply(http, write, await model.transform(request))
 
     async def _receive(self, http: Request) -> tuple[Payload, Codec]:
@@ -70,14 +73,16 @@ class Inference:
         return await asyncio.to_thread(codec.decode, body, query), codec
 
 
-def _for_format(request: SampleRequest, write: Codec, settings: Settings) -> SampleRequest:
-    if write.name == "json" and request.num_samples > settings.max_json_samples:
-        limit = settings.max_json_samples
-        detail = f"num_samples is {request.num_samples}; JSON holds at most {limit}: ask for npy, or page with start"
-        raise InvalidRequest.at("/num_samples", detail)
-    if write.name == "npy" and len(request.parts) > 1:
-        raise NotAcceptable(f"npy carries one array and return lists {', '.join(map(str, request.parts))}: name one")
-    return request
+def _check_format(write: Codec, parts: tuple[str, ...]) -> None:
+    # The codec would refuse the answer too, but only after it is computed.
+    if write.name == "npy" and len(parts) > 1:
+        raise NotAcceptable.at("/return", f"npy carries one array and return lists {', '.join(parts)}: name one")
+
+
+def _check_json(write: Codec, num_samples: int, limit: int) -> None:
+    if write.name == "json" and num_samples > limit:
+        detail = f"num_samples is {num_samples}; JSON holds at most {limit}: ask for npy, or page with start"
+        raise TooLarge.at("/num_samples", detail)
 
 
 def _one_part(payload: Payload, write: Codec) -> Payload:

@@ -1,15 +1,17 @@
 """GET /models...: what is served, with its certificate and calibration, and why a version was refused."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Path
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from bundle.manifest import Base, Calibration, Certificate, Provenance
-from service.errors import VersionNotFound
+from bundle.read import is_version
 from service.model import Model
 from service.repository import Refused, Repository
 from service.settings import Settings
+
+VERSION_DIGITS: Final = 10
 
 
 class VersionSummary(BaseModel):
@@ -62,8 +64,15 @@ class ModelDetail(ModelSummary):
     newest: VersionDetail | None
 
 
+def _version_number(text: str) -> int:
+    # As on disk: pydantic alone would take 1.0, +1 and 01 too.
+    if not is_version(text) or len(text) > VERSION_DIGITS:
+        raise ValueError("a version is a whole number such as 1")
+    return int(text)
+
+
 Name = Annotated[str, Path(max_length=64, description="A model's name")]
-Version = Annotated[int, Path(ge=1, description="A version number")]
+Version = Annotated[int, BeforeValidator(_version_number), Path(ge=1, description="A version number")]
 
 
 def router(repository: Repository, settings: Settings) -> APIRouter:
@@ -83,10 +92,7 @@ def router(repository: Repository, settings: Settings) -> APIRouter:
 
     @routes.get("/models/{model}/versions/{version}", summary="One version")
     async def describe_version(model: Name, version: Version) -> VersionDetail:
-        found = repository.versions(model)
-        if version not in found:
-            raise VersionNotFound(f"{model} has no version {version}; it has {', '.join(map(str, found))}")
-        return _detail(found[version], model, settings)
+        return _detail(repository.entry(model, version), model, settings)
 
     return routes
 

@@ -4,31 +4,37 @@ from typing import Annotated, Any, Final, Literal
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 from pydantic.json_schema import models_json_schema
 
 from service.codecs import CODECS
 
-Row = list[float | None]
+Row = Annotated[list[float | None], Field(min_length=1)]
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$", examples=["moons"])]
+OnInvalid = Literal["null", "error"]
 REFERENCE: Final = "#/components/schemas/{model}"
 
 
 class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    model: ModelName | None = Field(None, description="Which model; needed when several are served and none is default")
-    version: Annotated[int, Field(ge=1)] | None = Field(None, description="Which version; the newest unless named")
+    # A default_factory stays out of the schema: these may be absent, which is not the same as null.
+    model: ModelName = Field(
+        default_factory=str, description="Which model; needed when several are served and none is default"
+    )
+    version: Annotated[int, Field(ge=1, lt=2**31)] = Field(
+        default_factory=int, description="Which version; the newest unless named"
+    )
 
 
 class SampleBody(_Body):
     """Rows [start, start + num_samples) of the endless sample that `seed` names."""
 
     num_samples: Annotated[int, Field(ge=1)] = Field(1, description="Rows to draw", examples=[3])
-    seed: Annotated[int, Field(ge=0, lt=2**53)] | None = Field(
-        None, description="Names the sample; drawn and answered when absent", examples=[7]
+    seed: Annotated[int, Field(ge=0, lt=2**53)] = Field(
+        default_factory=int, description="Names the sample; drawn and answered when absent", examples=[7]
     )
-    start: Annotated[int, Field(ge=0)] = Field(0, description="First row; next_start of the page before")
+    start: Annotated[int, Field(ge=0, lt=2**53)] = Field(0, description="First row; next_start of the page before")
     temperature: Annotated[float, Field(gt=0, le=10)] = Field(1.0, description="Scales z; log_prob is for N(0, T^2 I)")
     return_: list[Literal["x", "log_prob", "z"]] = Field(["x"], alias="return", min_length=1)
 
@@ -37,17 +43,33 @@ class LogProbBody(_Body):
     """Rows to score. A row with a value that is not finite (null) is answered with null and named in invalid_rows."""
 
     x: list[Row] = Field(examples=[[[0.3, -0.4], [1.0, 0.5]]])
-    on_invalid: Literal["null", "error"] = "null"
+    on_invalid: OnInvalid = "null"
 
 
-class TransformBody(_Body):
+class ForwardBody(_Body):
+    """Rows of x to send to z."""
+
+    direction: Literal["forward"]
+    x: list[Row] = Field(examples=[[[0.3, -0.4]]])
+    on_invalid: OnInvalid = "null"
+    return_: list[Literal["z", "log_abs_det_jacobian"]] = Field(
+        ["z", "log_abs_det_jacobian"], alias="return", min_length=1
+    )
+
+
+class InverseBody(_Body):
+    """Rows of z to send to x."""
+
+    direction: Literal["inverse"]
+    z: list[Row] = Field(examples=[[[0.1, -1.2]]])
+    on_invalid: OnInvalid = "null"
+    return_: list[Literal["x", "log_abs_det_jacobian"]] = Field(
+        ["x", "log_abs_det_jacobian"], alias="return", min_length=1
+    )
+
+
+class TransformBody(RootModel[Annotated[ForwardBody | InverseBody, Field(discriminator="direction")]]):
     """Rows to send through the flow: x to z when forward, z to x when inverse."""
-
-    direction: Literal["forward", "inverse"]
-    x: list[Row] | None = Field(None, description="With direction forward", examples=[[[0.3, -0.4]]])
-    z: list[Row] | None = Field(None, description="With direction inverse")
-    on_invalid: Literal["null", "error"] = "null"
-    return_: list[Literal["x", "z", "log_abs_det_jacobian"]] | None = Field(None, alias="return")
 
 
 class InvalidRowShown(BaseModel):

@@ -1,5 +1,6 @@
 """Errors as RFC 9457 problem documents: a closed set of types, never a path, a traceback or an echo of the input."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -31,22 +32,32 @@ KINDS: Final[dict[type[ServiceError], Kind]] = {
     errors.InvalidRequest: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", "A value does not fit"),
     errors.UnsupportedFormat: Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-format", "This format is not read"),
     errors.NotAcceptable: Kind(HTTPStatus.NOT_ACCEPTABLE, "not-acceptable", "This format cannot carry the answer"),
-    errors.TooLarge: Kind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", "The body is above the limit"),
+    errors.TooLarge: Kind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", "The request is above a limit"),
     errors.ModelNotFound: Kind(HTTPStatus.NOT_FOUND, "model-not-found", "No such model"),
     errors.VersionNotFound: Kind(HTTPStatus.NOT_FOUND, "version-not-found", "No such version"),
     errors.VersionRefused: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "version-refused", "The bundle was refused"),
     errors.EngineFailed: Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "engine-failed", "The runtime failed"),
 }
+# What nobody foresaw, and what only a start can meet.
 INTERNAL: Final = Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "The service failed")
+CLIENT_GONE: Final = 499  # nginx's number; nobody receives it, the log shows it
+
+log = logging.getLogger("diffeo")
 
 
-async def on_service_error(http: Request, error: Exception) -> Response:
-    """The problem for an error of ours."""
+async def on_error(http: Request, error: Exception) -> Response:
+    """The problem for an error of ours, and for what nobody foresaw."""
     kind = KINDS.get(type(error), INTERNAL) if isinstance(error, ServiceError) else INTERNAL
-    # What a runtime says of itself may name files and addresses; it goes to the log, not to the client.
-    told = kind.status < HTTPStatus.INTERNAL_SERVER_ERROR or isinstance(error, errors.VersionRefused)
-    faults = error.faults if isinstance(error, RequestError) else ()
-    return problem(http, kind, str(error) if told else kind.title, faults)
+    if kind.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        # What a runtime says of itself may name files and addresses; it goes to the log, not to the client.
+        log.error("the request failed", exc_info=error, extra={"request_id": request_id(http.scope)})
+        return problem(http, kind, kind.title)
+    return problem(http, kind, str(error), error.faults if isinstance(error, RequestError) else ())
+
+
+async def on_client_gone(_: Request, __: Exception) -> Response:
+    """The end of a request whose client left before its body was whole; no failure of ours."""
+    return Response(status_code=CLIENT_GONE)
 
 
 async def on_http_error(http: Request, error: Exception) -> Response:

@@ -12,6 +12,7 @@ from service.errors import InvalidRequest, MalformedBody, NotAcceptable, TooLarg
 BY_MEDIA_TYPE: Final[Mapping[str, Codec]] = {codec.media_type: codec for codec in CODECS}
 BY_NAME: Final[Mapping[str, Codec]] = {codec.name: codec for codec in CODECS}
 QUERY_ONLY: Final = BY_NAME["npy"]
+MAX_DIGITS: Final = 18
 WILDCARDS: Final = frozenset({"*/*", "application/*"})
 
 
@@ -22,10 +23,11 @@ async def read_body(http: Request, limit: int) -> bytes:
         TooLarge: the body is longer, told before it is read where Content-Length tells.
         UnsupportedFormat: the body is compressed.
     """
-    if http.headers.get("content-encoding", "identity") != "identity":
+    if http.headers.get("content-encoding", "identity").lower() != "identity":
         raise UnsupportedFormat("send the body uncompressed: Content-Encoding must be identity")
-    announced = http.headers.get("content-length", "0")
-    if announced.isascii() and announced.isdigit() and int(announced) > limit:
+    announced = http.headers.get("content-length", "0").lstrip("0")
+    # Compared by length first: a number of any length is a header, and int() refuses the longest.
+    if announced.isascii() and announced.isdigit() and (len(announced) > MAX_DIGITS or int(announced) > limit):
         raise _too_large(limit)
     body = bytearray()
     async for part in http.stream():
@@ -79,11 +81,11 @@ def query(http: Request) -> dict[str, str]:
     Raises:
         MalformedBody: a parameter is repeated.
     """
-    pairs = [(name, value) for name, value in http.query_params.multi_items() if name != "format"]
+    pairs = http.query_params.multi_items()
     parameters = dict(pairs)
     if len(parameters) != len(pairs):
         raise MalformedBody("the query string repeats a parameter")
-    return parameters
+    return {name: value for name, value in pairs if name != "format"}
 
 
 def _too_large(limit: int) -> TooLarge:

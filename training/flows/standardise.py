@@ -9,8 +9,8 @@ from training.flows.transform import Transform
 class Standardise(Transform):
     """z = (x - mean) / scale; log|det dz/dx| = -sum log scale.
 
-    Mean and scale are stored in the type of x on the wire. Everything after works in the type of `log_scale`, so a
-    column such as 1.7e9 +- 10 keeps its digits when x is float64 although the couplings compute in float32.
+    Mean and scale are stored in the type of x on the wire. Everything after works in the type of `unit`, so a column
+    such as 1.7e9 +- 10 keeps its digits when x is float64 although the couplings compute in float32.
 
     Args:
         mean: [D], in the user's units.
@@ -19,20 +19,23 @@ class Standardise(Transform):
 
     mean: Tensor
     scale: Tensor
-    log_scale: Tensor
+    unit: Tensor
 
     def __init__(self, mean: Tensor, scale: Tensor) -> None:
         super().__init__()
         self.register_buffer("mean", mean)
         self.register_buffer("scale", scale)
-        self.register_buffer("log_scale", torch.log(scale.double()).float())
+        self.register_buffer("unit", torch.ones(()))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """X [B, D] in the user's units -> z [B, D]."""
-        z = ((x - self.mean) / self.scale).to(self.log_scale.dtype)
-        return z, -self.log_scale.sum().expand(z.shape[0])
+        """x [B, D] in the user's units -> z [B, D]."""
+        z = ((x - self.mean) / self.scale).to(self.unit.dtype)
+        return z, -self._log_scale().expand(z.shape[0])
 
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Z [B, D] -> x [B, D] in the user's units."""
+        """z [B, D] -> x [B, D] in the user's units."""
         x = z.to(self.mean.dtype) * self.scale + self.mean
-        return x, self.log_scale.sum().expand(z.shape[0])
+        return x, self._log_scale().expand(z.shape[0])
+
+    def _log_scale(self) -> Tensor:
+        return torch.log(self.scale).sum().to(self.unit.dtype)

@@ -1,0 +1,37 @@
+# Every chore has one name. `make serve` and `make test` are all that a fresh machine needs besides Python 3.11 and make.
+PYTHON ?= $(firstword $(shell command -v python3.11 python3))
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: serve test lint clean
+
+serve: .venv/serve.done
+	$(BIN)/diffeo serve --models models
+
+test: .venv/dev.done
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest
+
+lint: .venv/dev.done
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+# One marker per set of packages: the slow step runs again only when what it installs has changed.
+.venv/serve.done: pyproject.toml constraints.txt | .venv/bin/python
+	$(PIP) --editable '.[serve]'
+	touch $@
+
+.venv/dev.done: pyproject.toml constraints.txt | .venv/bin/python
+	$(PIP) --editable '.[dev]'
+	touch $@ .venv/serve.done
+
+clean:
+	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,76 @@
+"""npy, strictly: what NumPy writes reads back, and nothing else is read."""
+
+import io
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from bundle import npy
+
+TABLES = st.sampled_from([np.float32, np.float64]).flatmap(
+    lambda dtype: arrays(dtype, st.tuples(st.integers(0, 20), st.integers(1, 5)))
+)
+
+
+def saved(array: npt.NDArray[np.generic]) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+@given(table=TABLES)
+def test_what_numpy_saves_reads_back_bit_for_bit(table: npt.NDArray[np.floating]) -> None:
+    back = npy.read(saved(table))
+    assert back.dtype == table.dtype
+    assert back.shape == table.shape
+    assert back.tobytes() == table.tobytes()
+
+
+@given(table=TABLES)
+def test_what_is_written_numpy_loads(table: npt.NDArray[np.floating]) -> None:
+    assert np.load(io.BytesIO(npy.write(table))).tobytes() == table.tobytes()
+
+
+def headed(description: str, body: bytes = b"", version: bytes = b"\x01\x00") -> bytes:
+    text = description.encode().ljust(117) + b"\n"
+    return b"\x93NUMPY" + version + len(text).to_bytes(2, "little") + text + body
+
+
+def shaped(shape: str, descr: str = "'<f4'", order: str = "False") -> bytes:
+    return headed(f"{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, }}", b"\0" * 32)
+
+
+BAD = {
+    "nothing": b"",
+    "not npy": b"PK\x03\x04" + b"\0" * 100,
+    "a vector": saved(np.zeros(4, np.float32)),
+    "a cube": saved(np.zeros((2, 2, 2), np.float32)),
+    "integers": saved(np.zeros((2, 2), np.int64)),
+    "big endian": saved(np.zeros((2, 2), ">f4")),
+    "half precision": saved(np.zeros((2, 2), np.float16)),
+    "Fortran order": saved(np.asfortranarray(np.zeros((2, 3), np.float32))),
+    "cut": saved(np.zeros((2, 2), np.float32))[:-1],
+    "too long": saved(np.zeros((2, 2), np.float32)) + b"\0",
+    "objects": shaped("(2, 2)", "'|O'"),
+    "records": shaped("(2, 2)", "[('a', '<f4')]"),
+    "a huge shape": shaped("(1125899906842624, 2)"),
+    "a product that wraps": shaped("(4611686018427387904, 4611686018427387904)"),
+    "beyond 64 bits": shaped("(18446744073709551616, 1)"),
+    "a negative shape": shaped("(-1, 2)"),
+    "a negative pair": shaped("(-4, -2)"),
+    "no columns": shaped("(4, 0)"),
+    "code for a header": headed("__import__('os')"),
+    "a deep header": headed("(" * 110),
+    "version 2": headed("{}", version=b"\x02\x00"),
+    "version 9": headed("{}", version=b"\x09\x00"),
+}
+
+
+@pytest.mark.parametrize("content", BAD.values(), ids=BAD.keys())
+def test_everything_else_is_refused_before_memory_is_taken(content: bytes) -> None:
+    with pytest.raises(npy.NpyInvalid):
+        npy.read(content)

@@ -1,0 +1,177 @@
+"""`read` trusts nothing: whatever is done to a folder, it is the bundle that was written or it is refused."""
+
+import hashlib
+import json
+import os
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bundle.errors import BundleError, BundleMissing, DigestMismatch, ManifestInvalid, Uncertified, UnsafeFile
+from bundle.read import is_version, read, seal, versions
+
+ROOT = Path(__file__).parents[2]
+BUNDLES = [ROOT / "tests/data/affine2d/1", ROOT / "models/moons/1", ROOT / "models/circles/1"]
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(BUNDLES[0], tmp_path / "1"))
+
+
+def reseal(folder: Path, change: Callable[[dict[str, object]], None]) -> None:
+    """Change the manifest as someone would who knows the format."""
+    content = json.loads((folder / "manifest.json").read_bytes())
+    change(content)
+    text = json.dumps(content).encode()
+    (folder / "manifest.json").write_bytes(text)
+    (folder / "manifest.sha256").write_bytes(seal(text))
+
+
+@pytest.mark.parametrize("path", BUNDLES, ids=lambda path: path.parent.name)
+def test_the_committed_bundles_are_whole(path: Path) -> None:
+    bundle = read(path)
+    assert bundle.digest == hashlib.sha256((path / "manifest.json").read_bytes()).hexdigest()
+    assert set(bundle.files) == set(bundle.manifest.files)
+
+
+@pytest.mark.parametrize("path", BUNDLES, ids=lambda path: path.parent.name)
+def test_a_flipped_byte_anywhere_is_refused_with_a_reason(path: Path, tmp_path: Path) -> None:
+    chance = random.Random(20)
+    folder = Path(shutil.copytree(path, tmp_path / "1"))
+    files = sorted(entry for entry in folder.iterdir())
+    for _ in range(400):
+        file = chance.choice(files)
+        content = bytearray(file.read_bytes())
+        place, bit = chance.randrange(len(content)), chance.randrange(1, 256)
+        content[place] ^= bit
+        file.write_bytes(content)
+        with pytest.raises(BundleError, match=r"\w{3,}"):
+            read(folder)
+        content[place] ^= bit
+        file.write_bytes(content)
+    read(folder)
+
+
+def test_a_file_cut_anywhere_is_refused(copy: Path) -> None:
+    chance = random.Random(21)
+    for file in sorted(copy.iterdir()):
+        content = file.read_bytes()
+        for size in {0, 1, len(content) - 1, *(chance.randrange(len(content)) for _ in range(5))}:
+            file.write_bytes(content[:size])
+            with pytest.raises(BundleError):
+                read(copy)
+        file.write_bytes(content)
+
+
+FOLDERS: dict[str, tuple[Callable[[Path], object], type[BundleError], str]] = {
+    "no folder": (shutil.rmtree, BundleMissing, "no bundle"),
+    "a stray file": (lambda f: (f / "notes.txt").write_text("x"), UnsafeFile, "notes.txt"),
+    "a stray folder": (lambda f: (f / "more").mkdir(), UnsafeFile, "more"),
+    "no manifest": (lambda f: (f / "manifest.json").unlink(), DigestMismatch, "manifest.json is missing"),
+    "no seal": (lambda f: (f / "manifest.sha256").unlink(), DigestMismatch, "manifest.sha256 is missing"),
+    "no graph": (lambda f: (f / "forward.onnx").unlink(), DigestMismatch, "forward.onnx is missing"),
+}
+
+
+@pytest.mark.parametrize(("harm", "error", "words"), FOLDERS.values(), ids=FOLDERS.keys())
+def test_a_folder_that_is_not_whole_is_refused(
+    copy: Path, harm: Callable[[Path], object], error: type[BundleError], words: str
+) -> None:
+    harm(copy)
+    with pytest.raises(error, match=words):
+        read(copy)
+
+
+def _as_symlink(file: Path, away: Path) -> None:
+    file.rename(away)
+    file.symlink_to(away)
+
+
+def _as_hard_link(file: Path, away: Path) -> None:
+    os.link(file, away)
+
+
+def _as_pipe(file: Path, away: Path) -> None:
+    file.rename(away)
+    os.mkfifo(file)
+
+
+@pytest.mark.parametrize("disguise", [_as_symlink, _as_hard_link, _as_pipe])
+@pytest.mark.parametrize("name", ["manifest.json", "manifest.sha256", "forward.onnx", "golden.npy"])
+def test_only_plain_files_are_read(copy: Path, name: str, disguise: Callable[[Path, Path], None]) -> None:
+    disguise(copy / name, copy.parent / "away")
+    with pytest.raises(UnsafeFile, match=name):
+        read(copy)
+
+
+def test_a_linked_folder_is_refused(copy: Path) -> None:
+    link = copy.parent / "2"
+    link.symlink_to(copy)
+    with pytest.raises(UnsafeFile):
+        read(link)
+
+
+Change = Callable[[dict], object]
+MANIFESTS: dict[str, tuple[Change, type[BundleError], str]] = {
+    "another format": (lambda m: m.update(format="diffeo-bundle/2"), ManifestInvalid, "/format"),
+    "an unknown key": (lambda m: m.update(extra=1), ManifestInvalid, "/extra"),
+    "a missing key": (lambda m: m.pop("base"), ManifestInvalid, "/base"),
+    "no columns": (lambda m: m.update(columns=[]), ManifestInvalid, "/columns"),
+    "a repeated column": (lambda m: m.update(columns=["a", "a"]), ManifestInvalid, "repeat"),
+    "a number as text": (lambda m: m["provenance"].update(data_rows="7"), ManifestInvalid, "data_rows"),
+    "a file outside": (lambda m: m["files"].update({"../x": m["files"]["golden.npy"]}), ManifestInvalid, "/files"),
+    "a file too few": (lambda m: m["files"].pop("inverse.onnx"), ManifestInvalid, "inverse.onnx"),
+    "half a TorchScript pair": (lambda m: m["files"].pop("inverse.ts"), ManifestInvalid, "pair"),
+    "another width": (lambda m: m.update(columns=["a", "b", "c"]), BundleError, "3"),
+    "another dtype": (lambda m: m.update(dtype="float64"), BundleError, "float64"),
+    "a check too few": (lambda m: m["certificate"]["checks"].pop(0), Uncertified, "parity"),
+    "no normalisation in the plane": (lambda m: m["certificate"]["checks"].pop(), Uncertified, "normalisation"),
+    "a check that fails": (lambda m: m["certificate"]["checks"][0].update(value=1.0), Uncertified, "parity is 1"),
+    "a quantile too few": (lambda m: m["calibration"]["levels"].pop(), ManifestInvalid, "levels"),
+}
+
+
+@pytest.mark.parametrize(("change", "error", "words"), MANIFESTS.values(), ids=MANIFESTS.keys())
+def test_a_manifest_that_breaks_the_schema_is_refused_even_with_a_true_seal(
+    copy: Path, change: Change, error: type[BundleError], words: str
+) -> None:
+    reseal(copy, change)
+    with pytest.raises(error, match=words):
+        read(copy)
+
+
+@pytest.mark.parametrize("text", [b"", b"[]", b"{", b'{"a": NaN}', b'{"a": 1, "a": 2}', b"[" * 100_000, b"\xff"])
+def test_a_manifest_that_is_not_strict_json_is_refused(copy: Path, text: bytes) -> None:
+    (copy / "manifest.json").write_bytes(text)
+    (copy / "manifest.sha256").write_bytes(seal(text))
+    with pytest.raises(BundleError):
+        read(copy)
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("1", True),
+        ("42", True),
+        ("0", False),
+        ("01", False),
+        ("-1", False),
+        ("1.report", False),
+        ("", False),
+        ("\u0661", False),
+        (".draft-1-x", False),
+    ],
+)
+def test_a_version_is_a_positive_integer_in_ascii(name: str, answer: bool) -> None:  # noqa: FBT001
+    assert is_version(name) is answer
+
+
+def test_versions_are_listed_in_ascending_order(tmp_path: Path) -> None:
+    for name in ("10", "9", "1.report", ".draft-11-abc", "latest"):
+        (tmp_path / name).mkdir()
+    assert versions(tmp_path) == [9, 10]
+    assert versions(tmp_path / "nowhere") == []

@@ -1,0 +1,127 @@
+"""`write` is all or nothing: at every point where it can stop, the old state stands."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bundle.errors import BundleError, Uncertified, VersionExists
+from bundle.read import Bundle, read, versions
+from bundle.write import Parts, publish, write
+
+AFFINE = Path(__file__).parents[1] / "data/affine2d/1"
+
+
+def parts_of(bundle: Bundle) -> Parts:
+    manifest = bundle.manifest
+    return Parts(
+        manifest.columns, manifest.dtype, bundle.files, manifest.certificate, manifest.calibration, manifest.provenance
+    )
+
+
+@pytest.fixture
+def parts() -> Parts:
+    return parts_of(read(AFFINE))
+
+
+def visible(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
+
+
+def test_what_is_written_reads_back_the_same(parts: Parts, tmp_path: Path) -> None:
+    bundle = write(parts, tmp_path / "m" / "1")
+    assert parts_of(bundle) == parts
+    assert visible(tmp_path / "m") == ["1"]
+
+
+def test_versions_count_upwards_and_never_change(parts: Parts, tmp_path: Path) -> None:
+    first = publish(parts, tmp_path).path
+    before = {file.name: file.read_bytes() for file in first.iterdir()}
+    publish(parts, tmp_path)
+    assert versions(tmp_path) == [1, 2]
+    assert {file.name: file.read_bytes() for file in first.iterdir()} == before
+
+
+@pytest.mark.parametrize("obstacle", ["folder", "full folder", "file", "link"])
+def test_nothing_that_stands_is_replaced(parts: Parts, tmp_path: Path, obstacle: str) -> None:
+    path = tmp_path / "1"
+    if obstacle == "file":
+        path.write_text("here")
+    elif obstacle == "link":
+        path.symlink_to(tmp_path / "nowhere")
+    else:
+        path.mkdir()
+    if obstacle == "full folder":
+        (path / "x").write_text("here")
+    with pytest.raises(VersionExists):
+        write(parts, path)
+    assert visible(tmp_path) == ["1"]
+
+
+def test_a_failed_check_is_never_written(parts: Parts, tmp_path: Path) -> None:
+    first, *rest = parts.certificate.checks
+    bad = first.model_copy(update={"value": 2 * first.tolerance})
+    certificate = parts.certificate.model_copy(update={"checks": (bad, *rest)})
+    with pytest.raises(Uncertified):
+        write(Parts(parts.columns, "float32", parts.files, certificate, None, parts.provenance), tmp_path / "1")
+    assert visible(tmp_path) == []
+
+
+def test_what_would_not_read_back_is_never_published(parts: Parts, tmp_path: Path) -> None:
+    files = {**parts.files, "forward.onnx": b"not a graph"}
+    with pytest.raises(BundleError):
+        write(Parts(parts.columns, "float32", files, parts.certificate, None, parts.provenance), tmp_path / "1")
+    assert list(tmp_path.iterdir()) == []
+
+
+def steps_of_a_write(parts: Parts, folder: Path) -> int:
+    count = 0
+
+    def counting(*_: object) -> None:
+        nonlocal count
+        count += 1
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", counting)
+        write(parts, folder / "1")
+    return count
+
+
+def test_a_crash_at_any_sync_leaves_the_old_state(parts: Parts, tmp_path: Path) -> None:
+    """The process dies (as by SIGKILL) at each point where data reaches the disk; a reader sees all or nothing."""
+    old = publish(parts, tmp_path / "m").digest
+    total = steps_of_a_write(parts, tmp_path / "count")
+    for deadly in range(1, total + 1):
+        pid = os.fork()
+        if pid == 0:
+            _die_at_sync(deadly)
+            publish(parts, tmp_path / "m")
+            os._exit(0)
+        os.waitpid(pid, 0)
+        found = versions(tmp_path / "m")
+        assert [read(tmp_path / "m" / str(version)).digest for version in found] == [old] * len(found)
+        for later in found[1:]:
+            shutil.rmtree(tmp_path / "m" / str(later))
+    assert total > 8
+
+
+def _die_at_sync(deadly: int) -> None:
+    count = 0
+    true_sync = os.fsync
+
+    def sync(handle: int) -> None:
+        nonlocal count
+        count += 1
+        if count == deadly:
+            os._exit(9)
+        true_sync(handle)
+
+    os.fsync = sync
+
+
+def test_a_half_written_draft_is_invisible(parts: Parts, tmp_path: Path) -> None:
+    (tmp_path / ".draft-1-dead").mkdir()
+    (tmp_path / ".draft-1-dead" / "forward.onnx").write_bytes(b"half")
+    publish(parts, tmp_path)
+    assert versions(tmp_path) == [1]

@@ -1,0 +1,47 @@
+"""Write tests/data/affine2d: z = (x - (1, -2)) / (2, 4), so every answer is known by hand.
+
+Run as `python tests/data/make_affine2d.py` after a change of the bundle format; it publishes the next version.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from bundle.write import Parts, publish
+from training import certify, run
+from training.data import split
+from training.flows.architecture import Architecture
+from training.recipe import parse
+from training.source import Source, stream
+
+MEAN, SCALE = (1.0, -2.0), (2.0, 4.0)
+
+
+def main() -> None:
+    """Build the flow, export, certify, publish."""
+    recipe = parse(
+        {
+            "name": "affine2d",
+            "data": {"file": "normal.csv"},
+            "flow": {"layers": 0, "hidden": 1},
+            "fit": {"epochs": 1, "batch": 1, "learning_rate": 1.0},
+        },
+        "affine2d",
+    )
+    architecture = Architecture(2, 0, 1, 1, 1.0)
+    flow = architecture.build(torch.tensor(MEAN), torch.tensor(SCALE))
+    rows = np.round(MEAN + SCALE * stream(0, "affine2d").standard_normal((2000, 2)), 3).astype(np.float32)
+    source = Source(("height", "weight"), split(rows.astype(np.float64), 0), len(rows), "0" * 64, None)
+    files = run.graphs(architecture, "float32", flow, torchscript=True)
+    subject = certify.Subject(flow, files, source.split.test)
+    files["golden.npy"] = certify.golden(subject).to_bytes()
+    scores = subject.forward.run(source.split.test)["log_prob"].astype(np.float64)
+    made_by = run.provenance(recipe, source, 0, float(-scores.mean()), None)
+    certificate = certify.certify(subject)
+    parts = Parts(source.columns, "float32", files, certificate, run.calibration(scores), made_by)
+    print(publish(parts, Path(__file__).parent / "affine2d").path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""The README is true: every code block in it runs, in order, in a copy of the repository."""
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from process import free_port
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+# `make serve` is started once for all blocks; `make test` is what runs this file.
+STARTED = {"make serve\n", "make test\n"}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The parts of the repository that a reader stands in, so that nothing is published into the real one."""
+    copy = tmp_path_factory.mktemp("clone")
+    for name in ("Makefile", "pyproject.toml", "constraints.txt", "README.md"):
+        shutil.copy2(ROOT / name, copy)
+    shutil.copytree(ROOT / "models", copy / "models")
+    (copy / ".venv").symlink_to(ROOT / ".venv")
+    return copy
+
+
+@pytest.fixture(scope="module")
+def port(place: Path) -> Iterator[int]:
+    """A server started by the README's own first command."""
+    number = free_port()
+    environment = {**os.environ, "DIFFEO_PORT": str(number)}
+    server = subprocess.Popen(["make", "serve"], cwd=place, env=environment, process_group=0)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            httpx.get(f"http://127.0.0.1:{number}/readyz").raise_for_status()
+            break
+        except httpx.HTTPError:
+            time.sleep(0.05)
+    yield number
+    os.killpg(server.pid, 15)
+    server.wait(timeout=30)
+
+
+@pytest.mark.parametrize(("language", "block"), BLOCKS, ids=[block.splitlines()[0][:40] for _, block in BLOCKS])
+def test_every_block_runs(language: str, block: str, place: Path, port: int) -> None:
+    if block in STARTED:
+        return
+    shells = {"sh": ["bash", "-euo", "pipefail", "-c"], "python": [str(ROOT / ".venv/bin/python"), "-c"]}
+    text = block.replace("8000", str(port)).replace("curl ", "curl --fail --silent --show-error ")
+    done = subprocess.run([*shells[language], text], cwd=place, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_command_runs_by_line_twenty_and_the_page_is_short() -> None:
+    lines = README.splitlines()
+    assert "```sh" in lines[:20]
+    assert len(lines) < 150
+
+
+def test_every_file_it_points_to_is_there() -> None:
+    for target in re.findall(r"\]\(([^)h#][^)]*)\)", README):
+        assert (ROOT / target).exists(), target

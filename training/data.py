@@ -1,0 +1,250 @@
+"""Files to rows: whatever the format, a Table is finite float64 with one distinct name per column."""
+
+import csv
+import hashlib
+import io
+import math
+import re
+from bisect import bisect_left
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from reprlib import repr as brief
+from tokenize import TokenError
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pyarrow import csv as arrow_csv
+from pyarrow import parquet
+
+from training import errors
+
+Rows = npt.NDArray[np.float64]  # [rows, D]
+Columns = tuple[str, ...]
+Reader = Callable[[str, bytes], tuple[Columns, Rows]]
+
+# Linear in the length of the cell, and narrower than float(), which also takes 1_000 and the digits of any script.
+NUMBER: Final = re.compile(r"[+-]?((\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?|nan|inf|infinity)", re.ASCII | re.IGNORECASE)
+BLANKS: Final = " \t"
+MAX_NAME: Final = 128  # what a manifest can hold (`bundle.manifest`)
+MIN_COLUMNS: Final = 2  # a coupling moves some columns as a function of the others
+MIN_ROWS: Final = 500  # one in ten judges the model, and a mean of log_prob over fewer than 50 rows says little
+MIN_ROWS_PER_COLUMN: Final = 20  # with fewer a fit learns the rows, not their density
+# A range below one part in 10^12 is what float64 arithmetic leaves of a single value, as 0.1 + 0.2 beside 0.3.
+CONSTANT_RANGE: Final = 1e-12
+# Smallest singular value of the standardised columns. A linear function of a column, both written with 6 digits or as
+# float32, leaves up to 3e-5 (means up to 10 spreads from 0); correlation r = 0.9999 leaves sqrt(1 - r) = 1e-2. The
+# threshold stands between them and is reached at r = 1 - 1e-8.
+COLLINEAR_SPREAD: Final = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Named rows: columns (D names), rows [rows, D], sha256 of the file's bytes."""
+
+    columns: Columns
+    rows: Rows
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Disjoint rows [rows, D]: train fits, validation stops, test judges."""
+
+    train: Rows
+    validation: Rows
+    test: Rows
+
+
+def read_checked(path: Path) -> Table:
+    """Read a table that a flow can be fitted to; raises DataError as `read` and `check` do."""
+    table = read(path)
+    check(table, path.name)
+    return table
+
+
+def read(path: Path) -> Table:
+    """Read a .csv, .parquet or .npy file; the bytes that are parsed are the bytes that are hashed.
+
+    CSV is UTF-8 and comma delimited, with or without a byte order mark. Line 1 is a header when none of its cells is
+    a number, nan or inf; without a header the columns are x0, x1, ... as for .npy. Spaces and tabs around a cell do
+    not count, nor do double quotes that enclose one. Blank lines are accepted at the end of the file only. A number
+    too large for float64 is not finite. Parquet takes integers, floats and decimals; .npy takes two axes of integers
+    or floats. Truth values are not numbers.
+
+    Raises:
+        DataError: DataMissing, UnknownFormat, UnreadableFile, BadHeader, RaggedRow, NotANumber or NotFinite; the
+            sentence names the file, the column and the line as an editor counts it, or the row counted from 1.
+    """
+    if not path.is_file():
+        raise errors.DataMissing(f"no file at {path}; expected one that ends in {', '.join(READERS)}")
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
+        raise errors.UnknownFormat(f"{path.name} ends in {path.suffix!r}; convert it to one of {', '.join(READERS)}")
+    try:
+        content = path.read_bytes()
+        columns, rows = reader(path.name, content)
+    except (OSError, ValueError, EOFError, MemoryError, SyntaxError, TokenError, pa.ArrowException) as error:
+        raise errors.UnreadableFile(f"{path.name} cannot be read ({error}); save it again as {path.suffix}") from error
+    _check_names(path.name, columns)
+    _check_finite(path.name, columns, rows)
+    return Table(columns, rows, hashlib.sha256(content).hexdigest())
+
+
+def check(table: Table, name: str) -> None:
+    """Refuse rows that have no density or cannot judge one; `name` is the file that the sentences speak of.
+
+    Raises:
+        DataError: TooFewColumns, TooFewRows, ConstantColumn or CollinearColumns.
+    """
+    count, width = table.rows.shape
+    if width < MIN_COLUMNS:
+        raise errors.TooFewColumns(f"{name}: columns found: {width}; expected at least {MIN_COLUMNS}: add a column")
+    needed = max(MIN_ROWS, MIN_ROWS_PER_COLUMN * width)
+    if count < needed:
+        raise errors.TooFewRows(f"{name}: rows found: {count}; {width} columns take at least {needed}: add rows")
+    # At most 1 in size, so that no sum overflows.
+    unit = table.rows / np.maximum(np.abs(table.rows).max(axis=0), np.finfo(np.float64).tiny)
+    for column, value, spread in zip(table.columns, table.rows[0], np.ptp(unit, axis=0), strict=True):
+        if spread <= CONSTANT_RANGE:
+            raise errors.ConstantColumn(f"{name}, column {column!r}: every row holds {value:.12g}; remove the column")
+    _check_collinear(name, table.columns, (unit - unit.mean(axis=0)) / unit.std(axis=0))
+
+
+def split(rows: Rows, seed: int) -> Split:
+    """80 % train, 10 % validation, 10 % test; the same rows and seed give the same split on every machine."""
+    # Sorting raw words is a permutation; Generator.permutation may change with the version of numpy.
+    order = np.argsort(np.random.Philox(seed).random_raw(len(rows)), kind="stable")
+    tenth = len(rows) // 10
+    test, validation, train = np.split(rows[order], [tenth, 2 * tenth])
+    return Split(train, validation, test)
+
+
+def _check_collinear(name: str, columns: Columns, standard: Rows) -> None:
+    # R has the singular values of the columns it came from, and D rows only.
+    r = np.linalg.qr(standard / np.sqrt(len(standard))).R  # [D, D]
+
+    def collinear(members: list[int]) -> bool:
+        return bool(np.linalg.svdvals(r[:, members]).min(initial=1) <= COLLINEAR_SPREAD)
+
+    rest = list(range(len(columns)))
+    found: list[int] = []
+    # The shortest collinear beginning ends in a column of a smallest collinear set: keep it, then look before it.
+    while collinear(found + rest) and not collinear(found):
+        size = bisect_left(range(len(rest)), x=True, key=lambda k: collinear(found + rest[:k]))
+        found.append(rest[size - 1])
+        rest = rest[: size - 1]
+    if found:
+        column, *others = (repr(columns[index]) for index in found)
+        names = ", ".join(reversed(others))
+        raise errors.CollinearColumns(f"{name}, column {column} is a linear combination of {names}; remove one of them")
+
+
+def _check_names(name: str, columns: Columns) -> None:
+    for index, column in enumerate(columns):
+        if not column:
+            raise errors.BadHeader(f"{name}: column {index + 1} has no name; give each column one")
+        if len(column) > MAX_NAME:
+            raise errors.BadHeader(f"{name}: the name {brief(column)} exceeds {MAX_NAME} characters; shorten it")
+        if column in columns[:index]:
+            raise errors.BadHeader(f"{name}: two columns are named {column!r}; rename one")
+
+
+def _check_finite(name: str, columns: Columns, rows: Rows) -> None:
+    if not np.isfinite(rows).all():
+        row, index = np.argwhere(~np.isfinite(rows))[0]
+        place = f"{name}, row {row + 1}, column {columns[index]!r} holds"
+        raise errors.NotFinite(f"{place} null, NaN or infinity; expected a finite number: fill it")
+
+
+def _numbered(width: int) -> Columns:
+    return tuple(f"x{index}" for index in range(width))
+
+
+def _read_csv(name: str, content: bytes) -> tuple[Columns, Rows]:
+    text = content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n").rstrip(BLANKS + "\n")
+    if not text:
+        raise errors.UnreadableFile(f"{name} is empty; expected one row of numbers a line")
+    cells = _cells(f"{name}, line 1", text.split("\n", 1)[0])
+    header = _is_header(name, cells)
+    columns = tuple(cells) if header else _numbered(len(cells))
+    _check_names(name, columns)
+    body = text.partition("\n")[2] if header else text
+    rows = _parse_plain(columns, body)
+    if rows is None:
+        lines = enumerate(body.split("\n") if body else [], 1 + header)
+        parsed = [_parse_line(f"{name}, line {number}", columns, line) for number, line in lines]
+        rows = np.array(parsed, dtype=np.float64).reshape(-1, len(columns))
+    return columns, rows
+
+
+def _is_header(name: str, cells: list[str]) -> bool:
+    numbers = [cell for cell in cells if NUMBER.fullmatch(cell)]
+    texts = [cell for cell in cells if cell and not NUMBER.fullmatch(cell)]
+    if numbers and texts:
+        odd = f"{brief(texts[0])} among numbers ({brief(numbers[0])})"
+        raise errors.BadHeader(f"{name}, line 1: {odd}; expected names only or numbers only: correct the cell")
+    return not numbers
+
+
+def _parse_plain(columns: Columns, body: str) -> Rows | None:
+    """Every row at once, or None where a line needs a look: `_parse_line` accepts all that this accepts."""
+    # Arrow drops one byte order mark: this one, so that a stray mark in the file stays a fault.
+    source = pa.BufferReader(body.encode("utf-8-sig"))
+    layout = arrow_csv.ParseOptions(quote_char=False, ignore_empty_lines=False)
+    numbers = arrow_csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.float64()))
+    try:
+        table = arrow_csv.read_csv(source, arrow_csv.ReadOptions(column_names=columns), layout, numbers)
+    except pa.ArrowInvalid:
+        return None
+    rows = np.column_stack(table.columns)
+    return rows if np.isfinite(rows).all() else None
+
+
+def _parse_line(place: str, columns: Columns, line: str) -> list[float]:
+    cells = _cells(place, line)
+    if len(cells) != len(columns):
+        raise errors.RaggedRow(f"{place}: cells found: {len(cells)}; expected {len(columns)}, separated by commas")
+    return [_number(place, column, cell) for column, cell in zip(columns, cells, strict=True)]
+
+
+def _cells(place: str, line: str) -> list[str]:
+    try:
+        cells = next(csv.reader([line], strict=True, skipinitialspace=True)) if '"' in line else line.split(",")
+    except csv.Error as error:
+        raise errors.UnreadableFile(f"{place}: a quote does not enclose its cell ({error}); correct it") from None
+    return [cell.strip(BLANKS) for cell in cells]
+
+
+def _number(place: str, column: str, cell: str) -> float:
+    if cell and not NUMBER.fullmatch(cell):
+        raise errors.NotANumber(f"{place}, column {column!r} holds {brief(cell)}; expected a number: correct the cell")
+    value = float(cell or "nan")
+    if not math.isfinite(value):
+        raise errors.NotFinite(f"{place}, column {column!r} holds {brief(cell)}; expected a finite number: fill it")
+    return value
+
+
+def _read_parquet(name: str, content: bytes) -> tuple[Columns, Rows]:
+    table = parquet.ParquetFile(pa.BufferReader(content)).read()
+    rows = np.empty(table.shape)
+    for index, field in enumerate(table.schema):
+        kind = field.type
+        if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
+            raise errors.NotANumber(f"{name}, column {field.name!r} holds {kind}, not numbers; convert or remove it")
+        rows[:, index] = table.column(index).cast(pa.float64(), safe=False)
+    return tuple(table.column_names), rows
+
+
+def _read_npy(name: str, content: bytes) -> tuple[Columns, Rows]:
+    array = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+    if array.dtype.kind not in "iuf":
+        raise errors.NotANumber(f"{name} holds {array.dtype}; expected integers or floats: convert it")
+    if array.ndim != 2:  # noqa: PLR2004  (a table has 2 axes)
+        raise errors.UnreadableFile(f"{name} has shape {array.shape}; expected two axes, rows and columns: reshape it")
+    return _numbered(array.shape[1]), np.ascontiguousarray(array, dtype=np.float64)
+
+
+READERS: Final[dict[str, Reader]] = {".csv": _read_csv, ".parquet": _read_parquet, ".npy": _read_npy}
