@@ -38,7 +38,7 @@ class ForwardGraph(nn.Module):
         self.flow = flow
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """X [B, D] -> z [B, D], [B], [B]."""
+        """x [B, D] -> z [B, D], [B], [B]."""
         z, ladj = self.flow.forward(x)
         return z, ladj, standard_normal_log_prob(z) + ladj
 
@@ -53,7 +53,7 @@ class InverseGraph(nn.Module):
         self.flow = flow
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Z [B, D] -> x [B, D], [B], [B]."""
+        """z [B, D] -> x [B, D], [B], [B]."""
         x, ladj = self.flow.inverse(z)
         return x, ladj, standard_normal_log_prob(z) - ladj
 

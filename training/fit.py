@@ -54,7 +54,9 @@ Watch = Callable[[int, float], None]  # (steps done, loss of the last step)
 
 def start(flow: Flow, settings: FitSection) -> FitState:
     """The state before the first epoch."""
-    optimiser = AdamW(flow.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    betas = (0.9, settings.second_moment)
+    # Fused: one call for all weights; on flows of this size the loop over them took a fifth of each step.
+    optimiser = AdamW(flow.parameters(), settings.learning_rate, betas, weight_decay=settings.weight_decay, fused=True)
     return FitState(flow, _frozen(flow), _frozen(flow), optimiser, [])
 
 

@@ -43,6 +43,7 @@ class FlowSection(_Section):
     hidden: Count
     depth: Count = 2
     limit: Annotated[float, Field(gt=0, le=20)] = 3.0
+    sharpness: Annotated[float, Field(gt=0, le=100)] = 1.0
 
 
 class FitSection(_Section):
@@ -52,7 +53,8 @@ class FitSection(_Section):
     batch: Count
     learning_rate: Annotated[float, Field(gt=0)]
     warm_up: Annotated[float, Field(ge=0, lt=1)] = 0.05
-    clip: Annotated[float, Field(gt=0)] = 5.0
+    clip: Annotated[float, Field(gt=0)] = 1.0
+    second_moment: Annotated[float, Field(gt=0, lt=1)] = 0.99
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     average: Annotated[float, Field(ge=0, lt=1)] = 0.998
     patience: Annotated[int, Field(ge=0)] = 0

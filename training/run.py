@@ -126,7 +126,8 @@ def prepare(recipe: Recipe, rows: Source, device: torch.device) -> tuple[Archite
     architecture = Architecture(len(mean), shape.layers, shape.hidden, shape.depth, shape.limit)
     torch.manual_seed(recipe.fit.seed)
     wire = export.TORCH_TYPE[dtype]
-    flow = architecture.build(torch.tensor(mean, dtype=wire), torch.tensor(scale, dtype=wire))
+    units = torch.tensor(mean, dtype=wire), torch.tensor(scale, dtype=wire)
+    flow = architecture.build(*units, recipe.flow.sharpness)
     return architecture, dtype, fit.start(flow.to(device), recipe.fit)
 
 
@@ -208,21 +209,14 @@ def draw(rows: Source, subject: certify.Subject, record: list[Epoch], recipe: Re
     lines = ["epoch,train_nll,validation_nll,skipped"]
     lines += [f"{line.epoch},{line.train_nll:.6f},{line.validation_nll:.6f},{line.skipped}" for line in record]
     (folder / "loss.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    pictures.loss(record, entropy(rows, recipe), folder / "loss.png")
+    floor = rows.target.entropy() if rows.target is not None else None
+    pictures.loss(record, floor, folder / "loss.png")
     if subject.dimension == PLANE:
         normal = base.draw(recipe.fit.seed, 0, pictures.POINTS, PLANE)
         image = subject.forward.run(rows.split.test[: pictures.POINTS])["z"]
         pictures.forward(normal, image, recipe.name, folder / "forward.png")
         samples = subject.inverse.run(normal)["x"]
         pictures.inverse(rows.split.test, samples, recipe.name, rows.columns, folder / "inverse.png")
-
-
-def entropy(rows: Source, recipe: Recipe) -> float | None:
-    """Entropy of the truth in nats, by the mean of -log p_true over fresh points; the floor of every loss."""
-    if rows.target is None:
-        return None
-    fresh = rows.target.draw(FRESH_ROWS, source.stream(recipe.fit.seed, "entropy"))
-    return float(-rows.target.log_prob(fresh).mean())
 
 
 class _Bar:

@@ -14,10 +14,18 @@ from bundle.read import Bundle, read
 from training import certify, export
 from training.errors import CertificateError
 from training.flows.architecture import Architecture, flow_from_bytes
+from training.flows.conditioner import ConditionerShape
 from training.flows.coupling import AffineCoupling
 from training.flows.flow import Flow
 
 MOONS = Path(__file__).parents[2] / "models/moons/1"
+
+
+@pytest.fixture(autouse=True)
+def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer points than a fit is judged on: a mutation shows on any of them."""
+    monkeypatch.setattr(certify, "GRID", 400)
+    monkeypatch.setattr(certify, "SAMPLE_ROWS", 2000)
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +132,7 @@ class WrongInverse(AffineCoupling):
 def test_a_flow_that_is_wrong_itself_is_caught(wrong: type[AffineCoupling]) -> None:
     torch.manual_seed(2)
     flow = Architecture(2, 2, 8, 2, 2.0).build(torch.zeros(2), torch.ones(2))
-    flow.transforms[1] = wrong(2, flipped=False, hidden=8, depth=2, limit=2.0)
+    flow.transforms[1] = wrong(2, ConditionerShape(8, 2), flipped=False, limit=2.0)
     with torch.no_grad():
         for parameter in flow.parameters():
             parameter.add_(0.3 * torch.randn(parameter.shape))

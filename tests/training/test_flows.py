@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from laws import LAWS, Law
 
 from training.flows.architecture import Architecture, flow_from_bytes, flow_to_bytes
+from training.flows.conditioner import ConditionerShape
 from training.flows.coupling import AffineCoupling
 from training.flows.flow import Flow, standard_normal_log_prob
 from training.flows.standardise import Standardise
@@ -25,7 +26,7 @@ def trained(transform: Transform | Flow, spread: float = 0.5) -> Transform | Flo
 
 
 def coupling(dimension: int, *, flipped: bool) -> Transform | Flow:
-    return trained(AffineCoupling(dimension, flipped=flipped, hidden=16, depth=2, limit=2.0))
+    return trained(AffineCoupling(dimension, ConditionerShape(16, 2), flipped=flipped, limit=2.0))
 
 
 def flow(dimension: int, layers: int) -> Transform | Flow:
@@ -65,7 +66,7 @@ def test_a_coupling_is_its_equation() -> None:
 
 @given(raw=st.floats(-1e6, 1e6), limit=st.floats(0.5, 5))
 def test_one_coupling_scales_by_at_most_exp_limit(raw: float, limit: float) -> None:
-    layer = AffineCoupling(2, flipped=False, hidden=4, depth=1, limit=limit)
+    layer = AffineCoupling(2, ConditionerShape(4, 1), flipped=False, limit=limit)
     with torch.no_grad():
         list(layer.parameters())[-1].copy_(torch.tensor([raw, 0.0]))
     _, ladj = layer.forward(torch.zeros(1, 2))

@@ -27,6 +27,11 @@ def test_the_density_integrates_to_one_and_has_the_known_entropy(target: Target,
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=str)
+def test_the_entropy_is_the_known_one(target: Target) -> None:
+    assert target.entropy() == pytest.approx(ENTROPY[target], abs=5e-5)
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=str)
 def test_rows_follow_the_density(target: Target) -> None:
     rows = target.draw(40_000, stream(1, "rows"))
     mean = -target.log_prob(rows).mean()

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from safetensors.torch import load, save
 from torch import Tensor
 
+from training.flows.conditioner import ConditionerShape
 from training.flows.coupling import AffineCoupling
 from training.flows.flow import Flow
 from training.flows.standardise import Standardise
@@ -29,12 +30,11 @@ class Architecture:
     depth: int
     limit: float
 
-    def build(self, mean: Tensor, scale: Tensor) -> Flow:
-        """A fresh flow that starts as the standardisation alone."""
+    def build(self, mean: Tensor, scale: Tensor, sharpness: float = 1.0) -> Flow:
+        """A fresh flow that starts as the standardisation alone; `sharpness` shapes the start only."""
+        shape = ConditionerShape(self.hidden, self.depth, sharpness)
         couplings = [
-            AffineCoupling(
-                self.dimension, flipped=layer % 2 == 1, hidden=self.hidden, depth=self.depth, limit=self.limit
-            )
+            AffineCoupling(self.dimension, shape, flipped=layer % 2 == 1, limit=self.limit)
             for layer in range(self.layers)
         ]
         return Flow([Standardise(mean, scale), *couplings])

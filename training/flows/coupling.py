@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from training.flows.conditioner import Conditioner
+from training.flows.conditioner import Conditioner, ConditionerShape
 from training.flows.transform import Transform
 
 
@@ -15,31 +15,30 @@ class AffineCoupling(Transform):
 
     Args:
         dimension: D; the halves are the columns [0, D // 2) and [D // 2, D).
+        shape: size and start of the conditioner.
         flipped: False passes the first half through, True the second.
-        hidden: units per hidden layer of the conditioner.
-        depth: hidden layers of the conditioner.
         limit: |s| stays below it.
 
     Reference: Dinh et al. (2017), Density estimation using Real NVP, sec. 3.2, arXiv:1605.08803.
     """
 
-    def __init__(self, dimension: int, *, flipped: bool, hidden: int, depth: int, limit: float) -> None:
+    def __init__(self, dimension: int, shape: ConditionerShape, *, flipped: bool, limit: float) -> None:
         super().__init__()
         self.halves = [dimension // 2, dimension - dimension // 2]
         self.flipped = flipped
         self.limit = limit
         passing, moving = reversed(self.halves) if flipped else self.halves
-        self.conditioner = Conditioner(passing, 2 * moving, hidden, depth)
+        self.conditioner = Conditioner(passing, 2 * moving, shape)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """X [B, D] -> z [B, D], sum s [B]."""
+        """x [B, D] -> z [B, D], sum s [B]."""
         x_a, x_b = self._split(x)
         s, t = self._scale_and_shift(x_a)
         z_b = x_b * torch.exp(s) + t
         return self._join(x_a, z_b), s.sum(-1)
 
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Z [B, D] -> x [B, D], -sum s [B]."""
+        """z [B, D] -> x [B, D], -sum s [B]."""
         z_a, z_b = self._split(z)
         s, t = self._scale_and_shift(z_a)
         x_b = (z_b - t) * torch.exp(-s)

@@ -19,7 +19,7 @@ class Flow(nn.Module):
         self.transforms = nn.ModuleList(transforms)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """X [B, D] -> z = f(x) [B, D], log|det dz/dx| [B]."""
+        """x [B, D] -> z = f(x) [B, D], log|det dz/dx| [B]."""
         total: Tensor | float = 0.0
         for transform in self._chain():
             x, ladj = transform.forward(x)
@@ -27,7 +27,7 @@ class Flow(nn.Module):
         return x, _vector(total)
 
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Z [B, D] -> x = f^-1(z) [B, D], log|det dx/dz| [B]."""
+        """z [B, D] -> x = f^-1(z) [B, D], log|det dx/dz| [B]."""
         total: Tensor | float = 0.0
         for transform in reversed(self._chain()):
             z, ladj = transform.inverse(z)

@@ -10,8 +10,8 @@ class Transform(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """X [B, D] -> z [B, D], log|det dz/dx| [B]."""
+        """x [B, D] -> z [B, D], log|det dz/dx| [B]."""
 
     @abstractmethod
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Z [B, D] -> x [B, D], log|det dx/dz| [B]."""
+        """z [B, D] -> x [B, D], log|det dx/dz| [B]."""

@@ -1,0 +1,151 @@
+"""One run: what it publishes, what it refuses, and what an interruption leaves behind."""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from process import DIFFEO
+
+from bundle.read import read
+from diffeo.cli import main
+from training import recipe, run
+from training.errors import CertificateError, DeviceError, ResumeError
+
+ROWS = 800
+
+
+def table(path: Path, offset: float = 0.0) -> Path:
+    rows = np.random.default_rng(1).standard_normal((ROWS, 3)) @ np.array([[1, 0.5, 0], [0, 1, 0.2], [0, 0, 1]])
+    np.savetxt(path, rows + offset, delimiter=",", header="a,b,c", comments="", fmt="%.7f")
+    return path
+
+
+def small(data: Path, epochs: int = 2, **fit: object) -> recipe.Recipe:
+    content = {
+        "name": "small",
+        "data": {"file": str(data)},
+        "flow": {"layers": 2, "hidden": 8},
+        "fit": {"epochs": epochs, "batch": 64, "learning_rate": 1e-3, **fit},
+    }
+    return recipe.parse(content, "small.toml")
+
+
+def options(folder: Path, **others: object) -> run.Options:
+    return run.Options(models=folder / "models", runs=folder / "runs", device="cpu", **others)
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> run.Report:
+    folder = tmp_path_factory.mktemp("run")
+    return run.run(small(table(folder / "rows.csv")), options(folder))
+
+
+def test_the_manifest_says_how_to_make_it_again(report: run.Report) -> None:
+    made_by = report.bundle.manifest.provenance
+    assert report.bundle.manifest.columns == ("a", "b", "c")
+    assert made_by.recipe["data.file"] == "rows.csv"
+    assert made_by.data_rows == ROWS
+    assert made_by.test_rows == ROWS // 10
+    assert made_by.versions["torch"] == "2.13.0"
+    assert made_by.test_nll == report.test_nll
+    assert made_by.kl_to_truth is None
+
+
+def test_the_calibration_holds_the_quantiles_of_the_test_rows(report: run.Report) -> None:
+    calibration = report.bundle.manifest.calibration
+    assert calibration is not None
+    assert calibration.rows == ROWS // 10
+    assert list(calibration.log_prob) == sorted(calibration.log_prob)
+
+
+def test_no_path_of_the_machine_reaches_the_bundle(report: run.Report) -> None:
+    places = [str(report.bundle.path.parents[2]).encode(), str(Path(run.__file__).parent).encode()]
+    for file in report.bundle.path.iterdir():
+        assert not any(place in file.read_bytes() for place in places), file.name
+
+
+def test_more_than_two_columns_have_no_pictures_of_the_plane(report: run.Report) -> None:
+    assert sorted(file.name for file in report.folder.iterdir()) == ["loss.csv", "loss.png"]
+
+
+def test_a_second_run_is_the_next_version_with_the_same_graphs(report: run.Report) -> None:
+    folder = report.bundle.path.parents[2]
+    again = run.run(small(folder / "rows.csv"), options(folder))
+    assert again.bundle.path.name == "2"
+    assert again.bundle.files["forward.onnx"] == report.bundle.files["forward.onnx"]
+
+
+def test_a_column_far_from_zero_is_served_in_float64(tmp_path: Path) -> None:
+    report = run.run(small(table(tmp_path / "rows.csv", offset=1e6)), options(tmp_path))
+    assert report.bundle.manifest.dtype == "float64"
+
+
+def test_a_graph_out_of_tolerance_publishes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.certify.TOLERANCES", dict.fromkeys(run.certify.TOLERANCES, 0.0))
+    with pytest.raises(CertificateError, match=r"parity .* worst row \["):
+        run.run(small(table(tmp_path / "rows.csv")), options(tmp_path))
+    assert not (tmp_path / "models").exists()
+
+
+def test_cuda_that_is_absent_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    if run.torch.cuda.is_available():
+        pytest.skip("this machine has a CUDA device")
+    with pytest.raises(DeviceError, match="--device cuda"):
+        run.run(small(tmp_path / "absent.csv"), run.Options(tmp_path, tmp_path, "cuda"))
+
+
+def test_a_run_resumes_only_with_its_own_data(tmp_path: Path) -> None:
+    run.run(small(table(tmp_path / "rows.csv")), options(tmp_path))
+    table(tmp_path / "rows.csv", offset=1.0)
+    with pytest.raises(ResumeError, match="other data"):
+        run.run(small(tmp_path / "rows.csv"), options(tmp_path, resume=True))
+
+
+@pytest.mark.parametrize("deadly", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "kill -9"])
+def test_an_interrupted_fit_resumes_to_the_same_bundle(tmp_path: Path, deadly: signal.Signals) -> None:
+    text = (
+        'name = "small"\n[data]\nfile = "rows.csv"\n[flow]\nlayers = 2\nhidden = 8\n'
+        "[fit]\nepochs = 60\nbatch = 16\nlearning_rate = 1e-3\n"
+    )
+    table(tmp_path / "rows.csv")
+    (tmp_path / "small.toml").write_text(text)
+    state = tmp_path / "runs/small/state.safetensors"
+    command = [DIFFEO, "fit", str(tmp_path / "small.toml"), "--device", "cpu"]
+    fitting = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    _wait_for(lambda: state.exists() or fitting.poll() is not None)
+    os.kill(fitting.pid, deadly)
+    _, said = fitting.communicate()
+    assert fitting.returncode == (130 if deadly == signal.SIGINT else -signal.SIGKILL)
+    assert (b"--resume" in said) is (deadly == signal.SIGINT)
+    assert not (tmp_path / "models").exists()
+
+    whole = tmp_path / "whole"
+    arguments = ["fit", str(tmp_path / "small.toml"), "--device", "cpu", "--models"]
+    assert main([*arguments, str(tmp_path / "models"), "--runs", str(tmp_path / "runs"), "--resume"]) == 0
+    assert main([*arguments, str(whole / "models"), "--runs", str(whole / "runs")]) == 0
+    resumed, unbroken = (read(folder / "models/small/1") for folder in (tmp_path, whole))
+    assert resumed.files["flow.safetensors"] == unbroken.files["flow.safetensors"]
+
+
+def _wait_for(condition: Callable[[], bool]) -> None:
+    # Polling is the only way to see another process write its first state.
+    for _ in range(6000):
+        if condition():
+            return
+        signal.sigtimedwait([], 0.01)
+    raise TimeoutError("the fit wrote no state")
+
+
+def test_certify_measures_a_published_bundle_again(report: run.Report, capsys: pytest.CaptureFixture[str]) -> None:
+    path = report.bundle.path
+    assert main(["certify", str(path)]) == 0
+    assert "parity" in capsys.readouterr().out
+    assert main(["certify", str(path), "--publish"]) == 0
+    published = Path(capsys.readouterr().out.split()[-1])
+    assert json.loads((published / "manifest.json").read_bytes())["certificate"]["checks"]
+    assert read(published).files == report.bundle.files
