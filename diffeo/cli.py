@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except ModuleNotFoundError as error:
-        return _say(f"diffeo {options.command}: needs {error.name}; pip install 'diffeo[{_extra(options.command)}]'", 1)
+        return _say(f"diffeo {options.command}: {_how_to_get(error.name or '', options.command)}", 1)
     except Exception as error:
         if _is_ours(error):
             return _say(f"diffeo {options.command}: {error}", 1)
@@ -45,12 +45,12 @@ def serve(options: argparse.Namespace) -> int:
 
 def fit(options: argparse.Namespace) -> int:
     """Fit a flow, certify it, publish it."""
-    from training import recipe, run  # noqa: PLC0415
-
     source: Path = options.source
     is_recipe = source.suffix == ".toml"
     if not is_recipe and options.name is None:
         raise DiffeoError("a table needs a name for its model: --name NAME")
+    from training import recipe, run  # noqa: PLC0415
+
     chosen = recipe.read(source) if is_recipe else recipe.for_file(source, options.name)
     options.interrupted = f"interrupted; go on with: diffeo fit {source} --resume (and the same options)"
     settings = run.Options(
@@ -69,14 +69,17 @@ def certify(options: argparse.Namespace) -> int:
     return 0
 
 
+def _how_to_get(module: str, command: str) -> str:
+    package = module.partition(".")[0]
+    # The engine torchscript is the one part of the service that needs what training needs.
+    extra = "train" if command in {"fit", "certify"} or package == "torch" else "serve"
+    return f"needs {package}; pip install 'diffeo[{extra}]'"
+
+
 def _is_ours(error: Exception) -> bool:
     # The trees of service and training cannot be imported here; a client-only installation has neither.
     roots = {"ServiceError", "TrainingError"}
     return isinstance(error, DiffeoError | BundleError) or any(base.__name__ in roots for base in type(error).__mro__)
-
-
-def _extra(command: str) -> str:
-    return "train" if command in {"fit", "certify"} else "serve"
 
 
 def _say(sentence: str, code: int) -> int:

@@ -124,15 +124,15 @@ class RemoteModel:
         return self._send("/log_prob", x, {})
 
     def forward(self, x: Rows) -> Rows:
-        """Z = f(x)."""
+        """z = f(x)."""
         return self._send("/transform", x, {"direction": "forward"})
 
     def inverse(self, z: Rows) -> Rows:
-        """X = f^-1(z)."""
+        """x = f^-1(z)."""
         return self._send("/transform", z, {"direction": "inverse"})
 
     def transform(self, rows: Rows, direction: Direction) -> tuple[Rows, Vector]:
-        """Z or x of each row, and the log|det| of that direction."""
+        """z or x of each row, and the log|det| of that direction."""
         ladj = self._send("/transform", rows, {"direction": direction, "return": "log_abs_det_jacobian"})
         return self._send("/transform", rows, {"direction": direction}), ladj
 

@@ -30,5 +30,5 @@ class Density(Protocol):
         ...
 
     def transform(self, rows: Rows, direction: Direction) -> tuple[Rows, Vector]:
-        """Z or x of each row, and the log|det| of that direction."""
+        """z or x of each row, and the log|det| of that direction."""
         ...

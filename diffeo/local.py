@@ -45,7 +45,7 @@ class LocalModel:
         return _wait(self._model.log_prob(LogProbRequest(x, "null"))).tensors["log_prob"]
 
     def transform(self, rows: Rows, direction: Direction) -> tuple[Rows, Vector]:
-        """Z or x of each row, and the log|det| of that direction."""
+        """z or x of each row, and the log|det| of that direction."""
         image = "z" if direction == "forward" else "x"
         tensors = _wait(self._model.transform(TransformRequest(direction, rows, "null", (image, LADJ)))).tensors
         return tensors[image], tensors[LADJ]

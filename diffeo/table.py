@@ -1,10 +1,10 @@
 """Files of rows for the shell, CSV or npy by suffix; a cell that is no number is NaN, and so is its row's answer."""
 
 import csv
-import io
+import re
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tokenize import TokenError
@@ -15,6 +15,8 @@ import numpy as np
 from diffeo.density import Rows
 from diffeo.errors import TableError
 
+# As in the tables that a flow is fitted to; float() also takes 1_000 and the digits of any script.
+NUMBER = re.compile(r"[+-]?((\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?|nan|inf|infinity)", re.ASCII | re.IGNORECASE)
 # What NumPy's reader raises on hostile bytes, besides ValueError.
 NPY_ERRORS = (EOFError, MemoryError, OverflowError, SyntaxError, TypeError, TokenError)
 
@@ -69,33 +71,35 @@ def read(path: Path) -> Table:
 def writer(path: Path | None, columns: Sequence[str]) -> Iterator["Writer"]:
     """Where rows go: a .csv or .npy file that appears when it is whole, or CSV on standard output."""
     if path is None:
-        yield CsvWriter(sys.stdout, columns)
+        yield (out := CsvWriter(sys.stdout, columns))
+        out.begin()
         return
     if path.suffix not in {".csv", ".npy"}:
         raise TableError(f"{path.name}: rows are written to .csv or .npy files")
-    draft = path.with_name(f".{path.name}.part")
-    with _open(draft, path) as file:
+    with _published(path) as draft:
         if path.suffix == ".csv":
-            # Flushed and let go of before the file is closed.
-            text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
-            yield CsvWriter(text, columns)
-            text.detach()
+            with draft.open("w", encoding="utf-8", newline="") as file:
+                yield (out := CsvWriter(file, columns))
+                out.begin()
         else:
             collected = NpyWriter(len(columns))
             yield collected
-            collected.save(file)
+            collected.save(draft)
 
 
 @contextmanager
-def _open(draft: Path, path: Path) -> Iterator[IO[bytes]]:
+def _published(path: Path) -> Iterator[Path]:
+    draft = path.with_name(f".{path.name}.part")
     try:
-        with draft.open("wb") as file:
-            yield file
+        # Before anything is computed: a folder that cannot be written to is known at once.
+        draft.touch()
+        yield draft
         draft.replace(path)
     except OSError as error:
         raise TableError(f"{path} cannot be written: {error.strerror}") from None
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink()
 
 
 class CsvWriter:
@@ -103,10 +107,17 @@ class CsvWriter:
 
     def __init__(self, file: IO[str], columns: Sequence[str]) -> None:
         self._lines = csv.writer(file, lineterminator="\n")
-        self._lines.writerow(columns)
+        self._header: Sequence[str] = columns
+
+    def begin(self) -> None:
+        """Write the names, once: not before there are rows, so that a refusal prints nothing."""
+        if self._header:
+            self._lines.writerow(self._header)
+            self._header = ()
 
     def write(self, rows: Rows) -> None:
         """Append rows [rows, columns]; NaN becomes an empty cell."""
+        self.begin()
         text = [["" if np.isnan(value) else str(value) for value in row] for row in rows]
         self._lines.writerows(text)
 
@@ -122,10 +133,11 @@ class NpyWriter:
         """Append rows [rows, columns]."""
         self._parts.append(rows)
 
-    def save(self, file: IO[bytes]) -> None:
+    def save(self, path: Path) -> None:
         """Write what was collected; one column becomes a vector."""
         table = np.concatenate(self._parts) if self._parts else np.empty((0, self._width), np.float32)
-        np.save(file, table[:, 0] if self._width == 1 else table, allow_pickle=False)
+        with path.open("wb") as file:
+            np.save(file, table[:, 0] if self._width == 1 else table, allow_pickle=False)
 
 
 Writer = CsvWriter | NpyWriter
@@ -155,7 +167,5 @@ def _read_csv(file: IO[str], name: str) -> Table:
 
 
 def _number(cell: str) -> float | None:
-    try:
-        return float(cell)
-    except ValueError:
-        return None
+    text = cell.strip()
+    return float(text) if NUMBER.fullmatch(text) else None

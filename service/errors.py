@@ -13,7 +13,8 @@ ServiceError
 ├── SettingsInvalid         a setting is of the wrong type or out of range
 ├── ProviderMissing         the settings ask for an execution provider that this machine lacks
 ├── EngineFailed            a runtime could not load or compute a graph
-└── NothingToServe          the repository holds no model
+├── NothingToServe          the repository holds no model
+└── NotListening            the address cannot be listened on
 """
 
 from collections.abc import Iterable, Sequence
@@ -94,6 +95,10 @@ class EngineFailed(ServiceError):
 
 class NothingToServe(ServiceError):
     """The repository holds no model."""
+
+
+class NotListening(ServiceError):
+    """The address cannot be listened on."""
 
 
 def listed(names: Iterable[object]) -> str:

@@ -66,7 +66,7 @@ class Model:
         return self._answer({"log_prob": tensors["log_prob"]}, finite, request.on_invalid, "x")
 
     async def transform(self, request: TransformRequest) -> Answer:
-        """Z = f(x) or x = f^-1(z), with the log|det| of that direction."""
+        """z = f(x) or x = f^-1(z), with the log|det| of that direction."""
         forward = request.direction == "forward"
         source, image = ("x", "z") if forward else ("z", "x")
         batcher = self.forward if forward else self.inverse

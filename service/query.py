@@ -8,9 +8,9 @@ WHOLE: Final = frozenset({"version", "num_samples", "seed", "start"})
 NUMBERS: Final = frozenset({"temperature"})
 LISTS: Final = frozenset({"return"})
 
-# Bounded, so that a long digit string cannot buy quadratic time.
-WHOLE_TEXT: Final = re.compile(r"-?[0-9]{1,20}")
-NUMBER_TEXT: Final = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?([eE][-+]?[0-9]{1,3})?")
+# The grammar of JSON, bounded, so that a long digit string cannot buy quadratic time.
+WHOLE_TEXT: Final = re.compile(r"-?(0|[1-9][0-9]{0,19})")
+NUMBER_TEXT: Final = re.compile(r"-?(0|[1-9][0-9]{0,19})(\.[0-9]{1,20})?([eE][-+]?[0-9]{1,3})?")
 
 
 def read_query(query: Mapping[str, str]) -> dict[str, object]:

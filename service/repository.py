@@ -23,7 +23,7 @@ from service.model import Model
 from service.requests import NAME, Address
 from service.settings import Settings
 
-# A runtime's own words can fill pages; the first lines name the fault.
+# A runtime's own words can fill pages and name its files; the first line says what is wrong.
 REASON_CHARACTERS: Final = 400
 
 log = logging.getLogger("diffeo")
@@ -126,7 +126,7 @@ def _load_version(folder: Path, name: str, version: int, settings: Settings, exe
     try:
         return model.load(read(folder / str(version)), name, version, settings, executor)
     except (BundleError, EngineFailed) as error:
-        reason = " ".join(str(error).split())[:REASON_CHARACTERS]
+        reason = str(error).partition("\n")[0][:REASON_CHARACTERS]
         log.warning("refused", extra={"model": name, "version": version, "reason": reason})
         return Refused(version, reason)
 

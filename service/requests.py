@@ -113,13 +113,11 @@ class TransformRequest:
         """Check the rows and parameters of a transform request."""
         parameters = payload.parameters
         _refuse_unknown(parameters, {"direction", "on_invalid", "return"})
-        direction = parameters.get("direction")
-        if direction not in {"forward", "inverse"}:
-            raise InvalidRequest.at("/direction", 'direction must be "forward" (x to z) or "inverse" (z to x)')
+        direction = _direction(parameters)
         source, image = ("x", "z") if direction == "forward" else ("z", "x")
         parts = _parts(parameters, (image, LADJ), (image, LADJ))
         rows = _rows(payload, source, manifest, limits)
-        return cls("forward" if direction == "forward" else "inverse", rows, _on_invalid(parameters), parts)
+        return cls(direction, rows, _on_invalid(parameters), parts)
 
 
 def _refuse_unknown(parameters: Parameters, known: set[str]) -> None:
@@ -142,6 +140,15 @@ def _temperature(parameters: Parameters) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value <= MAX_TEMPERATURE:
         raise InvalidRequest.at("/temperature", f"temperature must be a number above 0, at most {MAX_TEMPERATURE:g}")
     return float(value)
+
+
+def _direction(parameters: Parameters) -> Direction:
+    value = parameters.get("direction")
+    if value == "forward":
+        return "forward"
+    if value == "inverse":
+        return "inverse"
+    raise InvalidRequest.at("/direction", 'direction must be "forward" (x to z) or "inverse" (z to x)')
 
 
 def _on_invalid(parameters: Parameters) -> OnInvalid:

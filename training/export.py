@@ -29,7 +29,7 @@ TORCH_TYPE: Final[dict[Dtype, torch.dtype]] = {"float32": torch.float32, "float6
 
 
 class ForwardGraph(nn.Module):
-    """x -> z, log|det dz/dx|, log p(x)."""
+    """x -> z, log|det dz/dx|, log p(x); all float32 on the wire, whatever the flow computes in."""
 
     names = ("x", "z", "log_abs_det_jacobian", "log_prob")
 
@@ -40,46 +40,60 @@ class ForwardGraph(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """x [B, D] -> z [B, D], [B], [B]."""
         z, ladj = self.flow.forward(x)
-        return z, ladj, standard_normal_log_prob(z) + ladj
+        log_prob = standard_normal_log_prob(z) + ladj
+        return z.float(), ladj.float(), log_prob.float()
 
 
 class InverseGraph(nn.Module):
-    """z -> x, log|det dx/dz|, log p(x) of that x."""
+    """z -> x, log|det dx/dz|, log p(x) of that x; float32 on the wire, but for x of a wide column."""
 
     names = ("z", "x", "log_abs_det_jacobian", "log_prob")
 
-    def __init__(self, flow: Flow) -> None:
+    def __init__(self, flow: Flow, dtype: torch.dtype, precision: torch.dtype) -> None:
         super().__init__()
         self.flow = flow
+        self.dtype = dtype
+        self.precision = precision
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """z [B, D] -> x [B, D], [B], [B]."""
+        z = z.to(self.precision)
         x, ladj = self.flow.inverse(z)
-        return x, ladj, standard_normal_log_prob(z) - ladj
+        log_prob = standard_normal_log_prob(z) - ladj
+        return x.to(self.dtype), ladj.float(), log_prob.float()
 
 
 Graph = ForwardGraph | InverseGraph
 
 
-def to_onnx(flow: Flow, dimension: int, dtype: Dtype) -> tuple[bytes, bytes]:
+def to_onnx(flow: Flow, dimension: int, dtype: Dtype, precision: Dtype = "float32") -> tuple[bytes, bytes]:
     """The bytes of forward.onnx and inverse.onnx.
+
+    Args:
+        flow: the flow, in the types that it was trained in.
+        dimension: D.
+        dtype: type of x on the wire.
+        precision: type that the graphs compute in; the wire is the same for both.
 
     Raises:
         ExportError: the exporter refused, or it fixed the batch size.
     """
-    return tuple(_one_graph(graph, example) for graph, example in _graphs(flow, dimension, dtype))  # type: ignore[return-value]  # two graphs
+    return tuple(_one_graph(graph, example) for graph, example in _graphs(flow, dimension, dtype, precision))  # type: ignore[return-value]  # two graphs
 
 
-def to_torchscript(flow: Flow, dimension: int, dtype: Dtype) -> tuple[bytes, bytes]:
+def to_torchscript(flow: Flow, dimension: int, dtype: Dtype, precision: Dtype = "float32") -> tuple[bytes, bytes]:
     """The bytes of forward.ts and inverse.ts: the same graphs, traced and frozen."""
-    return tuple(_one_script(graph, example) for graph, example in _graphs(flow, dimension, dtype))  # type: ignore[return-value]  # two graphs
+    return tuple(_one_script(graph, example) for graph, example in _graphs(flow, dimension, dtype, precision))  # type: ignore[return-value]  # two graphs
 
 
-def _graphs(flow: Flow, dimension: int, dtype: Dtype) -> list[tuple[Graph, Tensor]]:
+def _graphs(flow: Flow, dimension: int, dtype: Dtype, precision: Dtype) -> list[tuple[Graph, Tensor]]:
     served = copy.deepcopy(flow).cpu().eval().requires_grad_(requires_grad=False)
+    if precision == "float64":
+        served = served.double()
     generator = torch.Generator().manual_seed(0)
     rows = torch.randn(EXAMPLE_ROWS, dimension, generator=generator)
-    return [(ForwardGraph(served), rows.to(TORCH_TYPE[dtype])), (InverseGraph(served), rows)]
+    inverse = InverseGraph(served, TORCH_TYPE[dtype], TORCH_TYPE[precision])
+    return [(ForwardGraph(served), rows.to(TORCH_TYPE[dtype])), (inverse, rows)]
 
 
 def _one_graph(graph: Graph, example: Tensor) -> bytes:

@@ -7,7 +7,7 @@ and resumed ends with the same weights as one that was not.
 import copy
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import torch
@@ -20,17 +20,27 @@ from training.recipe import FitSection
 
 # One bad step is chance; ten in a row are a learning rate that is too high, and no later step mends that.
 BAD_STEPS: Final = 10
+SETBACK_RATE: Final = 0.7
 VALIDATION_BLOCK: Final = 8192
 
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """One line of the record: mean training loss and validation loss (nats per row) after this many epochs."""
+    """One line of the record: mean training loss and validation loss (nats per row) after this many epochs.
+
+    Attributes:
+        epoch: counted from 1.
+        train_nll: mean over the steps of the epoch.
+        validation_nll: of the averaged weights, at the end of the epoch.
+        skipped: steps that were not finite.
+        setback: the fit went back to its best weights after this epoch.
+    """
 
     epoch: int
     train_nll: float
     validation_nll: float
     skipped: int
+    setback: bool
 
 
 @dataclass(slots=True)
@@ -54,10 +64,7 @@ Watch = Callable[[int, float], None]  # (steps done, loss of the last step)
 
 def start(flow: Flow, settings: FitSection) -> FitState:
     """The state before the first epoch."""
-    betas = (0.9, settings.second_moment)
-    # Fused: one call for all weights; on flows of this size the loop over them took a fifth of each step.
-    optimiser = AdamW(flow.parameters(), settings.learning_rate, betas, weight_decay=settings.weight_decay, fused=True)
-    return FitState(flow, _frozen(flow), _frozen(flow), optimiser, [])
+    return FitState(flow, _frozen(flow), _frozen(flow), _optimiser(flow, settings), [])
 
 
 def fit(state: FitState, train: Tensor, validation: Tensor, settings: FitSection, watch: Watch) -> Epoch:
@@ -68,10 +75,12 @@ def fit(state: FitState, train: Tensor, validation: Tensor, settings: FitSection
     """
     number = len(state.record)
     steps = steps_per_epoch(len(train), settings)
+    slower = SETBACK_RATE ** sum(line.setback for line in state.record)
     losses, skipped, run = 0.0, 0, 0
     for index, rows in enumerate(_batches(train, settings, number)):
         step = number * steps + index
-        loss = _step(state, train[rows], step, settings.epochs * steps, settings)
+        rate = slower * learning_rate(step, settings.epochs * steps, settings)
+        loss = _step(state, train[rows], step, rate, settings)
         if math.isfinite(loss):
             losses, run = losses + loss, 0
         else:
@@ -83,10 +92,21 @@ def fit(state: FitState, train: Tensor, validation: Tensor, settings: FitSection
             )
         watch(step + 1, loss)
     mean = losses / max(1, steps - skipped)
-    line = Epoch(number + 1, mean, mean_nll(state.average, validation), skipped)
+    line = Epoch(number + 1, mean, mean_nll(state.average, validation), skipped, setback=False)
+    return _judge(state, line, settings)
+
+
+def _judge(state: FitState, line: Epoch, settings: FitSection) -> Epoch:
+    """Keep the best weights; after a setback go back to them, at a lower rate, with the optimiser's memory cleared."""
     best = state.best_epoch
     if best is None or line.validation_nll < best.validation_nll:
         state.best.load_state_dict(state.average.state_dict())
+    # Not `>`: a validation loss that is not a number is the worst setback of all.
+    elif not line.validation_nll <= best.validation_nll + settings.setback:
+        line = replace(line, setback=True)
+        state.flow.load_state_dict(state.best.state_dict())
+        state.average.load_state_dict(state.best.state_dict())
+        state.optimiser = _optimiser(state.flow, settings)
     state.record.append(line)
     return line
 
@@ -117,9 +137,9 @@ def _batches(train: Tensor, settings: FitSection, epoch: int) -> list[Tensor]:
     return list(torch.tensor_split(order, steps_per_epoch(len(train), settings)))
 
 
-def _step(state: FitState, x: Tensor, step: int, total: int, settings: FitSection) -> float:
+def _step(state: FitState, x: Tensor, step: int, rate: float, settings: FitSection) -> float:
     for group in state.optimiser.param_groups:
-        group["lr"] = learning_rate(step, total, settings)
+        group["lr"] = rate
     state.optimiser.zero_grad(set_to_none=True)
     loss = -state.flow.log_prob(x).mean()
     loss.backward()  # type: ignore[no-untyped-call]  # torch leaves backward untyped
@@ -144,6 +164,12 @@ def _follow(average: Flow, flow: Flow, decay: float) -> None:
     # Exponential moving average of the weights: average <- decay * average + (1 - decay) * flow.
     targets = [parameter.detach() for parameter in flow.parameters()]
     torch._foreach_lerp_(list(average.parameters()), targets, 1 - decay)
+
+
+def _optimiser(flow: Flow, settings: FitSection) -> AdamW:
+    betas = (0.9, settings.second_moment)
+    # Fused: one call for all weights; on flows of this size the loop over them took a fifth of each step.
+    return AdamW(flow.parameters(), settings.learning_rate, betas, weight_decay=settings.weight_decay, fused=True)
 
 
 def _frozen(flow: Flow) -> Flow:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from bundle.manifest import Certificate
-from bundle.read import read
+from bundle.manifest import Certificate, Dtype
+from bundle.read import Bundle, read
 from bundle.write import Parts, publish
 from training import certify
 from training.errors import CertificateError
@@ -29,6 +29,10 @@ class Verdict:
         return "\n".join(lines)
 
 
+def _precision(bundle: Bundle) -> Dtype:
+    return "float64" if bundle.manifest.certificate.runtime.endswith("float64") else "float32"
+
+
 def recertify(path: Path, *, publish_it: bool) -> Verdict:
     """Measure the bundle at `path`; versions never change, so new figures are published as the next version.
 
@@ -40,7 +44,7 @@ def recertify(path: Path, *, publish_it: bool) -> Verdict:
     if "flow.safetensors" not in bundle.files:
         raise CertificateError(f"{path} carries no flow.safetensors, so there is nothing to measure its graphs against")
     flow = flow_from_bytes(bundle.files["flow.safetensors"])
-    certificate = certify.certify(certify.Subject(flow, bundle.files, bundle.golden.x))
+    certificate = certify.certify(certify.Subject(flow, bundle.files, bundle.golden.x, _precision(bundle)))
     if not publish_it:
         return Verdict(certificate, None)
     manifest = bundle.manifest

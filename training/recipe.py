@@ -57,6 +57,7 @@ class FitSection(_Section):
     second_moment: Annotated[float, Field(gt=0, lt=1)] = 0.99
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     average: Annotated[float, Field(ge=0, lt=1)] = 0.998
+    setback: Annotated[float, Field(gt=0)] = 0.1
     patience: Annotated[int, Field(ge=0)] = 0
     seed: Annotated[int, Field(ge=0, lt=2**53)] = 0
 

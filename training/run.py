@@ -3,27 +3,26 @@
 import datetime as dt
 import hashlib
 import importlib.metadata
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Never
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from bundle import base
-from bundle.manifest import PLANE, Calibration, Dtype, FileName, Provenance
+from bundle.manifest import PLANE, Calibration, Certificate, Dtype, FileName, Provenance
 from bundle.read import Bundle
 from bundle.write import Parts, publish
 from training import certify, checkpoint, export, fit, pictures, source
-from training.errors import DeviceError
+from training.errors import CertificateError, DeviceError
 from training.fit import Epoch, FitState
 from training.flows.architecture import Architecture, flow_to_bytes
 from training.flows.flow import Flow
+from training.progress import progress
 from training.recipe import Recipe
 from training.source import Source
 
@@ -92,10 +91,11 @@ def run(recipe: Recipe, options: Options) -> Report:
     fit_all(recipe, rows, state, options)
     flow = state.best.cpu()
 
-    files = graphs(architecture, dtype, flow, torchscript=options.torchscript)
-    subject = certify.Subject(flow, files, held_as(rows.split.test, dtype))
-    certificate = certify.certify(subject)
-    files["golden.npy"] = certify.golden(subject).to_bytes()
+    subject, certificate = certified(architecture, dtype, flow, held_as(rows.split.test, dtype))
+    files = dict(subject.files)
+    if options.torchscript:
+        scripts = export.to_torchscript(flow, architecture.dimension, dtype, subject.precision)
+        files["forward.ts"], files["inverse.ts"] = scripts
 
     scores = subject.forward.run(rows.split.test)["log_prob"].astype(np.float64)
     kl = kl_to_truth(rows, subject, recipe)
@@ -140,7 +140,7 @@ def fit_all(recipe: Recipe, rows: Source, state: FitState, options: Options) -> 
     device = next(state.flow.parameters()).device
     train, validation = (tensor(part, state, device) for part in (rows.split.train, rows.split.validation))
     steps = fit.steps_per_epoch(len(train), recipe.fit)
-    with _progress(recipe, steps, len(state.record)) as bar:
+    with progress(recipe, steps, len(state.record)) as bar:
         while not fit.finished(state, recipe.fit):
             line = fit.fit(state, train, validation, recipe.fit, bar.watch)
             bar.epoch(line)
@@ -158,17 +158,32 @@ def held_as(rows: Array, dtype: Dtype) -> Array:
     return rows.astype(np.float32).astype(np.float64) if dtype == "float32" else rows
 
 
-def graphs(architecture: Architecture, dtype: Dtype, flow: Flow, *, torchscript: bool) -> dict[FileName, bytes]:
-    """The flow's files: its weights, both ONNX graphs and, if asked for, both TorchScript graphs."""
-    forward, inverse = export.to_onnx(flow, architecture.dimension, dtype)
+def certified(architecture: Architecture, dtype: Dtype, flow: Flow, rows: Array) -> tuple[certify.Subject, Certificate]:
+    """The flow's graphs, in float32 if they hold there, else in float64: steep flows need its digits.
+
+    Raises:
+        CertificateError: they are out of tolerance in both.
+    """
+    try:
+        return _certified_in("float32", architecture, dtype, flow, rows)
+    except CertificateError as error:
+        print(f"{error}\ncomputing in float64 instead, at about half the speed", file=sys.stderr)  # noqa: T201
+        return _certified_in("float64", architecture, dtype, flow, rows)
+
+
+def _certified_in(
+    precision: Dtype, architecture: Architecture, dtype: Dtype, flow: Flow, rows: Array
+) -> tuple[certify.Subject, Certificate]:
+    forward, inverse = export.to_onnx(flow, architecture.dimension, dtype, precision)
     files: dict[FileName, bytes] = {
         "forward.onnx": forward,
         "inverse.onnx": inverse,
         "flow.safetensors": flow_to_bytes(flow, architecture),
     }
-    if torchscript:
-        files["forward.ts"], files["inverse.ts"] = export.to_torchscript(flow, architecture.dimension, dtype)
-    return files
+    subject = certify.Subject(flow, files, rows, precision)
+    certificate = certify.certify(subject)
+    files["golden.npy"] = certify.golden(subject).to_bytes()
+    return subject, certificate
 
 
 def kl_to_truth(rows: Source, subject: certify.Subject, recipe: Recipe) -> float | None:
@@ -206,8 +221,11 @@ def provenance(recipe: Recipe, rows: Source, parameters: int, test_nll: float, k
 def draw(rows: Source, subject: certify.Subject, record: list[Epoch], recipe: Recipe, folder: Path) -> None:
     """Write the pictures and the record beside the bundle."""
     folder.mkdir(parents=True, exist_ok=True)
-    lines = ["epoch,train_nll,validation_nll,skipped"]
-    lines += [f"{line.epoch},{line.train_nll:.6f},{line.validation_nll:.6f},{line.skipped}" for line in record]
+    lines = ["epoch,train_nll,validation_nll,skipped,setback"]
+    lines += [
+        f"{line.epoch},{line.train_nll:.6f},{line.validation_nll:.6f},{line.skipped},{line.setback:d}"
+        for line in record
+    ]
     (folder / "loss.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     floor = rows.target.entropy() if rows.target is not None else None
     pictures.loss(record, floor, folder / "loss.png")
@@ -217,23 +235,3 @@ def draw(rows: Source, subject: certify.Subject, record: list[Epoch], recipe: Re
         pictures.forward(normal, image, recipe.name, folder / "forward.png")
         samples = subject.inverse.run(normal)["x"]
         pictures.inverse(rows.split.test, samples, recipe.name, rows.columns, folder / "inverse.png")
-
-
-class _Bar:
-    def __init__(self, bar: "tqdm[Never]") -> None:
-        self._bar = bar
-        self._validation = "-"
-
-    def watch(self, step: int, loss: float) -> None:
-        self._bar.update(step - self._bar.n)
-        self._bar.set_postfix_str(f"loss {loss:.4f}, validation {self._validation}", refresh=False)
-
-    def epoch(self, line: Epoch) -> None:
-        self._validation = f"{line.validation_nll:.4f}"
-
-
-@contextmanager
-def _progress(recipe: Recipe, steps: int, done: int) -> Iterator[_Bar]:
-    total = recipe.fit.epochs * steps
-    with tqdm(total=total, initial=done * steps, desc=f"fit {recipe.name}", unit="step", mininterval=0.5) as bar:
-        yield _Bar(bar)

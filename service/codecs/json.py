@@ -95,7 +95,7 @@ def _rows(name: str, value: object, brackets: int) -> Rows:
             widths = {len(row) if isinstance(row, simdjson.Array) else -1 for row in value}
         except TypeError:
             return _rows_one_by_one(name, value.as_list())
-        if len(widths) == 1 and flat.size == count * min(widths):
+        if flat.size and widths == {flat.size / count}:
             return flat.reshape(count, -1)
     return _rows_one_by_one(name, value.as_list())
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from bundle.write import Parts, publish
-from training import certify, run
+from training import export, run
 from training.data import split
 from training.flows.architecture import Architecture
 from training.recipe import parse
@@ -33,12 +33,11 @@ def main() -> None:
     flow = architecture.build(torch.tensor(MEAN), torch.tensor(SCALE))
     rows = np.round(MEAN + SCALE * stream(0, "affine2d").standard_normal((2000, 2)), 3).astype(np.float32)
     source = Source(("height", "weight"), split(rows.astype(np.float64), 0), len(rows), "0" * 64, None)
-    files = run.graphs(architecture, "float32", flow, torchscript=True)
-    subject = certify.Subject(flow, files, source.split.test)
-    files["golden.npy"] = certify.golden(subject).to_bytes()
+    subject, certificate = run.certified(architecture, "float32", flow, source.split.test)
+    files = dict(subject.files)
+    files["forward.ts"], files["inverse.ts"] = export.to_torchscript(flow, 2, "float32")
     scores = subject.forward.run(source.split.test)["log_prob"].astype(np.float64)
     made_by = run.provenance(recipe, source, 0, float(-scores.mean()), None)
-    certificate = certify.certify(subject)
     parts = Parts(source.columns, "float32", files, certificate, run.calibration(scores), made_by)
     print(publish(parts, Path(__file__).parent / "affine2d").path)
 

@@ -24,7 +24,6 @@ MOONS = Path(__file__).parents[2] / "models/moons/1"
 @pytest.fixture(autouse=True)
 def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer points than a fit is judged on: a mutation shows on any of them."""
-    monkeypatch.setattr(certify, "GRID", 400)
     monkeypatch.setattr(certify, "SAMPLE_ROWS", 2000)
 
 

@@ -88,7 +88,7 @@ def test_a_crash_while_saving_leaves_the_state_before(tmp_path: Path, monkeypatc
 
 
 def test_the_best_epoch_is_kept_not_the_last() -> None:
-    settings = SETTINGS.model_copy(update={"epochs": 40, "learning_rate": 2e-2})
+    settings = SETTINGS.model_copy(update={"epochs": 150, "batch": 16, "learning_rate": 2e-2, "setback": 9.0})
     state = fresh(settings)
     # 100 rows are soon learnt by heart, so that validation turns while training still falls.
     run(state, settings, rows(100, 1))
@@ -99,12 +99,28 @@ def test_the_best_epoch_is_kept_not_the_last() -> None:
 
 
 def test_patience_ends_a_fit_that_no_longer_improves() -> None:
-    settings = SETTINGS.model_copy(update={"epochs": 200, "learning_rate": 2e-2, "patience": 3})
+    settings = SETTINGS.model_copy(update={"epochs": 200, "learning_rate": 2e-2, "patience": 3, "setback": 9.0})
     state = fresh(settings)
     run(state, settings, rows(100, 1))
     best = state.best_epoch
     assert best is not None
     assert len(state.record) == best.epoch + 3 < 200
+
+
+def test_after_a_setback_the_fit_goes_back_to_its_best_at_a_lower_rate() -> None:
+    settings = SETTINGS.model_copy(update={"setback": 0.05, "learning_rate": 3e-2, "average": 0.5})
+    state = fresh(settings)
+    fit.fit(state, rows(1000, 1), rows(500, 2), settings, lambda *_: None)
+    best = weights(state)[-1]
+    # One epoch on other data throws the weights far off.
+    line = fit.fit(state, 20 - 5 * rows(1000, 1), rows(500, 2), settings, lambda *_: None)
+    assert line.setback
+    assert weights(state)[-1] == best == [value.flatten().tolist() for value in state.flow.state_dict().values()][-1]
+    fit.fit(state, rows(1000, 1), rows(500, 2), settings, lambda *_: None)
+    rate = state.optimiser.param_groups[0]["lr"]
+    last_step = 3 * fit.steps_per_epoch(1000, settings) - 1
+    expected = fit.SETBACK_RATE * fit.learning_rate(last_step, 4 * fit.steps_per_epoch(1000, settings), settings)
+    assert rate == pytest.approx(expected)
 
 
 def test_a_step_that_is_not_finite_is_skipped() -> None:
@@ -146,4 +162,4 @@ def test_every_row_is_used_once_an_epoch() -> None:
     state = fresh(settings)
     fit.fit(state, rows(1000, 1), rows(10, 2), settings, lambda step, _: seen.append(step))
     assert seen == [1, 2, 3]
-    assert replace(state.record[0], train_nll=0, validation_nll=0) == fit.Epoch(1, 0, 0, 0)
+    assert replace(state.record[0], train_nll=0, validation_nll=0) == fit.Epoch(1, 0, 0, 0, setback=False)

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from process import DIFFEO
 
 from bundle.read import read
 from diffeo.cli import main
 from training import recipe, run
 from training.errors import CertificateError, DeviceError, ResumeError
+from training.flows.architecture import Architecture
 
 ROWS = 800
 
@@ -92,8 +94,22 @@ def test_a_graph_out_of_tolerance_publishes_nothing(tmp_path: Path, monkeypatch:
     assert not (tmp_path / "models").exists()
 
 
+def test_a_flow_too_steep_for_float32_is_computed_in_float64() -> None:
+    torch.manual_seed(0)
+    architecture = Architecture(2, 6, 32, 2, 3.0)
+    flow = architecture.build(torch.zeros(2), torch.ones(2), sharpness=6.0)
+    with torch.no_grad():
+        for parameter in flow.parameters():
+            parameter.add_(0.1 * torch.randn(parameter.shape))
+    rows = flow.inverse(torch.randn(500, 2))[0].detach().double().numpy()
+    subject, certificate = run.certified(architecture, "float32", flow, rows)
+    assert subject.precision == "float64"
+    assert certificate.runtime.endswith("float64")
+    assert all(check.holds for check in certificate.checks)
+
+
 def test_cuda_that_is_absent_is_refused_before_anything_is_read(tmp_path: Path) -> None:
-    if run.torch.cuda.is_available():
+    if torch.cuda.is_available():
         pytest.skip("this machine has a CUDA device")
     with pytest.raises(DeviceError, match="--device cuda"):
         run.run(small(tmp_path / "absent.csv"), run.Options(tmp_path, tmp_path, "cuda"))

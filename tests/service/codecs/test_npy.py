@@ -1,0 +1,86 @@
+"""npy, strict both ways: one small-headed table of floats in, one array out, parameters in the query string."""
+
+import io
+
+import numpy as np
+import pytest
+
+from bundle import npy
+from service.answer import Answer
+from service.codecs.npy import Npy
+from service.errors import MalformedBody, NotAcceptable
+from service.requests import Payload
+
+NPY = Npy()
+
+
+def header(shape: str = "(1, 2)", extra: str = "") -> str:
+    return f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}{extra}}}"
+
+
+def packed(text: str, data: bytes = b"\0" * 8, version: bytes = b"\1\0") -> bytes:
+    size = len(text).to_bytes(2 if version == b"\1\0" else 4, "little")
+    return b"\x93NUMPY" + version + size + text.encode() + data
+
+
+def saved(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+BAD_NPY = {
+    "no npy": b"x,y\n1,2\n",
+    "its magic alone": b"\x93NUMPY",
+    "version 2": packed(header(), version=b"\2\0"),
+    "version 3": packed(header(), version=b"\3\0"),
+    "objects": saved(np.array([[1, None]], dtype=object)),
+    "big endian": saved(np.zeros((1, 2), ">f4")),
+    "integers": saved(np.zeros((1, 2), np.int64)),
+    "half precision": saved(np.zeros((1, 2), np.float16)),
+    "complex": saved(np.zeros((1, 2), np.complex64)),
+    "text": saved(np.array([["a", "b"]])),
+    "Fortran order": saved(np.asfortranarray(np.zeros((2, 2)))),
+    "one axis": saved(np.zeros(2)),
+    "three axes": saved(np.zeros((1, 1, 2))),
+    "no axis": saved(np.float64(1)),
+    "no columns": saved(np.zeros((1, 0))),
+    "a negative shape": packed(header(shape="(-1, -2)")),
+    "a huge shape": packed(header(shape=f"({2**62}, 4)")),
+    "a shape whose product overflows to 8": packed(header(shape=f"({2**63 + 1}, 2)")),
+    "a shape of booleans": packed(header(shape="(True, 2)")),
+    "a shape of floats": packed(header(shape="(1.0, 2)")),
+    "a byte too few": saved(np.zeros((1, 2)))[:-1],
+    "a byte too many": saved(np.zeros((1, 2))) + b"\0",
+    "two arrays": saved(np.zeros((1, 2))) * 2,
+    "a header of a call": packed("__import__('os').abort()"),
+    "a header of brackets": packed("[" * 250),
+    "a header of a long product": packed("9**9**9**9"),
+    "a header that is long": packed(header(extra=", 'pad': '" + " " * 60_000 + "'")),
+    "a header that is longer than the body": b"\x93NUMPY\1\0\xff\xff{}",
+    "a header that is not ASCII": packed("{'descr': 'é'}"),
+    "a header without a shape": packed("{'descr': '<f4', 'fortran_order': False}"),
+}
+
+
+@pytest.mark.parametrize("body", BAD_NPY.values(), ids=BAD_NPY.keys())
+def test_what_is_not_one_small_headed_table_of_floats_is_malformed(body: bytes) -> None:
+    with pytest.raises(MalformedBody) as refusal:
+        NPY.decode(body, {})
+    assert len(str(refusal.value)) < 200
+
+
+def test_npy_takes_its_parameters_from_the_query_and_names_no_rows() -> None:
+    payload = NPY.decode(saved(np.ones((3, 2))), {"model": "m", "version": "2", "return": "x,z"})
+    assert payload.parameters == {"model": "m", "version": 2, "return": ["x", "z"]}
+    assert payload.rows_name is None
+    np.testing.assert_array_equal(payload.rows, np.ones((3, 2)))
+    assert NPY.decode(b"", {}) == Payload({})
+
+
+def test_npy_carries_one_array_of_any_axes_and_refuses_two() -> None:
+    vector = np.arange(3, dtype=np.float32)
+    np.testing.assert_array_equal(np.load(io.BytesIO(NPY.encode(Answer("m", 1, {"log_prob": vector})))), vector)
+    with pytest.raises(NotAcceptable, match="one array and the answer has x, z"):
+        NPY.encode(Answer("m", 1, {"x": vector, "z": vector}))
+    assert NPY.encode(Answer("m", 1, {"z": vector})) == npy.write(vector)

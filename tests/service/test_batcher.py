@@ -1,0 +1,230 @@
+"""The batcher moves rows and changes none: same answers, bounded waits, no work for those who left."""
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import TypeVar
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.batcher import Batcher
+from service.engines.engine import Tensors
+from service.errors import EngineFailed
+
+T = TypeVar("T")
+SECONDS = 10  # how long a test waits for what happens at once
+
+
+class Doubling:
+    """z = 2 x, and the sum of each row."""
+
+    def run(self, tensors: Tensors) -> Tensors:
+        return {"z": tensors["x"] * 2, "log_prob": tensors["x"].sum(axis=1)}
+
+
+class Gated(Doubling):
+    """Notes the first column of every call, waits for the gate, fails on 13."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[float]] = []
+        self.entered = threading.Event()
+        self.gate = threading.Event()
+
+    def run(self, tensors: Tensors) -> Tensors:
+        self.calls.append(tensors["x"][:, 0].tolist())
+        self.entered.set()
+        assert self.gate.wait(SECONDS)
+        if 13 in self.calls[-1]:
+            raise EngineFailed("13")
+        return super().run(tensors)
+
+    async def busy(self) -> None:
+        """Returns once a call is in the engine."""
+        assert await asyncio.to_thread(self.entered.wait, SECONDS)
+
+
+@pytest.fixture(scope="module")
+def executor() -> Iterator[Executor]:
+    with ThreadPoolExecutor(4) as threads:
+        yield threads
+
+
+@pytest.fixture
+def engine() -> Iterator[Gated]:
+    engine = Gated()
+    yield engine
+    engine.gate.set()
+
+
+def marked(mark: float, rows: int = 1) -> np.ndarray:
+    return np.full((rows, 2), mark, dtype=np.float32)
+
+
+def within_seconds(main: Coroutine[object, object, T]) -> T:
+    """What `main` returns; a batcher that forgets a caller fails instead of waiting for ever."""
+    return asyncio.run(asyncio.wait_for(main, SECONDS))
+
+
+@given(
+    sizes=st.lists(st.integers(1, 40), min_size=1, max_size=8),
+    chunk=st.integers(1, 16),
+    parallel=st.integers(1, 4),
+)
+def test_concurrent_requests_of_any_size_get_the_answers_of_the_engine_alone(
+    executor: Executor, sizes: list[int], chunk: int, parallel: int
+) -> None:
+    chance = np.random.default_rng(3)
+    requests = [chance.standard_normal((size, 2)).astype(np.float32) for size in sizes]
+
+    async def main() -> list[Tensors]:
+        batcher = Batcher(Doubling(), "x", executor, parallel, chunk)
+        return await asyncio.gather(*map(batcher.run, requests))
+
+    for rows, answer in zip(requests, within_seconds(main()), strict=True):
+        alone = Doubling().run({"x": rows})
+        assert {name: tensor.tobytes() for name, tensor in answer.items()} == {
+            name: tensor.tobytes() for name, tensor in alone.items()
+        }
+
+
+def test_what_waits_while_the_engine_computes_is_its_next_call(executor: Executor, engine: Gated) -> None:
+    async def main() -> None:
+        batcher = Batcher(engine, "x", executor, 1, 100)
+        first = asyncio.create_task(batcher.run(marked(1)))
+        await engine.busy()
+        rest = [asyncio.create_task(batcher.run(marked(mark, 2))) for mark in (2, 3, 4)]
+        engine.gate.set()
+        await asyncio.gather(first, *rest)
+
+    within_seconds(main())
+    assert engine.calls == [[1], [2, 2, 3, 3, 4, 4]]
+
+
+def test_no_call_has_more_rows_than_a_chunk(executor: Executor, engine: Gated) -> None:
+    async def main() -> None:
+        batcher = Batcher(engine, "x", executor, 1, 4)
+        engine.gate.set()
+        await asyncio.gather(*(batcher.run(marked(mark, size)) for mark, size in ((1, 9), (2, 3), (3, 6))))
+
+    within_seconds(main())
+    assert max(map(len, engine.calls)) == 4
+    assert sum(map(len, engine.calls)) == 18
+
+
+def test_a_big_request_does_not_hold_up_a_small_one(executor: Executor, engine: Gated) -> None:
+    async def main() -> None:
+        batcher = Batcher(engine, "x", executor, 1, 4)
+        big = asyncio.create_task(batcher.run(marked(1, 400)))
+        await engine.busy()
+        small = asyncio.create_task(batcher.run(marked(2)))
+        engine.gate.set()
+        await small
+        assert not big.done()
+        await big
+
+    within_seconds(main())
+    assert next(index for index, call in enumerate(engine.calls) if 2 in call) <= 2
+
+
+def test_a_lone_request_is_computed_without_a_timer(executor: Executor, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_timer(*_: object) -> None:
+        raise AssertionError("something waits for time to pass")
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "call_at", no_timer)
+    answer = asyncio.run(Batcher(Doubling(), "x", executor, 1, 1000).run(marked(1)))
+    assert answer["z"].tolist() == [[2, 2]]
+
+
+def test_as_many_calls_run_side_by_side_as_are_allowed(executor: Executor) -> None:
+    meeting = threading.Barrier(3)
+
+    class Meeting(Doubling):
+        def run(self, tensors: Tensors) -> Tensors:
+            meeting.wait(SECONDS)
+            return super().run(tensors)
+
+    # Three calls of one chunk each; the barrier opens only when all three are in the engine.
+    answer = asyncio.run(Batcher(Meeting(), "x", executor, 3, 2).run(marked(1, 6)))
+    assert answer["z"].shape == (6, 2)
+
+
+def test_rows_of_a_caller_who_left_are_not_computed(executor: Executor, engine: Gated) -> None:
+    async def main() -> None:
+        batcher = Batcher(engine, "x", executor, 1, 4)
+        first = asyncio.create_task(batcher.run(marked(1)))
+        await engine.busy()
+        gone = asyncio.create_task(batcher.run(marked(2, 3)))
+        stays = asyncio.create_task(batcher.run(marked(3)))
+        await asyncio.sleep(0)  # one turn of the loop, in which both enter the queue
+        gone.cancel()
+        engine.gate.set()
+        assert (await stays)["z"].tolist() == [[6, 6]]
+        await first
+        assert gone.cancelled()
+
+    within_seconds(main())
+    assert engine.calls == [[1], [3]]
+
+
+def test_the_rest_of_a_big_request_is_not_computed_once_its_caller_left(executor: Executor, engine: Gated) -> None:
+    async def main() -> None:
+        batcher = Batcher(engine, "x", executor, 1, 4)
+        gone = asyncio.create_task(batcher.run(marked(1, 400)))
+        await engine.busy()
+        gone.cancel()
+        stays = asyncio.create_task(batcher.run(marked(2)))
+        engine.gate.set()
+        await stays
+
+    within_seconds(main())
+    assert engine.calls == [[1, 1, 1, 1], [2]]
+
+
+def test_a_failure_reaches_exactly_the_callers_of_its_call(executor: Executor, engine: Gated) -> None:
+    async def main() -> list[Tensors | BaseException]:
+        batcher = Batcher(engine, "x", executor, 1, 4)
+        first = asyncio.create_task(batcher.run(marked(1)))
+        await engine.busy()
+        rest = [asyncio.create_task(batcher.run(marked(mark, size))) for mark, size in ((2, 2), (13, 2), (3, 1))]
+        engine.gate.set()
+        answers = await asyncio.gather(first, *rest, return_exceptions=True)
+        answers.append(await batcher.run(marked(4)))
+        return answers
+
+    first, beside, failed, after, later = within_seconds(main())
+    assert engine.calls == [[1], [2, 2, 13, 13], [3], [4]]
+    assert isinstance(beside, EngineFailed)
+    assert isinstance(failed, EngineFailed)
+    assert [answer["z"][0, 0] for answer in (first, after, later)] == [2, 6, 8]
+
+
+def test_a_request_that_failed_in_one_chunk_is_not_computed_further(executor: Executor, engine: Gated) -> None:
+    async def main() -> None:
+        batcher = Batcher(engine, "x", executor, 1, 4)
+        engine.gate.set()
+        with pytest.raises(EngineFailed):
+            await batcher.run(marked(13, 400))
+        await batcher.run(marked(1))
+
+    within_seconds(main())
+    assert engine.calls == [[13] * 4, [1]]
+
+
+def test_an_error_of_any_class_reaches_the_caller_and_frees_the_engine(executor: Executor) -> None:
+    class Broken(Doubling):
+        def run(self, tensors: Tensors) -> Tensors:
+            if tensors["x"][0, 0] == 13:
+                raise ZeroDivisionError
+            return super().run(tensors)
+
+    async def main() -> Tensors:
+        batcher = Batcher(Broken(), "x", executor, 1, 4)
+        with pytest.raises(ZeroDivisionError):
+            await batcher.run(marked(13))
+        return await batcher.run(marked(1))
+
+    assert within_seconds(main())["z"].tolist() == [[2, 2]]

@@ -1,0 +1,27 @@
+"""A service that does not use torch does not load it, nor anything else that only training needs."""
+
+import subprocess
+import sys
+
+import affine
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from service.app import create_app
+from service.settings import Settings
+create_app(Settings(models=Path(sys.argv[1])))
+print(*sorted({"torch", "onnx", "onnxscript", "sklearn", "matplotlib", "pyarrow", "training"} & set(sys.modules)))
+"""
+
+
+def test_a_fresh_process_serves_without_what_training_needs() -> None:
+    command = [sys.executable, "-c", PROGRAM, str(affine.DATA)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == ""
+
+
+def test_importing_the_service_reads_no_settings_and_starts_nothing() -> None:
+    program = "import threading, service.app, service.server; print(threading.active_count())"
+    environment = {"DIFFEO_PORT": "not a port", "DIFFEO_MODELS": "/nowhere"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "1"

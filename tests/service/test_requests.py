@@ -1,0 +1,205 @@
+"""A request that parses is valid; anything else is one RequestError that points at the fault."""
+
+import json
+from collections.abc import Callable
+
+import affine
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bundle.read import read
+from service.errors import InvalidRequest, RequestError, TooLarge
+from service.requests import Address, Limits, LogProbRequest, Payload, SampleRequest, TransformRequest
+
+MANIFEST = read(affine.PATH).manifest
+LIMITS = Limits(max_rows=5, max_num_samples=100)
+ROWS = np.zeros((2, 2))
+Call = Callable[..., object]
+
+
+def addressed(**parameters: object) -> SampleRequest:
+    """Both parsers that a request meets."""
+    Address.parse(parameters)
+    return sample(**parameters)
+
+
+def sample(**parameters: object) -> SampleRequest:
+    return SampleRequest.parse(Payload(parameters), LIMITS)
+
+
+def log_prob(rows: np.ndarray | None = ROWS, name: str | None = "x", **parameters: object) -> LogProbRequest:
+    return LogProbRequest.parse(Payload(parameters, rows, name), MANIFEST, LIMITS)
+
+
+def transform(rows: np.ndarray | None = ROWS, name: str | None = "x", **parameters: object) -> TransformRequest:
+    return TransformRequest.parse(Payload(parameters, rows, name), MANIFEST, LIMITS)
+
+
+def returned(*parts: object) -> dict[str, object]:
+    return {"return": list(parts)}
+
+
+def test_a_sample_request_needs_no_parameter() -> None:
+    assert sample() == SampleRequest(1, None, 0, 1.0, ("x",))
+
+
+def test_a_log_prob_request_answers_invalid_rows_with_null_unless_told() -> None:
+    assert log_prob().on_invalid == "null"
+    assert log_prob(on_invalid="error").on_invalid == "error"
+
+
+@pytest.mark.parametrize(("direction", "source", "image"), [("forward", "x", "z"), ("inverse", "z", "x")])
+def test_a_transform_request_answers_the_image_and_the_jacobian_unless_told(
+    direction: str, source: str, image: str
+) -> None:
+    assert transform(ROWS, source, direction=direction).parts == (image, "log_abs_det_jacobian")
+    assert transform(ROWS, source, direction=direction, **returned(image)).parts == (image,)
+    assert transform(ROWS, None, direction=direction).direction == direction
+
+
+def test_the_address_is_part_of_any_request() -> None:
+    parameters = {"model": "affine2d", "version": 3}
+    assert Address.parse(parameters) == Address("affine2d", 3)
+    assert Address.parse({}) == Address(None, None)
+    assert sample(**parameters) == sample()
+    assert log_prob(**parameters).on_invalid == "null"
+    assert transform(direction="forward", **parameters).direction == "forward"
+
+
+BOUNDARIES = [
+    ({"num_samples": 1}, {"num_samples": 0}),
+    ({"num_samples": 100}, {"num_samples": 101}),
+    ({"seed": 0}, {"seed": -1}),
+    ({"seed": 2**53 - 1}, {"seed": 2**53}),
+    ({"start": 0}, {"start": -1}),
+    ({"start": 2**53 - 4, "num_samples": 3}, {"start": 2**53 - 3, "num_samples": 3}),
+    ({"temperature": 1e-9}, {"temperature": 0}),
+    ({"temperature": 10}, {"temperature": 10.1}),
+    ({"version": 1}, {"version": 0}),
+    ({"version": 2**31 - 1}, {"version": 2**31}),
+    ({"model": "a" * 64}, {"model": "a" * 65}),
+    ({"model": "A-9_z"}, {"model": "-a"}),
+]
+
+
+@pytest.mark.parametrize(("inside", "outside"), BOUNDARIES, ids=json.dumps)
+def test_a_value_at_its_bound_passes_and_the_next_is_refused(
+    inside: dict[str, object], outside: dict[str, object]
+) -> None:
+    addressed(**inside)
+    with pytest.raises(RequestError) as refusal:
+        addressed(**outside)
+    (fault,) = refusal.value.faults
+    assert fault.pointer.lstrip("/") in outside
+    assert fault.detail == str(refusal.value)
+
+
+WRONG_TYPES: dict[str, list[object]] = {
+    "num_samples": ["10", True, 1.0, None, [1], {}],
+    "seed": ["7", False, 7.0, None],
+    "start": ["0", True, 0.0, None],
+    "temperature": ["1", True, None, float("nan"), float("inf")],
+    "return": ["x", [], ["y"], [["x"]], [1], None, {"x": 1}],
+    "model": [1, "", "../affine2d", "a b", "a/b", "é", "a\n", None, True, ["a"]],
+    "version": ["1", True, 1.0, None],
+}
+CASES = [(name, value) for name, values in WRONG_TYPES.items() for value in values]
+
+
+@pytest.mark.parametrize(("name", "value"), CASES, ids=[f"{name}={value!r}" for name, value in CASES])
+def test_a_value_of_another_type_is_refused_at_its_place(name: str, value: object) -> None:
+    with pytest.raises(InvalidRequest) as refusal:
+        addressed(**{name: value})
+    assert [fault.pointer for fault in refusal.value.faults] == [f"/{name}"]
+
+
+@pytest.mark.parametrize("call", [sample, log_prob, lambda **p: transform(direction="forward", **p)])
+@pytest.mark.parametrize(
+    ("name", "pointer"),
+    [("X", "/X"), ("Seed", "/Seed"), ("", "/"), ("a/b~c", "/a~1b~0c"), ("é", "/é"), ("k" * 500, "/" + "k" * 64)],
+    ids=lambda text: text[:8],
+)
+def test_an_unknown_parameter_is_refused_by_its_name(call: Call, name: str, pointer: str) -> None:
+    with pytest.raises(InvalidRequest, match=r"unknown parameter; this call takes .*model, .*version") as refusal:
+        call(**{name: 1})
+    assert refusal.value.faults[0].pointer == pointer
+
+
+REFUSED_ROWS = {
+    "rows in a sample": (lambda: SampleRequest.parse(Payload({}, ROWS, "x"), LIMITS), "/x", "no rows"),
+    "no rows to score": (lambda: log_prob(None, None), "/x", "x is missing: a list of rows of 2 numbers"),
+    "z to score": (lambda: log_prob(ROWS, "z"), "/z", "takes rows of x"),
+    "z forward": (lambda: transform(ROWS, "z", direction="forward"), "/z", "takes rows of x"),
+    "x inverse": (lambda: transform(ROWS, "x", direction="inverse"), "/x", "takes rows of z"),
+    "nothing inverse": (lambda: transform(None, None, direction="inverse"), "/z", "z is missing"),
+    "no direction": (transform, "/direction", "forward"),
+    "another direction": (lambda: transform(direction="backward"), "/direction", "inverse"),
+    "the wrong image": (lambda: transform(direction="forward", **returned("x")), "/return", "z, log_abs"),
+    "a seed to score": (lambda: log_prob(seed=1), "/seed", "unknown"),
+    "another on_invalid": (lambda: log_prob(on_invalid="skip"), "/on_invalid", "null"),
+    "too wide": (lambda: log_prob(np.zeros((1, 3))), "/x/0", "3 numbers; this model takes 2: height, weight"),
+    "too narrow": (lambda: log_prob(np.zeros((1, 1))), "/x/0", "1 numbers"),
+    "too many rows": (lambda: log_prob(np.zeros((6, 2))), "/x", "6 rows; the limit here is 5: send it in parts"),
+    "too many samples": (lambda: sample(num_samples=101), "/num_samples", "limit here is 100: page with start"),
+}
+
+
+@pytest.mark.parametrize(("call", "pointer", "words"), REFUSED_ROWS.values(), ids=REFUSED_ROWS.keys())
+def test_what_a_call_does_not_take_is_refused_with_a_pointer_and_a_way_out(
+    call: Call, pointer: str, words: str
+) -> None:
+    with pytest.raises(RequestError, match=words) as refusal:
+        call()
+    assert [fault.pointer for fault in refusal.value.faults] == [pointer]
+    assert isinstance(refusal.value, TooLarge) == ("limit" in str(refusal.value))
+
+
+@pytest.mark.parametrize("width", [0, 1, 2, 3])
+def test_no_rows_at_all_are_valid_rows_of_any_width(width: int) -> None:
+    assert log_prob(np.zeros((0, width))).x.shape == (0, 2)
+
+
+def test_a_sentence_about_a_wide_model_stays_a_sentence() -> None:
+    columns = tuple(f"{'measurement' * 10}{index}" for index in range(1000))
+    wide = MANIFEST.model_copy(update={"columns": columns})
+    with pytest.raises(InvalidRequest, match=r"this model takes 1000: .*\.\.\.$") as refusal:
+        LogProbRequest.parse(Payload({}, ROWS, "x"), wide, LIMITS)
+    assert len(str(refusal.value)) < 300
+
+
+names = st.sampled_from("num_samples seed start temperature return model version direction on_invalid more".split())
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.sampled_from(["x", "z", "forward", "null"]),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=4,
+)
+
+
+@given(st.dictionaries(names, values))
+@pytest.mark.parametrize("call", [log_prob, transform])
+def test_no_parameter_breaks_a_call(call: Call, parameters: dict[str, object]) -> None:
+    try:
+        assert call(**parameters).on_invalid in {"null", "error"}
+    except RequestError as refusal:
+        assert len(refusal.faults) == 1
+
+
+@given(st.dictionaries(names, values))
+def test_parameters_are_a_valid_request_or_one_request_error(parameters: dict[str, object]) -> None:
+    try:
+        request = addressed(**parameters)
+    except RequestError as refusal:
+        assert len(refusal.faults) == 1
+    else:
+        assert 1 <= request.num_samples <= LIMITS.max_num_samples
+        assert 0 <= request.start < 2**53 - request.num_samples
+        assert 0 < request.temperature <= 10
+        assert set(request.parts) <= {"x", "log_prob", "z"}
+        assert request.parts

@@ -1,0 +1,78 @@
+"""Every setting has a default, a variable DIFFEO_NAME, and bounds that its refusal names."""
+
+from pathlib import Path
+
+import pytest
+
+from service.errors import SettingsInvalid
+from service.settings import Settings, settle, usable_cores
+
+
+def test_the_defaults_serve_this_machine_only_on_its_own_cores() -> None:
+    settings = settle({})
+    assert settings == Settings()
+    assert (settings.models, settings.host, settings.port) == (Path("models"), "127.0.0.1", 8000)
+    assert (settings.engine, settings.execution_providers) == ("onnx", ("cpu",))
+    assert settings.threads == usable_cores() >= 1
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "value"),
+    [
+        ("MODELS", "/srv/models", Path("/srv/models")),
+        ("DEFAULT_MODEL", "moons", "moons"),
+        ("HOST", "0.0.0.0", "0.0.0.0"),  # noqa: S104  (what a container sets)
+        ("PORT", "0", 0),
+        ("ENGINE", "torchscript", "torchscript"),
+        ("EXECUTION_PROVIDERS", "cuda, cpu", ("cuda", "cpu")),
+        ("THREADS", "3", 3),
+        ("CHUNK_ROWS", "64", 64),
+        ("MAX_BODY_BYTES", "1024", 1024),
+        ("MAX_ROWS", "10", 10),
+        ("MAX_NUM_SAMPLES", "10", 10),
+        ("MAX_JSON_SAMPLES", "10", 10),
+        ("LOG_LEVEL", "warning", "warning"),
+    ],
+)
+def test_the_environment_sets_each(variable: str, text: str, value: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"DIFFEO_{variable}", text)
+    assert getattr(settle({}), variable.lower()) == value
+
+
+def test_the_table_above_names_every_setting() -> None:
+    cases = test_the_environment_sets_each.pytestmark[0].args[1]
+    assert {variable.lower() for variable, _, _ in cases} == set(Settings.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("PORT", "65536"),
+        ("PORT", "http"),
+        ("THREADS", "0"),
+        ("THREADS", "1.5"),
+        ("CHUNK_ROWS", "-1"),
+        ("ENGINE", "tensorflow"),
+        ("EXECUTION_PROVIDERS", "tpu"),
+        ("EXECUTION_PROVIDERS", ""),
+        ("LOG_LEVEL", "loud"),
+    ],
+)
+def test_a_value_out_of_bounds_is_refused_by_the_name_of_its_variable(
+    variable: str, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"DIFFEO_{variable}", text)
+    with pytest.raises(SettingsInvalid, match=rf"^DIFFEO_{variable}: .*(should|valid)"):
+        settle({})
+
+
+def test_all_faults_are_told_at_once() -> None:
+    with pytest.raises(SettingsInvalid, match=r"DIFFEO_PORT: .*; DIFFEO_THREADS: "):
+        settle({"port": -1, "threads": 0})
+
+
+def test_the_command_line_comes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIFFEO_PORT", "1")
+    monkeypatch.setenv("DIFFEO_THREADS", "7")
+    settings = settle({"port": 2})
+    assert (settings.port, settings.threads) == (2, 7)

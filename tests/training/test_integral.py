@@ -1,0 +1,34 @@
+"""The integral finds all the mass, however wide the box and however thin the density."""
+
+import numpy as np
+import pytest
+
+from training.integral import integrate
+from training.source import stream
+from training.targets import Circles, Moons, Target
+
+TARGETS = [Moons(0.05), Circles(0.05), Circles(0.02)]
+
+
+@pytest.mark.parametrize("width", [3.0, 30.0, 300.0])
+@pytest.mark.parametrize("target", TARGETS, ids=str)
+def test_a_density_integrates_to_one_in_any_box_that_holds_it(target: Target, width: float) -> None:
+    known = target.draw(5000, stream(1, "known"))
+    low, high = np.array([-width, -width]), np.array([1.1 * width, width])
+    mass, points = integrate(lambda rows: np.exp(target.log_prob(rows)), low, high, known)
+    assert mass == pytest.approx(1, abs=1e-4)
+    assert points < 2_000_000
+
+
+def test_a_factor_shows() -> None:
+    target = Circles(0.05)
+    known = target.draw(5000, stream(1, "known"))
+    box = np.array([-3.0, -3.0]), np.array([3.0, 3.0])
+    mass, _ = integrate(lambda rows: 1.01 * np.exp(target.log_prob(rows)), *box, known)
+    assert mass == pytest.approx(1.01, abs=1e-4)
+
+
+def test_a_polynomial_is_exact() -> None:
+    box = np.array([0.0, -1.0]), np.array([2.0, 1.0])
+    mass, _ = integrate(lambda rows: rows[:, 0] ** 3 * rows[:, 1] ** 2, *box, np.zeros((1, 2)))
+    assert mass == pytest.approx(4 * 2 / 3, rel=1e-12)
