@@ -17,6 +17,9 @@ Rows = npt.NDArray[np.floating]
 POINTS: Final = 4000
 GREEN, RED, BLUE = "#2e8b57", "#d62728", "#1f5fb4"
 DPI: Final = 110
+SHOWN_SIGMA: Final = 4.5
+# Columns whose spans differ by less are drawn to one scale, so that a circle is round.
+COMPARABLE: Final = 3.0
 
 
 def loss(record: Sequence[Epoch], floor: float | None, path: Path) -> None:
@@ -44,6 +47,7 @@ def forward(normal: Rows, image: Rows, title: str, path: Path) -> None:
     figure, axes = _canvas(5.0, 5.0)
     _dots(axes, normal, GREEN, "z ~ N(0, I)")
     _dots(axes, image, RED, "f(x), x from the data")
+    _frame(axes, np.array([[-SHOWN_SIGMA, -SHOWN_SIGMA], [SHOWN_SIGMA, SHOWN_SIGMA]]), margin=0.0)
     _finish(axes, f"{title}: forward, x to z", ("z0", "z1"))
     _save(figure, path)
 
@@ -53,6 +57,7 @@ def inverse(data: Rows, samples: Rows, title: str, names: Sequence[str], path: P
     figure, axes = _canvas(5.0, 5.0)
     _dots(axes, data, BLUE, "data x")
     _dots(axes, samples, RED, "samples f^-1(z)")
+    _frame(axes, data, margin=0.2)
     _finish(axes, f"{title}: inverse, z to x", names)
     _save(figure, path)
 
@@ -68,6 +73,16 @@ def _canvas(width: float, height: float) -> tuple[Figure, Axes]:
 
 def _dots(axes: Axes, rows: Rows, colour: str, label: str) -> None:
     axes.scatter(rows[:POINTS, 0], rows[:POINTS, 1], color=colour, label=label, s=3, alpha=0.45, linewidths=0)
+
+
+def _frame(axes: Axes, rows: Rows, margin: float) -> None:
+    # The data set the frame: one sample far out on a bridge must not shrink everything else.
+    low, high = rows.min(axis=0), rows.max(axis=0)
+    span = high - low
+    axes.set_xlim(low[0] - margin * span[0], high[0] + margin * span[0])
+    axes.set_ylim(low[1] - margin * span[1], high[1] + margin * span[1])
+    if span.max() < COMPARABLE * span.min():
+        axes.set_aspect("equal")
 
 
 def _finish(axes: Axes, title: str, names: Sequence[str]) -> None:
