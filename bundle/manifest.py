@@ -113,6 +113,7 @@ class Manifest(Frozen):
     format: Literal["diffeo-bundle/1"]
     columns: Annotated[tuple[ColumnName, ...], Field(min_length=1, max_length=MAX_COLUMNS)]
     dtype: Dtype
+    precision: Dtype
     base: Base
     files: dict[FileName, FileEntry]
     certificate: Certificate

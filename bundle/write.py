@@ -38,6 +38,7 @@ class Parts:
 
     columns: tuple[str, ...]
     dtype: Dtype
+    precision: Dtype
     files: Mapping[FileName, bytes]
     certificate: Certificate
     calibration: Calibration | None
@@ -53,12 +54,21 @@ class Parts:
             format=FORMAT,
             columns=self.columns,
             dtype=self.dtype,
+            precision=self.precision,
             base=Base(kind="standard_normal", rng=RNG),
             files=entries,
             certificate=self.certificate,
             calibration=self.calibration,
             provenance=self.provenance,
         )
+
+
+def parts_of(bundle: Bundle) -> Parts:
+    """What a bundle on disk is made of."""
+    made = bundle.manifest
+    return Parts(
+        made.columns, made.dtype, made.precision, bundle.files, made.certificate, made.calibration, made.provenance
+    )
 
 
 def write(parts: Parts, path: Path) -> Bundle:

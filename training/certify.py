@@ -111,7 +111,7 @@ def certify(subject: Subject) -> Certificate:
         raise CertificateError("\n".join(map(str, failures)))
     return Certificate(
         reference="the flow in float64, torch " + torch.__version__.split("+")[0],
-        runtime=f"onnxruntime {onnxruntime.__version__}, CPUExecutionProvider, {subject.precision}",
+        runtime=f"onnxruntime {onnxruntime.__version__}, CPUExecutionProvider",
         checks=tuple(check for check, _ in measured),
     )
 

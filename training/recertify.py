@@ -1,11 +1,11 @@
 """A published bundle measured again: its graphs against the flow that it carries, on its golden rows and on samples."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bundle.manifest import Certificate, Dtype
-from bundle.read import Bundle, read
-from bundle.write import Parts, publish
+from bundle.manifest import Certificate
+from bundle.read import read
+from bundle.write import parts_of, publish
 from training import certify
 from training.errors import CertificateError
 from training.flows.architecture import flow_from_bytes
@@ -29,10 +29,6 @@ class Verdict:
         return "\n".join(lines)
 
 
-def _precision(bundle: Bundle) -> Dtype:
-    return "float64" if bundle.manifest.certificate.runtime.endswith("float64") else "float32"
-
-
 def recertify(path: Path, *, publish_it: bool) -> Verdict:
     """Measure the bundle at `path`; versions never change, so new figures are published as the next version.
 
@@ -44,11 +40,8 @@ def recertify(path: Path, *, publish_it: bool) -> Verdict:
     if "flow.safetensors" not in bundle.files:
         raise CertificateError(f"{path} carries no flow.safetensors, so there is nothing to measure its graphs against")
     flow = flow_from_bytes(bundle.files["flow.safetensors"])
-    certificate = certify.certify(certify.Subject(flow, bundle.files, bundle.golden.x, _precision(bundle)))
+    certificate = certify.certify(certify.Subject(flow, bundle.files, bundle.golden.x, bundle.manifest.precision))
     if not publish_it:
         return Verdict(certificate, None)
-    manifest = bundle.manifest
-    parts = Parts(
-        manifest.columns, manifest.dtype, bundle.files, certificate, manifest.calibration, manifest.provenance
-    )
+    parts = replace(parts_of(bundle), certificate=certificate)
     return Verdict(certificate, publish(parts, path.parent).path)

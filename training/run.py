@@ -100,7 +100,7 @@ def run(recipe: Recipe, options: Options) -> Report:
     scores = subject.forward.run(rows.split.test)["log_prob"].astype(np.float64)
     kl = kl_to_truth(rows, subject, recipe)
     made_by = provenance(recipe, rows, sum(p.numel() for p in flow.parameters()), float(-scores.mean()), kl)
-    parts = Parts(rows.columns, dtype, files, certificate, calibration(scores), made_by)
+    parts = Parts(rows.columns, dtype, subject.precision, files, certificate, calibration(scores), made_by)
     bundle = publish(parts, options.models / recipe.name)
     folder = bundle.path.with_name(f"{bundle.path.name}.report")
     draw(rows, subject, state.record, recipe, folder)

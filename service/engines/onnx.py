@@ -28,6 +28,9 @@ class OnnxEngine:
             self._session = onnxruntime.InferenceSession(content, options, providers=providers)
         except Exception as error:  # ONNX Runtime has a class per status code and no common base
             raise EngineFailed(f"ONNX Runtime refused {name}: {error}") from error
+        # ONNX Runtime falls back to the CPU in silence when a device is listed but does not start.
+        if self._session.get_providers()[0] != providers[0]:
+            raise ProviderMissing(f"{providers[0]} did not start; its libraries or driver are missing on this machine")
         self._outputs = [output.name for output in self._session.get_outputs()]
         self._dtypes = {value.name: DTYPES[value.type] for value in self._session.get_inputs()}
 

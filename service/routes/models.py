@@ -130,7 +130,7 @@ def _detail(entry: Model | Refused, name: str, settings: Settings) -> VersionDet
         digest=entry.digest,
         columns=manifest.columns,
         dtype=manifest.dtype,
-        precisions=("float32",),
+        precisions=(manifest.precision,),
         engine=settings.engine,
         execution_providers=settings.execution_providers,
         base=manifest.base,

@@ -2,22 +2,16 @@
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bundle.errors import BundleError, Uncertified, VersionExists
-from bundle.read import Bundle, read, versions
-from bundle.write import Parts, publish, write
+from bundle.read import read, versions
+from bundle.write import Parts, parts_of, publish, write
 
 AFFINE = Path(__file__).parents[1] / "data/affine2d/1"
-
-
-def parts_of(bundle: Bundle) -> Parts:
-    manifest = bundle.manifest
-    return Parts(
-        manifest.columns, manifest.dtype, bundle.files, manifest.certificate, manifest.calibration, manifest.provenance
-    )
 
 
 @pytest.fixture
@@ -64,14 +58,14 @@ def test_a_failed_check_is_never_written(parts: Parts, tmp_path: Path) -> None:
     bad = first.model_copy(update={"value": 2 * first.tolerance})
     certificate = parts.certificate.model_copy(update={"checks": (bad, *rest)})
     with pytest.raises(Uncertified):
-        write(Parts(parts.columns, "float32", parts.files, certificate, None, parts.provenance), tmp_path / "1")
+        write(replace(parts, certificate=certificate), tmp_path / "1")
     assert visible(tmp_path) == []
 
 
 def test_what_would_not_read_back_is_never_published(parts: Parts, tmp_path: Path) -> None:
     files = {**parts.files, "forward.onnx": b"not a graph"}
     with pytest.raises(BundleError):
-        write(Parts(parts.columns, "float32", files, parts.certificate, None, parts.provenance), tmp_path / "1")
+        write(replace(parts, files=files), tmp_path / "1")
     assert list(tmp_path.iterdir()) == []
 
 

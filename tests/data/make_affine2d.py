@@ -38,7 +38,7 @@ def main() -> None:
     files["forward.ts"], files["inverse.ts"] = export.to_torchscript(flow, 2, "float32")
     scores = subject.forward.run(source.split.test)["log_prob"].astype(np.float64)
     made_by = run.provenance(recipe, source, 0, float(-scores.mean()), None)
-    parts = Parts(source.columns, "float32", files, certificate, run.calibration(scores), made_by)
+    parts = Parts(source.columns, "float32", "float32", files, certificate, run.calibration(scores), made_by)
     print(publish(parts, Path(__file__).parent / "affine2d").path)
 
 

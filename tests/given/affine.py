@@ -3,14 +3,15 @@
 import math
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from bundle.manifest import FileName
+from bundle.manifest import Dtype, FileName
 from bundle.read import read
-from bundle.write import Parts, write
+from bundle.write import parts_of, write
 
 DATA: Final = Path(__file__).parents[1] / "data"
 PATH: Final = DATA / "affine2d/1"
@@ -37,12 +38,8 @@ def copy_to(models: Path, name: str = "affine2d", version: int = 1) -> Path:
     return Path(shutil.copytree(PATH, models / name / str(version)))
 
 
-def remake(path: Path, change: Mapping[FileName, bytes | None]) -> Path:
+def remake(path: Path, change: Mapping[FileName, bytes | None], dtype: Dtype = "float32") -> Path:
     """A valid bundle at `path` with some files exchanged, or left out where None."""
     bundle = read(PATH)
     files = {name: content for name, content in {**bundle.files, **change}.items() if content is not None}
-    manifest = bundle.manifest
-    parts = Parts(
-        manifest.columns, manifest.dtype, files, manifest.certificate, manifest.calibration, manifest.provenance
-    )
-    return write(parts, path).path
+    return write(replace(parts_of(bundle), files=files, dtype=dtype), path).path

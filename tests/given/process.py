@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -27,7 +28,9 @@ class Server:
         self.url = f"http://127.0.0.1:{(port := free_port())}"
         began = time.monotonic()
         command = [DIFFEO, "serve", "--models", str(models), "--port", str(port)]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, **environment}, text=True)
+        # A file, not a pipe: a pipe that nobody reads fills, and the server waits for room in it.
+        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115  (closed in stop)
+        self.process = subprocess.Popen(command, stdout=self._log, env={**os.environ, **environment})
         while True:
             try:
                 if httpx.get(self.url + "/readyz").status_code == 200:
@@ -35,12 +38,22 @@ class Server:
             except httpx.TransportError:
                 pass
             if self.process.poll() is not None or time.monotonic() - began > 60:
-                raise RuntimeError(f"the server did not become ready: {self.process.communicate()[0]}")
+                raise RuntimeError(f"the server did not become ready: {self._output()}")
             time.sleep(0.01)
         self.ready_seconds = time.monotonic() - began
 
     def stop(self) -> tuple[int, list[dict[str, object]]]:
         """End it as an orchestrator does; the exit code and the log lines."""
         self.process.send_signal(signal.SIGTERM)
-        output, _ = self.process.communicate(timeout=30)
-        return self.process.returncode, [json.loads(line) for line in output.splitlines()]
+        return self.finish()
+
+    def finish(self) -> tuple[int, list[dict[str, object]]]:
+        """Wait for the end of a process that was told to; the exit code and the log lines."""
+        code = self.process.wait(timeout=30)
+        lines = [json.loads(line) for line in self._output().splitlines()]
+        self._log.close()
+        return code, lines
+
+    def _output(self) -> str:
+        self._log.seek(0)
+        return self._log.read()

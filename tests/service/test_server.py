@@ -1,7 +1,6 @@
 """The process: it logs JSON lines only, finishes what runs before it ends, and says why when it cannot start."""
 
 import io
-import json
 import socket
 import subprocess
 from dataclasses import dataclass
@@ -40,8 +39,8 @@ def life() -> Life:
         first = next(parts)
         server.process.terminate()
         sample = first + b"".join(parts)
-    output, _ = server.process.communicate(timeout=30)
-    return Life(answers, sample, [json.loads(line) for line in output.splitlines()], server.process.returncode)
+    code, lines = server.finish()
+    return Life(answers, sample, lines, code)
 
 
 def exchange(url: str, request: bytes) -> bytes:

@@ -104,7 +104,6 @@ def test_a_flow_too_steep_for_float32_is_computed_in_float64() -> None:
     rows = flow.inverse(torch.randn(500, 2))[0].detach().double().numpy()
     subject, certificate = run.certified(architecture, "float32", flow, rows)
     assert subject.precision == "float64"
-    assert certificate.runtime.endswith("float64")
     assert all(check.holds for check in certificate.checks)
 
 

@@ -1,0 +1,60 @@
+"""A model of wide columns keeps the digits that float32 would lose, in every format and on either engine."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import affine
+import numpy as np
+import pytest
+import torch
+from asgi import App
+
+from bundle import base
+from service.settings import Settings
+from training import export
+from training.flows.architecture import Architecture
+
+NEAR = np.array([[1 + 1e-9, -2 + 1e-8]])  # float32 holds the mean, and nothing so near it
+NPY = {"content-type": "application/x-npy"}
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """affine2d with x in float64."""
+    folder = tmp_path_factory.mktemp("models")
+    flow = Architecture(2, 0, 1, 1, 1.0).build(torch.tensor(affine.MEAN), torch.tensor(affine.SCALE))
+    graphs = export.to_onnx(flow, 2, "float64", "float64"), export.to_torchscript(flow, 2, "float64", "float64")
+    names = ("forward.onnx", "inverse.onnx"), ("forward.ts", "inverse.ts")
+    change = {name: graph for pair in zip(names, graphs, strict=True) for name, graph in zip(*pair, strict=True)}
+    affine.remake(folder / "wide" / "1", change, "float64")
+    return folder
+
+
+@pytest.fixture(scope="module", params=["onnx", "torchscript"])
+def wide(models: Path, request: pytest.FixtureRequest) -> Iterator[App]:
+    with App(Settings(models=models, engine=request.param, chunk_rows=4)) as running:
+        yield running
+
+
+def test_rows_are_taken_in_float64(wide: App) -> None:
+    body = {"direction": "forward", "x": NEAR.tolist()}
+    np.testing.assert_allclose(wide.post("/transform", json=body).json()["z"], affine.forward(NEAR), rtol=1e-6)
+    buffer = io.BytesIO()
+    np.save(buffer, NEAR)
+    answer = wide.post("/transform?direction=forward", content=buffer.getvalue(), headers=NPY)
+    np.testing.assert_allclose(np.load(io.BytesIO(answer.content)), affine.forward(NEAR), rtol=1e-6)
+
+
+def test_rows_are_drawn_in_float64_and_written_to_the_last_digit(wide: App) -> None:
+    text = wide.post("/sample", json={"num_samples": 3, "seed": 7}).json()["x"]
+    np.testing.assert_allclose(text, affine.inverse(base.draw(7, 0, 3, 2)), rtol=1e-15)
+    streamed = np.load(io.BytesIO(wide.post("/sample?num_samples=300&seed=7&format=npy").content))
+    assert streamed.dtype == np.float64
+    assert streamed[:3].tolist() == text
+
+
+def test_a_value_beyond_float32_is_finite_and_its_density_is_not(wide: App) -> None:
+    content = wide.post("/log_prob", json={"x": [[1e300, 1], [1, -2]]}).json()
+    assert content["invalid_rows"] == [{"row": 0, "reason": "non_finite_output"}]
+    assert wide.get("/models/wide").json()["newest"]["dtype"] == "float64"
