@@ -46,6 +46,17 @@ def test_both_graphs_compute_what_the_flow_computes_for_any_batch(
         np.testing.assert_allclose(answer["log_prob"], back["log_prob"], atol=1e-2)
 
 
+@pytest.mark.parametrize("dimension", [2, 3, 5, 7, 10])
+def test_the_bits_of_a_row_do_not_depend_on_its_place_or_its_batch(dimension: int) -> None:
+    graphs = [Graph(content) for content in export.to_onnx(trained(dimension, 3, "float32"), dimension, "float32")]
+    rows = torch.randn(1100, dimension).numpy()
+    for graph in graphs:
+        whole = graph.run(rows, block=2000)
+        for start, size in ((0, 1), (1, 2), (3, 7), (5, 64), (5, 777), (1, 1000)):
+            part = graph.run(rows[start : start + size].copy(), block=2000)
+            assert all(np.array_equal(part[name], whole[name][start : start + size]) for name in whole)
+
+
 def test_a_graph_is_one_file_that_names_no_place() -> None:
     for content in export.to_onnx(trained(2, 2, "float32"), 2, "float32"):
         model = onnx.load_from_string(content)

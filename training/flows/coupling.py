@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from training.flows.conditioner import Conditioner, ConditionerShape
+from training.flows.row_sum import row_sum
 from training.flows.transform import Transform
 
 
@@ -35,14 +36,14 @@ class AffineCoupling(Transform):
         x_a, x_b = self._split(x)
         s, t = self._scale_and_shift(x_a)
         z_b = x_b * torch.exp(s) + t
-        return self._join(x_a, z_b), s.sum(-1)
+        return self._join(x_a, z_b), row_sum(s)
 
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """z [B, D] -> x [B, D], -sum s [B]."""
         z_a, z_b = self._split(z)
         s, t = self._scale_and_shift(z_a)
         x_b = (z_b - t) * torch.exp(-s)
-        return self._join(z_a, x_b), -s.sum(-1)
+        return self._join(z_a, x_b), -row_sum(s)
 
     def _scale_and_shift(self, a: Tensor) -> tuple[Tensor, Tensor]:
         raw, t = torch.chunk(self.conditioner.forward(a), 2, dim=-1)  # [B, moving] each

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from torch import Tensor, nn
 
+from training.flows.row_sum import row_sum
 from training.flows.transform import Transform
 
 
@@ -45,7 +46,7 @@ class Flow(nn.Module):
 
 def standard_normal_log_prob(z: Tensor) -> Tensor:
     """Log p_z(z) = -|z|^2 / 2 - D/2 log 2 pi, nats [B]."""
-    return -0.5 * (z * z).sum(-1) - 0.5 * z.shape[-1] * math.log(2 * math.pi)
+    return -0.5 * row_sum(z * z) - 0.5 * z.shape[-1] * math.log(2 * math.pi)
 
 
 def _vector(total: Tensor | float) -> Tensor:
