@@ -167,7 +167,7 @@ def certified(architecture: Architecture, dtype: Dtype, flow: Flow, rows: Array)
     try:
         return _certified_in("float32", architecture, dtype, flow, rows)
     except CertificateError as error:
-        print(f"{error}\ncomputing in float64 instead, at about half the speed", file=sys.stderr)  # noqa: T201
+        print(f"{error}\ncomputing in float64 instead, which is slower", file=sys.stderr)  # noqa: T201
         return _certified_in("float64", architecture, dtype, flow, rows)
 
 

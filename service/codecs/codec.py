@@ -20,6 +20,16 @@ class Codec(Protocol):
         """What `Content-Type` and `Accept` call it."""
         ...
 
+    @property
+    def single(self) -> bool:
+        """True when a body carries exactly one unnamed array."""
+        ...
+
+    @property
+    def streams(self) -> bool:
+        """True when the first bytes are known before the last rows, so that a sample of any size can be sent."""
+        ...
+
     def decode(self, body: bytes, query: Mapping[str, str]) -> Payload:
         """The payload of a request.
 

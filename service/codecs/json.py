@@ -22,6 +22,8 @@ class Json:
 
     name = "json"
     media_type = "application/json"
+    single = False
+    streams = False
 
     def decode(self, body: bytes, query: Mapping[str, str]) -> Payload:
         """Parameters and rows, all from the body."""

@@ -16,6 +16,8 @@ class Npy:
 
     name = "npy"
     media_type = "application/x-npy"
+    single = True
+    streams = True
 
     def decode(self, body: bytes, query: Mapping[str, str]) -> Payload:
         """Rows from the body, parameters from the query string."""

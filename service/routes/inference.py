@@ -41,9 +41,9 @@ class Inference:
         model = self.repository.find(Address.parse(payload.parameters))
         request = SampleRequest.parse(payload, self.limits)
         _check_format(write, request.parts)
-        _check_json(write, request.num_samples, self.settings.max_json_samples)
+        _check_size(write, request.num_samples, self.settings.max_json_samples)
         draw = model.settle(request)
-        if write.name == "npy" and request.num_samples > model.piece_rows:
+        if write.streams and request.num_samples > model.piece_rows:
             return _stream_npy(http, model, draw)
         return await _reply(http, write, await model.sample(draw), model.facts(draw))
 
@@ -75,19 +75,20 @@ class Inference:
 
 def _check_format(write: Codec, parts: tuple[str, ...]) -> None:
     # The codec would refuse the answer too, but only after it is computed.
-    if write.name == "npy" and len(parts) > 1:
-        raise NotAcceptable.at("/return", f"npy carries one array and return lists {', '.join(parts)}: name one")
+    if write.single and len(parts) > 1:
+        listed = ", ".join(parts)
+        raise NotAcceptable.at("/return", f"{write.name} carries one array and return lists {listed}: name one")
 
 
-def _check_json(write: Codec, num_samples: int, limit: int) -> None:
-    if write.name == "json" and num_samples > limit:
-        detail = f"num_samples is {num_samples}; JSON holds at most {limit}: ask for npy, or page with start"
+def _check_size(write: Codec, num_samples: int, limit: int) -> None:
+    if not write.streams and num_samples > limit:
+        detail = f"num_samples is {num_samples}; {write.name} holds at most {limit}: ask for npy, or page with start"
         raise TooLarge.at("/num_samples", detail)
 
 
 def _one_part(payload: Payload, write: Codec) -> Payload:
-    # npy carries one array: unless the client names another, the rows themselves.
-    if write.name != "npy" or "return" in payload.parameters:
+    # One array is all that fits: unless the client names another, the rows themselves.
+    if not write.single or "return" in payload.parameters:
         return payload
     image = {"forward": "z", "inverse": "x"}.get(str(payload.parameters.get("direction")), "z")
     return Payload({**payload.parameters, "return": [image]}, payload.rows, payload.rows_name)

@@ -26,12 +26,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("data")
 
 
-def read_text(folder: Path, text: str | bytes) -> data.Table:
-    path = folder / "houses.csv"
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return data.read(path)
-
-
 def normal(rows: int, columns: int) -> Rows:
     return np.random.default_rng(0).normal(size=(rows, columns))
 
