@@ -16,6 +16,7 @@ TrainingError
 ├── RecipeError            a recipe cannot be followed
 ├── ResumeError            a fit cannot continue from its checkpoint
 ├── ExportError            a flow cannot be written as graphs
+│   └── IllConditioned     a matrix whose inverse loses every digit
 ├── CertificateError       a certificate cannot be issued
 ├── DeviceError            the device asked for is not there
 └── FitError               maximum likelihood broke down
@@ -84,6 +85,10 @@ class ResumeError(TrainingError):
 
 class ExportError(TrainingError):
     """A flow cannot be written as graphs."""
+
+
+class IllConditioned(ExportError):
+    """A matrix whose inverse loses every digit."""
 
 
 class CertificateError(TrainingError):

@@ -90,6 +90,7 @@ def _graphs(flow: Flow, dimension: int, dtype: Dtype, precision: Dtype) -> list[
     served = copy.deepcopy(flow).cpu().eval().requires_grad_(requires_grad=False)
     if precision == "float64":
         served = served.double()
+    served = served.frozen()
     generator = torch.Generator().manual_seed(0)
     rows = torch.randn(EXAMPLE_ROWS, dimension, generator=generator)
     inverse = InverseGraph(served, TORCH_TYPE[dtype], TORCH_TYPE[precision])

@@ -44,6 +44,14 @@ class FlowSection(_Section):
     depth: Count = 2
     limit: Annotated[float, Field(gt=0, le=20)] = 3.0
     sharpness: Annotated[float, Field(gt=0, le=100)] = 1.0
+    block: Annotated[int, Field(ge=0)] = 0
+    det: Annotated[float, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _det_of_something(self) -> Self:
+        if self.det is not None and self.block == 0:
+            raise ValueError("det holds |det A|, and block = 0 has no A; give block 1 or more")
+        return self
 
 
 class FitSection(_Section):

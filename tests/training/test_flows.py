@@ -14,6 +14,7 @@ from training.flows.coupling import AffineCoupling
 from training.flows.flow import Flow, standard_normal_log_prob
 from training.flows.standardise import Standardise
 from training.flows.transform import Transform
+from training.flows.triangular_coupling import TriangularCoupling
 
 
 def trained(transform: Transform | Flow, spread: float = 0.5) -> Transform | Flow:
@@ -29,9 +30,16 @@ def coupling(dimension: int, *, flipped: bool) -> Transform | Flow:
     return trained(AffineCoupling(dimension, ConditionerShape(16, 2), flipped=flipped, limit=2.0))
 
 
-def flow(dimension: int, layers: int) -> Transform | Flow:
+def triangular(
+    dimension: int, block: int, det: float | None = None, *, flipped: bool = False
+) -> Transform | Flow:
+    shape = ConditionerShape(16, 2)
+    return trained(TriangularCoupling(dimension, shape, block=block, det=det, flipped=flipped, limit=2.0))
+
+
+def flow(dimension: int, layers: int, block: int = 0) -> Transform | Flow:
     mean, scale = torch.linspace(-5, 100, dimension), torch.linspace(0.1, 30, dimension)
-    return trained(Architecture(dimension, layers, 16, 2, 2.0).build(mean, scale))
+    return trained(Architecture(dimension, layers, 16, 2, 2.0, block).build(mean, scale))
 
 
 TRANSFORMS = {
@@ -40,9 +48,17 @@ TRANSFORMS = {
     "flipped coupling in the plane": (coupling(2, flipped=True), 2),
     "coupling of odd dimension": (coupling(5, flipped=False), 5),
     "flipped coupling of odd dimension": (coupling(5, flipped=True), 5),
+    "triangular coupling in the plane": (triangular(2, 1), 2),
+    "triangular coupling": (triangular(8, 1), 8),
+    "triangular coupling of held determinant": (triangular(8, 1, 0.01), 8),
+    "block triangular coupling": (triangular(8, 2), 8),
+    "block triangular coupling of one block": (triangular(6, 3), 6),
+    "flipped block triangular coupling of odd dimension": (triangular(9, 2, 100.0, flipped=True), 9),
+    "frozen block triangular coupling": (triangular(8, 2).frozen(), 8),
     "flow without couplings": (flow(2, 0), 2),
     "flow of one coupling": (flow(3, 1), 3),
     "flow of four couplings": (flow(4, 4), 4),
+    "flow of three triangular couplings": (flow(5, 3, block=2), 5),
 }
 
 

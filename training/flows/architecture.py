@@ -7,21 +7,24 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from training.flows.conditioner import ConditionerShape
-from training.flows.coupling import AffineCoupling
+from training.flows.coupling import AffineCoupling, Coupling
 from training.flows.flow import Flow
 from training.flows.standardise import Standardise
+from training.flows.triangular_coupling import TriangularCoupling
 
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """Standardisation, then `layers` affine couplings with alternating halves.
+    """Standardisation, then `layers` couplings with alternating halves.
 
     Attributes:
         dimension: D, columns of x.
-        layers: affine couplings; 0 leaves a Gaussian with a diagonal covariance.
+        layers: couplings; 0 leaves a Gaussian with a diagonal covariance.
         hidden: units per hidden layer of each conditioner.
         depth: hidden layers of each conditioner.
         limit: bound of |s| in each coupling.
+        block: 0 copies the half that passes through; else it is mapped by A with diagonal blocks of this size.
+        det: |det A| of each coupling is held at this value; None leaves it free.
     """
 
     dimension: int
@@ -29,15 +32,21 @@ class Architecture:
     hidden: int
     depth: int
     limit: float
+    block: int = 0
+    det: float | None = None
 
     def build(self, mean: Tensor, scale: Tensor, sharpness: float = 1.0) -> Flow:
         """A fresh flow that starts as the standardisation alone; `sharpness` shapes the start only."""
         shape = ConditionerShape(self.hidden, self.depth, sharpness)
-        couplings = [
-            AffineCoupling(self.dimension, shape, flipped=layer % 2 == 1, limit=self.limit)
-            for layer in range(self.layers)
-        ]
+        couplings = [self._coupling(shape, flipped=layer % 2 == 1) for layer in range(self.layers)]
         return Flow([Standardise(mean, scale), *couplings])
+
+    def _coupling(self, shape: ConditionerShape, *, flipped: bool) -> Coupling:
+        if self.block == 0:
+            return AffineCoupling(self.dimension, shape, flipped=flipped, limit=self.limit)
+        return TriangularCoupling(
+            self.dimension, shape, block=self.block, det=self.det, flipped=flipped, limit=self.limit
+        )
 
 
 def flow_to_bytes(flow: Flow, architecture: Architecture) -> bytes:

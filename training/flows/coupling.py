@@ -1,4 +1,4 @@
-"""Affine coupling: one half passes through and tells how to scale and shift the other, so both ways cost one pass."""
+"""Coupling: one half passes through and tells how to scale and shift the other, so both ways cost one pass."""
 
 import torch
 from torch import Tensor
@@ -8,10 +8,9 @@ from training.flows.row_sum import row_sum
 from training.flows.transform import Transform
 
 
-class AffineCoupling(Transform):
-    """Forward: z_a = x_a, z_b = x_b * exp(s(x_a)) + t(x_a); log|det dz/dx| = sum s(x_a).
+class Coupling(Transform):
+    """The halves a and b, and the scale and shift that a gives b.
 
-    Inverse: x_a = z_a, x_b = (z_b - t(z_a)) * exp(-s(z_a)); log|det dx/dz| = -sum s(z_a).
     s = limit * tanh(raw / limit), so that one layer scales by at most exp(limit) either way.
 
     Args:
@@ -19,8 +18,6 @@ class AffineCoupling(Transform):
         shape: size and start of the conditioner.
         flipped: False passes the first half through, True the second.
         limit: |s| stays below it.
-
-    Reference: Dinh et al. (2017), Density estimation using Real NVP, sec. 3.2, arXiv:1605.08803.
     """
 
     def __init__(self, dimension: int, shape: ConditionerShape, *, flipped: bool, limit: float) -> None:
@@ -31,27 +28,39 @@ class AffineCoupling(Transform):
         passing, moving = reversed(self.halves) if flipped else self.halves
         self.conditioner = Conditioner(passing, 2 * moving, shape)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """x [B, D] -> z [B, D], sum s [B]."""
-        x_a, x_b = self._split(x)
-        s, t = self._scale_and_shift(x_a)
-        z_b = x_b * torch.exp(s) + t
-        return self._join(x_a, z_b), row_sum(s)
-
-    def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """z [B, D] -> x [B, D], -sum s [B]."""
-        z_a, z_b = self._split(z)
-        s, t = self._scale_and_shift(z_a)
-        x_b = (z_b - t) * torch.exp(-s)
-        return self._join(z_a, x_b), -row_sum(s)
-
-    def _scale_and_shift(self, a: Tensor) -> tuple[Tensor, Tensor]:
-        raw, t = torch.chunk(self.conditioner.forward(a), 2, dim=-1)  # [B, moving] each
+    def scale_and_shift(self, a: Tensor) -> tuple[Tensor, Tensor]:
+        """a [B, passing] -> s, t [B, moving]."""
+        raw, t = torch.chunk(self.conditioner.forward(a), 2, dim=-1)
         return self.limit * torch.tanh(raw / self.limit), t
 
-    def _split(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def split(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """rows [B, D] -> a [B, passing], b [B, moving]."""
         first, second = torch.split(rows, self.halves, dim=-1)
         return (second, first) if self.flipped else (first, second)
 
-    def _join(self, a: Tensor, b: Tensor) -> Tensor:
+    def join(self, a: Tensor, b: Tensor) -> Tensor:
+        """a [B, passing], b [B, moving] -> rows [B, D]."""
         return torch.cat((b, a) if self.flipped else (a, b), dim=-1)
+
+
+class AffineCoupling(Coupling):
+    """Forward: z_a = x_a, z_b = x_b * exp(s(x_a)) + t(x_a); log|det dz/dx| = sum s(x_a).
+
+    Inverse: x_a = z_a, x_b = (z_b - t(z_a)) * exp(-s(z_a)); log|det dx/dz| = -sum s(z_a).
+
+    Reference: Dinh et al. (2017), Density estimation using Real NVP, sec. 3.2, arXiv:1605.08803.
+    """
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """x [B, D] -> z [B, D], sum s [B]."""
+        x_a, x_b = self.split(x)
+        s, t = self.scale_and_shift(x_a)
+        z_b = x_b * torch.exp(s) + t
+        return self.join(x_a, z_b), row_sum(s)
+
+    def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """z [B, D] -> x [B, D], -sum s [B]."""
+        z_a, z_b = self.split(z)
+        s, t = self.scale_and_shift(z_a)
+        x_b = (z_b - t) * torch.exp(-s)
+        return self.join(z_a, x_b), -row_sum(s)

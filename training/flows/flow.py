@@ -40,6 +40,14 @@ class Flow(nn.Module):
         z, ladj = self.forward(x)
         return standard_normal_log_prob(z) + ladj
 
+    def frozen(self) -> "Flow":
+        """The same flow with constants for what only depends on the weights, for export.
+
+        Raises:
+            IllConditioned: a matrix in it cannot be inverted in float32.
+        """
+        return Flow(transform.frozen() for transform in self._chain())
+
     def _chain(self) -> list[Transform]:
         return [transform for transform in self.transforms if isinstance(transform, Transform)]
 

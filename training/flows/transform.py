@@ -15,3 +15,7 @@ class Transform(nn.Module, ABC):
     @abstractmethod
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """z [B, D] -> x [B, D], log|det dx/dz| [B]."""
+
+    def frozen(self) -> "Transform":
+        """The same map with everything that only depends on the weights as constants, for export."""
+        return self
