@@ -52,6 +52,20 @@ class Target(ABC):
     def _blur(self, x: Rows, generator: np.random.Generator) -> Rows:
         return x + self.noise * generator.standard_normal(x.shape)
 
+    def _mixture_log_prob(self, x: Rows, centres: Rows, log_weights: Vector) -> Vector:
+        """Log density of sum_k exp(log_weights_k) N(x; centres_k, noise^2 I)."""
+        blocks = [x[start : start + BLOCK_ROWS] for start in range(0, len(x), BLOCK_ROWS)]
+        return np.concatenate([self._one_block(block, centres, log_weights) for block in blocks])
+
+    def _one_block(self, x: Rows, centres: Rows, log_weights: Vector) -> Vector:
+        # |x - c|^2 multiplied out: one matrix product instead of three passes over [rows, 2 NODES, 2].
+        square = (x**2).sum(axis=1)[:, None] + (centres**2).sum(axis=1) - 2 * (x @ centres.T)
+        terms = log_weights - square / (2 * self.noise**2)
+        top = terms.max(axis=1)
+        log_sum: Vector = top + np.log(np.exp(terms - top[:, None]).sum(axis=1))
+        result: Vector = log_sum - np.log(2 * np.pi * self.noise**2)
+        return result
+
 
 @dataclass(frozen=True, slots=True)
 class Moons(Target):
@@ -75,17 +89,7 @@ class Moons(Target):
         nodes, weights = np.polynomial.legendre.leggauss(NODES)
         centres = np.concatenate(_half_circles(0.5 * np.pi * (nodes + 1)))  # [2 NODES, 2]
         log_weights = np.log(np.concatenate([weights, weights]) / 4)  # sums to 1 over both moons
-        blocks = [x[start : start + BLOCK_ROWS] for start in range(0, len(x), BLOCK_ROWS)]
-        return np.concatenate([self._mixture(block, centres, log_weights) for block in blocks])
-
-    def _mixture(self, x: Rows, centres: Rows, log_weights: Vector) -> Vector:
-        # |x - c|^2 multiplied out: one matrix product instead of three passes over [rows, 2 NODES, 2].
-        square = (x**2).sum(axis=1)[:, None] + (centres**2).sum(axis=1) - 2 * (x @ centres.T)
-        terms = log_weights - square / (2 * self.noise**2)
-        top = terms.max(axis=1)
-        log_sum: Vector = top + np.log(np.exp(terms - top[:, None]).sum(axis=1))
-        result: Vector = log_sum - np.log(2 * np.pi * self.noise**2)
-        return result
+        return self._mixture_log_prob(x, centres, log_weights)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from training.flows.architecture import Architecture, flow_from_bytes, flow_to_b
 from training.flows.conditioner import ConditionerShape
 from training.flows.coupling import AffineCoupling
 from training.flows.flow import Flow, standard_normal_log_prob
+from training.flows.matrix import BlockTriangular
 from training.flows.standardise import Standardise
 from training.flows.transform import Transform
 from training.flows.triangular_coupling import TriangularCoupling
@@ -30,11 +31,9 @@ def coupling(dimension: int, *, flipped: bool) -> Transform | Flow:
     return trained(AffineCoupling(dimension, ConditionerShape(16, 2), flipped=flipped, limit=2.0))
 
 
-def triangular(
-    dimension: int, block: int, det: float | None = None, *, flipped: bool = False
-) -> Transform | Flow:
-    shape = ConditionerShape(16, 2)
-    return trained(TriangularCoupling(dimension, shape, block=block, det=det, flipped=flipped, limit=2.0))
+def triangular(dimension: int, block: int, det: float | None = None, *, flipped: bool = False) -> Transform | Flow:
+    matrix = BlockTriangular(dimension - dimension // 2 if flipped else dimension // 2, block, det)
+    return trained(TriangularCoupling(dimension, ConditionerShape(16, 2), matrix, flipped=flipped, limit=2.0))
 
 
 def flow(dimension: int, layers: int, block: int = 0) -> Transform | Flow:

@@ -9,6 +9,7 @@ from torch import Tensor
 from training.flows.conditioner import ConditionerShape
 from training.flows.coupling import AffineCoupling, Coupling
 from training.flows.flow import Flow
+from training.flows.matrix import BlockTriangular
 from training.flows.standardise import Standardise
 from training.flows.triangular_coupling import TriangularCoupling
 
@@ -44,9 +45,9 @@ class Architecture:
     def _coupling(self, shape: ConditionerShape, *, flipped: bool) -> Coupling:
         if self.block == 0:
             return AffineCoupling(self.dimension, shape, flipped=flipped, limit=self.limit)
-        return TriangularCoupling(
-            self.dimension, shape, block=self.block, det=self.det, flipped=flipped, limit=self.limit
-        )
+        half = self.dimension // 2
+        matrix = BlockTriangular(self.dimension - half if flipped else half, self.block, self.det)
+        return TriangularCoupling(self.dimension, shape, matrix, flipped=flipped, limit=self.limit)
 
 
 def flow_to_bytes(flow: Flow, architecture: Architecture) -> bytes:

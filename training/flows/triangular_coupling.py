@@ -7,7 +7,7 @@ from torch import Tensor
 
 from training.flows.conditioner import ConditionerShape
 from training.flows.coupling import Coupling
-from training.flows.matrix import BlockTriangular, Matrix
+from training.flows.matrix import Matrix
 from training.flows.row_sum import row_sum
 
 
@@ -20,17 +20,14 @@ class TriangularCoupling(Coupling):
     Args:
         dimension: D; the halves are the columns [0, D // 2) and [D // 2, D).
         shape: size and start of the conditioner.
-        block: size of the diagonal blocks of A; 1 makes A triangular.
-        det: |det A| is held at this value; None leaves it free.
+        matrix: A, as wide as the half that passes: D // 2 columns, or D - D // 2 when flipped.
         flipped: False maps the first half by A, True the second.
         limit: |s| stays below it.
     """
 
-    def __init__(
-        self, dimension: int, shape: ConditionerShape, *, block: int, det: float | None, flipped: bool, limit: float
-    ) -> None:
+    def __init__(self, dimension: int, shape: ConditionerShape, matrix: Matrix, *, flipped: bool, limit: float) -> None:
         super().__init__(dimension, shape, flipped=flipped, limit=limit)
-        self.matrix: Matrix = BlockTriangular(self.halves[1 if flipped else 0], block, det)
+        self.matrix = matrix
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x [B, D] -> z [B, D], log|det A| + sum s [B]."""

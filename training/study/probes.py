@@ -1,0 +1,225 @@
+"""Measurements that need no fit of their own: the laws' entropies, designed matrices, the Jacobian's price, graphs."""
+
+import hashlib
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bundle import base
+from bundle.manifest import Certificate
+from training import integral, run, source
+from training.certify import Subject
+from training.flows.architecture import Architecture, flow_from_bytes
+from training.flows.flow import Flow
+from training.flows.matrix import BlockTriangular
+from training.study import measures, store
+from training.study.plan import GRID, PRODUCT, Plan
+from training.study.populations import LAWS, TEST_ROWS, population
+from training.study.results import Row, Value
+from training.study.trial import Trial, code
+
+Settings = dict[str, Value]
+
+ROUNDS: Final = 9
+# The half of eight columns that A maps.
+MAPPED: Final = 4
+DETERMINANTS: Final = (1e-4, 1e-2, 1.0, 1e2, 1e4)
+CONDITIONS: Final = (1.0, 1e2, 1e4, 9e5)
+# Beyond 12 standard deviations of the base nothing is left to add.
+BASE_RADIUS: Final = 12.0
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A measurement with a name, the trials whose flows it reads, and the deed."""
+
+    name: str
+    reads: Sequence[Trial]
+    measure: Callable[[], list[Row]]
+
+    @property
+    def digest(self) -> str:
+        """sha256 of what its rows depend on."""
+        parts = [self.name, code("study/probes.py", "certify.py", "export.py"), *(trial.digest for trial in self.reads)]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def probes(plan: Plan, cache: Path) -> list[Probe]:
+    """All of them."""
+    dimensions = (2, 8) if plan.quick else (2, 8, 32)
+    read = [t for t in plan.trials(["triangular"]) if t.data == PRODUCT and t.fit.seed == plan.seeds[0]]
+    read = [t for t in read if not plan.quick or t.flow.block == plan.block][: 2 if plan.quick else None]
+    return [
+        Probe("laws", [], laws),
+        Probe("designed", [], designed),
+        Probe("mass", [], lambda: mass(plan.seeds)),
+        Probe(f"jacobian {dimensions} {plan.seeds}", [], lambda: jacobian(dimensions, plan.seeds)),
+        Probe("served", read, lambda: served(read, cache)),
+    ]
+
+
+def laws() -> list[Row]:
+    """Entropy of the laws that losses are compared with, and sum log of its columns' standard deviations: what standardising adds to a loss."""
+    rows = []
+    for name in (*GRID, PRODUCT):
+        law = LAWS[name]
+        drawn = law.draw(TEST_ROWS, source.stream(0, "study test"))
+        figures = {"entropy": law.entropy(), "log_scale": float(np.log(drawn.std(axis=0)).sum())}
+        rows.append(_row("laws", {"data": name}, figures))
+    return rows
+
+
+def designed() -> list[Row]:
+    """Float32 round trips through A and its inverse, for determinants and condition numbers chosen one by one."""
+    z = torch.from_numpy(base.draw(1, 0, measures.ROUND_TRIP_ROWS, MAPPED))
+    rows = []
+    for det in DETERMINANTS:
+        for target in CONDITIONS:
+            matrix = _designed(det, target)
+            condition = float(torch.linalg.cond(matrix.forward()))
+            constants = matrix.float().frozen()
+            back = constants.divide(constants.multiply(z))
+            figures = {
+                "condition": condition,
+                "round_trip": float((back - z).abs().max()),
+            }
+            rows.append(_row("designed", {"det": det}, figures))
+    return rows
+
+
+def mass(seeds: Sequence[int]) -> list[Row]:
+    """The integral of the density over the plane, with log|det A| and with it left out."""
+    rows = []
+    for det in (0.1, 1.0, 10.0):
+        for seed in seeds:
+            flow = _random(Architecture(2, 1, 16, 2, 1.0, 1, det), seed, spread=0.3)
+            disc = torch.from_numpy(base.draw(seed, 0, TEST_ROWS, 2).astype(np.float64))
+            rim = BASE_RADIUS * disc / disc.norm(dim=1, keepdim=True)
+            edge = torch.cat([flow.inverse(rim)[0], flow.inverse(disc)[0]]).numpy()
+
+            box = edge.min(axis=0), edge.max(axis=0), edge
+            whole, _ = integral.integrate(_density(flow, 0.0), *box)
+            without, _ = integral.integrate(_density(flow, measures.matrices(flow)["log_det_a"]), *box)
+            figures = {"mass": whole, "mass_without_det": without}
+            rows.append(_row("mass", {"det": det, "seed": seed}, figures))
+    return rows
+
+
+def jacobian(dimensions: Sequence[int], seeds: Sequence[int]) -> list[Row]:
+    """Seconds for log|det dz/dx| of 128 rows: by the formula, and from the whole Jacobian; and their difference."""
+    rows = []
+    for dimension in dimensions:
+        for seed in seeds:
+            flow = _random(Architecture(dimension, 5, 64, 2, 1.0), seed, spread=0.3)
+            x = torch.from_numpy(base.draw(seed, 0, 128, dimension).astype(np.float64))
+            figures = {
+                "columns": float(dimension),
+                "formula_seconds": _seconds(_by_formula, flow, x),
+                "jacobian_seconds": _seconds(_by_jacobian, flow, x),
+                "ladj_error": float((_by_formula(flow, x) - _by_jacobian(flow, x)).abs().max()),
+            }
+            rows.append(_row("jacobian", {"seed": seed}, figures))
+    return rows
+
+
+def served(trials: Sequence[Trial], cache: Path) -> list[Row]:
+    """The exported graphs of each variant: certificate, and microseconds a sample in interleaved rounds."""
+    published = {trial.id: _published(trial, cache) for trial in trials}
+    seconds = _interleaved({name: subject for name, (subject, _) in published.items()})
+    rows = []
+    for trial in trials:
+        checks = {check.name: check.value for check in published[trial.id][1].checks}
+        figures = {
+            "parity": checks["parity"],
+            "round_trip": checks["round_trip"],
+            "microseconds_per_sample": 1e6 * seconds[trial.id] / TEST_ROWS,
+        }
+        flow = trial.flow
+        settings: Settings = {"data": trial.data, "layers": flow.layers, "hidden": flow.hidden, "block": flow.block}
+        rows.append(_row("served", settings | {"det": flow.det, "seed": trial.fit.seed}, figures))
+    return rows
+
+
+def _published(trial: Trial, cache: Path) -> tuple[Subject, Certificate]:
+    flow = flow_from_bytes(store.load(cache, trial.digest).flow).requires_grad_(requires_grad=False)
+    test = population(trial.data, trial.rows, trial.fit.seed, None).test[: measures.NEIGHBOUR_ROWS]
+    return run.certified(trial.architecture(test.shape[1]), "float32", flow, run.held_as(test, "float32"))
+
+
+def _interleaved(subjects: dict[str, Subject]) -> dict[str, float]:
+    """Seconds for 20,000 samples from each graph: the graphs take turns, so that a busy moment meets them all."""
+    times: dict[str, list[float]] = {name: [] for name in subjects}
+    for _ in range(ROUNDS):
+        for name, subject in subjects.items():
+            z = base.draw(measures.SAMPLE_SEED, 0, TEST_ROWS, subject.dimension)
+            began = time.perf_counter()
+            subject.inverse.run(z)
+            times[name].append(time.perf_counter() - began)
+    return {name: median(values) for name, values in times.items()}
+
+
+def _density(flow: Flow, left_out: float) -> Callable[[measures.Array], measures.Array]:
+    def density(x: measures.Array) -> measures.Array:
+        result: measures.Array = torch.exp(flow.log_prob(torch.from_numpy(x)) - left_out).numpy()
+        return result
+
+    return density
+
+
+def _designed(det: float, condition: float) -> BlockTriangular:
+    """det^(1/d) times a lower triangle: ones on the diagonal, one number below it, which sets the condition."""
+    matrix = BlockTriangular(MAPPED, 1, det).double().requires_grad_(requires_grad=False)
+    low, high = 0.0, 1e3
+    for _ in range(60):  # halving: condition grows with the number
+        matrix.free.fill_(0.5 * (low + high))
+        if float(torch.linalg.cond(matrix.forward())) < condition:
+            low = float(matrix.free[0])
+        else:
+            high = float(matrix.free[0])
+    return matrix
+
+
+def _random(architecture: Architecture, seed: int, spread: float) -> Flow:
+    torch.manual_seed(seed)
+    dimension = architecture.dimension
+    flow = (
+        architecture.build(torch.zeros(dimension), torch.ones(dimension)).double().requires_grad_(requires_grad=False)
+    )
+    for parameter in flow.parameters():
+        parameter.add_(spread * torch.randn(parameter.shape) / math.sqrt(parameter.shape[-1]))
+    return flow
+
+
+def _by_formula(flow: Flow, x: Tensor) -> Tensor:
+    return flow.forward(x)[1]
+
+
+def _by_jacobian(flow: Flow, x: Tensor) -> Tensor:
+    def row_to_row(row: Tensor) -> Tensor:
+        return flow.forward(row[None])[0][0]
+
+    jacobians = torch.func.vmap(torch.func.jacrev(row_to_row))(x)  # [B, D, D]
+    result: Tensor = torch.linalg.slogdet(jacobians).logabsdet
+    return result
+
+
+def _seconds(deed: Callable[[Flow, Tensor], Tensor], flow: Flow, x: Tensor) -> float:
+    times = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        deed(flow, x)
+        times.append(time.perf_counter() - began)
+    return median(times)
+
+
+def _row(experiment: str, settings: Settings, figures: dict[str, float]) -> Row:
+    name = hashlib.sha256(repr((experiment, sorted(settings.items()), figures.get("condition"))).encode())
+    return Row({"id": name.hexdigest()[:8], "experiment": experiment} | settings, figures)
