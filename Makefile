@@ -3,7 +3,7 @@ PYTHON ?= $(firstword $(shell command -v python3.11 python3))
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: serve test lint clean
+.PHONY: serve test lint study study-quick clean
 
 serve: .venv/serve.done
 	$(BIN)/diffeo serve --models models
@@ -20,6 +20,13 @@ lint: .venv/dev.done
 	$(BIN)/ruff format .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Half an hour on two cores; DATA names the folder of the real tables, whose rows are kept without it.
+study: .venv/dev.done
+	$(BIN)/diffeo study $(if $(DATA),--data $(DATA))
+
+study-quick: .venv/dev.done
+	$(BIN)/diffeo study --quick $(if $(DATA),--data $(DATA))
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

@@ -69,10 +69,29 @@ def certify(options: argparse.Namespace) -> int:
     return 0
 
 
+def study(options: argparse.Namespace) -> int:
+    """Run the coursework's experiments, judge its claims, write the report."""
+    from training.study import study as work  # noqa: PLC0415
+
+    options.interrupted = "interrupted; what has ended is kept, and the same command goes on"
+    place = Path("runs/study-quick") if options.quick else Path("docs/study")
+    cache = Path("runs/study-quick/cache") if options.quick else Path("runs/study")
+    settings = work.Options(
+        options.out or place, cache, options.data, options.models, workers=options.workers, quick=options.quick
+    )
+    if options.claim is not None:
+        print(work.judge(options.claim, settings))  # noqa: T201
+    elif options.report:
+        work.write_report(settings)
+    else:
+        print(work.study(settings))  # noqa: T201
+    return 0
+
+
 def _how_to_get(module: str, command: str) -> str:
     package = module.partition(".")[0]
     # The engine torchscript is the one part of the service that needs what training needs.
-    extra = "train" if command in {"fit", "certify"} or package == "torch" else "serve"
+    extra = "train" if command in {"fit", "certify", "study"} or package == "torch" else "serve"
     return f"needs {package}; pip install 'diffeo[{extra}]'"
 
 
@@ -96,6 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_serve(commands)
     _add_fit(commands)
     _add_certify(commands)
+    _add_study(commands)
     ask.add_commands(commands)
     return parser
 
@@ -132,3 +152,15 @@ def _add_certify(commands: ask.Commands) -> None:
     parser.set_defaults(run=certify)
     parser.add_argument("bundle", type=Path, help="a bundle folder, models/NAME/VERSION")
     parser.add_argument("--publish", action="store_true", help="publish the next version with the new figures")
+
+
+def _add_study(commands: ask.Commands) -> None:
+    parser = commands.add_parser("study", help="run the coursework's experiments and judge its claims")
+    parser.set_defaults(run=study)
+    parser.add_argument("--claim", type=int, metavar="N", help="judge one claim, 1 to 7, and write nothing")
+    parser.add_argument("--report", action="store_true", help="write the page again from its results; run nothing")
+    parser.add_argument("--quick", action="store_true", help="one seed, few epochs, every path (runs/study-quick)")
+    parser.add_argument("--data", type=Path, help="folder of the real tables; without it their rows are kept")
+    parser.add_argument("--out", type=Path, help="where the report goes (docs/study)")
+    parser.add_argument("--models", type=Path, default=Path("models"), help="served models to compare with (models)")
+    parser.add_argument("--workers", type=int, default=0, help="fits at the same time (cores of this process)")

@@ -18,6 +18,7 @@ TrainingError
 ├── ExportError            a flow cannot be written as graphs
 │   └── IllConditioned     a matrix whose inverse loses every digit
 ├── CertificateError       a certificate cannot be issued
+├── StudyError             the study cannot be judged
 ├── DeviceError            the device asked for is not there
 └── FitError               maximum likelihood broke down
 """
@@ -93,6 +94,10 @@ class IllConditioned(ExportError):
 
 class CertificateError(TrainingError):
     """A certificate cannot be issued."""
+
+
+class StudyError(TrainingError):
+    """The study cannot be judged."""
 
 
 class DeviceError(TrainingError):

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from training.study.populations import LAWS, TABLES
 from training.study.trial import Outcome, Trial
 
 Value = str | int | float | None
@@ -22,6 +23,7 @@ FIGURES: Final = (
     "microseconds_per_sample", "parity",
 )  # fmt: skip
 DIGITS: Final = 6
+_DATA: Final = {name: float(place) for place, name in enumerate([*LAWS, *TABLES])}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,10 @@ class Spread:
     mean: float
     low: float
     high: float
+
+    def plus(self, shift: float) -> "Spread":
+        """The figure in another unit."""
+        return Spread(self.mean + shift, self.low + shift, self.high + shift)
 
     def __str__(self) -> str:
         """Mean and range."""
@@ -70,6 +76,12 @@ class Results:
         """The figure over the rows."""
         values = self.values(figure)
         return Spread(sum(values) / len(values), min(values), max(values))
+
+    def distinct(self, setting: str) -> list[Value]:
+        """The values of a setting: numbers in their order, names as they first appear; absent ones are left out."""
+        found = dict.fromkeys(row.settings.get(setting) for row in self.rows)
+        values = [value for value in found if value is not None]
+        return sorted(values, key=_order)
 
     def has(self, figure: str) -> bool:
         """Whether any row has the figure."""
@@ -129,7 +141,11 @@ def number(value: float) -> str:
         return f"{value:.1e}".replace("e-0", "e-").replace("e+0", "e")
     if size >= 1000:  # noqa: PLR2004  (the same)
         return f"{value:,.0f}"
-    return f"{value:.3g}" if size >= 1 else f"{value:.3f}"
+    return f"{value:#.3g}".rstrip(".") if size >= 1 else f"{value:.3f}"
+
+
+def _order(value: Value) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0
 
 
 def _cell(value: Value) -> str:
@@ -139,7 +155,9 @@ def _cell(value: Value) -> str:
 
 
 def _place(cells: list[str]) -> list[tuple[int, float, str]]:
-    return [_sortable(cell) for cell in cells[1:]]
+    experiment, data, *others = cells[1:]
+    # Data sets in the order in which the study introduces them.
+    return [_sortable(experiment), (0, _DATA.get(data, 0.0), ""), *map(_sortable, others)]
 
 
 def _sortable(cell: str) -> tuple[int, float, str]:

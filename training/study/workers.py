@@ -26,7 +26,9 @@ def run_all(trials: Sequence[Trial], cache: Path, data: Path | None, workers: in
         if not missing:
             return
         with _pool(min(workers, len(missing))) as pool:
-            waiting: dict[Future[None], Trial] = {pool.submit(_run, one, cache, data): one for one in missing}
+            waiting: dict[Future[None], Trial] = {
+                pool.submit(_run, one, one.digest, cache, data): one for one in missing
+            }
             for done in as_completed(waiting):
                 done.result()
                 bar.update(round(waiting[done].cost))
@@ -68,5 +70,6 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def _run(one: Trial, cache: Path, data: Path | None) -> None:
-    store.save(cache, one.digest, trial.run(one, data))
+def _run(one: Trial, digest: str, cache: Path, data: Path | None) -> None:
+    # The digest of the code that this study began with, not of what stands in the files an hour later.
+    store.save(cache, digest, trial.run(one, data))

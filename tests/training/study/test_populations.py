@@ -1,0 +1,98 @@
+"""Every law of the study has the density that it says, and a table is the file that the study names."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from training import source
+from training.errors import DataMissing, UnreadableFile
+from training.study import populations
+from training.study.populations import LAWS, Arcs, RotatedMoons, Table, available, population
+from training.targets import Moons
+
+PLANE = [name for name in LAWS if name != "product of moons"]
+
+
+@pytest.mark.parametrize("name", PLANE)
+def test_every_density_of_the_plane_integrates_to_one(name: str) -> None:
+    law = LAWS[name]
+    axis = np.arange(-2.0, 2.8, 0.5 * law.noise)
+    grid = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
+    assert np.exp(law.log_prob(grid)).sum() * (0.5 * law.noise) ** 2 == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", LAWS)
+def test_rows_are_drawn_from_the_density_that_is_given(name: str) -> None:
+    # The mean of -log p over rows of the law is its entropy, for no other law of the study's.
+    law = LAWS[name]
+    loss = -law.log_prob(law.draw(4000, source.stream(1, "test")))
+    assert abs(loss.mean() - law.entropy()) < 5 * loss.std() / np.sqrt(len(loss))
+
+
+def test_two_arcs_without_a_gap_are_the_moons() -> None:
+    moons, arcs = Moons(0.05), populations._moons_apart(0.0)  # noqa: SLF001  (the identity that the series starts from)
+    rows = moons.draw(500, source.stream(2, "test"))
+    np.testing.assert_allclose(arcs.log_prob(rows), moons.log_prob(rows), atol=1e-8)
+
+
+def test_circles_opened_by_nothing_are_the_circles() -> None:
+    opened = populations._opened_circles(0.0)  # noqa: SLF001  (as above)
+    rows = LAWS["circles"].draw(500, source.stream(2, "test"))
+    np.testing.assert_allclose(opened.log_prob(rows), LAWS["circles"].log_prob(rows), atol=1e-8)
+
+
+def test_an_opening_holds_no_rows() -> None:
+    law = LAWS["circles, opened by 90 degrees"]
+    assert isinstance(law, Arcs)
+    rows = law.draw(5000, source.stream(3, "test"))
+    angle = np.degrees(np.abs(np.arctan2(rows[:, 1], rows[:, 0])))
+    assert (angle < 20).mean() < 0.001
+
+
+def test_a_rotation_mixes_every_column_and_keeps_the_entropy() -> None:
+    law = RotatedMoons(0.05)
+    assert law.entropy() == pytest.approx(4 * Moons(0.05).entropy())
+    rows = law.draw(4000, source.stream(4, "test"))
+    assert (np.abs(np.corrcoef(rows.T) - np.eye(8)).max(axis=1) > 0.1).all()
+
+
+def test_training_rows_follow_the_seed_and_test_rows_do_not() -> None:
+    one, two = (population("moons", 100, seed, None) for seed in (0, 1))
+    assert not np.array_equal(one.train, two.train)
+    assert np.array_equal(one.test, two.test)
+    assert np.array_equal(population("moons", 100, 0, None).train, one.train)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    rows = np.random.default_rng(0).standard_normal((900, 3))
+    np.savez(tmp_path / "some.npz", X=rows, y=np.arange(900) % 3 == 0)
+    digest = hashlib.sha256((tmp_path / "some.npz").read_bytes()).hexdigest()
+    monkeypatch.setitem(populations.TABLES, "some", Table("some.npz", digest, "drawn here"))
+    return tmp_path
+
+
+def test_a_table_is_its_normal_rows_split_the_same_way_for_every_seed(folder: Path) -> None:
+    one, two = (population("some", 1, seed, folder) for seed in (0, 1))
+    assert len(one.train) + len(one.validation) + len(one.test) == 600
+    assert np.array_equal(one.train, two.train)
+    assert one.truth is None
+
+
+def test_a_table_that_is_not_there_is_named(folder: Path, tmp_path: Path) -> None:
+    assert available("some", folder)
+    assert not available("some", None)
+    with pytest.raises(DataMissing, match=r"no some\.npz .* --data"):
+        population("some", 1, 0, None)
+    (tmp_path / "some.npz").unlink()
+    assert not available("some", folder)
+    with pytest.raises(DataMissing, match=r"some\.npz"):
+        population("some", 1, 0, folder)
+
+
+def test_another_file_under_the_same_name_is_refused(folder: Path) -> None:
+    np.savez(folder / "some.npz", X=np.zeros((9, 3)), y=np.zeros(9))
+    with pytest.raises(UnreadableFile, match="sha256"):
+        population("some", 1, 0, folder)

@@ -1,0 +1,73 @@
+"""Results survive their file digit for digit, and are chosen and summed as the report says."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from training.fit import Epoch
+from training.study import curves, results
+from training.study.results import Results, Row, Spread, number
+
+
+def rows(*values: float, **settings: results.Value) -> Results:
+    return Results(Row({"seed": seed} | settings, {"kl": value}) for seed, value in enumerate(values))
+
+
+def test_a_spread_is_mean_lowest_and_highest() -> None:
+    assert rows(1.0, 2.0, 6.0).spread("kl") == Spread(3.0, 1.0, 6.0)
+    assert str(rows(0.1234, 0.2).spread("kl")) == "0.162 (0.123 to 0.200)"
+    assert rows(1.0).spread("kl").plus(0.5) == Spread(1.5, 1.5, 1.5)
+
+
+def test_rows_are_chosen_by_their_settings() -> None:
+    both = Results([*rows(1.0, 2.0, data="moons", det=0.1), *rows(5.0, data="circles")])
+    assert both.where(data="moons").values("kl") == [1.0, 2.0]
+    assert both.where(det=None).values("kl") == [5.0]
+    assert both.distinct("data") == ["moons", "circles"]
+    assert both.distinct("det") == [0.1]
+    assert not both.has("nll")
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False, width=32), st.sampled_from([None, 0.01, 1.0, 100.0]))
+def test_what_is_read_back_is_written_the_same_again(value: float, det: float | None) -> None:
+    row = Row(
+        {"id": "0a1b2c3d", "experiment": "grid", "data": "moons, noise 0.1", "det": det, "seed": 2}, {"kl": value}
+    )
+    text = results.to_csv(Results([row]))
+    back = results.from_csv(text)
+    assert results.to_csv(back) == text
+    assert back.rows[0].settings["det"] == det
+    assert back.rows[0].figures["kl"] == pytest.approx(value, rel=1e-5)
+
+
+def test_the_file_has_one_order_whatever_the_order_of_the_rows() -> None:
+    some = [*rows(1.0, 2.0, experiment="grid", data="circles"), *rows(3.0, 4.0, experiment="grid", data="moons")]
+    assert results.to_csv(Results(some)) == results.to_csv(Results(reversed(some)))
+    assert results.from_csv(results.to_csv(Results(some))).distinct("data") == ["moons", "circles"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0"),
+        (0.12345, "0.123"),
+        (2.0, "2.00"),
+        (188.2, "188"),
+        (1979.3, "1,979"),
+        (1.2e-7, "1.2e-7"),
+        (3e7, "3.0e7"),
+    ],
+)
+def test_numbers_are_written_for_people(value: float, text: str) -> None:
+    assert number(value) == text
+    assert number(-value).lstrip("-") == text
+
+
+def test_losses_by_epoch_survive_their_file() -> None:
+    lines = {"b": [Epoch(1, 2.5, 2.25, 0, setback=False), Epoch(2, 1.5, math.nan, 3, setback=True)], "a": []}
+    back = curves.from_csv(curves.to_csv(lines))
+    assert curves.to_csv(back) == curves.to_csv(lines)
+    assert back["b"][1].setback
+    assert back["b"][0] == lines["b"][0]

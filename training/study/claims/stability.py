@@ -1,0 +1,116 @@
+"""Claim 6: what the size of |det A| does to the stability and the price of synthesis."""
+
+from typing import Final
+
+from training.study.claims.claim import Case, Claim, count, exceptions, table
+from training.study.claims.variants import plain, variants
+from training.study.results import Results, number
+
+SAID: Final = (
+    "A determinant near 1 makes synthesis more stable and efficient; a small one brings numerical instability."
+)
+NEUTRAL: Final = 1.0
+
+
+def judge(results: Results) -> Claim:
+    """Held determinants against 1: float32 error and steps to a given loss; and matrices designed one by one."""
+    fitted = results.where(experiment="triangular")
+    held = [det for det in fitted.distinct("det") if det != NEUTRAL]
+    stable: list[Case] = []
+    quick: list[Case] = []
+    small: list[Case] = []
+    for data in fitted.distinct("data"):
+        one = fitted.where(data=data, det=NEUTRAL)
+        for det in held:
+            other, where = fitted.where(data=data, det=det), f"{data}, {plain(det)}"
+            stable.append(Case(where, one.spread("round_trip").high < other.spread("round_trip").low))
+            small += stable[-1:] if float(det or 0) < NEUTRAL else []
+            quick.append(Case(where, one.spread("steps_to_level").high < other.spread("steps_to_level").low))
+    designed = results.where(experiment="designed")
+    by_det, by_condition = _factors(designed)
+    evidence = {
+        "synthesis": {data: _synthesis(fitted.where(data=data)) for data in fitted.distinct("data")},
+        "stable": count(stable),
+        "small": count(small),
+        "worst": number(fitted.spread("round_trip").high),
+        "stable_exceptions": exceptions(stable),
+        "quick": count(quick),
+        "quick_exceptions": exceptions(quick),
+        "served": _served(results.where(experiment="served")),
+        "designed": _designed(designed),
+        "by_det": number(by_det),
+        "by_condition": number(by_condition),
+    }
+    figure = (
+        f"error changes {number(by_det)} times with the determinant, {number(by_condition)} times with the condition "
+        f"number; fewer steps at 1 in {count(quick)}, smaller error in {count(stable)} comparisons; worst round trip "
+        f"{fitted.spread('round_trip')}"
+    )
+    return Claim(6, SAID, _verdict(stable, quick, condition_decides=by_det < by_condition), figure, evidence)
+
+
+def _verdict(stable: list[Case], quick: list[Case], *, condition_decides: bool) -> str:
+    parts = []
+    for name, cases in (("stability", stable), ("efficiency of training", quick)):
+        share = sum(case.holds for case in cases)
+        parts.append(f"{name} {'holds' if share == len(cases) else 'fails' if share == 0 else f'in {count(cases)}'}")
+    if all(case.holds for case in (*stable, *quick)):
+        return "holds"
+    cause = "; the condition number brings instability, not the determinant" if condition_decides else ""
+    head = "fails" if not any(case.holds for case in (*stable, *quick)) else "holds only in part"
+    return f"{head}: {', '.join(parts)}{cause}"
+
+
+def _synthesis(chosen: Results) -> str:
+    head = [
+        "variant",
+        "parameters",
+        "worst condition",
+        "round trip, float32",
+        "log_prob error, nats",
+        "setbacks",
+        "steps",
+    ]
+    rows = [
+        [
+            name,
+            int(part.spread("parameters").mean),
+            part.spread("condition"),
+            part.spread("round_trip"),
+            part.spread("log_prob_error"),
+            int(sum(part.values("setbacks")) + sum(part.values("skipped"))),
+            part.spread("steps_to_level"),
+        ]
+        for name, part in variants(chosen).items()
+    ]
+    return table(head, rows)
+
+
+def _served(rows: Results) -> str:
+    lines = [
+        [name, f"{part.spread('microseconds_per_sample').mean:.2f}", part.spread("parity"), part.spread("round_trip")]
+        for name, part in variants(rows).items()
+    ]
+    return table(["variant, as exported", "microseconds a sample", "parity", "round trip"], lines)
+
+
+def _designed(rows: Results) -> str:
+    dets = rows.distinct("det")
+    lines = []
+    for condition in sorted({round(value) for value in rows.values("condition")}):
+        near = Results(row for row in rows if round(row.figures["condition"]) == condition)
+        lines.append(
+            [number(float(condition)), *(number(near.where(det=det).spread("round_trip").mean) for det in dets)]
+        )
+    return table(["condition number", *(f"det A = {plain(det)}" for det in dets)], lines)
+
+
+def _factors(rows: Results) -> tuple[float, float]:
+    by_det, by_condition = 1.0, 1.0
+    for condition in {round(value) for value in rows.values("condition")}:
+        errors = [row.figures["round_trip"] for row in rows if round(row.figures["condition"]) == condition]
+        by_det = max(by_det, max(errors) / min(errors))
+    for det in rows.distinct("det"):
+        errors = rows.where(det=det).values("round_trip")
+        by_condition = max(by_condition, max(errors) / min(errors))
+    return by_det, by_condition

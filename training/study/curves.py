@@ -1,0 +1,31 @@
+"""The losses by epoch of every trial: curves.csv, one line an epoch."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+
+from training.fit import Epoch
+
+Curves = Mapping[str, Sequence[Epoch]]  # by the id of the trial
+
+
+def to_csv(curves: Curves) -> str:
+    """The text of curves.csv."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["id", "epoch", "train_nll", "validation_nll", "skipped", "setback"])
+    for name in sorted(curves):
+        for line in curves[name]:
+            losses = f"{line.train_nll:.6g}", f"{line.validation_nll:.6g}"
+            writer.writerow([name, line.epoch, *losses, line.skipped, int(line.setback)])
+    return buffer.getvalue()
+
+
+def from_csv(text: str) -> dict[str, list[Epoch]]:
+    """The losses in a curves.csv that this program wrote."""
+    curves: dict[str, list[Epoch]] = {}
+    for line in csv.DictReader(io.StringIO(text)):
+        losses = float(line["train_nll"]), float(line["validation_nll"])
+        epoch = Epoch(int(line["epoch"]), *losses, int(line["skipped"]), setback=line["setback"] == "1")
+        curves.setdefault(line["id"], []).append(epoch)
+    return curves
