@@ -1,6 +1,7 @@
 """The report: docs/study/README.md from results.csv alone, so that a test can ask whether the two still agree."""
 
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Final
 
@@ -46,9 +47,23 @@ def readme(results: Results, served: dict[str, Manifest]) -> str:
         evidence={claim.number: page(claim) for claim in claims},
         entropies=", ".join(entropies),
         tables="; ".join(used) or "none in this run",
+        grid=_grid(results),
+        first=results.where(experiment="grid").distinct("seed")[0],
         best=_best(results),
         replaced=[_replaced(results, data, manifest) for data, manifest in served.items()],
     )  # fmt: skip
+
+
+def _grid(results: Results) -> str:
+    rows = []
+    grid = results.where(experiment="grid")
+    names = ("data", "hidden", "epochs", "layers")
+    for data, hidden, epochs, count in product(*(grid.distinct(name) for name in names)):
+        chosen = grid.where(data=data, hidden=hidden, epochs=epochs, layers=count)
+        parameters = f"{int(chosen.spread('parameters').mean):,}"
+        seconds = number(chosen.spread("seconds_per_epoch").mean)
+        rows.append([data, count, f"{hidden}/{epochs}", parameters, seconds, chosen.spread("nll"), chosen.spread("kl")])
+    return table(["data", "layers", "units/epochs", "parameters", "seconds an epoch", "test loss", "KL"], rows)
 
 
 def _best(results: Results) -> str:
