@@ -44,7 +44,7 @@ class Flow(nn.Module):
         """The same flow with constants for what only depends on the weights, for export.
 
         Raises:
-            IllConditioned: a matrix in it cannot be inverted in float32.
+            IllConditioned: a matrix in it has a condition number above 1e6.
         """
         return Flow(transform.frozen() for transform in self._chain())
 

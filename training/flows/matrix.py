@@ -50,7 +50,10 @@ class BlockTriangular(Matrix):
         block: size of the diagonal blocks; the last one is smaller where it does not divide d.
         det: det A is held at this positive value; None leaves it free.
 
-    Reference: Kingma and Dhariwal (2018), Glow, sec. 3.2 (the LU form of one block), arXiv:1807.03039.
+    A block without a permutation has positive leading minors: it turns and shears, it does not swap or reflect.
+
+    Reference: Kingma and Dhariwal (2018), Glow, sec. 3.2 (LU form of one matrix, there with a permutation),
+    arXiv:1807.03039.
     """
 
     below: Tensor

@@ -17,7 +17,7 @@ from training.study.results import Results, Spread, Value
 
 DPI: Final = 110
 BLUE, RED, GREEN, GREY = "#1f5fb4", "#d62728", "#2e8b57", "#777777"
-STYLES: Final = ("-", "--", "-.", ":")
+STYLES: Final = ("-", "--")
 COLOURS: Final = (BLUE, RED, GREEN, "#b8860b")
 # Written into every picture: the digest of the results it was drawn from.
 RESULTS_KEY: Final = "Results-sha256"
@@ -30,11 +30,14 @@ def layers(results: Results, name: str, path: Path) -> None:
     panels = figure.subplots(1, len(grid.distinct("data")), sharey=True, squeeze=False)[0]
     counts = grid.distinct("layers")
     for axes, data in zip(panels, grid.distinct("data"), strict=True):
-        for colour, hidden in zip(COLOURS, grid.distinct("hidden"), strict=False):
-            for style, epochs in zip(STYLES, grid.distinct("epochs"), strict=False):
-                chosen = grid.where(data=data, hidden=hidden, epochs=epochs)
-                spreads = [chosen.where(layers=count).spread("kl") for count in counts]
-                _bars(axes, [_float(c) for c in counts], spreads, (colour, style), f"{hidden} units, {epochs} epochs")
+        sizes = [(hidden, epochs) for hidden in grid.distinct("hidden") for epochs in grid.distinct("epochs")]
+        for place, (hidden, epochs) in enumerate(sizes):
+            chosen = grid.where(data=data, hidden=hidden, epochs=epochs)
+            spreads = [chosen.where(layers=count).spread("kl") for count in counts]
+            look = COLOURS[place // 2 % len(COLOURS)], STYLES[place % 2]
+            # Side by side, so that bars do not hide each other.
+            x = [_float(count) + 0.08 * (place - (len(sizes) - 1) / 2) for count in counts]
+            _bars(axes, x, spreads, look, f"{hidden} units, {epochs} epochs")
         axes.set_title(str(data))
         axes.set_xlabel("coupling layers")
         axes.set_xticks([_float(count) for count in counts])

@@ -62,8 +62,10 @@ def _grid(results: Results) -> str:
         chosen = grid.where(data=data, hidden=hidden, epochs=epochs, layers=count)
         parameters = f"{int(chosen.spread('parameters').mean):,}"
         seconds = number(chosen.spread("seconds_per_epoch").mean)
-        rows.append([data, count, f"{hidden}/{epochs}", parameters, seconds, chosen.spread("nll"), chosen.spread("kl")])
-    return table(["data", "layers", "units/epochs", "parameters", "seconds an epoch", "test loss", "KL"], rows)
+        judged = [chosen.spread(figure) for figure in ("nll", "kl", "kl_tail")]
+        rows.append([data, count, f"{hidden}/{epochs}", parameters, seconds, *judged])
+    head = ["data", "layers", "units/epochs", "parameters", "seconds an epoch", "test loss", "KL", "worst 0.1 %"]
+    return table(head, rows)
 
 
 def _best(results: Results) -> str:

@@ -16,7 +16,7 @@ SETTINGS: Final = (
 )  # fmt: skip
 FIGURES: Final = (
     "parameters", "steps_per_epoch", "seconds_per_epoch", "setbacks", "skipped",
-    "nll", "kl", "kl_error", "mean_ladj", "sample_entropy", "coverage", "density",
+    "nll", "kl", "kl_error", "kl_tail", "mean_ladj", "sample_entropy", "coverage", "density",
     "round_trip", "log_prob_error", "refused", "condition", "log_det_a", "diagonal_error",
     "best_epoch", "half_nll", "steps_to_level",
     "columns", "entropy", "log_scale", "formula_seconds", "jacobian_seconds", "ladj_error", "mass", "mass_without_det",
@@ -47,8 +47,9 @@ class Spread:
         return Spread(self.mean + shift, self.low + shift, self.high + shift)
 
     def __str__(self) -> str:
-        """Mean and range."""
-        return f"{number(self.mean)} ({number(self.low)} to {number(self.high)})"
+        """Mean and range; the mean alone where the digits shown agree."""
+        mean, low, high = map(number, (self.mean, self.low, self.high))
+        return mean if low == high else f"{mean} ({low} to {high})"
 
 
 class Results:
@@ -127,7 +128,7 @@ def from_csv(text: str) -> Results:
     rows = []
     for line in csv.DictReader(io.StringIO(text)):
         settings = {name: _setting(name, line[name]) for name in SETTINGS}
-        figures = {name: float(line[name]) for name in FIGURES if line[name]}
+        figures = {name: float(line[name]) for name in FIGURES if line.get(name)}
         rows.append(Row(settings, figures))
     return Results(rows)
 
@@ -141,7 +142,7 @@ def number(value: float) -> str:
         return f"{value:.1e}".replace("e-0", "e-").replace("e+0", "e")
     if size >= 1000:  # noqa: PLR2004  (the same)
         return f"{value:,.0f}"
-    return f"{value:#.3g}".rstrip(".") if size >= 1 else f"{value:.3f}"
+    return f"{value:#.3g}".rstrip(".") if round(size, 3) >= 1 else f"{value:.3f}"
 
 
 def _order(value: Value) -> float:

@@ -168,6 +168,8 @@ def held(figures: Callable[[float], dict[str, float]], by_det: float = 2.0, by_c
             {"condition": k, "round_trip": 1e-7 * (by_det if det > 1 else 1) * (by_condition if k > 10 else 1)})
         for det, k in product((0.01, 100.0), (10.0, 1e4))
     ]  # fmt: skip
+    served = {"microseconds_per_sample": 3.0, "parity": 1e-6, "round_trip": 1e-6}
+    rows.append(Row({"experiment": "served", "block": 0, "det": None, "seed": 0}, served))
     return Results(rows)
 
 
@@ -194,11 +196,12 @@ def test_claim_6_names_the_cause_only_where_it_is_seen(by_det: float, by_conditi
     [
         (lambda det: {"nll": 1 / det, "coverage": det / 200, "sample_entropy": det}, "holds"),
         (lambda _det: {}, "fails"),
-        (lambda det: {"sample_entropy": det}, "fails in 4 of 6 comparisons"),
+        (lambda det: {"sample_entropy": det}, "holds only in 2 of 6 comparisons"),
+        (lambda det: {"sample_entropy": det, "nll": det}, "fails: only the samples' entropy is higher"),
     ],
 )
 def test_claim_7_is_about_loss_coverage_and_entropy(figures: Callable[[float], dict[str, float]], verdict: str) -> None:
-    assert richness.judge(held(figures)).verdict == verdict
+    assert richness.judge(held(figures)).verdict.startswith(verdict)
 
 
 def test_exceptions_name_the_smaller_side() -> None:

@@ -41,19 +41,24 @@ def judge(results: Results) -> Claim:
         "by_det": number(by_det),
         "by_condition": number(by_condition),
     }
+    pace = results.where(experiment="served").spread("microseconds_per_sample")
+    slower = 100 * (pace.high / pace.low - 1)
     figure = (
         f"error changes {number(by_det)} times with the determinant, {number(by_condition)} times with the condition "
         f"number; fewer steps at 1 in {count(quick)}, smaller error in {count(stable)} comparisons; worst round trip "
-        f"{fitted.spread('round_trip')}"
+        f"{fitted.spread('round_trip')}; microseconds a sample over all variants {pace}"
     )
-    return Claim(6, SAID, _verdict(stable, quick, condition_decides=by_det < by_condition), figure, evidence)
+    verdict = _verdict(stable, quick, condition_decides=by_det < by_condition)
+    return Claim(6, SAID, f"{verdict}; the slowest sample takes {slower:.0f} % longer", figure, evidence)
 
 
 def _verdict(stable: list[Case], quick: list[Case], *, condition_decides: bool) -> str:
     parts = []
     for name, cases in (("stability", stable), ("efficiency of training", quick)):
         share = sum(case.holds for case in cases)
-        parts.append(f"{name} {'holds' if share == len(cases) else 'fails' if share == 0 else f'in {count(cases)}'}")
+        parts.append(
+            f"{name} {'holds' if share == len(cases) else 'fails' if share == 0 else f'in {count(cases)} comparisons'}"
+        )
     if all(case.holds for case in (*stable, *quick)):
         return "holds"
     cause = "; the condition number brings instability, not the determinant" if condition_decides else ""

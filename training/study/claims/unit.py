@@ -63,7 +63,11 @@ def readings(results: Results) -> dict[str, object]:
 
 
 def _named(found: list[Reading], judgement: str) -> str:
-    return "; ".join(f"{one.data} at {one.size}, {one.unit}" for one in found if one.judgement == judgement) or "none"
+    places: dict[str, list[str]] = {}
+    for one in found:
+        if one.judgement == judgement:
+            places.setdefault(one.unit, []).append(f"{one.data} {one.size}")
+    return "; ".join(f"{name} ({', '.join(where)})" for name, where in places.items()) or "none"
 
 
 def _all(results: Results) -> list[Reading]:
