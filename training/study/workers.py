@@ -2,14 +2,17 @@
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
+from training.errors import StudyError
 from training.study import store, trial
 from training.study.trial import Trial
 
@@ -18,7 +21,7 @@ def run_all(trials: Sequence[Trial], cache: Path, data: Path | None, workers: in
     """Run every trial that is not in the cache; each is kept as soon as it ends.
 
     Raises:
-        TrainingError: a trial cannot be run; those that ended before are kept.
+        TrainingError: a trial cannot be run, or its process was killed; those that ended before are kept.
     """
     missing = [one for one in trials if not store.has(cache, one.digest)]
     total = round(sum(one.cost for one in missing))
@@ -30,7 +33,7 @@ def run_all(trials: Sequence[Trial], cache: Path, data: Path | None, workers: in
                 pool.submit(_run, one, one.digest, cache, data): one for one in missing
             }
             for done in as_completed(waiting):
-                done.result()
+                _result(done)
                 bar.update(round(waiting[done].cost))
 
 
@@ -55,7 +58,7 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     # NumPy's and torch's libraries read this once, as a worker starts; a fork would copy running threads.
     before = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = "1"
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_one_thread)
+    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_begin)
     try:
         yield pool
     finally:
@@ -66,8 +69,19 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
             os.environ["OMP_NUM_THREADS"] = before
 
 
-def _one_thread() -> None:
+def _begin() -> None:
+    # Ctrl-C reaches every process of the terminal: a worker just ends, and the study's own process says what to do.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     torch.set_num_threads(1)
+
+
+def _result(done: Future[None]) -> None:
+    try:
+        done.result()
+    except BrokenProcessPool as error:
+        raise StudyError(
+            "a worker was killed, as a machine short of memory does; run the same command again"
+        ) from error
 
 
 def _run(one: Trial, digest: str, cache: Path, data: Path | None) -> None:

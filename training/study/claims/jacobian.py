@@ -73,8 +73,8 @@ def judge_5(results: Results) -> Claim:
     smallest, largest = min(blocks, key=_size), max(blocks, key=_size)
     figure = (
         f"error of the diagonal {errors[smallest]} nats at block size {smallest}, {errors[largest]} at {largest}; "
-        f"integral {mass.where(det=mass.distinct('det')[-1]).spread('mass_without_det')} without det A = "
-        f"{number(_size(mass.distinct('det')[-1]))}"
+        f"without det A = {number(_size(mass.distinct('det')[-1]))} the density integrates to "
+        f"{mass.where(det=mass.distinct('det')[-1]).spread('mass_without_det')}"
     )
     verdict = "fails"
     if errors[smallest].high < EXACT and kept < MASS_TOLERANCE:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from training.study.claims.claim import Case, Claim, count, exceptions, table
+from training.study.claims.claim import Case, Claim, all_hold, count, exceptions, none_holds, table
 from training.study.claims.variants import plain, variants
 from training.study.results import Results, number
 
@@ -53,17 +53,18 @@ def judge(results: Results) -> Claim:
 
 
 def _verdict(stable: list[Case], quick: list[Case], *, condition_decides: bool) -> str:
-    parts = []
-    for name, cases in (("stability", stable), ("efficiency of training", quick)):
-        share = sum(case.holds for case in cases)
-        parts.append(
-            f"{name} {'holds' if share == len(cases) else 'fails' if share == 0 else f'in {count(cases)} comparisons'}"
-        )
-    if all(case.holds for case in (*stable, *quick)):
+    parts = [f"stability {_share(stable)}", f"efficiency of training {_share(quick)}"]
+    if all_hold([*stable, *quick]):
         return "holds"
     cause = "; the condition number brings instability, not the determinant" if condition_decides else ""
-    head = "fails" if not any(case.holds for case in (*stable, *quick)) else "holds only in part"
+    head = "fails" if none_holds([*stable, *quick]) else "holds only in part"
     return f"{head}: {', '.join(parts)}{cause}"
+
+
+def _share(cases: list[Case]) -> str:
+    if all_hold(cases):
+        return "holds"
+    return "fails" if none_holds(cases) else f"in {count(cases)} comparisons"
 
 
 def _synthesis(chosen: Results) -> str:
