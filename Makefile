@@ -21,7 +21,7 @@ lint: .venv/dev.done
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Half an hour on two cores; DATA names the folder of the real tables, whose rows are kept without it.
+# About forty minutes on two cores; DATA names the folder of the real tables, whose rows are kept without it.
 study: .venv/dev.done
 	$(BIN)/diffeo study $(if $(DATA),--data $(DATA))
 
