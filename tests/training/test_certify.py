@@ -122,9 +122,9 @@ class WrongInverse(AffineCoupling):
     """A coupling whose inverse multiplies by exp(s) where it should divide."""
 
     def inverse(self, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        z_a, z_b = self._split(z)
-        s, t = self._scale_and_shift(z_a)
-        return self._join(z_a, (z_b - t) * torch.exp(s)), -s.sum(-1)
+        z_a, z_b = self.split(z)
+        s, t = self.scale_and_shift(z_a)
+        return self.join(z_a, (z_b - t) * torch.exp(s)), -s.sum(-1)
 
 
 @pytest.mark.parametrize("wrong", [WrongSign, WrongInverse])

@@ -1,5 +1,6 @@
 """A flow is a chain of transforms over a standard normal: log p(x) = log p_z(f(x)) + log|det df/dx|."""
 
+import copy
 import math
 from collections.abc import Iterable
 
@@ -46,7 +47,9 @@ class Flow(nn.Module):
         Raises:
             IllConditioned: a matrix in it has a condition number above 1e6.
         """
-        return Flow(transform.frozen() for transform in self._chain())
+        result = copy.deepcopy(self)
+        result.transforms = nn.ModuleList(transform.frozen() for transform in self._chain())
+        return result
 
     def _chain(self) -> list[Transform]:
         return [transform for transform in self.transforms if isinstance(transform, Transform)]

@@ -147,7 +147,9 @@ class Population:
 
 
 def population(name: str, rows: int, seed: int, folder: Path | None) -> Population:
-    """Training rows follow the seed; the test rows are the same for every seed. A table is split once, for all seeds.
+    """Training rows follow the seed; the test rows are the same for every seed.
+
+    A table is split once, for all seeds, and gives at most `rows` to train on.
 
     Raises:
         DataMissing: a table without its folder or file.
@@ -155,7 +157,7 @@ def population(name: str, rows: int, seed: int, folder: Path | None) -> Populati
     """
     if name in TABLES:
         split = data.split(_read(TABLES[name], folder), 0)
-        return Population(split.train, split.validation, split.test, None)
+        return Population(split.train[:rows], split.validation, split.test, None)
     law = LAWS[name]
     train, validation = (
         law.draw(count, source.stream(seed, f"study {purpose}"))

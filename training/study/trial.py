@@ -46,7 +46,7 @@ class Trial(BaseModel):
     Attributes:
         experiment: the part of the study that asked for it.
         data: a name in `populations`.
-        rows: training rows, for a law; a table brings its own.
+        rows: training rows; a table that has fewer gives all.
         severed: gradients do not pass through the conditioners' inputs, which is to say through B.
     """
 

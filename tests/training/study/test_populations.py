@@ -75,10 +75,16 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_table_is_its_normal_rows_split_the_same_way_for_every_seed(folder: Path) -> None:
-    one, two = (population("some", 1, seed, folder) for seed in (0, 1))
+    one, two = (population("some", 1000, seed, folder) for seed in (0, 1))
     assert len(one.train) + len(one.validation) + len(one.test) == 600
     assert np.array_equal(one.train, two.train)
     assert one.truth is None
+
+
+def test_a_table_gives_at_most_the_rows_that_are_asked_for(folder: Path) -> None:
+    every, some = (population("some", rows, 0, folder) for rows in (1000, 100))
+    assert np.array_equal(some.train, every.train[:100])
+    assert np.array_equal(some.test, every.test)
 
 
 def test_a_table_that_is_not_there_is_named(folder: Path, tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_without_tables_and_without_their_rows_a_full_study_is_refused(tmp_path:
     plan = study.Plan(quick=False)
     absent = {trial.id for trial in plan.trials() if trial.data in TABLES}
     with pytest.raises(StudyError, match="48 trials on magic"):
-        study._kept(plan, tmp_path / "results.csv", absent)  # noqa: SLF001  (the rest would fit for half an hour)
+        study._kept(plan, tmp_path / "results.csv", absent)  # noqa: SLF001  (the rest would fit for forty minutes)
 
 
 def test_without_tables_their_committed_rows_are_kept() -> None:
