@@ -8,12 +8,12 @@ import httpx
 import numpy as np
 import pytest
 import torch
+from fitted import fitted, flow_of
 from process import Server
 
 from bundle import base
 from bundle.read import read
 from diffeo.cli import main
-from training.flows.architecture import flow_from_bytes
 from training.flows.flow import Flow
 
 
@@ -26,24 +26,18 @@ def rows() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def models(rows: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository with one flow, fitted by the shell's own `diffeo fit` on a CSV file."""
     folder = tmp_path_factory.mktemp("repository")
-    table = folder / "bent.csv"
-    np.savetxt(table, rows, delimiter=",", header="pressure,flow", comments="", fmt="%.6f")
-    recipe = folder / "bent.toml"
-    recipe.write_text(
+    np.savetxt(folder / "bent.csv", rows, delimiter=",", header="pressure,flow", comments="", fmt="%.6f")
+    return fitted(
+        folder,
         'name = "bent"\n[data]\nfile = "bent.csv"\n[flow]\nlayers = 4\nhidden = 32\n'
-        "[fit]\nepochs = 15\nbatch = 64\nlearning_rate = 3e-3\n"
+        "[fit]\nepochs = 15\nbatch = 64\nlearning_rate = 3e-3\n",
     )
-    options = ["--models", str(folder / "models"), "--runs", str(folder / "runs"), "--torchscript", "--device", "cpu"]
-    assert main(["fit", str(recipe), *options]) == 0
-    return folder / "models"
 
 
 @pytest.fixture(scope="module")
 def flow(models: Path) -> Flow:
-    flow = flow_from_bytes(read(models / "bent/1").files["flow.safetensors"]).double()
-    return flow.requires_grad_(requires_grad=False)
+    return flow_of(models / "bent/1")
 
 
 @pytest.fixture(scope="module", params=["onnx", "torchscript"])

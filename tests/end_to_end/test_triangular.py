@@ -7,12 +7,11 @@ import httpx
 import numpy as np
 import pytest
 import torch
+from fitted import fitted, flow_of
 from process import Server
 
 from bundle import base
 from bundle.read import read
-from diffeo.cli import main
-from training.flows.architecture import flow_from_bytes
 from training.flows.flow import Flow
 from training.flows.matrix import BlockTriangular
 
@@ -25,20 +24,16 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = np.random.default_rng(5).standard_normal((1500, COLUMNS)) @ np.tril(np.full((COLUMNS, COLUMNS), 0.7))
     rows[:, 0] += 0.5 * rows[:, 1] ** 2
     np.save(folder / "bent.npy", rows)
-    recipe = folder / "lower.toml"
-    recipe.write_text(
+    return fitted(
+        folder,
         'name = "lower"\n[data]\nfile = "bent.npy"\n[flow]\nlayers = 4\nhidden = 16\nblock = 2\n'
-        "[fit]\nepochs = 10\nbatch = 64\nlearning_rate = 3e-3\n"
+        "[fit]\nepochs = 10\nbatch = 64\nlearning_rate = 3e-3\n",
     )
-    options = ["--models", str(folder / "models"), "--runs", str(folder / "runs"), "--torchscript", "--device", "cpu"]
-    assert main(["fit", str(recipe), *options]) == 0
-    return folder / "models"
 
 
 @pytest.fixture(scope="module")
 def flow(models: Path) -> Flow:
-    flow = flow_from_bytes(read(models / "lower/1").files["flow.safetensors"]).double()
-    return flow.requires_grad_(requires_grad=False)
+    return flow_of(models / "lower/1")
 
 
 @pytest.fixture(scope="module", params=["onnx", "torchscript"])
