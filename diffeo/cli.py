@@ -129,7 +129,8 @@ def _add_serve(commands: ask.Commands) -> None:
     parser.add_argument("--port", type=int, help="port to listen on (8000)")
     parser.add_argument("--engine", choices=["onnx", "torchscript"], help="runtime (onnx)")
     parser.add_argument("--execution-providers", help="in order of preference: cpu, or cuda,cpu (cpu)")
-    parser.add_argument("--threads", type=int, help="chunks computed at the same time (cores of this process)")
+    parser.add_argument("--workers", type=int, help="processes on the one port (usable cores)")
+    parser.add_argument("--threads", type=int, help="chunks that one worker computes at the same time (usable cores)")
     parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"], help="least level logged (info)")
 
 

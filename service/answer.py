@@ -24,6 +24,7 @@ class Answer:
     Attributes:
         model: the model that answered.
         version: the version that answered.
+        columns: the names of the columns of x.
         facts: further names and values, in the order in which they are shown.
         tensors: x or z [rows, D], log_prob and log_abs_det_jacobian [rows]; NaN where a row is invalid.
         invalid_rows: the rows without an answer, ascending.
@@ -31,6 +32,7 @@ class Answer:
 
     model: str
     version: int
+    columns: tuple[str, ...]
     tensors: Mapping[str, Tensor]
     facts: Mapping[str, object] = field(default_factory=dict)
     invalid_rows: tuple[InvalidRow, ...] = ()

@@ -1,6 +1,8 @@
 """`create_app` is the only wiring: settings in, ASGI application out; nothing happens at import."""
 
 import contextlib
+import os
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
@@ -9,8 +11,9 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from service import repository
@@ -18,10 +21,11 @@ from service.errors import Fault, InvalidRequest, ServiceError
 from service.requests import Limits
 from service.routes import health, models, openapi
 from service.routes.access import Access
-from service.routes.inference import Handler, Inference
-from service.routes.problems import on_client_gone, on_error, on_http_error
+from service.routes.inference import Inference, Verb
+from service.routes.problems import on_error, on_http_error
 from service.settings import Settings
 
+ENGINE_NICENESS = 5
 DESCRIPTION = "Exact log-likelihoods, samples and invertible transforms from normalizing flows."
 
 
@@ -32,7 +36,7 @@ def create_app(settings: Settings) -> ASGIApp:
         NothingToServe: the repository is empty or absent.
         ProviderMissing: the settings ask for an execution provider that is not here.
     """
-    executor = ThreadPoolExecutor(settings.threads, thread_name_prefix="engine")
+    executor = ThreadPoolExecutor(settings.threads, thread_name_prefix="engine", initializer=_step_back)
     loaded = repository.load(settings, executor)
 
     @contextlib.asynccontextmanager
@@ -50,17 +54,24 @@ def create_app(settings: Settings) -> ASGIApp:
     app.include_router(models.router(loaded, settings))
     app.include_router(health.router(loaded))
     inference = Inference(loaded, settings, Limits(settings.max_rows, settings.max_num_samples))
-    for path, handler in _verbs(inference).items():
-        # Plain routes: FastAPI's own would build and validate each request a second time.
-        app.add_route(path, handler, methods=["POST"], include_in_schema=False)
+    verbs = _verbs(inference)
+    for path, verb in verbs.items():
+        # Bare ASGI routes: FastAPI's own would build and validate each request a second time.
+        app.router.routes.append(Route(path, verb, methods=["POST"], include_in_schema=False))
     for error, answer in _problems().items():
         app.add_exception_handler(error, answer)
     app.openapi = _once(lambda: openapi.describe(app))  # type: ignore[method-assign]  # FastAPI's documented way
-    return Access(app)
+    return Access(app, verbs)
 
 
-def _verbs(inference: Inference) -> dict[str, Handler]:
-    return {"/sample": inference.sample, "/log_prob": inference.log_prob, "/transform": inference.transform}
+def _step_back() -> None:
+    # Linux counts niceness by thread: where cores are few, the loop goes first, and with it every small request.
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), ENGINE_NICENESS)
+
+
+def _verbs(inference: Inference) -> dict[str, Verb]:
+    handlers = {"/sample": inference.sample, "/log_prob": inference.log_prob, "/transform": inference.transform}
+    return {path: Verb(handler) for path, handler in handlers.items()}
 
 
 def _problems() -> dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]]:
@@ -68,7 +79,6 @@ def _problems() -> dict[type[Exception], Callable[[Request, Exception], Awaitabl
         # Both: Starlette lets an error of the class Exception pass all layers before it answers.
         ServiceError: on_error,
         Exception: on_error,
-        ClientDisconnect: on_client_gone,
         RequestValidationError: _on_path_error,
         HTTPException: on_http_error,
     }

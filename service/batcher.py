@@ -1,43 +1,60 @@
 """Tensors in, tensors out: gathers what waits into one call of an engine and gives each caller its slice.
 
-There is no timer. What has queued while the engine was busy is the next batch, so an idle service adds no delay. Rows
-of a large request are taken a chunk at a time and the request goes to the end of the queue after each, so a million
-rows never hold up one. It knows no HTTP and no flows.
+There is no timer. What has arrived in one turn of the loop, or has queued while the engine was busy, is the next batch,
+so an idle service adds no delay. Requests cheap enough are computed at once, on the loop; the others by threads, a
+chunk at a time, and a request goes to the end of the queue after each chunk, so a million rows never hold up one. The
+queue is bounded in rows. It knows no HTTP and no flows.
 """
 
 import asyncio
+import math
+import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from service.engines.engine import Engine, Tensors
+from service.errors import DeadlinePassed, Overloaded
 
 Rows = npt.NDArray[np.floating]  # [rows, D]
 
+# Waking a thread and being woken by it costs about a tenth of this.
+INLINE_SECONDS: Final = 0.001
+# Of each chunk that cheap requests fill, this part is kept for the others, which so go on at any load.
+BULK_SHARE: Final = 0.25
+# Weight of the last call in the measured pace.
+LAST_CALL: Final = 0.1
 
-@dataclass(slots=True)
+
+@dataclass(slots=True, eq=False)
 class _Job:
     rows: Rows
     answer: "asyncio.Future[Tensors]"
+    lane: "_Lane"
+    deadline: float | None
     taken: int = 0
     done: int = 0
     tensors: dict[str, Rows] = field(default_factory=dict)
+    timer: asyncio.TimerHandle | None = None
 
     def take(self, room: int) -> slice:
         """The next rows that nobody computes yet, at most `room`."""
         part = slice(self.taken, min(self.taken + room, len(self.rows)))
         self.taken = part.stop
+        self.lane.rows -= part.stop - part.start
         return part
 
     def give(self, part: slice, tensors: Tensors, offset: int) -> None:
         """Put the rows [offset, offset + len(part)) of a batch's answer into their place."""
         size = part.stop - part.start
+        whole = size == len(self.rows)
         for name, values in tensors.items():
-            if size == len(self.rows):
+            if whole:
                 self.tensors[name] = values[offset : offset + size]
                 continue
             if name not in self.tensors:
@@ -47,12 +64,54 @@ class _Job:
         if self.done == len(self.rows) and not self.answer.done():
             self.answer.set_result(self.tensors)
 
+    def refuse(self, error: Exception) -> None:
+        """Tell the caller, unless it has been answered or has gone."""
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+    def expire(self) -> None:
+        """The deadline has passed, wherever the job is."""
+        self.refuse(DeadlinePassed("the deadline of this request passed before its rows were computed"))
+
+    def leave(self) -> None:
+        """Nothing of it waits any more: it is answered, or its caller has gone."""
+        self.take(len(self.rows))
+        if self.timer is not None:
+            self.timer.cancel()
+
 
 Share = tuple[_Job, slice]
 
 
+@dataclass(slots=True, eq=False)
+class _Lane:
+    """A queue of jobs, and how many of their rows wait in it."""
+
+    jobs: deque[_Job] = field(default_factory=deque)
+    rows: int = 0
+
+    def add(self, job: _Job) -> None:
+        self.jobs.append(job)
+        self.rows += len(job.rows)
+
+    def take(self, room: int) -> list[Share]:
+        """At most `room` rows, of as many jobs as it takes; a job with rows left goes to the end."""
+        shares: list[Share] = []
+        while self.jobs and room:
+            job = self.jobs.popleft()
+            # A caller that has gone, or whose other chunk failed, needs no more rows.
+            if job.answer.done():
+                continue
+            part = job.take(room)
+            room -= part.stop - part.start
+            shares.append((job, part))
+            if job.taken < len(job.rows):
+                self.jobs.append(job)
+        return shares
+
+
 class Batcher:
-    """One queue in front of one engine.
+    """One bounded queue in front of one engine.
 
     Args:
         engine: what computes.
@@ -60,69 +119,159 @@ class Batcher:
         executor: threads that engines run on, shared by all batchers.
         parallel: batches in flight at the same time.
         chunk_rows: rows per call of the engine, at most.
+        queue_rows: rows that may wait; a request that comes when there are more is refused.
+        pace: seconds per row, as measured beforehand; without it nothing is computed on the loop.
     """
 
-    def __init__(self, engine: Engine, source: str, executor: Executor, parallel: int, chunk_rows: int) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917  (the knobs of a queue; all are settings)
+        self,
+        engine: Engine,
+        source: str,
+        executor: Executor,
+        parallel: int,
+        chunk_rows: int,
+        queue_rows: int = 2**53,
+        pace: float = math.inf,
+    ) -> None:
         self._engine = engine
         self._source = source
         self._executor = executor
+        self._parallel = parallel
         self._idle = parallel
         self._chunk_rows = chunk_rows
-        self._queue: deque[_Job] = deque()
+        self._queue_rows = queue_rows
+        self._pace = pace
+        self._quick = _Lane()
+        self._bulk = _Lane()
+        self._fresh: list[_Job] = []
+        self._scheduled = False
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def run(self, rows: Rows) -> Tensors:
+    @property
+    def pace(self) -> float:
+        """Seconds that one row takes in a large call."""
+        return self._pace
+
+    @property
+    def waiting(self) -> int:
+        """Rows that nobody computes yet."""
+        return self._quick.rows + self._bulk.rows
+
+    async def run(self, rows: Rows, deadline: float | None = None) -> Tensors:
         """The engine's answer to rows [rows, D], computed with whatever else waits.
 
+        Args:
+            rows: at least one row.
+            deadline: time of the running loop after which nobody needs the answer.
+
         Raises:
-            EngineFailed: the runtime gave up on the batch.
+            Overloaded: too many rows wait already.
+            DeadlinePassed: at the deadline, not when the queue comes to the request.
+            EngineFailed: the runtime gave up on these rows, whatever they were computed with.
         """
-        job = _Job(rows, asyncio.get_running_loop().create_future())
-        self._queue.append(job)
-        self._dispatch()
-        return await job.answer
+        job = self._admit(rows, deadline)
+        try:
+            return await job.answer
+        finally:
+            job.leave()
+
+    def _admit(self, rows: Rows, deadline: float | None) -> _Job:
+        loop = asyncio.get_running_loop()
+        waiting = self.waiting
+        # One request may be larger than the whole queue: it is served when nothing else waits.
+        if waiting and waiting + len(rows) > self._queue_rows:
+            raise Overloaded(f"{waiting} rows wait already; come back later", self._seconds(waiting))
+        lane = self._quick if len(rows) * self._pace <= INLINE_SECONDS else self._bulk
+        job = _Job(rows, loop.create_future(), lane, deadline)
+        lane.add(job)
+        self._fresh.append(job)
+        if not self._scheduled:
+            self._scheduled = True
+            loop.call_soon(self._dispatch)
+        return job
+
+    def _seconds(self, rows: int) -> float:
+        return 1.0 if math.isinf(self._pace) else rows * self._pace / self._parallel
 
     def _dispatch(self) -> None:
+        self._scheduled = False
+        if self._quick.rows and self._quick.rows * self._pace <= INLINE_SECONDS:
+            self._compute_here(self._quick.take(self._chunk_rows))
         while self._idle and (batch := self._gather()):
             self._idle -= 1
             task = asyncio.get_running_loop().create_task(self._compute(batch))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+        self._watch()
+
+    def _watch(self) -> None:
+        # Only now: a timer costs as much as a cheap row, and those are answered by now.
+        loop = asyncio.get_running_loop()
+        for job in self._fresh:
+            if job.deadline is not None and not job.answer.done():
+                job.timer = loop.call_at(job.deadline, job.expire)
+        self._fresh.clear()
 
     def _gather(self) -> list[Share]:
-        batch: list[Share] = []
-        room = self._chunk_rows
-        while self._queue and room:
-            job = self._queue.popleft()
-            # A caller that has gone, or whose other chunk failed, needs no more rows.
-            if job.answer.done():
-                continue
-            part = job.take(room)
-            room -= part.stop - part.start
-            batch.append((job, part))
-            if job.taken < len(job.rows):
-                self._queue.append(job)
-        return batch
+        kept = math.ceil(BULK_SHARE * self._chunk_rows) if self._bulk.rows else 0
+        batch = self._quick.take(max(1, self._chunk_rows - kept))
+        return batch + self._bulk.take(self._chunk_rows - _rows_of(batch))
 
     async def _compute(self, batch: list[Share]) -> None:
         try:
-            rows = _join(job.rows[part] for job, part in batch)
-            loop = asyncio.get_running_loop()
-            tensors = await loop.run_in_executor(self._executor, self._engine.run, {self._source: rows})
-        except Exception as error:  # noqa: BLE001  (whatever it is, the callers of this batch must hear it)
-            for job, _ in batch:
-                if not job.answer.done():
-                    job.answer.set_exception(error)
-        else:
-            offset = 0
-            for job, part in batch:
-                job.give(part, tensors, offset)
-                offset += part.stop - part.start
+            await self._compute_there(batch)
         finally:
             self._idle += 1
             self._dispatch()
 
+    async def _compute_there(self, batch: list[Share]) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            tensors = await loop.run_in_executor(self._executor, self._call, _join(batch))
+        except Exception as error:  # noqa: BLE001  (whatever it is, the callers of this batch must hear it)
+            if len(batch) == 1:
+                batch[0][0].refuse(error)
+                return
+            # One request may be what the runtime cannot take; the others are computed without it.
+            for share in batch:
+                await self._compute_there([share])
+        else:
+            _give(batch, tensors)
 
-def _join(parts: Iterable[Rows]) -> Rows:
-    blocks = list(parts)
+    def _compute_here(self, batch: list[Share]) -> None:
+        if not batch:
+            return
+        try:
+            tensors = self._engine.run({self._source: _join(batch)})
+        except Exception as error:  # noqa: BLE001  (as above)
+            if len(batch) == 1:
+                batch[0][0].refuse(error)
+                return
+            for share in batch:
+                self._compute_here([share])
+        else:
+            _give(batch, tensors)
+
+    def _call(self, rows: Rows) -> Tensors:
+        began = time.perf_counter()
+        tensors = self._engine.run({self._source: rows})
+        # Small calls cost more than their rows; only those near a whole chunk tell the pace.
+        if not math.isinf(self._pace) and 2 * len(rows) > self._chunk_rows:
+            self._pace += LAST_CALL * ((time.perf_counter() - began) / len(rows) - self._pace)
+        return tensors
+
+
+def _rows_of(batch: Sequence[Share]) -> int:
+    return sum(part.stop - part.start for _, part in batch)
+
+
+def _join(batch: Sequence[Share]) -> Rows:
+    blocks = [job.rows[part] for job, part in batch]
     return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+
+
+def _give(batch: Sequence[Share], tensors: Tensors) -> None:
+    offset = 0
+    for job, part in batch:
+        job.give(part, tensors, offset)
+        offset += part.stop - part.start

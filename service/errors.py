@@ -8,13 +8,17 @@ ServiceError
 │   ├── NotAcceptable       no codec writes what is asked for
 │   ├── TooLarge            a body, a batch or a sample above the limit
 │   ├── ModelNotFound       no such model is served
-│   └── VersionNotFound     the model is served, this version is not
+│   ├── VersionNotFound     the model is served, this version is not
+│   ├── PrecisionNotFound   the version is served, not in this precision
+│   └── Overloaded          too many rows wait already; it says when to come back
+├── DeadlinePassed          the answer was not there when the client stopped waiting for it
 ├── VersionRefused          the version is on disk, and its bundle was refused
 ├── SettingsInvalid         a setting is of the wrong type or out of range
 ├── ProviderMissing         the settings ask for an execution provider that this machine lacks
 ├── EngineFailed            a runtime could not load or compute a graph
 ├── NothingToServe          the repository holds no model
-└── NotListening            the address cannot be listened on
+├── NotListening            the address cannot be listened on
+└── WorkerFailed            a worker process could not start
 """
 
 from collections.abc import Iterable, Sequence
@@ -77,6 +81,26 @@ class VersionNotFound(RequestError):
     """The model is served, this version is not."""
 
 
+class PrecisionNotFound(RequestError):
+    """The version is served, not in this precision."""
+
+
+class Overloaded(RequestError):
+    """Too many rows wait already.
+
+    Attributes:
+        seconds: after so long what waits now should be computed.
+    """
+
+    def __init__(self, detail: str, seconds: float = 1.0) -> None:
+        super().__init__(detail)
+        self.seconds = seconds
+
+
+class DeadlinePassed(ServiceError):
+    """The answer was not there when the client stopped waiting for it."""
+
+
 class VersionRefused(ServiceError):
     """The version is on disk, and its bundle was refused."""
 
@@ -99,6 +123,10 @@ class NothingToServe(ServiceError):
 
 class NotListening(ServiceError):
     """The address cannot be listened on."""
+
+
+class WorkerFailed(ServiceError):
+    """A worker process could not start."""
 
 
 def listed(names: Iterable[object]) -> str:

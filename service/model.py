@@ -2,9 +2,12 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -16,8 +19,10 @@ from bundle.manifest import Manifest
 from bundle.read import Bundle
 from service.answer import Answer, InvalidRow
 from service.batcher import Batcher
+from service.codecs.codec import Outline
 from service.engines import ENGINES
-from service.errors import Fault, InvalidRequest
+from service.engines.engine import Engine
+from service.errors import DeadlinePassed, Fault, InvalidRequest
 from service.requests import LADJ, LogProbRequest, OnInvalid, SampleRequest, TransformRequest
 from service.settings import Settings
 
@@ -25,8 +30,16 @@ Rows = npt.NDArray[np.floating]
 Mask = npt.NDArray[np.bool_]
 Tensors = Mapping[str, Rows]
 
-# Rows drawn and computed before the next are drawn: enough chunks for every thread, little enough memory.
-PIECE_CHUNKS: Final = 16
+# A piece of a sample takes about so long: the first byte soon, the work between two pieces little beside the piece.
+PIECE_SECONDS: Final = 0.01
+MAX_PIECE_CHUNKS: Final = 16
+# Pieces under way beside the one that is sent.
+AHEAD: Final = 1
+# Fewer rows are drawn faster than a thread is woken.
+INLINE_DRAW: Final = 256
+# Fewer rows are looked through faster than a thread is woken.
+INLINE_CLEAN: Final = 16_384
+PACE_CALLS: Final = 3
 FAULTS_SHOWN: Final = 16
 
 
@@ -59,31 +72,38 @@ class Model:
     executor: Executor
     piece_rows: int
 
-    async def log_prob(self, request: LogProbRequest) -> Answer:
+    async def log_prob(self, request: LogProbRequest, deadline: float | None = None) -> Answer:
         """Exact log density of each row, nats."""
-        x, finite = self._clean(request.x, self._dtype)
-        tensors = await self.forward.run(x) if len(x) else self._nothing("z")
+        x, finite = await self._clean(request.x, self._dtype)
+        tensors = await self.forward.run(x, deadline) if len(x) else self._nothing("z")
         return self._answer({"log_prob": tensors["log_prob"]}, finite, request.on_invalid, "x")
 
-    async def transform(self, request: TransformRequest) -> Answer:
+    async def transform(self, request: TransformRequest, deadline: float | None = None) -> Answer:
         """z = f(x) or x = f^-1(z), with the log|det| of that direction."""
         forward = request.direction == "forward"
         source, image = ("x", "z") if forward else ("z", "x")
         batcher = self.forward if forward else self.inverse
-        rows, finite = self._clean(request.rows, self._dtype if forward else np.dtype(np.float32))
-        tensors = await batcher.run(rows) if len(rows) else self._nothing(image)
+        rows, finite = await self._clean(request.rows, self._dtype if forward else np.dtype(np.float32))
+        tensors = await batcher.run(rows, deadline) if len(rows) else self._nothing(image)
         return self._answer({part: tensors[part] for part in request.parts}, finite, request.on_invalid, source)
 
     def settle(self, request: SampleRequest) -> Draw:
         """Fix the seed: the client's, or a fresh one that the answer names."""
         return Draw(secrets.randbelow(SEED_LIMIT) if request.seed is None else request.seed, request)
 
-    async def sample(self, draw: Draw) -> Answer:
-        """All rows of a draw at once."""
-        pieces = [piece async for piece in self.pieces(draw)]
-        tensors = {part: np.concatenate([piece[part] for piece in pieces]) for part in draw.request.parts}
-        finite = np.ones(draw.request.num_samples, dtype=np.bool_)
-        return self._answer(tensors, finite, "null", "x", self.facts(draw))
+    async def sample(self, draw: Draw, deadline: float | None = None) -> Answer:
+        """All rows of a draw at once.
+
+        Raises:
+            DeadlinePassed: not all were there at the deadline.
+        """
+        try:
+            async with asyncio.timeout_at(deadline):
+                pieces = [piece async for piece in self.pieces(draw)]
+        except TimeoutError:
+            raise DeadlinePassed("the deadline of this request passed before its rows were drawn") from None
+        tensors = {part: _joined([piece[part] for piece in pieces]) for part in draw.request.parts}
+        return self._answer(tensors, None, "null", "x", self.facts(draw))
 
     def facts(self, draw: Draw) -> dict[str, object]:
         """What a sample's answer says besides the rows: enough to draw the same rows, or the next ones."""
@@ -98,37 +118,59 @@ class Model:
             facts["temperature"] = request.temperature
         return facts
 
-    async def pieces(self, draw: Draw) -> AsyncIterator[Tensors]:
-        """The rows of a draw, piece after piece, with flat memory; NaN where the flow has no finite answer."""
+    def outline(self, draw: Draw) -> Outline:
+        """What is known of a draw before its rows are."""
+        dtypes = {part: self._dtype if part == "x" else np.dtype(np.float32) for part in draw.request.parts}
+        return Outline(draw.request.num_samples, self.manifest.columns, dtypes)
+
+    async def pieces(self, draw: Draw, deadline: float | None = None) -> AsyncGenerator[Tensors, None]:
+        """The rows of a draw, piece after piece, with flat memory; NaN where the flow has no finite answer.
+
+        Args:
+            draw: the rows.
+            deadline: when the first piece must be there; who has it gets the others.
+        """
         request = draw.request
         end = request.start + request.num_samples
-        for start in range(request.start, end, self.piece_rows):
-            count = min(self.piece_rows, end - start)
-            yield await self._piece(draw, start, count)
+        ahead: deque[asyncio.Task[Tensors]] = deque()
+        try:
+            for start in range(request.start, end, self.piece_rows):
+                first = deadline if start == request.start else None
+                piece = self._piece(draw, start, min(self.piece_rows, end - start), first)
+                ahead.append(asyncio.ensure_future(piece))
+                if len(ahead) > AHEAD:
+                    yield await ahead.popleft()
+            while ahead:
+                yield await ahead.popleft()
+        finally:
+            for task in ahead:
+                task.cancel()
 
-    async def _piece(self, draw: Draw, start: int, count: int) -> Tensors:
+    async def _piece(self, draw: Draw, start: int, count: int, deadline: float | None) -> Tensors:
         temperature = draw.request.temperature
-        loop = asyncio.get_running_loop()
-        dimension = self.manifest.dimension
-        z = await loop.run_in_executor(self.executor, base.draw, draw.seed, start, count, dimension, temperature)
-        answer = await self.inverse.run(z)
+        arguments = draw.seed, start, count, self.manifest.dimension, temperature
+        if count <= INLINE_DRAW:
+            z = base.draw(*arguments)
+        else:
+            z = await asyncio.get_running_loop().run_in_executor(self.executor, base.draw, *arguments)
+        answer = await self.inverse.run(z, deadline)
         tensors = {"x": answer["x"], "log_prob": answer["log_prob"], "z": z}
         if temperature != 1:
             tensors["log_prob"] = base.tempered(answer["log_prob"], z, temperature)
         wanted = {part: tensors[part] for part in draw.request.parts}
+        if _all_finite(wanted):
+            return wanted
         good = _answered(wanted, count)
-        return wanted if good.all() else {part: _blanked(tensor, good) for part, tensor in wanted.items()}
+        return {part: _blanked(tensor, good) for part, tensor in wanted.items()}
 
     @property
     def _dtype(self) -> np.dtype[np.floating]:
         return np.dtype(self.manifest.dtype)
 
-    def _clean(self, rows: Rows, dtype: np.dtype[np.floating]) -> tuple[Rows, Mask]:
-        # A value beyond float32 becomes infinite here, and its row invalid, which is what it is to the graph.
-        with np.errstate(over="ignore"):
-            narrow = rows.astype(dtype, copy=False)
-        finite: Mask = np.asarray(np.isfinite(narrow).all(axis=1))
-        return (narrow if finite.all() else np.where(finite[:, None], narrow, dtype.type(0))), finite
+    async def _clean(self, rows: Rows, dtype: np.dtype[np.floating]) -> tuple[Rows, Mask | None]:
+        if len(rows) <= INLINE_CLEAN:
+            return _cleaned(rows, dtype)
+        return await asyncio.get_running_loop().run_in_executor(self.executor, _cleaned, rows, dtype)
 
     def _nothing(self, image: str) -> Tensors:
         # Engines are never asked for zero rows; some cannot answer that.
@@ -138,24 +180,26 @@ class Model:
     def _answer(
         self,
         tensors: Tensors,
-        finite: Mask,
+        finite: Mask | None,
         on_invalid: OnInvalid,
         source: str,
-        facts: Mapping[str, object] | None = None,
+        facts: Mapping[str, object] = MappingProxyType({}),
     ) -> Answer:
-        answered = _answered(tensors, len(finite))
-        good = finite & answered
-        if good.all():
-            return Answer(self.name, self.version, tensors, facts or {})
+        columns = self.manifest.columns
+        if finite is None and _all_finite(tensors):
+            return Answer(self.name, self.version, columns, tensors, facts)
+        rows = len(next(iter(tensors.values())))
+        finite = np.ones(rows, dtype=np.bool_) if finite is None else finite
+        good = finite & _answered(tensors, rows)
         invalid = tuple(
             InvalidRow(int(row), "non_finite_output" if finite[row] else "non_finite_input")
             for row in np.flatnonzero(~good)
         )
         if on_invalid == "error":
             faults = [Fault(f"/{source}/{row.row}", row.reason) for row in invalid[:FAULTS_SHOWN]]
-            raise InvalidRequest(f"{len(invalid)} of {len(finite)} rows have no finite answer", faults)
+            raise InvalidRequest(f"{len(invalid)} of {rows} rows have no finite answer", faults)
         blank = {name: _blanked(tensor, good) for name, tensor in tensors.items()}
-        return Answer(self.name, self.version, blank, facts or {}, invalid)
+        return Answer(self.name, self.version, columns, blank, facts, invalid)
 
 
 def load(bundle: Bundle, name: str, version: int, settings: Settings, executor: Executor) -> Model:
@@ -170,17 +214,51 @@ def load(bundle: Bundle, name: str, version: int, settings: Settings, executor: 
     vectors = bundle.golden
     vectors.check_forward(forward.run({"x": vectors.x.astype(bundle.manifest.dtype)}))
     vectors.check_inverse(inverse.run({"z": vectors.z.astype(np.float32)}))
-    threads, chunk = settings.threads, settings.chunk_rows
-    return Model(
-        name,
-        version,
-        bundle.manifest,
-        bundle.digest,
-        Batcher(forward, "x", executor, threads, chunk),
-        Batcher(inverse, "z", executor, threads, chunk),
-        executor,
-        chunk * PIECE_CHUNKS,
+    there = _batcher(forward, "x", vectors.x.astype(bundle.manifest.dtype), settings, executor)
+    back = _batcher(inverse, "z", vectors.z.astype(np.float32), settings, executor)
+    pieces = _piece_rows(back.pace, settings)
+    return Model(name, version, bundle.manifest, bundle.digest, there, back, executor, pieces)
+
+
+def _batcher(engine: Engine, source: str, rows: Rows, settings: Settings, executor: Executor) -> Batcher:
+    # The first calls of a runtime are slow; they belong to the start, and the last one tells the pace.
+    chunk = np.resize(rows, (settings.chunk_rows, rows.shape[1]))
+    seconds = min(_timed(engine, source, chunk) for _ in range(PACE_CALLS))
+    return Batcher(
+        engine, source, executor, settings.threads, settings.chunk_rows, settings.max_queue_rows, seconds / len(chunk)
     )
+
+
+def _timed(engine: Engine, source: str, rows: Rows) -> float:
+    began = time.perf_counter()
+    engine.run({source: rows})
+    return time.perf_counter() - began
+
+
+def _piece_rows(pace: float, settings: Settings) -> int:
+    chunks = round(PIECE_SECONDS * settings.threads / (pace * settings.chunk_rows))
+    return settings.chunk_rows * max(1, min(chunks, MAX_PIECE_CHUNKS))
+
+
+def _joined(parts: list[Rows]) -> Rows:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _cleaned(rows: Rows, dtype: np.dtype[np.floating]) -> tuple[Rows, Mask | None]:
+    narrow = rows
+    if rows.dtype != dtype:
+        # A value beyond float32 becomes infinite here, and its row invalid, which is what it is to the graph.
+        with np.errstate(over="ignore"):
+            narrow = rows.astype(dtype)
+    finite = np.isfinite(narrow)
+    if finite.all():
+        return narrow, None
+    good: Mask = np.asarray(finite.all(axis=1))
+    return np.where(good[:, None], narrow, dtype.type(0)), good
+
+
+def _all_finite(tensors: Tensors) -> bool:
+    return all(np.isfinite(tensor).all() for tensor in tensors.values())
 
 
 def _answered(tensors: Tensors, rows: int) -> Mask:

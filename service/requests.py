@@ -27,11 +27,19 @@ NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """A decoded body: named parameters, rows if the format carries them, and whether values came as text."""
+    """A decoded body.
+
+    Attributes:
+        parameters: by name, from the body or the query string.
+        rows: the table, if the body carries one.
+        rows_name: what the body calls the table, x or z; None where the format has no name for it.
+        columns: what the body calls the columns, in its own order; None where the format does not name them.
+    """
 
     parameters: Parameters
     rows: Rows | None = None
     rows_name: str | None = None
+    columns: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +187,21 @@ def _rows(payload: Payload, name: str, manifest: Manifest, limits: Limits) -> Ro
     if rows.shape[1] != manifest.dimension and len(rows):
         takes = f"this model takes {manifest.dimension}: {listed(manifest.columns)}"
         raise InvalidRequest.at(f"/{name}/0", f"rows of {name} have {rows.shape[1]} numbers; {takes}")
+    if payload.columns is not None and len(rows):
+        names = manifest.columns if name == "x" else tuple(f"z{index}" for index in range(manifest.dimension))
+        rows = _in_order(rows, payload.columns, names)
     if len(rows) > limits.max_rows:
         detail = f"{name} has {len(rows)} rows; the limit here is {limits.max_rows}: send it in parts"
         raise TooLarge.at(f"/{name}", detail)
     return rows.reshape(len(rows), manifest.dimension)
+
+
+def _in_order(rows: Rows, given: tuple[str, ...], names: tuple[str, ...]) -> Rows:
+    # Named columns are matched by name: a table with its columns in another order means the same rows.
+    if given == names:
+        return rows
+    missing = [name for name in names if name not in given]
+    if missing or len(given) != len(names):
+        lacks = f"lacks {listed(missing)}" if missing else "has more"
+        raise InvalidRequest.at("", f"the table {lacks}; this call takes the columns {listed(names)}")
+    return rows[:, [given.index(name) for name in names]]

@@ -1,18 +1,27 @@
-"""The process: settings to a listening server, uvicorn with uvloop and httptools."""
+"""Settings to a listening server: uvicorn with uvloop and httptools, one process or several on one port."""
 
+import contextlib
 import logging
+import os
 import signal
-from typing import NoReturn
+import sys
+from typing import Final, NoReturn
 
 import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import Multiprocess
 
 from service import logs
-from service.app import create_app
-from service.errors import NotListening
+from service.errors import NotListening, ServiceError, WorkerFailed
 from service.settings import Settings
 
 KEEP_ALIVE_SECONDS = 75  # longer than the idle time of common proxies, so that they close first
 DRAIN_SECONDS = 20
+# How a worker process is told its settings.
+HANDED_DOWN: Final = "DIFFEO_WORKER_SETTINGS"
+
+log = logging.getLogger("diffeo")
 
 
 def serve(settings: Settings) -> None:
@@ -22,29 +31,74 @@ def serve(settings: Settings) -> None:
         ServiceError: the settings cannot be served; nothing listens then.
     """
     logs.configure(settings.log_level)
-    log = logging.getLogger("diffeo")
-    app = create_app(settings)
-    # uvicorn drains, then raises the signal once more; leaving on purpose is success.
-    signal.signal(signal.SIGTERM, _leave)
-    log.info("serving", extra={"models": str(settings.models), "host": settings.host, "port": settings.port})
+    serve_here = _serve_alone if settings.workers == 1 else _serve_by_workers
     try:
-        uvicorn.run(
-            app,
-            host=settings.host,
-            port=settings.port,
-            loop="uvloop",
-            http="httptools",
-            ws="none",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=DRAIN_SECONDS,
-        )
+        serve_here(settings)
     except SystemExit as end:
         if end.code:
             # uvicorn has logged the system's own words, and would end the process here.
             raise NotListening(f"cannot listen on {settings.host} port {settings.port}; is it taken?") from None
+
+
+def _serve_alone(settings: Settings) -> None:
+    app = _create_app(settings)
+    # uvicorn drains, then raises the signal once more; leaving on purpose is success.
+    signal.signal(signal.SIGTERM, _leave)
+    _announce(settings)
+    with contextlib.suppress(KeyboardInterrupt):
+        uvicorn.Server(_config(app, settings)).run()
+
+
+def _serve_by_workers(settings: Settings) -> None:
+    os.environ[HANDED_DOWN] = settings.model_dump_json()
+    config = _config("service.server:worker", settings, factory=True, workers=settings.workers)
+    supervisor = Multiprocess(config, [config.bind_socket()])
+    _announce(settings)
+    supervisor.run()
+    if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
+        raise WorkerFailed("the workers could not start; the log says why")
+
+
+def worker() -> ASGIApp:
+    """The application of one worker process; uvicorn calls it there."""
+    settings = Settings.model_validate_json(os.environ[HANDED_DOWN])
+    logs.configure(settings.log_level)
+    try:
+        return _create_app(settings)
+    except ServiceError as error:
+        log.error("the worker could not start", extra={"reason": str(error)})  # noqa: TRY400  (a refusal, not a fault)
+        # The code that tells the supervisor not to try again.
+        sys.exit(STARTUP_FAILURE)
+
+
+def _create_app(settings: Settings) -> ASGIApp:
+    # The supervisor of several workers serves nothing, so it has no use for the application and its runtime.
+    from service.app import create_app  # noqa: PLC0415
+
+    return create_app(settings)
+
+
+def _config(app: ASGIApp | str, settings: Settings, *, factory: bool = False, workers: int = 1) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        factory=factory,
+        workers=workers,
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )
+
+
+def _announce(settings: Settings) -> None:
+    where = {"models": str(settings.models), "host": settings.host, "port": settings.port}
+    log.info("serving", extra={**where, "workers": settings.workers})
 
 
 def _leave(*_: object) -> NoReturn:

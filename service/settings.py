@@ -1,6 +1,5 @@
 """Settings come from the environment (`DIFFEO_*`) or the command line; every one has a safe default."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,6 +8,7 @@ from pydantic import Field, ValidationError
 from pydantic.functional_validators import BeforeValidator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from service.cores import usable_cores
 from service.errors import SettingsInvalid
 
 
@@ -22,9 +22,18 @@ Providers = Annotated[tuple[Provider, ...], NoDecode, BeforeValidator(_names), F
 Positive = Annotated[int, Field(ge=1)]
 
 
-def usable_cores() -> int:
-    """Cores that this process may run on, which in a container are fewer than the host's."""
-    return len(os.sched_getaffinity(0))
+def _on_gpu(settled: Mapping[str, object]) -> bool:
+    # The providers are missing here when their own value was refused.
+    providers = settled.get("execution_providers", ("cpu",))
+    return isinstance(providers, tuple) and providers[0] == "cuda"
+
+
+def _workers(settled: Mapping[str, object]) -> int:
+    return 1 if _on_gpu(settled) else usable_cores()
+
+
+def _chunk_rows(settled: Mapping[str, object]) -> int:
+    return 65_536 if _on_gpu(settled) else 1024
 
 
 class Settings(BaseSettings):
@@ -46,11 +55,17 @@ class Settings(BaseSettings):
     """Runtime that computes the graphs; torchscript needs torch and a bundle that has .ts files."""
     execution_providers: Providers = ("cpu",)
     """Execution providers in order of preference: cpu, cuda."""
+    workers: Positive = Field(default_factory=_workers)
+    """Processes on the one port, each with the models and a queue of its own; one where a GPU computes."""
     threads: Positive = Field(default_factory=usable_cores)
-    """Chunks computed at the same time; each runs on one core."""
-    chunk_rows: Positive = 1024
-    """Rows per call of an engine; more than about a thousand leave the cache and go slower."""
+    """Chunks that one worker computes at the same time; each runs on one core."""
+    chunk_rows: Positive = Field(default_factory=_chunk_rows)
+    """Rows per call of an engine: 1024 on a processor, where more leave the cache and go slower; 65536 on a GPU."""
 
+    timeout_seconds: Annotated[float, Field(gt=0)] = 60.0
+    """A request that is not answered by then is refused with 504; X-Request-Timeout-Ms shortens it."""
+    max_queue_rows: Positive = 10_000_000
+    """Rows that may wait for one graph; a request that comes when there are more is refused with 429."""
     max_body_bytes: Positive = 64 * 2**20
     """Largest request body."""
     max_rows: Positive = 1_000_000
@@ -58,7 +73,7 @@ class Settings(BaseSettings):
     max_num_samples: Positive = 10_000_000
     """Most rows in one sample request."""
     max_json_samples: Positive = 1_000_000
-    """Most rows in one sample request answered as JSON, which cannot be streamed."""
+    """Most rows in one sample request answered in a format that cannot be streamed: JSON, npz."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least level that is logged."""

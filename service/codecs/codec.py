@@ -1,10 +1,49 @@
 """What a wire format is: bytes to a Payload, an Answer to bytes. A codec knows no model and no HTTP."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
-from service.answer import Answer
+import numpy as np
+
+from service.answer import Answer, Tensor
 from service.requests import Payload
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What is known of an answer before its rows are: enough for the first bytes of a stream.
+
+    Attributes:
+        rows: how many rows will come.
+        columns: the names of the columns of x.
+        dtypes: the type of each tensor by its name, in the order in which they are shown.
+    """
+
+    rows: int
+    columns: tuple[str, ...]
+    dtypes: Mapping[str, np.dtype[np.floating]]
+
+
+class Stream(Protocol):
+    """One body in parts: the head, then a piece for each block of rows in order, then the tail."""
+
+    @property
+    def length(self) -> int | None:
+        """Bytes of the whole body, where they are known before the rows."""
+        ...
+
+    def head(self) -> bytes:
+        """What comes before the rows."""
+        ...
+
+    def piece(self, tensors: Mapping[str, Tensor]) -> bytes:
+        """The next rows: every tensor of the outline, NaN in a row without an answer."""
+        ...
+
+    def tail(self) -> bytes:
+        """What comes after the rows."""
+        ...
 
 
 class Codec(Protocol):
@@ -25,11 +64,6 @@ class Codec(Protocol):
         """True when a body carries exactly one unnamed array."""
         ...
 
-    @property
-    def streams(self) -> bool:
-        """True when the first bytes are known before the last rows, so that a sample of any size can be sent."""
-        ...
-
     def decode(self, body: bytes, query: Mapping[str, str]) -> Payload:
         """The payload of a request.
 
@@ -45,4 +79,8 @@ class Codec(Protocol):
         Raises:
             NotAcceptable: this format cannot carry what was asked for.
         """
+        ...
+
+    def stream(self, outline: Outline) -> Stream | None:
+        """The body in parts, so that a sample of any size is sent with flat memory; None if it must be whole."""
         ...

@@ -1,23 +1,24 @@
 """The outermost layer: gives each request an id, logs it in one line, and cuts off an answer that failed midway.
 
-Pure ASGI: a middleware that wraps the response stream would hide a client that has gone.
+Pure ASGI: a middleware that wraps the response stream would hide a client that has gone. The hot verbs are called from
+here: the application has them as routes too, but its way to them costs more than a small request's answer.
 """
 
-import logging
 import re
 import secrets
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-HEADER: Final = "x-request-id"
-# Only what cannot forge a log line or a header is taken over from a client.
-ACCEPTED: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
-SHOWN_PATH: Final = 256
+from service.logs import AccessLines
 
-log = logging.getLogger("diffeo.access")
+HEADER: Final = b"x-request-id"
+# Only what cannot forge a log line or a header is taken over from a client.
+ACCEPTED: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+SHOWN_PATH: Final = 256
 
 
 def request_id(scope: Scope) -> str:
@@ -26,18 +27,25 @@ def request_id(scope: Scope) -> str:
 
 
 class Access:
-    """Wraps an ASGI application."""
+    """Wraps an ASGI application.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Args:
+        app: what answers.
+        verbs: POST paths that are answered without the application.
+    """
+
+    def __init__(self, app: ASGIApp, verbs: Mapping[str, ASGIApp] = MappingProxyType({})) -> None:
         self._app = app
+        self._verbs = verbs
+        self._lines = AccessLines()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began = time.monotonic()
-        given = Headers(scope=scope).get(HEADER, "")
-        identity = given if ACCEPTED.fullmatch(given) else secrets.token_hex(8)
+        began = time.perf_counter()
+        identity = _identity(scope)
+        encoded = identity.encode()
         scope.setdefault("state", {})["request_id"] = identity
         status = 0
         whole = False
@@ -46,27 +54,38 @@ class Access:
             nonlocal status, whole
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)[HEADER] = identity
-            await send(message)
-            whole = message["type"] == "http.response.body" and not message.get("more_body", False)
+                message["headers"] = [*message["headers"], (HEADER, encoded)]
+                await send(message)
+            else:
+                await send(message)
+                whole = not message.get("more_body", False)
 
+        app = self._verbs.get(scope["path"], self._app) if scope["method"] == "POST" else self._app
         try:
-            await self._app(scope, receive, send_named)
+            await app(scope, receive, send_named)
         except Exception:
             # Starlette answers an error that nobody foresaw, then raises it again for the server to log. It is logged
             # by then; only where the answer is not whole must the server break the connection, which tells the client.
             if not whole:
                 raise
         finally:
-            _log(scope, identity, status, time.monotonic() - began)
+            if self._lines.wanted:
+                self._lines.add(_fields(scope, identity, status, time.perf_counter() - began))
 
 
-def _log(scope: Scope, identity: str, status: int, seconds: float) -> None:
-    fields = {
+def _identity(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == HEADER and ACCEPTED.fullmatch(value):
+            return str(value.decode())
+    return secrets.token_hex(8)
+
+
+def _fields(scope: Scope, identity: str, status: int, seconds: float) -> dict[str, object]:
+    return {
         "request_id": identity,
         "method": scope["method"],
         "path": scope["path"][:SHOWN_PATH],
         "status": status,
         "milliseconds": round(seconds * 1000, 3),
+        **scope["state"].get("log", {}),
     }
-    log.info("request", extra=fields | scope.get("state", {}).get("log", {}))

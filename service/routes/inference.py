@@ -1,29 +1,53 @@
 """POST /sample, /log_prob, /transform: each handler is the way of a request, one step a line."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+import contextlib
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
-import numpy as np
-from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
-from bundle import npy
 from service.answer import Answer
-from service.codecs.codec import Codec
+from service.codecs.codec import Codec, Stream
 from service.errors import NotAcceptable, TooLarge
-from service.model import Draw, Model
+from service.model import Draw, Model, Tensors
 from service.repository import Repository
 from service.requests import Address, Limits, LogProbRequest, Payload, SampleRequest, TransformRequest
 from service.routes import wire
+from service.routes.access import request_id
+from service.routes.attendance import Attendance
+from service.routes.exchange import ClientGone, Exchange, Header, Reply
+from service.routes.problems import reply_to
 from service.settings import Settings
 
 # Below this a body is decoded or an answer encoded faster than a thread is woken.
-INLINE_BYTES: Final = 32 * 1024
+INLINE_BYTES: Final = 64 * 1024
 INLINE_VALUES: Final = 8 * 1024
+FACTS: Final = ("precision", "seed", "start", "next_start", "temperature")
+CLIENT_GONE: Final = 499  # nginx's number; nobody receives it, the log shows it
 
-Handler = Callable[[Request], Awaitable[Response]]
+Handler = Callable[[Exchange], Awaitable[Reply]]
+
+
+class Verb:
+    """One handler as an ASGI application: its reply or its problem is sent, and a client that has gone is noted."""
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        http = Exchange(scope, receive, send)
+        try:
+            try:
+                reply = await self._handler(http)
+            except ClientGone:
+                reply = Reply(CLIENT_GONE, [])
+            except Exception as error:  # noqa: BLE001  (what nobody foresaw is a problem document too)
+                reply = reply_to(error, request_id(scope))
+            await http.answer(reply)
+        except ClientGone:
+            return
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,44 +57,62 @@ class Inference:
     repository: Repository
     settings: Settings
     limits: Limits
+    attendance: Attendance = field(default_factory=Attendance)
 
-    async def sample(self, http: Request) -> Response:
+    async def sample(self, http: Exchange) -> Reply:
         """Draw rows."""
-        payload, read = await self._receive(http)
-        write = wire.writer(http, read)
+        deadline = http.deadline(self.settings.timeout_seconds)
+        payload, write = await self._receive(http)
         model = self.repository.find(Address.parse(payload.parameters))
         request = SampleRequest.parse(payload, self.limits)
         _check_format(write, request.parts)
-        _check_size(write, request.num_samples, self.settings.max_json_samples)
         draw = model.settle(request)
-        if write.streams and request.num_samples > model.piece_rows:
-            return _stream_npy(http, model, draw)
-        return await _reply(http, write, await model.sample(draw), model.facts(draw))
+        if request.num_samples > min(model.piece_rows, self.settings.max_json_samples):
+            stream = write.stream(model.outline(draw))
+            if stream is None:
+                _check_size(write, request.num_samples, self.settings.max_json_samples)
+            elif request.num_samples > model.piece_rows:
+                return await self._stream(http, write, stream, model, draw, deadline)
+        return await _reply(http, write, await self.attendance.keep(http, model.sample(draw, deadline)))
 
-    async def log_prob(self, http: Request) -> Response:
+    async def log_prob(self, http: Exchange) -> Reply:
         """Score rows."""
-        payload, read = await self._receive(http)
-        write = wire.writer(http, read)
+        deadline = http.deadline(self.settings.timeout_seconds)
+        payload, write = await self._receive(http)
         model = self.repository.find(Address.parse(payload.parameters))
         request = LogProbRequest.parse(payload, model.manifest, self.limits)
-        return await _reply(http, write, await model.log_prob(request))
+        return await _reply(http, write, await self.attendance.keep(http, model.log_prob(request, deadline)))
 
-    async def transform(self, http: Request) -> Response:
+    async def transform(self, http: Exchange) -> Reply:
         """Send rows through the flow."""
-        payload, read = await self._receive(http)
-        write = wire.writer(http, read)
+        deadline = http.deadline(self.settings.timeout_seconds)
+        payload, write = await self._receive(http)
         model = self.repository.find(Address.parse(payload.parameters))
         request = TransformRequest.parse(_one_part(payload, write), model.manifest, self.limits)
         _check_format(write, request.parts)
-        return await _reply(http, write, await model.transform(request))
+        return await _reply(http, write, await self.attendance.keep(http, model.transform(request, deadline)))
 
-    async def _receive(self, http: Request) -> tuple[Payload, Codec]:
-        body = await wire.read_body(http, self.settings.max_body_bytes)
-        codec = wire.reader(http, body)
-        query = wire.query(http)
+    async def _receive(self, http: Exchange) -> tuple[Payload, Codec]:
+        body = await http.body(self.settings.max_body_bytes)
+        read = wire.reader(http, body)
+        query = http.query()
+        write = wire.writer(http, query.pop("format", None), read)
         if len(body) <= INLINE_BYTES:
-            return codec.decode(body, query), codec
-        return await asyncio.to_thread(codec.decode, body, query), codec
+            return read.decode(body, query), write
+        return await asyncio.to_thread(read.decode, body, query), write
+
+    async def _stream(  # noqa: PLR0913, PLR0917  (what a stream is made of)
+        self, http: Exchange, write: Codec, stream: Stream, model: Model, draw: Draw, deadline: float
+    ) -> Reply:
+        pieces = model.pieces(draw, deadline)
+        # What can be refused is refused by the first piece, while there is still a status to say it with.
+        first = await self.attendance.keep(http, anext(pieces))
+        _note(http, model, draw.request.num_samples)
+        headers = _headers(write, model.name, model.version, model.facts(draw))
+        if stream.length is not None:
+            # A stream that breaks in the middle is then a short read to every client.
+            headers.append((b"content-length", b"%d" % stream.length))
+        return Reply(200, headers, parts=_parts(stream, first, pieces))
 
 
 def _check_format(write: Codec, parts: tuple[str, ...]) -> None:
@@ -81,7 +123,7 @@ def _check_format(write: Codec, parts: tuple[str, ...]) -> None:
 
 
 def _check_size(write: Codec, num_samples: int, limit: int) -> None:
-    if not write.streams and num_samples > limit:
+    if num_samples > limit:
         detail = f"num_samples is {num_samples}; {write.name} holds at most {limit}: ask for npy, or page with start"
         raise TooLarge.at("/num_samples", detail)
 
@@ -91,46 +133,47 @@ def _one_part(payload: Payload, write: Codec) -> Payload:
     if not write.single or "return" in payload.parameters:
         return payload
     image = {"forward": "z", "inverse": "x"}.get(str(payload.parameters.get("direction")), "z")
-    return Payload({**payload.parameters, "return": [image]}, payload.rows, payload.rows_name)
+    parameters = {**payload.parameters, "return": [image]}
+    return Payload(parameters, payload.rows, payload.rows_name, payload.columns)
 
 
-async def _reply(http: Request, write: Codec, answer: Answer, facts: dict[str, object] | None = None) -> Response:
-    rows = sum(tensor.size for tensor in answer.tensors.values())
-    _note(http, answer.model, answer.version, rows=max(map(len, answer.tensors.values())))
-    content = write.encode(answer) if rows <= INLINE_VALUES else await asyncio.to_thread(write.encode, answer)
-    headers = _headers(answer.model, answer.version, facts or {})
+async def _reply(http: Exchange, write: Codec, answer: Answer) -> Reply:
+    values = sum(tensor.size for tensor in answer.tensors.values())
+    _note(http, answer, len(next(iter(answer.tensors.values()))))
+    content = write.encode(answer) if values <= INLINE_VALUES else await asyncio.to_thread(write.encode, answer)
+    headers = _headers(write, answer.model, answer.version, answer.facts)
+    headers.append((b"content-length", b"%d" % len(content)))
     if answer.invalid_rows:
-        headers["diffeo-invalid-rows"] = str(len(answer.invalid_rows))
-    return Response(content, headers=headers, media_type=write.media_type)
+        headers.append((b"diffeo-invalid-rows", b"%d" % len(answer.invalid_rows)))
+    return Reply(200, headers, content)
 
 
-def _stream_npy(http: Request, model: Model, draw: Draw) -> Response:
-    (part,) = draw.request.parts
-    count = draw.request.num_samples
-    shape = (count,) if part == "log_prob" else (count, model.manifest.dimension)
-    dtype = np.dtype(model.manifest.dtype if part == "x" else np.float32)
-    head = npy.header(shape, dtype)
-    _note(http, model.name, model.version, rows=count)
-
-    async def body() -> AsyncIterator[bytes]:
-        yield head
-        async for piece in model.pieces(draw):
-            yield np.ascontiguousarray(piece[part]).tobytes()
-
-    headers = _headers(model.name, model.version, model.facts(draw))
-    # The length is known, so a stream that breaks in the middle is a short read to every client.
-    headers["content-length"] = str(len(head) + dtype.itemsize * int(np.prod(shape)))
-    return StreamingResponse(body(), headers=headers, media_type="application/x-npy")
+async def _parts(stream: Stream, first: Tensors, pieces: AsyncGenerator[Tensors, None]) -> AsyncGenerator[bytes, None]:
+    async with contextlib.aclosing(pieces):
+        yield stream.head()
+        yield await _piece(stream, first)
+        async for piece in pieces:
+            yield await _piece(stream, piece)
+    if tail := stream.tail():
+        yield tail
 
 
-def _headers(model: str, version: int, facts: dict[str, object]) -> dict[str, str]:
-    # Binary answers have no room for facts; the same headers on JSON cost nothing and spare a special case.
-    headers = {"diffeo-model": model, "diffeo-version": str(version)}
-    for name in ("seed", "start", "next_start", "temperature"):
-        if name in facts:
-            headers[f"diffeo-{name.replace('_', '-')}"] = str(facts[name])
-    return headers
+async def _piece(stream: Stream, tensors: Tensors) -> bytes:
+    values = sum(tensor.size for tensor in tensors.values())
+    return stream.piece(tensors) if values <= INLINE_VALUES else await asyncio.to_thread(stream.piece, tensors)
 
 
-def _note(http: Request, model: str, version: int, *, rows: int) -> None:
-    http.scope.setdefault("state", {})["log"] = {"model": model, "version": version, "rows": rows}
+def _headers(write: Codec, model: str, version: int, facts: Mapping[str, object]) -> list[Header]:
+    # Binary answers have no room for facts; the same headers on JSON cost little and spare a special case.
+    headers = [
+        (b"content-type", write.media_type.encode()),
+        (b"diffeo-model", model.encode()),
+        (b"diffeo-version", b"%d" % version),
+    ]
+    told = [name for name in FACTS if name in facts]
+    return headers + [(f"diffeo-{name.replace('_', '-')}".encode(), str(facts[name]).encode()) for name in told]
+
+
+def _note(http: Exchange, spoke: Answer | Model, rows: int) -> None:
+    name = spoke.model if isinstance(spoke, Answer) else spoke.name
+    http.scope["state"]["log"] = {"model": name, "version": spoke.version, "rows": rows}

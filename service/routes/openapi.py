@@ -142,7 +142,9 @@ REFUSALS: Final = {
     "413": "The body is above the limit",
     "415": "The format of the body is not read here",
     "422": "A value does not fit; errors name the places",
+    "429": "Too many rows wait already; Retry-After says when to come back",
     "503": "The version is on disk, and its bundle was refused",
+    "504": "The answer was not there at the deadline",
 }
 
 # JSON documents of no fixed shape, as FastAPI's own functions take and give them.

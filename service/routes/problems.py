@@ -1,6 +1,7 @@
 """Errors as RFC 9457 problem documents: a closed set of types, never a path, a traceback or an echo of the input."""
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -12,10 +13,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service import errors
-from service.errors import Fault, RequestError, ServiceError
+from service.errors import Fault, Overloaded, RequestError, ServiceError
 from service.routes.access import request_id
+from service.routes.exchange import Header, Reply
 
-MEDIA_TYPE: Final = "application/problem+json"
+MEDIA_TYPE: Final = b"application/problem+json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,29 +37,34 @@ KINDS: Final[dict[type[ServiceError], Kind]] = {
     errors.TooLarge: Kind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", "The request is above a limit"),
     errors.ModelNotFound: Kind(HTTPStatus.NOT_FOUND, "model-not-found", "No such model"),
     errors.VersionNotFound: Kind(HTTPStatus.NOT_FOUND, "version-not-found", "No such version"),
+    errors.PrecisionNotFound: Kind(HTTPStatus.NOT_FOUND, "precision-not-found", "Not in this precision"),
+    errors.Overloaded: Kind(HTTPStatus.TOO_MANY_REQUESTS, "overloaded", "Too much waits already"),
+    errors.DeadlinePassed: Kind(HTTPStatus.GATEWAY_TIMEOUT, "deadline-passed", "The deadline has passed"),
     errors.VersionRefused: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "version-refused", "The bundle was refused"),
     errors.EngineFailed: Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "engine-failed", "The runtime failed"),
 }
 # What nobody foresaw, and what only a start can meet.
 INTERNAL: Final = Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "The service failed")
-CLIENT_GONE: Final = 499  # nginx's number; nobody receives it, the log shows it
 
 log = logging.getLogger("diffeo")
 
 
-async def on_error(http: Request, error: Exception) -> Response:
+def reply_to(error: Exception, identity: str) -> Reply:
     """The problem for an error of ours, and for what nobody foresaw."""
     kind = KINDS.get(type(error), INTERNAL) if isinstance(error, ServiceError) else INTERNAL
     if kind.status == HTTPStatus.INTERNAL_SERVER_ERROR:
         # What a runtime says of itself may name files and addresses; it goes to the log, not to the client.
-        log.error("the request failed", exc_info=error, extra={"request_id": request_id(http.scope)})
-        return problem(http, kind, kind.title)
-    return problem(http, kind, str(error), error.faults if isinstance(error, RequestError) else ())
+        log.error("the request failed", exc_info=error, extra={"request_id": identity})
+        return _problem(kind, kind.title, identity)
+    reply = _problem(kind, str(error), identity, error.faults if isinstance(error, RequestError) else ())
+    if isinstance(error, Overloaded):
+        reply.headers.append((b"retry-after", b"%d" % max(1, math.ceil(error.seconds))))
+    return reply
 
 
-async def on_client_gone(_: Request, __: Exception) -> Response:
-    """The end of a request whose client left before its body was whole; no failure of ours."""
-    return Response(status_code=CLIENT_GONE)
+async def on_error(http: Request, error: Exception) -> Response:
+    """The same for FastAPI's routes."""
+    return _response(reply_to(error, request_id(http.scope)))
 
 
 async def on_http_error(http: Request, error: Exception) -> Response:
@@ -65,21 +72,30 @@ async def on_http_error(http: Request, error: Exception) -> Response:
     code = error.status_code if isinstance(error, HTTPException) else HTTPStatus.INTERNAL_SERVER_ERROR
     status = HTTPStatus(code)
     kind = Kind(status, status.phrase.lower().replace(" ", "-"), status.phrase)
-    response = problem(http, kind, f"{status.phrase}; GET /docs lists what there is")
+    reply = _problem(kind, f"{status.phrase}; GET /docs lists what there is", request_id(http.scope))
+    response = _response(reply)
     if isinstance(error, HTTPException):
         response.headers.update(error.headers or {})
     return response
 
 
-def problem(http: Request, kind: Kind, detail: str, faults: Sequence[Fault] = ()) -> Response:
-    """One problem document."""
-    content = {
-        "type": f"urn:diffeo:problem:{kind.type}",
-        "title": kind.title,
-        "status": int(kind.status),
-        "detail": detail,
-        "errors": [{"pointer": fault.pointer, "detail": fault.detail} for fault in faults],
-        "request_id": request_id(http.scope),
-    }
-    headers = {"connection": "close"} if kind.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE else None
-    return Response(orjson.dumps(content), int(kind.status), headers, MEDIA_TYPE)
+def _problem(kind: Kind, detail: str, identity: str, faults: Sequence[Fault] = ()) -> Reply:
+    content = orjson.dumps(
+        {
+            "type": f"urn:diffeo:problem:{kind.type}",
+            "title": kind.title,
+            "status": int(kind.status),
+            "detail": detail,
+            "errors": [{"pointer": fault.pointer, "detail": fault.detail} for fault in faults],
+            "request_id": identity,
+        }
+    )
+    headers: list[Header] = [(b"content-type", MEDIA_TYPE), (b"content-length", b"%d" % len(content))]
+    if kind.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        headers.append((b"connection", b"close"))
+    return Reply(int(kind.status), headers, content)
+
+
+def _response(reply: Reply) -> Response:
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in reply.headers}
+    return Response(reply.content, reply.status, headers)

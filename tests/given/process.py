@@ -30,7 +30,9 @@ class Server:
         command = [DIFFEO, "serve", "--models", str(models), "--port", str(port)]
         # A file, not a pipe: a pipe that nobody reads fills, and the server waits for room in it.
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115  (closed in stop)
-        self.process = subprocess.Popen(command, stdout=self._log, env={**os.environ, **environment})
+        # One worker unless told: its process is then the one that was started.
+        environment = {**os.environ, "DIFFEO_WORKERS": "1", **environment}
+        self.process = subprocess.Popen(command, stdout=self._log, env=environment)
         while True:
             try:
                 if httpx.get(self.url + "/readyz").status_code == 200:

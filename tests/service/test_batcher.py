@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from service.batcher import Batcher
 from service.engines.engine import Tensors
-from service.errors import EngineFailed
+from service.errors import DeadlinePassed, EngineFailed, Overloaded
 
 T = TypeVar("T")
 SECONDS = 10  # how long a test waits for what happens at once
+CHEAP = 1e-6  # seconds a row: some rows are computed on the loop, some thousands are not
 
 
 class Doubling:
@@ -184,22 +185,31 @@ def test_the_rest_of_a_big_request_is_not_computed_once_its_caller_left(executor
     assert engine.calls == [[1, 1, 1, 1], [2]]
 
 
-def test_a_failure_reaches_exactly_the_callers_of_its_call(executor: Executor, engine: Gated) -> None:
+def test_a_failure_reaches_only_the_request_that_caused_it(executor: Executor, engine: Gated) -> None:
     async def main() -> list[Tensors | BaseException]:
         batcher = Batcher(engine, "x", executor, 1, 4)
         first = asyncio.create_task(batcher.run(marked(1)))
         await engine.busy()
         rest = [asyncio.create_task(batcher.run(marked(mark, size))) for mark, size in ((2, 2), (13, 2), (3, 1))]
         engine.gate.set()
-        answers = await asyncio.gather(first, *rest, return_exceptions=True)
-        answers.append(await batcher.run(marked(4)))
-        return answers
+        return await asyncio.gather(first, *rest, return_exceptions=True)
 
-    first, beside, failed, after, later = within_seconds(main())
-    assert engine.calls == [[1], [2, 2, 13, 13], [3], [4]]
-    assert isinstance(beside, EngineFailed)
+    first, beside, failed, after = within_seconds(main())
+    assert engine.calls == [[1], [2, 2, 13, 13], [2, 2], [13, 13], [3]]
     assert isinstance(failed, EngineFailed)
-    assert [answer["z"][0, 0] for answer in (first, after, later)] == [2, 6, 8]
+    assert [answer["z"][0, 0] for answer in (first, beside, after)] == [2, 4, 6]
+
+
+def test_a_failure_on_the_loop_reaches_only_the_request_that_caused_it(executor: Executor, engine: Gated) -> None:
+    async def main() -> list[Tensors | BaseException]:
+        batcher = Batcher(engine, "x", executor, 1, 8, pace=CHEAP)
+        engine.gate.set()
+        return await asyncio.gather(*(batcher.run(marked(mark)) for mark in (2, 13, 3)), return_exceptions=True)
+
+    beside, failed, after = within_seconds(main())
+    assert engine.calls == [[2, 13, 3], [2], [13], [3]]
+    assert isinstance(failed, EngineFailed)
+    assert [answer["z"][0, 0] for answer in (beside, after)] == [4, 6]
 
 
 def test_a_request_that_failed_in_one_chunk_is_not_computed_further(executor: Executor, engine: Gated) -> None:
@@ -226,5 +236,122 @@ def test_an_error_of_any_class_reaches_the_caller_and_frees_the_engine(executor:
         with pytest.raises(ZeroDivisionError):
             await batcher.run(marked(13))
         return await batcher.run(marked(1))
+
+    assert within_seconds(main())["z"].tolist() == [[2, 2]]
+
+
+def test_cheap_requests_of_one_turn_of_the_loop_are_one_call_on_the_loop(executor: Executor) -> None:
+    threads: list[threading.Thread] = []
+
+    class Noting(Gated):
+        def run(self, tensors: Tensors) -> Tensors:
+            threads.append(threading.current_thread())
+            return super().run(tensors)
+
+    async def main() -> list[list[float]]:
+        noting = Noting()
+        noting.gate.set()
+        batcher = Batcher(noting, "x", executor, 1, 100, pace=CHEAP)
+        await asyncio.gather(*(batcher.run(marked(mark, 2)) for mark in (1, 2, 3)))
+        return noting.calls
+
+    assert within_seconds(main()) == [[1, 1, 2, 2, 3, 3]]
+    assert threads == [threading.main_thread()]
+
+
+def test_a_cheap_request_does_not_wait_for_a_busy_engine(executor: Executor) -> None:
+    class SlowOnBulk(Gated):
+        def run(self, tensors: Tensors) -> Tensors:
+            return super().run(tensors) if len(tensors["x"]) > 1 else Doubling.run(self, tensors)
+
+    async def main() -> None:
+        engine = SlowOnBulk()
+        batcher = Batcher(engine, "x", executor, 1, 2000, pace=CHEAP)
+        bulk = asyncio.create_task(batcher.run(marked(1, 10_000)))
+        await engine.busy()
+        assert (await batcher.run(marked(2)))["z"].tolist() == [[4, 4]]
+        assert not bulk.done()
+        engine.gate.set()
+        await bulk
+
+    within_seconds(main())
+
+
+def test_bulk_goes_on_beside_any_number_of_cheap_requests(executor: Executor, engine: Gated) -> None:
+    async def main() -> None:
+        batcher = Batcher(engine, "x", executor, 1, 1000, pace=CHEAP)
+        bulk = asyncio.create_task(batcher.run(marked(1, 2000)))
+        await engine.busy()
+        cheap = [asyncio.create_task(batcher.run(marked(2, 900))) for _ in range(4)]
+        await asyncio.sleep(0)  # one turn of the loop, in which all enter the queue
+        engine.gate.set()
+        await asyncio.gather(bulk, *cheap)
+
+    within_seconds(main())
+    assert 1 in engine.calls[1]
+    assert 2 in engine.calls[1]
+
+
+def test_a_full_queue_refuses_at_once_and_says_when_to_come_back(executor: Executor, engine: Gated) -> None:
+    async def main() -> float:
+        batcher = Batcher(engine, "x", executor, 2, 500, queue_rows=2000, pace=0.5)
+        first = [asyncio.create_task(batcher.run(marked(mark, 500))) for mark in (1, 2)]
+        await engine.busy()
+        waits = asyncio.create_task(batcher.run(marked(3, 1500)))
+        await asyncio.sleep(0)  # one turn of the loop, in which it enters the queue
+        with pytest.raises(Overloaded, match="1500 rows wait") as refusal:
+            await batcher.run(marked(4, 501))
+        fits = asyncio.create_task(batcher.run(marked(5, 500)))
+        engine.gate.set()
+        await asyncio.gather(*first, waits, fits)
+        return refusal.value.seconds
+
+    assert within_seconds(main()) == pytest.approx(1500 * 0.5 / 2)
+    assert 4 not in {mark for call in engine.calls for mark in call}
+
+
+def test_what_left_the_queue_leaves_room_in_it(executor: Executor, engine: Gated) -> None:
+    async def main() -> None:
+        batcher = Batcher(engine, "x", executor, 1, 4, queue_rows=10)
+        first = asyncio.create_task(batcher.run(marked(1, 4)))
+        await engine.busy()
+        gone = asyncio.create_task(batcher.run(marked(2, 10)))
+        await asyncio.sleep(0)  # one turn of the loop, in which it enters the queue
+        gone.cancel()
+        await asyncio.sleep(0)
+        assert batcher.waiting == 0
+        stays = asyncio.create_task(batcher.run(marked(3, 10)))
+        engine.gate.set()
+        await asyncio.gather(first, stays)
+
+    within_seconds(main())
+
+
+def test_a_request_larger_than_the_queue_is_served_when_nothing_else_waits(executor: Executor) -> None:
+    answer = within_seconds(Batcher(Doubling(), "x", executor, 1, 4, queue_rows=10).run(marked(1, 100)))
+    assert len(answer["z"]) == 100
+
+
+def test_a_deadline_is_kept_while_the_engine_is_busy_not_when_the_queue_comes_to_it(
+    executor: Executor, engine: Gated
+) -> None:
+    async def main() -> None:
+        batcher = Batcher(engine, "x", executor, 1, 4)
+        first = asyncio.create_task(batcher.run(marked(1)))
+        await engine.busy()
+        with pytest.raises(DeadlinePassed):
+            await batcher.run(marked(2), deadline=asyncio.get_running_loop().time() + 0.01)
+        assert not first.done()
+        engine.gate.set()
+        await first
+
+    within_seconds(main())
+    assert engine.calls == [[1]]
+
+
+def test_a_deadline_that_is_kept_changes_nothing(executor: Executor) -> None:
+    async def main() -> Tensors:
+        deadline = asyncio.get_running_loop().time() + SECONDS
+        return await Batcher(Doubling(), "x", executor, 1, 4).run(marked(1), deadline)
 
     assert within_seconds(main())["z"].tolist() == [[2, 2]]

@@ -8,9 +8,12 @@ import torch
 
 from bundle.read import read
 from service.engines import ENGINES
+from service.engines.bound import BoundEngine, sizes
+from service.engines.onnx import OnnxEngine, open_session
 from service.errors import EngineFailed, ProviderMissing
 from service.settings import Settings
 
+CUDA = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
 FILES = read(affine.PATH).files
 X = np.random.default_rng(1).standard_normal((50, 2)).astype(np.float32) * 10
 
@@ -61,7 +64,7 @@ def test_torchscript_is_refused_to_a_bundle_without_its_graphs() -> None:
         ENGINES["torchscript"](plain, Settings())
 
 
-@pytest.mark.skipif("CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="this machine has cuda")
+@pytest.mark.skipif(CUDA, reason="this machine has cuda")
 def test_onnx_names_the_package_that_cuda_needs() -> None:
     with pytest.raises(ProviderMissing, match=r"cuda needs onnxruntime-gpu \(pip .*\); here there is: cpu"):
         ENGINES["onnx"](FILES, Settings(execution_providers=("cuda", "cpu")))
@@ -71,3 +74,45 @@ def test_onnx_names_the_package_that_cuda_needs() -> None:
 def test_torchscript_says_that_torch_sees_no_cuda() -> None:
     with pytest.raises(ProviderMissing, match="torch sees no CUDA device"):
         ENGINES["torchscript"](FILES, Settings(execution_providers=("cuda",)))
+
+
+@pytest.mark.parametrize(
+    ("largest", "expected"), [(1, [16]), (16, [16]), (17, [16, 17]), (64, [16, 64]), (1000, [16, 64, 256, 1000])]
+)
+def test_buckets_grow_by_a_factor_and_the_last_holds_a_chunk(largest: int, expected: list[int]) -> None:
+    assert sizes(largest) == expected
+
+
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not CUDA, reason="no CUDA execution provider here"))]
+
+
+@pytest.fixture(params=DEVICES)
+def bound(request: pytest.FixtureRequest) -> BoundEngine:
+    providers = {"cpu": ["CPUExecutionProvider"], "cuda": ["CUDAExecutionProvider"]}[request.param]
+    return BoundEngine(open_session("forward.onnx", FILES["forward.onnx"], providers), request.param, 50, 2)
+
+
+@pytest.mark.parametrize("rows", [1, 15, 16, 17, 50])
+def test_buffers_on_a_device_change_no_answer(bound: BoundEngine, rows: int) -> None:
+    session = open_session("forward.onnx", FILES["forward.onnx"], ["CPUExecutionProvider"])
+    expected = OnnxEngine(session).run({"x": X[:rows]})
+    # Twice, from the far end first: what a buffer held before must not be seen.
+    bound.run({"x": X[-rows:]})
+    for name, tensor in bound.run({"x": X[:rows]}).items():
+        np.testing.assert_allclose(tensor, expected[name], rtol=1e-6)
+        assert tensor.dtype == expected[name].dtype
+
+
+def test_an_answer_from_a_device_is_not_overwritten_by_the_next(bound: BoundEngine) -> None:
+    first = bound.run({"x": X})["z"]
+    kept = first.copy()
+    bound.run({"x": -X})
+    bound.run({"x": -X})
+    np.testing.assert_array_equal(first, kept)
+
+
+def test_a_device_fails_with_a_sentence_and_serves_on(bound: BoundEngine) -> None:
+    for _ in range(3):
+        with pytest.raises(EngineFailed, match="failed on 50 rows"):
+            bound.run({"x": np.ones((50, 3), np.float32)})
+    assert bound.run({"x": X})["z"].shape == X.shape

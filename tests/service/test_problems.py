@@ -16,7 +16,9 @@ from service.routes.problems import KINDS, on_error
 
 CLASSES = [error for error in vars(errors).values() if isinstance(error, type) and issubclass(error, ServiceError)]
 # Met before anything listens, so no client is ever told.
-AT_START = {errors.SettingsInvalid, errors.ProviderMissing, errors.NothingToServe, errors.NotListening}
+AT_START = {
+    errors.SettingsInvalid, errors.ProviderMissing, errors.NothingToServe, errors.NotListening, errors.WorkerFailed
+}  # fmt: skip
 ROOTS = {ServiceError, RequestError}
 LONG = "A" * 5000
 
@@ -43,7 +45,7 @@ def problem_of(error: Exception) -> dict[str, object]:
     scope = {"type": "http", "state": {"request_id": "id"}}
     response = asyncio.run(on_error(Request(scope), error))
     content = json.loads(response.body)
-    assert response.media_type == "application/problem+json"
+    assert response.headers["content-type"] == "application/problem+json"
     assert response.status_code == content["status"]
     return content
 

@@ -203,3 +203,24 @@ def test_parameters_are_a_valid_request_or_one_request_error(parameters: dict[st
         assert 0 < request.temperature <= 10
         assert set(request.parts) <= {"x", "log_prob", "z"}
         assert request.parts
+
+
+def named(*columns: str, name: str | None = None) -> LogProbRequest:
+    rows = np.array([[1.0, 2.0, 3.0][: len(columns)]])
+    return LogProbRequest.parse(Payload({}, rows, name, columns), MANIFEST, LIMITS)
+
+
+def test_named_columns_are_matched_by_name() -> None:
+    assert named("height", "weight").x.tolist() == [[1, 2]]
+    assert named("weight", "height").x.tolist() == [[2, 1]]
+
+
+@pytest.mark.parametrize("columns", [("height", "depth"), ("weight", "weight")])
+def test_a_table_without_a_column_of_the_model_is_refused(columns: tuple[str, ...]) -> None:
+    with pytest.raises(InvalidRequest, match=r"lacks (weight|height); this call takes the columns height, weight"):
+        named(*columns)
+
+
+def test_latent_columns_are_named_by_their_number() -> None:
+    payload = Payload({"direction": "inverse"}, np.array([[1.0, 2.0]]), None, ("z1", "z0"))
+    assert TransformRequest.parse(payload, MANIFEST, LIMITS).rows.tolist() == [[2, 1]]

@@ -1,9 +1,15 @@
-"""The process: it logs JSON lines only, finishes what runs before it ends, and says why when it cannot start."""
+"""The processes: JSON lines only, an end only after what runs, a dead worker replaced, a reason for no start."""
 
 import io
+import json
+import os
+import signal
 import socket
 import subprocess
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import affine
@@ -72,3 +78,57 @@ def test_a_port_that_is_taken_ends_the_start_with_a_sentence() -> None:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr == f"diffeo serve: cannot listen on 127.0.0.1 port {port}; is it taken?\n"
+
+
+def workers_of(server: Server) -> set[int]:
+    """The worker processes, which are those that map the runtime."""
+    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
+    return {int(child) for child in children if "onnxruntime" in maps_of(child)}
+
+
+def maps_of(process: str) -> str:
+    try:
+        return Path(f"/proc/{process}/maps").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        # It ended between the two looks.
+        return ""
+
+
+def until(fact: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not fact():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[Server]:
+    running = Server(affine.DATA, DIFFEO_WORKERS="2")
+    until(lambda: len(workers_of(running)) == 2)
+    yield running
+    code, lines = running.stop()
+    assert code == 0
+    assert any(line["message"] == "serving" and line["workers"] == 2 for line in lines)
+
+
+def test_every_worker_draws_the_same_rows_for_a_seed(pair: Server) -> None:
+    # A connection stays with the worker that took it; twenty of them come to both.
+    answers = {httpx.post(f"{pair.url}/sample?seed=7&num_samples=5&format=npy").content for _ in range(20)}
+    assert len(answers) == 1
+
+
+def test_a_worker_that_dies_is_replaced_while_the_other_serves(pair: Server) -> None:
+    before = workers_of(pair)
+    os.kill(min(before), signal.SIGKILL)
+    until(lambda: len(workers_of(pair) - before) == 1)
+    assert max(before) in workers_of(pair)
+    assert httpx.post(f"{pair.url}/sample").status_code == 200
+
+
+def test_workers_that_cannot_start_end_the_process_with_a_reason(tmp_path: Path) -> None:
+    command = [DIFFEO, "serve", "--models", str(tmp_path), "--port", "0", "--workers", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr == "diffeo serve: the workers could not start; the log says why\n"
+    reasons = [json.loads(line).get("reason", "") for line in done.stdout.splitlines()]
+    assert any("holds no bundle" in reason for reason in reasons)

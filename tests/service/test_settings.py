@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from service.cores import usable_cores
 from service.errors import SettingsInvalid
-from service.settings import Settings, settle, usable_cores
+from service.settings import Settings, settle
 
 
 def test_the_defaults_serve_this_machine_only_on_its_own_cores() -> None:
@@ -13,7 +14,7 @@ def test_the_defaults_serve_this_machine_only_on_its_own_cores() -> None:
     assert settings == Settings()
     assert (settings.models, settings.host, settings.port) == (Path("models"), "127.0.0.1", 8000)
     assert (settings.engine, settings.execution_providers) == ("onnx", ("cpu",))
-    assert settings.threads == usable_cores() >= 1
+    assert settings.threads == settings.workers == usable_cores() >= 1
 
 
 @pytest.mark.parametrize(
@@ -26,7 +27,10 @@ def test_the_defaults_serve_this_machine_only_on_its_own_cores() -> None:
         ("ENGINE", "torchscript", "torchscript"),
         ("EXECUTION_PROVIDERS", "cuda, cpu", ("cuda", "cpu")),
         ("THREADS", "3", 3),
+        ("WORKERS", "3", 3),
         ("CHUNK_ROWS", "64", 64),
+        ("TIMEOUT_SECONDS", "2.5", 2.5),
+        ("MAX_QUEUE_ROWS", "10", 10),
         ("MAX_BODY_BYTES", "1024", 1024),
         ("MAX_ROWS", "10", 10),
         ("MAX_NUM_SAMPLES", "10", 10),
@@ -76,3 +80,11 @@ def test_the_command_line_comes_before_the_environment(monkeypatch: pytest.Monke
     monkeypatch.setenv("DIFFEO_THREADS", "7")
     settings = settle({"port": 2})
     assert (settings.port, settings.threads) == (2, 7)
+
+
+def test_a_gpu_has_one_worker_and_large_chunks_unless_told() -> None:
+    on_gpu = settle({"execution_providers": "cuda,cpu"})
+    assert (on_gpu.workers, on_gpu.chunk_rows) == (1, 65_536)
+    assert settle({}).chunk_rows == 1024
+    told = settle({"execution_providers": "cuda", "workers": 2, "chunk_rows": 10})
+    assert (told.workers, told.chunk_rows) == (2, 10)

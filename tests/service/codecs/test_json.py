@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.answer import Answer, InvalidRow
-from service.codecs.json import Json
+from service.codecs.json import SMALL_BYTES, Json
 from service.errors import InvalidRequest, MalformedBody, RequestError
 
 JSON = Json()
@@ -167,8 +167,40 @@ def test_a_body_that_cannot_mean_one_request_is_refused(body: bytes, query: dict
 def test_json_never_carries_nan_and_keeps_the_order_of_an_answer() -> None:
     x = np.array([[1, 2], [math.nan, math.nan]], np.float32)
     tensors = {"x": x, "log_prob": np.array([-0.1, math.nan], np.float32)}
-    text = JSON.encode(Answer("m", 2, tensors, {"seed": 7}, (InvalidRow(1, "non_finite_output"),))).decode()
+    text = JSON.encode(
+        Answer("m", 2, ("x0", "x1"), tensors, {"seed": 7}, (InvalidRow(1, "non_finite_output"),))
+    ).decode()
     assert text == (
         '{"model":"m","version":2,"seed":7,"x":[[1.0,2.0],null],"log_prob":[-0.1,null],'
         '"invalid_rows":[{"row":1,"reason":"non_finite_output"}]}'
     )
+
+
+ROW_VALUES = st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.floats(allow_nan=False) | st.just("1")
+ROWS = st.lists(st.lists(ROW_VALUES | st.lists(st.integers(0, 9)), max_size=3) | ROW_VALUES, max_size=4)
+DOCUMENTS = st.dictionaries(st.sampled_from(["x", "z", "model", "return", "[,", 'a"b']), ROWS | ROW_VALUES, max_size=3)
+
+
+def meaning(body: bytes) -> object:
+    try:
+        payload = JSON.decode(body, {})
+    except RequestError as refusal:
+        return type(refusal), str(refusal)
+    rows = None if payload.rows is None else (payload.rows.shape, payload.rows.tobytes())
+    return payload.parameters, rows, payload.rows_name
+
+
+@given(DOCUMENTS.map(json.dumps).map(str.encode))
+def test_the_way_that_a_body_is_read_never_changes_what_it_means(body: bytes) -> None:
+    # White space leads a small body to the way of the large ones.
+    assert meaning(body) == meaning(body + b" " * SMALL_BYTES)
+
+
+@given(
+    st.lists(st.lists(st.integers(-9, 9) | st.lists(st.integers(0, 9), max_size=2), max_size=3), min_size=1, max_size=5)
+)
+def test_a_large_body_is_a_table_only_if_every_row_is_as_long_as_the_first(rows: list[list[object]]) -> None:
+    flat = all(isinstance(value, int) for row in rows for value in row)
+    is_table = flat and len({len(row) for row in rows}) == 1 and bool(rows[0])
+    body = json.dumps({"x": rows}).encode() + b" " * SMALL_BYTES
+    assert (meaning(body)[0] is not InvalidRequest) == is_table
