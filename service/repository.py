@@ -105,21 +105,29 @@ def load(settings: Settings, executor: Executor) -> Repository:
         NothingToServe: there is no such folder, no version in it, or the default model is not in it.
         ProviderMissing: the settings ask for a device that is not here.
     """
+    models = {
+        name: {number: _load_version(settings.models / name, name, number, settings, executor) for number in numbers}
+        for name, numbers in look(settings).items()
+    }
+    return Repository(models, settings.default_model)
+
+
+def look(settings: Settings) -> dict[str, list[int]]:
+    """The names and versions in the folder of the settings, unread.
+
+    Raises:
+        NothingToServe: there is no such folder, no version in it, or the default model is not in it.
+    """
     folder = settings.models
     if not folder.is_dir():
         raise NothingToServe(f"no model repository at {folder}; set DIFFEO_MODELS or --models")
     names = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and NAME.fullmatch(entry.name))
-    found = {name: _load_versions(folder / name, name, settings, executor) for name in names}
-    models = {name: entries for name, entries in found.items() if entries}
-    if not models:
+    found = {name: numbers for name in names if (numbers := versions(folder / name))}
+    if not found:
         raise NothingToServe(f"{folder} holds no bundle; expected {folder}/NAME/VERSION/manifest.json")
-    if settings.default_model is not None and settings.default_model not in models:
-        raise NothingToServe(f"the default model {settings.default_model!a} is not among {listed(models)}")
-    return Repository(models, settings.default_model)
-
-
-def _load_versions(folder: Path, name: str, settings: Settings, executor: Executor) -> Versions:
-    return {version: _load_version(folder, name, version, settings, executor) for version in versions(folder)}
+    if settings.default_model is not None and settings.default_model not in found:
+        raise NothingToServe(f"the default model {settings.default_model!a} is not among {listed(found)}")
+    return found
 
 
 def _load_version(folder: Path, name: str, version: int, settings: Settings, executor: Executor) -> Model | Refused:

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from service import logs
+from service import logs, repository
 from service.errors import NotListening, ServiceError, WorkerFailed
 from service.settings import Settings
 
@@ -50,6 +50,8 @@ def _serve_alone(settings: Settings) -> None:
 
 
 def _serve_by_workers(settings: Settings) -> None:
+    # What can be seen without a runtime is refused here, once and in a sentence.
+    repository.look(settings)
     os.environ[HANDED_DOWN] = settings.model_dump_json()
     config = _config("service.server:worker", settings, factory=True, workers=settings.workers)
     supervisor = Multiprocess(config, [config.bind_socket()])
