@@ -1,7 +1,9 @@
 """An answer before it has a wire format: which model spoke, what it said, and which rows it could not answer."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +19,7 @@ class InvalidRow:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What goes back to the client.
 
     Attributes:
@@ -34,5 +35,5 @@ class Answer:
     version: int
     columns: tuple[str, ...]
     tensors: Mapping[str, Tensor]
-    facts: Mapping[str, object] = field(default_factory=dict)
+    facts: Mapping[str, object] = MappingProxyType({})
     invalid_rows: tuple[InvalidRow, ...] = ()

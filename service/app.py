@@ -21,6 +21,7 @@ from service.errors import Fault, InvalidRequest, ServiceError
 from service.requests import Limits
 from service.routes import health, models, openapi
 from service.routes.access import Access
+from service.routes.attendance import Attendance
 from service.routes.inference import Inference, Verb
 from service.routes.problems import on_error, on_http_error
 from service.settings import Settings
@@ -53,7 +54,8 @@ def create_app(settings: Settings) -> ASGIApp:
     )
     app.include_router(models.router(loaded, settings))
     app.include_router(health.router(loaded))
-    inference = Inference(loaded, settings, Limits(settings.max_rows, settings.max_num_samples))
+    limits = Limits(settings.max_rows, settings.max_num_samples)
+    inference = Inference(loaded, settings, limits, Attendance())
     verbs = _verbs(inference)
     for path, verb in verbs.items():
         # Bare ASGI routes: FastAPI's own would build and validate each request a second time.
@@ -71,7 +73,7 @@ def _step_back() -> None:
 
 def _verbs(inference: Inference) -> dict[str, Verb]:
     handlers = {"/sample": inference.sample, "/log_prob": inference.log_prob, "/transform": inference.transform}
-    return {path: Verb(handler) for path, handler in handlers.items()}
+    return {path: Verb(handler, inference.attendance) for path, handler in handlers.items()}
 
 
 def _problems() -> dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]]:

@@ -145,6 +145,7 @@ class Batcher:
         self._bulk = _Lane()
         self._fresh: list[_Job] = []
         self._scheduled = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -162,7 +163,7 @@ class Batcher:
 
         Args:
             rows: at least one row.
-            deadline: time of the running loop after which nobody needs the answer.
+            deadline: time.monotonic() after which nobody needs the answer.
 
         Raises:
             Overloaded: too many rows wait already.
@@ -176,8 +177,9 @@ class Batcher:
             job.leave()
 
     def _admit(self, rows: Rows, deadline: float | None) -> _Job:
-        loop = asyncio.get_running_loop()
-        waiting = self.waiting
+        # Asked for once a batch: where system calls are slow, a running loop costs more than the rest of this.
+        loop = self._loop if self._scheduled and self._loop is not None else asyncio.get_running_loop()
+        waiting = self._quick.rows + self._bulk.rows
         # One request may be larger than the whole queue: it is served when nothing else waits.
         if waiting and waiting + len(rows) > self._queue_rows:
             raise Overloaded(f"{waiting} rows wait already; come back later", self._seconds(waiting))
@@ -187,6 +189,7 @@ class Batcher:
         self._fresh.append(job)
         if not self._scheduled:
             self._scheduled = True
+            self._loop = loop
             loop.call_soon(self._dispatch)
         return job
 
@@ -206,10 +209,10 @@ class Batcher:
 
     def _watch(self) -> None:
         # Only now: a timer costs as much as a cheap row, and those are answered by now.
-        loop = asyncio.get_running_loop()
         for job in self._fresh:
             if job.deadline is not None and not job.answer.done():
-                job.timer = loop.call_at(job.deadline, job.expire)
+                wait = max(0.0, job.deadline - time.monotonic())
+                job.timer = asyncio.get_running_loop().call_later(wait, job.expire)
         self._fresh.clear()
 
     def _gather(self) -> list[Share]:

@@ -12,6 +12,8 @@ import orjson
 PLAIN: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "color_message"}
 # Marks a record whose message is JSON lines already.
 READY: Final = "ready_lines"
+# So long may the line of a request wait for others.
+FLUSH_SECONDS: Final = 0.02
 TIME: Final = "%Y-%m-%dT%H:%M:%S%z"
 
 
@@ -35,11 +37,15 @@ class JsonLines(logging.Formatter):
 
 
 class AccessLines:
-    """One line a request; those of one turn of the loop are written at once, which a busy service needs."""
+    """One line a request: at once where the service is idle, with others where it is not.
+
+    A line through Python's logging costs as much as a small request's answer.
+    """
 
     def __init__(self) -> None:
         self._log = logging.getLogger("diffeo.access")
         self._waiting: list[dict[str, object]] = []
+        self._written = 0.0
 
     @property
     def wanted(self) -> bool:
@@ -47,21 +53,29 @@ class AccessLines:
         return self._log.isEnabledFor(logging.INFO)
 
     def add(self, fields: dict[str, object]) -> None:
-        """Log one request before the loop turns again."""
+        """Log one request, at the latest FLUSH_SECONDS from now."""
         if not self._waiting:
-            asyncio.get_running_loop().call_soon(self._write)
+            loop = asyncio.get_running_loop()
+            wait = self._written + FLUSH_SECONDS - loop.time()
+            if wait > 0:
+                loop.call_later(wait, self.flush)
+            else:
+                loop.call_soon(self.flush)
+        fields["time"] = time.strftime(TIME) if not self._waiting else self._waiting[0]["time"]
         self._waiting.append(fields)
 
-    def _write(self) -> None:
-        head = {"time": time.strftime(TIME), "level": "info", "logger": self._log.name, "message": "request"}
-        text = "\n".join(_line(head | fields) for fields in self._waiting)
-        self._waiting.clear()
-        self._log.info(text, extra={READY: True})
+    def flush(self) -> None:
+        """Write what waits."""
+        if self._waiting:
+            self._written = asyncio.get_running_loop().time()
+            lines = map(_line, self._waiting)
+            self._log.info("\n".join(lines), extra={READY: True})
+            self._waiting.clear()
 
 
-def _line(content: dict[str, object]) -> str:
-    line = orjson.dumps(content)
-    return line.decode() if line.isascii() else json.dumps(content)
+def _line(fields: dict[str, object]) -> str:
+    line = orjson.dumps({"level": "info", "logger": "diffeo.access", "message": "request", **fields})
+    return line.decode() if line.isascii() else json.dumps(orjson.loads(line))
 
 
 def configure(level: str) -> None:

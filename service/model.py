@@ -41,6 +41,7 @@ INLINE_DRAW: Final = 256
 INLINE_CLEAN: Final = 16_384
 PACE_CALLS: Final = 3
 FAULTS_SHOWN: Final = 16
+LARGEST: Final = {np.dtype(kind): np.finfo(kind).max for kind in (np.float32, np.float64)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ class Model:
             DeadlinePassed: not all were there at the deadline.
         """
         try:
-            async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout(None if deadline is None else deadline - time.monotonic()):
                 pieces = [piece async for piece in self.pieces(draw)]
         except TimeoutError:
             raise DeadlinePassed("the deadline of this request passed before its rows were drawn") from None
@@ -168,6 +169,8 @@ class Model:
         return np.dtype(self.manifest.dtype)
 
     async def _clean(self, rows: Rows, dtype: np.dtype[np.floating]) -> tuple[Rows, Mask | None]:
+        if not len(rows):
+            return rows, None
         if len(rows) <= INLINE_CLEAN:
             return _cleaned(rows, dtype)
         return await asyncio.get_running_loop().run_in_executor(self.executor, _cleaned, rows, dtype)
@@ -245,20 +248,19 @@ def _joined(parts: list[Rows]) -> Rows:
 
 
 def _cleaned(rows: Rows, dtype: np.dtype[np.floating]) -> tuple[Rows, Mask | None]:
-    narrow = rows
-    if rows.dtype != dtype:
-        # A value beyond float32 becomes infinite here, and its row invalid, which is what it is to the graph.
-        with np.errstate(over="ignore"):
-            narrow = rows.astype(dtype)
-    finite = np.isfinite(narrow)
-    if finite.all():
-        return narrow, None
-    good: Mask = np.asarray(finite.all(axis=1))
+    # One look tells that no value is NaN, infinite or beyond the type: a NaN is never below anything.
+    if np.maximum.reduce(np.abs(rows), axis=None) <= LARGEST[dtype]:
+        return rows.astype(dtype, copy=False), None
+    # A value beyond float32 becomes infinite here, and its row invalid, which is what it is to the graph.
+    with np.errstate(over="ignore"):
+        narrow = rows.astype(dtype, copy=False)
+    good: Mask = np.asarray(np.isfinite(narrow).all(axis=1))
     return np.where(good[:, None], narrow, dtype.type(0)), good
 
 
 def _all_finite(tensors: Tensors) -> bool:
-    return all(np.isfinite(tensor).all() for tensor in tensors.values())
+    # Counting costs a third of what `all` does where the rows are few.
+    return all(np.count_nonzero(np.isfinite(tensor)) == tensor.size for tensor in tensors.values())
 
 
 def _answered(tensors: Tensors, rows: int) -> Mask:

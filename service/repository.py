@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -47,10 +47,12 @@ class Repository:
     Args:
         models: what is served or refused; a name from a request is only ever a key of this mapping, never a path.
         default: the model for requests that name none.
+        newest: the newest served version of each model that has one.
     """
 
     models: Mapping[str, Versions]
     default: str | None
+    newest: Mapping[str, Model] = field(default_factory=dict)
 
     def find(self, address: Address) -> Model:
         """The model that a request means.
@@ -62,9 +64,10 @@ class Repository:
             VersionRefused: that version is there, and its bundle was refused.
         """
         name = address.model or self.default or self._only()
-        found = self.versions(name)
         if address.version is None:
-            return _newest(name, found)
+            if name not in self.newest:
+                raise _none_served(name, self.versions(name))
+            return self.newest[name]
         entry = self.entry(name, address.version)
         if isinstance(entry, Refused):
             raise VersionRefused(f"{name} version {entry.version} was refused: {entry.reason}")
@@ -109,7 +112,8 @@ def load(settings: Settings, executor: Executor) -> Repository:
         name: {number: _load_version(settings.models / name, name, number, settings, executor) for number in numbers}
         for name, numbers in look(settings).items()
     }
-    return Repository(models, settings.default_model)
+    newest = {name: model for name, found in models.items() if (model := _newest_served(found)) is not None}
+    return Repository(models, settings.default_model, newest)
 
 
 def look(settings: Settings) -> dict[str, list[int]]:
@@ -139,10 +143,12 @@ def _load_version(folder: Path, name: str, version: int, settings: Settings, exe
         return Refused(version, reason)
 
 
-def _newest(name: str, found: Versions) -> Model:
+def _newest_served(found: Versions) -> Model | None:
     served = [entry for entry in found.values() if isinstance(entry, Model)]
-    if not served:
-        newest = found[max(found)]
-        reason = newest.reason if isinstance(newest, Refused) else ""
-        raise VersionRefused(f"no version of {name} is served; version {max(found)} was refused: {reason}")
-    return max(served, key=lambda entry: entry.version)
+    return max(served, key=lambda entry: entry.version, default=None)
+
+
+def _none_served(name: str, found: Versions) -> VersionRefused:
+    newest = found[max(found)]
+    reason = newest.reason if isinstance(newest, Refused) else ""
+    return VersionRefused(f"no version of {name} is served; version {max(found)} was refused: {reason}")

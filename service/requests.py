@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, Self
+from typing import Final, Literal, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -22,11 +22,13 @@ SAMPLE_PARTS: Final = ("x", "log_prob", "z")
 LADJ: Final = "log_abs_det_jacobian"
 # Parameters that pick the model; they are read before the manifest is known.
 ADDRESS: Final = frozenset({"model", "version"})
+SAMPLE_PARAMETERS: Final = frozenset({"num_samples", "seed", "start", "temperature", "return"})
+LOG_PROB_PARAMETERS: Final = frozenset({"on_invalid"})
+TRANSFORM_PARAMETERS: Final = frozenset({"direction", "on_invalid", "return"})
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
-@dataclass(frozen=True, slots=True)
-class Payload:
+class Payload(NamedTuple):
     """A decoded body.
 
     Attributes:
@@ -83,7 +85,7 @@ class SampleRequest:
         parameters = payload.parameters
         if payload.rows is not None:
             raise InvalidRequest.at(f"/{payload.rows_name}", "a sample request carries no rows")
-        _refuse_unknown(parameters, {"num_samples", "seed", "start", "temperature", "return"})
+        _refuse_unknown(parameters, SAMPLE_PARAMETERS)
         number = _whole(parameters, "num_samples", 1, 2**53, default=1)
         if number > limits.max_num_samples:
             detail = f"num_samples is {number}; the limit here is {limits.max_num_samples}: page with start"
@@ -103,7 +105,7 @@ class LogProbRequest:
     @classmethod
     def parse(cls, payload: Payload, manifest: Manifest, limits: Limits) -> Self:
         """Check the rows and parameters of a log_prob request."""
-        _refuse_unknown(payload.parameters, {"on_invalid"})
+        _refuse_unknown(payload.parameters, LOG_PROB_PARAMETERS)
         return cls(_rows(payload, "x", manifest, limits), _on_invalid(payload.parameters))
 
 
@@ -120,7 +122,7 @@ class TransformRequest:
     def parse(cls, payload: Payload, manifest: Manifest, limits: Limits) -> Self:
         """Check the rows and parameters of a transform request."""
         parameters = payload.parameters
-        _refuse_unknown(parameters, {"direction", "on_invalid", "return"})
+        _refuse_unknown(parameters, TRANSFORM_PARAMETERS)
         direction = _direction(parameters)
         source, image = ("x", "z") if direction == "forward" else ("z", "x")
         parts = _parts(parameters, (image, LADJ), (image, LADJ))
@@ -128,7 +130,7 @@ class TransformRequest:
         return cls(direction, rows, _on_invalid(parameters), parts)
 
 
-def _refuse_unknown(parameters: Parameters, known: set[str]) -> None:
+def _refuse_unknown(parameters: Parameters, known: frozenset[str]) -> None:
     for name in parameters:
         if name not in known and name not in ADDRESS:
             # Escaped as RFC 6901 asks; cut, because an answer never repeats a body.
@@ -193,7 +195,7 @@ def _rows(payload: Payload, name: str, manifest: Manifest, limits: Limits) -> Ro
     if len(rows) > limits.max_rows:
         detail = f"{name} has {len(rows)} rows; the limit here is {limits.max_rows}: send it in parts"
         raise TooLarge.at(f"/{name}", detail)
-    return rows.reshape(len(rows), manifest.dimension)
+    return rows if len(rows) else rows.reshape(0, manifest.dimension)
 
 
 def _in_order(rows: Rows, given: tuple[str, ...], names: tuple[str, ...]) -> Rows:

@@ -4,6 +4,7 @@ Pure ASGI: a middleware that wraps the response stream would hide a client that 
 here: the application has them as routes too, but its way to them costs more than a small request's answer.
 """
 
+import itertools
 import re
 import secrets
 import time
@@ -38,13 +39,17 @@ class Access:
         self._app = app
         self._verbs = verbs
         self._lines = AccessLines()
+        # An id of our own is this process, then a number. It names a request and is no secret.
+        self._process = secrets.token_hex(4)
+        self._count = itertools.count()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
+            self._lines.flush()
             return
         began = time.perf_counter()
-        identity = _identity(scope)
+        identity = _given_id(scope) or f"{self._process}{next(self._count) & 0xFFFFFFFF:08x}"
         encoded = identity.encode()
         scope.setdefault("state", {})["request_id"] = identity
         status = 0
@@ -73,11 +78,11 @@ class Access:
                 self._lines.add(_fields(scope, identity, status, time.perf_counter() - began))
 
 
-def _identity(scope: Scope) -> str:
+def _given_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == HEADER and ACCEPTED.fullmatch(value):
             return str(value.decode())
-    return secrets.token_hex(8)
+    return ""
 
 
 def _fields(scope: Scope, identity: str, status: int, seconds: float) -> dict[str, object]:

@@ -4,69 +4,50 @@ Only requests that take long are watched, for a watch costs more than a small re
 """
 
 import asyncio
-from collections.abc import Awaitable
-from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final
 
-from service.routes.exchange import ClientGone, Exchange
-
-T = TypeVar("T")
-Task = asyncio.Task[object]
+from service.routes.exchange import Exchange
 
 ROUND_SECONDS: Final = 0.02
 
 
-@dataclass(slots=True, eq=False)
-class _Guest:
-    http: Exchange
-    seen: bool = False
-    left: bool = False
-    watch: "asyncio.Task[None] | None" = None
-
-
 class Attendance:
-    """Who waits for an answer; every so often a round is made, and who is met twice is watched from then on."""
+    """Whose answers are awaited; every so often a round is made, and who is met twice is watched from then on."""
 
     def __init__(self) -> None:
-        self._guests: dict[Task, _Guest] = {}
+        self._guests: dict[Exchange, asyncio.Task[object] | None] = {}
+        self._seen: set[Exchange] = set()
+        self._watches: dict[Exchange, asyncio.Task[None]] = {}
         self._walking = False
 
-    async def keep(self, http: Exchange, work: Awaitable[T]) -> T:
-        """What `work` gives, unless the client goes.
-
-        Raises:
-            ClientGone: the client left first, and `work` was cancelled.
-        """
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101  (a coroutine runs in a task)
-        guest = self._guests[task] = _Guest(http)
+    def enter(self, http: Exchange) -> None:
+        """From here on the running task is cancelled, and `http.left` true, if the client goes; its body is read."""
+        self._guests[http] = asyncio.current_task()
         if not self._walking:
             self._walking = True
             asyncio.get_running_loop().call_later(ROUND_SECONDS, self._walk)
-        try:
-            return await work
-        except asyncio.CancelledError:
-            if not guest.left:
-                raise
-            task.uncancel()
-            raise ClientGone from None
-        finally:
-            del self._guests[task]
-            if guest.watch is not None:
-                guest.watch.cancel()
+
+    def leave(self, http: Exchange) -> None:
+        """It is answered, or will not be."""
+        self._guests.pop(http, None)
+        if http in self._seen:
+            self._seen.remove(http)
+            if (watch := self._watches.pop(http, None)) is not None:
+                watch.cancel()
 
     def _walk(self) -> None:
         loop = asyncio.get_running_loop()
-        for task, guest in self._guests.items():
-            if guest.seen and guest.watch is None:
-                guest.watch = loop.create_task(_until_gone(guest, task))
-            guest.seen = True
+        for http, task in self._guests.items():
+            if http in self._seen and http not in self._watches:
+                self._watches[http] = loop.create_task(_until_gone(http, task))
+        self._seen.update(self._guests)
         self._walking = bool(self._guests)
         if self._walking:
             loop.call_later(ROUND_SECONDS, self._walk)
 
 
-async def _until_gone(guest: _Guest, task: Task) -> None:
-    await guest.http.gone()
-    guest.left = True
-    task.cancel()
+async def _until_gone(http: Exchange, task: "asyncio.Task[object] | None") -> None:
+    await http.gone()
+    http.left = True
+    if task is not None:
+        task.cancel()

@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from starlette.types import Receive, Scope, Send
@@ -24,7 +25,10 @@ from service.settings import Settings
 # Below this a body is decoded or an answer encoded faster than a thread is woken.
 INLINE_BYTES: Final = 64 * 1024
 INLINE_VALUES: Final = 8 * 1024
-FACTS: Final = ("precision", "seed", "start", "next_start", "temperature")
+FACTS: Final = {
+    name: f"diffeo-{name.replace('_', '-')}".encode()
+    for name in ("precision", "seed", "start", "next_start", "temperature")
+}
 CLIENT_GONE: Final = 499  # nginx's number; nobody receives it, the log shows it
 
 Handler = Callable[[Exchange], Awaitable[Reply]]
@@ -33,21 +37,31 @@ Handler = Callable[[Exchange], Awaitable[Reply]]
 class Verb:
     """One handler as an ASGI application: its reply or its problem is sent, and a client that has gone is noted."""
 
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: Handler, attendance: Attendance) -> None:
         self._handler = handler
+        self._attendance = attendance
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         http = Exchange(scope, receive, send)
         try:
-            try:
-                reply = await self._handler(http)
-            except ClientGone:
-                reply = Reply(CLIENT_GONE, [])
-            except Exception as error:  # noqa: BLE001  (what nobody foresaw is a problem document too)
-                reply = reply_to(error, request_id(scope))
-            await http.answer(reply)
+            await http.answer(await self._reply(http))
+        except asyncio.CancelledError:
+            if not http.left:
+                raise
+        finally:
+            self._attendance.leave(http)
+
+    async def _reply(self, http: Exchange) -> Reply:
+        try:
+            return await self._handler(http)
         except ClientGone:
-            return
+            return Reply(CLIENT_GONE, [])
+        except asyncio.CancelledError:
+            if not http.left:
+                raise
+            return Reply(CLIENT_GONE, [])
+        except Exception as error:  # noqa: BLE001  (what nobody foresaw is a problem document too)
+            return reply_to(error, request_id(http.scope))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +71,7 @@ class Inference:
     repository: Repository
     settings: Settings
     limits: Limits
-    attendance: Attendance = field(default_factory=Attendance)
+    attendance: Attendance
 
     async def sample(self, http: Exchange) -> Reply:
         """Draw rows."""
@@ -73,7 +87,7 @@ class Inference:
                 _check_size(write, request.num_samples, self.settings.max_json_samples)
             elif request.num_samples > model.piece_rows:
                 return await self._stream(http, write, stream, model, draw, deadline)
-        return await _reply(http, write, await self.attendance.keep(http, model.sample(draw, deadline)))
+        return await _reply(http, write, await model.sample(draw, deadline))
 
     async def log_prob(self, http: Exchange) -> Reply:
         """Score rows."""
@@ -81,7 +95,7 @@ class Inference:
         payload, write = await self._receive(http)
         model = self.repository.find(Address.parse(payload.parameters))
         request = LogProbRequest.parse(payload, model.manifest, self.limits)
-        return await _reply(http, write, await self.attendance.keep(http, model.log_prob(request, deadline)))
+        return await _reply(http, write, await model.log_prob(request, deadline))
 
     async def transform(self, http: Exchange) -> Reply:
         """Send rows through the flow."""
@@ -90,10 +104,11 @@ class Inference:
         model = self.repository.find(Address.parse(payload.parameters))
         request = TransformRequest.parse(_one_part(payload, write), model.manifest, self.limits)
         _check_format(write, request.parts)
-        return await _reply(http, write, await self.attendance.keep(http, model.transform(request, deadline)))
+        return await _reply(http, write, await model.transform(request, deadline))
 
     async def _receive(self, http: Exchange) -> tuple[Payload, Codec]:
         body = await http.body(self.settings.max_body_bytes)
+        self.attendance.enter(http)
         read = wire.reader(http, body)
         query = http.query()
         write = wire.writer(http, query.pop("format", None), read)
@@ -106,7 +121,7 @@ class Inference:
     ) -> Reply:
         pieces = model.pieces(draw, deadline)
         # What can be refused is refused by the first piece, while there is still a status to say it with.
-        first = await self.attendance.keep(http, anext(pieces))
+        first = await anext(pieces)
         _note(http, model, draw.request.num_samples)
         headers = _headers(write, model.name, model.version, model.facts(draw))
         if stream.length is not None:
@@ -138,8 +153,9 @@ def _one_part(payload: Payload, write: Codec) -> Payload:
 
 
 async def _reply(http: Exchange, write: Codec, answer: Answer) -> Reply:
-    values = sum(tensor.size for tensor in answer.tensors.values())
-    _note(http, answer, len(next(iter(answer.tensors.values()))))
+    rows = len(next(iter(answer.tensors.values())))
+    _note(http, answer, rows)
+    values = rows * len(answer.columns) * len(answer.tensors)
     content = write.encode(answer) if values <= INLINE_VALUES else await asyncio.to_thread(write.encode, answer)
     headers = _headers(write, answer.model, answer.version, answer.facts)
     headers.append((b"content-length", b"%d" % len(content)))
@@ -165,13 +181,18 @@ async def _piece(stream: Stream, tensors: Tensors) -> bytes:
 
 def _headers(write: Codec, model: str, version: int, facts: Mapping[str, object]) -> list[Header]:
     # Binary answers have no room for facts; the same headers on JSON cost little and spare a special case.
-    headers = [
-        (b"content-type", write.media_type.encode()),
+    headers = [*_heading(write.media_type, model, version)]
+    headers.extend((FACTS[name], str(facts[name]).encode()) for name in facts.keys() & FACTS.keys())
+    return headers
+
+
+@functools.lru_cache
+def _heading(media_type: str, model: str, version: int) -> tuple[Header, ...]:
+    return (
+        (b"content-type", media_type.encode()),
         (b"diffeo-model", model.encode()),
         (b"diffeo-version", b"%d" % version),
-    ]
-    told = [name for name in FACTS if name in facts]
-    return headers + [(f"diffeo-{name.replace('_', '-')}".encode(), str(facts[name]).encode()) for name in told]
+    )
 
 
 def _note(http: Exchange, spoke: Answer | Model, rows: int) -> None:

@@ -19,8 +19,10 @@ Lines = Callable[[], list[dict[str, object]]]
 
 
 @pytest.fixture
-def lines() -> Iterator[Lines]:
+def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lines]:
     """What the service has logged since the last call, one object a line."""
+    # No line waits for others here.
+    monkeypatch.setattr("service.logs.FLUSH_SECONDS", 0)
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonLines())
