@@ -15,6 +15,7 @@ from uvicorn.supervisors import Multiprocess
 
 from service import logs, repository
 from service.errors import NotListening, ServiceError, WorkerFailed
+from service.port import reserve
 from service.settings import Settings
 
 KEEP_ALIVE_SECONDS = 75  # longer than the idle time of common proxies, so that they close first
@@ -57,7 +58,7 @@ def _serve_by_workers(settings: Settings) -> None:
     repository.look(settings)
     os.environ[HANDED_DOWN] = settings.model_dump_json()
     config = _config("service.server:worker", settings, factory=True, workers=settings.workers)
-    supervisor = Multiprocess(config, [config.bind_socket()])
+    supervisor = Multiprocess(config, [reserve(settings.host, settings.port)])
     _announce(settings)
     supervisor.run()
     if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):

@@ -70,6 +70,7 @@ class Codec(Protocol):
         Raises:
             MalformedBody: the bytes are not this format.
             InvalidRequest: a value in them cannot be a row or a parameter.
+            TooLarge: they unpack to more than the format may hold.
         """
         ...
 

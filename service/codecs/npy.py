@@ -1,11 +1,16 @@
 """npy: one table of float32 or float64 each way; parameters travel in the query string."""
 
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from bundle import npy
-from service.answer import Answer
+from service.answer import Answer, Tensor
+from service.codecs.codec import Outline
+from service.codecs.columns import TABLES
+from service.codecs.whole import outline_of, whole
 from service.errors import MalformedBody, NotAcceptable
 from service.query import read_query
 from service.requests import Payload
@@ -17,7 +22,6 @@ class Npy:
     name = "npy"
     media_type = "application/x-npy"
     single = True
-    streams = True
 
     def decode(self, body: bytes, query: Mapping[str, str]) -> Payload:
         """Rows from the body, parameters from the query string."""
@@ -31,8 +35,35 @@ class Npy:
 
     def encode(self, answer: Answer) -> bytes:
         """The one tensor that was asked for."""
-        if len(answer.tensors) != 1:
-            names = ", ".join(answer.tensors)
+        return whole(self.stream(outline_of(answer)), answer)
+
+    def stream(self, outline: Outline) -> "NpyStream":
+        """The header, which needs the shape alone, then the rows as they lie in memory."""
+        if len(outline.dtypes) != 1:
+            names = ", ".join(outline.dtypes)
             raise NotAcceptable(f"npy carries one array and the answer has {names}: name one of them in return")
-        (tensor,) = answer.tensors.values()
-        return npy.write(np.ascontiguousarray(tensor))
+        ((name, dtype),) = outline.dtypes.items()
+        return NpyStream((outline.rows, len(outline.columns)) if name in TABLES else (outline.rows,), dtype)
+
+
+@dataclass(frozen=True, slots=True)
+class NpyStream:
+    """An npy file in parts: the header knows the rows before they come."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[np.floating]
+
+    @property
+    def length(self) -> int:
+        """Bytes of the file, so that a stream which breaks is a short read to every client."""
+        return len(self.head()) + self.dtype.itemsize * math.prod(self.shape)
+
+    def head(self) -> bytes:
+        return npy.header(self.shape, self.dtype)
+
+    def piece(self, tensors: Mapping[str, Tensor]) -> bytes:
+        (tensor,) = tensors.values()
+        return tensor.tobytes()
+
+    def tail(self) -> bytes:
+        return b""

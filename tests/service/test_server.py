@@ -1,5 +1,6 @@
 """The processes: JSON lines only, an end only after what runs, a dead worker replaced, a reason for no start."""
 
+import contextlib
 import io
 import json
 import os
@@ -72,10 +73,11 @@ def test_an_answer_on_its_way_is_finished_before_the_process_ends(life: Life) ->
     assert life.code == 0
 
 
-def test_a_port_that_is_taken_ends_the_start_with_a_sentence() -> None:
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_port_that_is_taken_ends_the_start_with_a_sentence(workers: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        command = [DIFFEO, "serve", "--models", str(affine.DATA), "--port", str(port)]
+        command = [DIFFEO, "serve", "--models", str(affine.DATA), "--port", str(port), "--workers", workers]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr == f"diffeo serve: cannot listen on 127.0.0.1 port {port}; is it taken?\n"
@@ -116,6 +118,28 @@ def test_every_worker_draws_the_same_rows_for_a_seed(pair: Server) -> None:
     # A connection stays with the worker that took it; twenty of them come to both.
     answers = {httpx.post(f"{pair.url}/sample?seed=7&num_samples=5&format=npy").content for _ in range(20)}
     assert len(answers) == 1
+
+
+def test_connections_are_dealt_out_to_the_workers(pair: Server) -> None:
+    address = urlsplit(pair.url)
+    before = {worker: sockets_of(worker) for worker in workers_of(pair)}
+    with contextlib.ExitStack() as stack:
+        for _ in range(40):
+            stack.enter_context(socket.create_connection((str(address.hostname), address.port or 0)))
+        until(lambda: sum(sockets_of(worker) - count for worker, count in before.items()) == 40)
+        assert all(sockets_of(worker) - count >= 5 for worker, count in before.items())
+
+
+def sockets_of(process: int) -> int:
+    links = [str(link.readlink()) for link in Path(f"/proc/{process}/fd").iterdir()]
+    return sum(link.startswith("socket:") for link in links)
+
+
+def test_two_services_do_not_share_a_port(pair: Server) -> None:
+    port = str(urlsplit(pair.url).port)
+    command = [DIFFEO, "serve", "--models", str(affine.DATA), "--port", port, "--workers", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, "is it taken?" in done.stderr) == (1, True)
 
 
 def test_a_worker_that_dies_is_replaced_while_the_other_serves(pair: Server) -> None:

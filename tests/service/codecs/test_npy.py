@@ -7,9 +7,9 @@ import pytest
 
 from bundle import npy
 from service.answer import Answer
+from service.codecs.codec import Outline
 from service.codecs.npy import Npy
 from service.errors import MalformedBody, NotAcceptable
-from service.requests import Payload
 
 NPY = Npy()
 
@@ -75,12 +75,30 @@ def test_npy_takes_its_parameters_from_the_query_and_names_no_rows() -> None:
     assert payload.parameters == {"model": "m", "version": 2, "return": ["x", "z"]}
     assert payload.rows_name is None
     np.testing.assert_array_equal(payload.rows, np.ones((3, 2)))
-    assert NPY.decode(b"", {}) == Payload({})
 
 
-def test_npy_carries_one_array_of_any_axes_and_refuses_two() -> None:
-    vector = np.arange(3, dtype=np.float32)
-    np.testing.assert_array_equal(np.load(io.BytesIO(NPY.encode(Answer("m", 1, {"log_prob": vector})))), vector)
+VECTOR = np.arange(3, dtype=np.float32)
+TABLE = np.arange(6, dtype=np.float64).reshape(3, 2)
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [{"x": TABLE}, {"z": TABLE}, {"log_prob": VECTOR}, {"log_abs_det_jacobian": VECTOR}, {"x": TABLE[:, ::-1]}],
+    ids=lambda tensors: next(iter(tensors)),
+)
+def test_npy_is_the_file_that_numpy_saves(tensors: dict[str, np.ndarray]) -> None:
+    (tensor,) = tensors.values()
+    assert NPY.encode(Answer("m", 1, ("a", "b"), tensors)) == saved(np.ascontiguousarray(tensor))
+
+
+def test_the_header_of_a_stream_and_its_length_are_known_before_the_rows() -> None:
+    stream = NPY.stream(Outline(10**9, ("a", "b"), {"x": np.dtype(np.float32)}))
+    assert stream.head() == npy.header((10**9, 2), np.dtype(np.float32))
+    assert stream.length == len(stream.head()) + 8 * 10**9
+
+
+def test_npy_carries_one_array_and_refuses_two() -> None:
+    with pytest.raises(NotAcceptable, match="one array and the answer has x, log_prob"):
+        NPY.encode(Answer("m", 1, ("a", "b"), {"x": TABLE, "log_prob": VECTOR}))
     with pytest.raises(NotAcceptable, match="one array and the answer has x, z"):
-        NPY.encode(Answer("m", 1, {"x": vector, "z": vector}))
-    assert NPY.encode(Answer("m", 1, {"z": vector})) == npy.write(vector)
+        NPY.stream(Outline(3, ("a", "b"), {"x": TABLE.dtype, "z": TABLE.dtype}))

@@ -1,0 +1,170 @@
+"""Arrow messages made by hand: what no honest writer writes is refused, and costs no more than its bytes."""
+
+import re
+import struct
+import tracemalloc
+from collections.abc import Sequence
+
+import flatbuffers
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from service.codecs import ipc
+from service.errors import InvalidRequest, MalformedBody
+
+
+def message(
+    kind: int, header: int, builder: flatbuffers.Builder, data: bytes = b"", claims: tuple[int, int] | None = None
+) -> bytes:
+    version, size = (4, len(data)) if claims is None else claims
+    builder.StartObject(5)
+    builder.PrependInt64Slot(3, size, 0)
+    builder.PrependUOffsetTRelativeSlot(2, header, 0)
+    builder.PrependUint8Slot(1, kind, 0)
+    builder.PrependInt16Slot(0, version, 0)
+    builder.Finish(builder.EndObject())
+    content = bytes(builder.Output())
+    content += bytes(-len(content) % 8)
+    return b"\xff\xff\xff\xff" + struct.pack("<i", len(content)) + content + data
+
+
+def schema_of(names: Sequence[bytes], *, big: bool = False, metadata: int = 0, slots: int = 7) -> bytes:
+    """A schema of float64 columns; equal names, and all types and metadata, are the same bytes."""
+    builder = flatbuffers.Builder()
+    strings = {name: builder.CreateByteVector(name) for name in set(names)}
+    builder.StartObject(1)
+    builder.PrependInt16Slot(0, 2, 0)
+    float64 = builder.EndObject()
+    builder.StartObject(2)
+    for slot in range(2 if metadata else 0):
+        builder.PrependUOffsetTRelativeSlot(slot, strings[names[0]], 0)
+    pair = builder.EndObject()
+    shared = vector(builder, [pair] * metadata)
+    fields = []
+    for name in names:
+        builder.StartObject(slots)
+        builder.PrependUint8Slot(slots - 1, int(slots > 7), 0)
+        builder.PrependUOffsetTRelativeSlot(6, shared, 0)
+        builder.PrependUOffsetTRelativeSlot(3, float64, 0)
+        builder.PrependUint8Slot(2, 3, 0)
+        builder.PrependUOffsetTRelativeSlot(0, strings[name], 0)
+        fields.append(builder.EndObject())
+    found = vector(builder, fields)
+    builder.StartObject(4)
+    builder.PrependUOffsetTRelativeSlot(1, found, 0)
+    builder.PrependInt16Slot(0, int(big), 0)
+    return message(1, builder.EndObject(), builder)
+
+
+def vector(builder: flatbuffers.Builder, tables: list[int]) -> int:
+    builder.StartVector(4, len(tables), 4)
+    for table in reversed(tables):
+        builder.PrependUOffsetTRelative(table)
+    return builder.EndVector()
+
+
+def structs(builder: flatbuffers.Builder, pairs: list[tuple[int, int]]) -> int:
+    builder.StartVector(16, len(pairs), 8)
+    for first, second in reversed(pairs):
+        builder.PrependInt64(second)
+        builder.PrependInt64(first)
+    return builder.EndVector()
+
+
+def batch_of(
+    rows: int,
+    nodes: list[tuple[int, int]],
+    buffers: list[tuple[int, int]],
+    data: bytes,
+    claims: tuple[int, int] | None = None,
+) -> bytes:
+    builder = flatbuffers.Builder()
+    found, places = structs(builder, nodes), structs(builder, buffers)
+    builder.StartObject(5)
+    builder.PrependUOffsetTRelativeSlot(2, places, 0)
+    builder.PrependUOffsetTRelativeSlot(1, found, 0)
+    builder.PrependInt64Slot(0, rows, 0)
+    return message(3, builder.EndObject(), builder, data, claims)
+
+
+@pytest.mark.parametrize("big", [False, True])
+def test_a_stream_is_read_in_either_byte_order(big: bool) -> None:  # noqa: FBT001
+    data = np.array([1, 2.5], ">f8" if big else "<f8").tobytes()
+    body = schema_of([b"a"], big=big) + batch_of(2, [(2, 0)], [(0, 0), (0, 16)], data)
+    np.testing.assert_array_equal(ipc.read(body)[1], [[1], [2.5]])
+    np.testing.assert_array_equal(pa.ipc.open_stream(body).read_all()["a"].to_numpy(), [1, 2.5])
+
+
+BATCH = "not one node and two buffers a column"
+BUFFER = "a buffer of the Arrow stream is shorter than its column, or leads out of its message"
+NUMBERS = schema_of([b"a"])
+HANDMADE = {
+    "a bitmap too short": (batch_of(9, [(9, 1)], [(0, 1), (8, 72)], bytes(80)), BUFFER),
+    "no nodes": (batch_of(1, [], [(0, 0), (0, 8)], bytes(8)), BATCH),
+    "two nodes": (batch_of(1, [(1, 0)] * 2, [(0, 0), (0, 8)], bytes(8)), BATCH),
+    "one buffer": (batch_of(1, [(1, 0)], [(0, 8)], bytes(8)), BATCH),
+    "three buffers": (batch_of(1, [(1, 0)], [(0, 0), (0, 8), (0, 8)], bytes(8)), BATCH),
+    "fewer rows than none": (batch_of(-1, [(-1, 0)], [(0, 0), (0, 0)], b""), BATCH),
+    "rows that no buffer holds": (batch_of(2**62, [(2**62, 0)], [(0, 0), (0, 0)], b""), "more values than it holds"),
+    "data that is not there": (batch_of(1, [(1, 0)], [(0, 0), (0, 8)], bytes(8))[:-1], "older than V4, empty or cut"),
+    "less data than none": (message(3, 0, flatbuffers.Builder(), claims=(4, -8)), "older than V4, empty or cut off"),
+    "no record batch": (message(3, 0, flatbuffers.Builder()), "older than V4, empty or cut off"),
+    "version 3": (batch_of(1, [(1, 0)], [(0, 0), (0, 8)], bytes(8), claims=(2, 8)), "older than V4, empty or cut off"),
+}
+
+
+@pytest.mark.parametrize(("following", "words"), HANDMADE.values(), ids=HANDMADE.keys())
+def test_a_record_batch_that_does_not_fit_its_schema_is_malformed(following: bytes, words: str) -> None:
+    with pytest.raises(MalformedBody, match=re.escape(words)):
+        ipc.read(NUMBERS + following)
+
+
+def test_buffers_that_share_bytes_are_refused() -> None:
+    data = bytes(8 * 2**12)
+    names = [b"%d" % index for index in range(4096)]
+    nodes, buffers = [(2**12, 0)] * 4096, [(0, 0), (0, 8 * 2**12)] * 4096
+    with pytest.raises(MalformedBody, match="claims more values than it holds"):
+        ipc.read(schema_of(names) + batch_of(2**12, nodes, buffers, data))
+
+
+def test_a_batch_without_rows_needs_no_buffers() -> None:
+    body = NUMBERS + batch_of(0, [(0, 0)], [(2**40, 0), (2**40, 0)], b"")
+    assert ipc.read(body)[1].shape == (0, 1)
+
+
+NAMES = {
+    "a name that stands twice": (schema_of([b"a", b"b", b"a"]), "repeats the name"),
+    "a name of a kilobyte": (schema_of([b"a" * 1024]), "longer than 512 bytes"),
+    "too many columns": (schema_of([b"%d" % index for index in range(4097)]), "has 4097 columns"),
+    "no column": (schema_of([]), "has 0 columns"),
+    "one more metadata than is looked at": (schema_of([b"a"], metadata=65), "not of plain numbers"),
+}
+
+
+@pytest.mark.parametrize(("body", "words"), NAMES.values(), ids=NAMES.keys())
+def test_a_schema_that_no_model_can_have_is_refused(body: bytes, words: str) -> None:
+    with pytest.raises(InvalidRequest, match=words):
+        ipc.read(body)
+
+
+def test_a_name_that_is_no_utf8_is_malformed() -> None:
+    with pytest.raises(MalformedBody, match="column 1 is not UTF-8"):
+        ipc.read(schema_of([b"\xe9"]))
+
+
+HEAVY = {
+    "one long name for all columns": schema_of([b"a" * 2**20] * 4096),
+    "one long text for the metadata of all columns": schema_of([b"a" * 500] * 4096, metadata=10_000),
+    "one layout of many fields for all columns": schema_of([b"a"] * 2, slots=30_000),
+}
+
+
+@pytest.mark.parametrize("body", HEAVY.values(), ids=HEAVY.keys())
+def test_what_a_schema_shares_is_not_unfolded(body: bytes) -> None:
+    tracemalloc.start()
+    with pytest.raises(InvalidRequest):
+        ipc.read(body)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**20
