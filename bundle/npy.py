@@ -4,7 +4,10 @@ Reference: NEP 1, A simple file format for NumPy arrays.
 """
 
 import ast
+import functools
 import io
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final, TypeGuard
 
 import numpy as np
@@ -47,21 +50,28 @@ def _is_table(shape: object) -> TypeGuard[tuple[int, int]]:
     return bool(shape[0] >= 0 and shape[1] >= 1)
 
 
-def _read_header(content: bytes) -> tuple[dict[object, object], int]:
+def _read_header(content: bytes) -> tuple[Mapping[object, object], int]:
     # NumPy's own reader tokenises what it cannot evaluate and fails in more ways than it documents; the header is one
     # Python literal, so it is evaluated as one, and it is judged before anything is allocated.
     begin = PREAMBLE + int.from_bytes(content[8:PREAMBLE], "little")
     if content[:8] != MAGIC or begin - PREAMBLE > HEADER_LIMIT or begin > len(content):
         raise NpyInvalid("the bytes do not begin with the header of npy version 1.0")
+    return _described(content[PREAMBLE:begin]), begin
+
+
+@functools.lru_cache(maxsize=256)
+def _described(header: bytes) -> Mapping[object, object]:
+    # Clients send tables of the same few shapes again and again.
     try:
-        description = ast.literal_eval(content[PREAMBLE:begin].decode("ascii").strip())
+        description = ast.literal_eval(header.decode("ascii").strip())
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
         raise NpyInvalid("the npy header is not a Python literal") from error
     if not isinstance(description, dict):
         raise NpyInvalid("the npy header is not a dictionary")
-    return description, begin
+    return MappingProxyType(description)
 
 
+@functools.lru_cache(maxsize=256)
 def header(shape: tuple[int, ...], dtype: np.dtype[np.floating]) -> bytes:
     """The first bytes of an npy file of this shape, known before its data."""
     stream = io.BytesIO()

@@ -23,8 +23,9 @@ from service.errors import DeadlinePassed, Overloaded
 
 Rows = npt.NDArray[np.floating]  # [rows, D]
 
-# Waking a thread and being woken by it costs about a tenth of this.
-INLINE_SECONDS: Final = 0.001
+# Waking a thread and being woken by it costs about a twentieth of this. No longer than a chunk takes: so long the loop
+# answers nobody.
+INLINE_SECONDS: Final = 0.002
 # Of each chunk that cheap requests fill, this part is kept for the others, which so go on at any load.
 BULK_SHARE: Final = 0.25
 # Weight of the last call in the measured pace.
@@ -146,7 +147,6 @@ class Batcher:
         self._fresh: list[_Job] = []
         self._scheduled = False
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def pace(self) -> float:
@@ -200,11 +200,8 @@ class Batcher:
         self._scheduled = False
         if self._quick.rows and self._quick.rows * self._pace <= INLINE_SECONDS:
             self._compute_here(self._quick.take(self._chunk_rows))
-        while self._idle and (batch := self._gather()):
-            self._idle -= 1
-            task = asyncio.get_running_loop().create_task(self._compute(batch))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        while self._idle > 0 and (batch := self._gather()):
+            self._launch(batch)
         self._watch()
 
     def _watch(self) -> None:
@@ -220,26 +217,29 @@ class Batcher:
         batch = self._quick.take(max(1, self._chunk_rows - kept))
         return batch + self._bulk.take(self._chunk_rows - _rows_of(batch))
 
-    async def _compute(self, batch: list[Share]) -> None:
-        try:
-            await self._compute_there(batch)
-        finally:
-            self._idle += 1
-            self._dispatch()
+    def _launch(self, batch: list[Share]) -> None:
+        self._idle -= 1
+        self._executor.submit(self._compute_there, batch, asyncio.get_running_loop())
 
-    async def _compute_there(self, batch: list[Share]) -> None:
-        loop = asyncio.get_running_loop()
+    def _compute_there(self, batch: list[Share], loop: asyncio.AbstractEventLoop) -> None:
+        outcome: Tensors | Exception
         try:
-            tensors = await loop.run_in_executor(self._executor, self._call, _join(batch))
+            outcome = self._call(_join(batch))
         except Exception as error:  # noqa: BLE001  (whatever it is, the callers of this batch must hear it)
-            if len(batch) == 1:
-                batch[0][0].refuse(error)
-                return
+            outcome = error
+        loop.call_soon_threadsafe(self._land, batch, outcome)
+
+    def _land(self, batch: list[Share], outcome: Tensors | Exception) -> None:
+        self._idle += 1
+        if not isinstance(outcome, Exception):
+            _give(batch, outcome)
+        elif len(batch) == 1:
+            batch[0][0].refuse(outcome)
+        else:
             # One request may be what the runtime cannot take; the others are computed without it.
             for share in batch:
-                await self._compute_there([share])
-        else:
-            _give(batch, tensors)
+                self._launch([share])
+        self._dispatch()
 
     def _compute_here(self, batch: list[Share]) -> None:
         if not batch:
