@@ -282,7 +282,7 @@ def test_a_cheap_request_does_not_wait_for_a_busy_engine(executor: Executor) -> 
 def test_bulk_goes_on_beside_any_number_of_cheap_requests(executor: Executor, engine: Gated) -> None:
     async def main() -> None:
         batcher = Batcher(engine, "x", executor, 1, 1000, pace=CHEAP)
-        bulk = asyncio.create_task(batcher.run(marked(1, 2000)))
+        bulk = asyncio.create_task(batcher.run(marked(1, 9000)))
         await engine.busy()
         cheap = [asyncio.create_task(batcher.run(marked(2, 900))) for _ in range(4)]
         await asyncio.sleep(0)  # one turn of the loop, in which all enter the queue
