@@ -74,7 +74,8 @@ class AccessLines:
 
 
 def _line(fields: dict[str, object]) -> str:
-    line = orjson.dumps({"level": "info", "logger": "diffeo.access", "message": "request", **fields})
+    head = {"time": fields["time"], "level": "info", "logger": "diffeo.access", "message": "request"}
+    line = orjson.dumps(head | fields)
     return line.decode() if line.isascii() else json.dumps(orjson.loads(line))
 
 

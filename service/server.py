@@ -22,6 +22,8 @@ KEEP_ALIVE_SECONDS = 75  # longer than the idle time of common proxies, so that 
 DRAIN_SECONDS = 20
 # A request makes some forty objects that the collector counts, and nearly all die with it.
 YOUNG_OBJECTS = 20_000
+# So long may a thread that draws or writes rows keep the interpreter from the loop; Python's own default is 5 ms.
+SWITCH_SECONDS = 0.0005
 # How a worker process is told its settings.
 HANDED_DOWN: Final = "DIFFEO_WORKER_SETTINGS"
 
@@ -86,6 +88,7 @@ def _create_app(settings: Settings) -> ASGIApp:
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS)
+    sys.setswitchinterval(SWITCH_SECONDS)
     return app
 
 
