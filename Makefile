@@ -3,7 +3,7 @@ PYTHON ?= $(firstword $(shell command -v python3.11 python3))
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: serve test lint study study-quick clean
+.PHONY: serve test lint study study-quick bench-serve clean
 
 serve: .venv/serve.done
 	$(BIN)/diffeo serve --models models
@@ -42,3 +42,7 @@ study-quick: .venv/dev.done
 
 clean:
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# About half an hour on two cores, and wrk; BENCH="--quick --servers diffeo,fastapi" tries a part of it in runs/serving.
+bench-serve: .venv/dev.done
+	$(BIN)/python benchmarks/serving $(BENCH)

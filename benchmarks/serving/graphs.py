@@ -1,0 +1,32 @@
+"""The graphs that everyone serves: our own flows, fitted by the shell's own command and kept under runs/."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+from load import Load
+from places import HERE, ROOT, WORK, bundle, digest, repository
+
+# Each graph with the loads that are tried on it. The wide one asks one question: what is left of the differences when
+# the graph itself is most of the work.
+GRAPHS: Final[dict[str, tuple[Load, ...]]] = {
+    "flow64": (Load(1, 1), Load(1, 32), Load(64, 32), Load(1024, 8), Load(1024, 8, "npy")),
+    "flow512": (Load(1024, 8), Load(1024, 8, "npy")),
+}
+
+
+def fit(graph: str) -> None:
+    """See that the bundle is there and was made by this recipe and this code."""
+    recipe = HERE / f"{graph}.toml"
+    key = WORK / "models" / f"{graph}.key"
+    made_by = digest([ROOT / "training", ROOT / "bundle"], recipe.read_text(encoding="utf-8"))
+    if bundle(graph).exists() and key.exists() and key.read_text(encoding="utf-8") == made_by:
+        return
+    shutil.rmtree(repository(graph), ignore_errors=True)
+    repository(graph).mkdir(parents=True)
+    diffeo = str(Path(sys.executable).with_name("diffeo"))
+    places = ["--models", str(repository(graph)), "--runs", str(WORK / "fits")]
+    subprocess.run([diffeo, "fit", str(recipe), *places, "--device", "cpu"], check=True, stdout=subprocess.DEVNULL)
+    key.write_text(made_by, encoding="utf-8")
