@@ -20,6 +20,9 @@ OPERATORS: Final = frozenset(
     Shape Sigmoid Slice Softmax Split Sqrt Squeeze Sub Tanh Transpose Unsqueeze Where
     """.split()
 )
+# An 8-bit product, in graphs of that precision only.
+INT8_OPERATORS: Final = OPERATORS | {"QuantizeLinear", "MatMulInteger", "DequantizeLinear"}
+INT8_GRAPHS: Final = frozenset({"forward.int8.onnx", "inverse.int8.onnx"})
 DOMAINS: Final = frozenset({"", "ai.onnx"})
 MAX_NODES: Final = 100_000
 
@@ -35,17 +38,17 @@ SHAPE_DIMENSION, DIMENSION_VALUE, DIMENSION_SYMBOL = 1, 1, 2
 
 ELEMENT: Final = {1: "float32", 11: "float64"}
 OUTPUTS: Final = {
-    "forward.onnx": ("z", "log_abs_det_jacobian", "log_prob"),
-    "inverse.onnx": ("x", "log_abs_det_jacobian", "log_prob"),
+    "forward": ("z", "log_abs_det_jacobian", "log_prob"),
+    "inverse": ("x", "log_abs_det_jacobian", "log_prob"),
 }
-INPUT: Final = {"forward.onnx": "x", "inverse.onnx": "z"}
+INPUT: Final = {"forward": "x", "inverse": "z"}
 
 
 def inspect(name: str, content: bytes, dimension: int, dtype: Dtype) -> None:
     """Check one graph: signature, operators, self-contained weights.
 
     Args:
-        name: forward.onnx or inverse.onnx.
+        name: of the file; what stands before its first dot is the direction.
         content: the bytes of the file.
         dimension: D of the manifest.
         dtype: type of x; z and the two vectors are always float32.
@@ -78,11 +81,12 @@ def _check_tensor(name: str, tensor: memoryview) -> None:
 
 
 def _check_nodes(name: str, graph: memoryview) -> None:
+    allowed = INT8_OPERATORS if name in INT8_GRAPHS else OPERATORS
     for count, node in enumerate(protobuf.messages(graph, GRAPH_NODE)):
         if count >= MAX_NODES:
             raise GraphRefused(f"{name} has more than {MAX_NODES} nodes")
         domain, operator = protobuf.text(node, NODE_DOMAIN), protobuf.text(node, NODE_OPERATOR)
-        if domain not in DOMAINS or operator not in OPERATORS:
+        if domain not in DOMAINS or operator not in allowed:
             raise GraphRefused(
                 f"{name} uses the operator {ascii(operator)[:64]}, which is not on the list for flow graphs"
             )
@@ -101,8 +105,9 @@ def _check_attribute(name: str, attribute: memoryview) -> None:
 def _check_signature(name: str, graph: memoryview, dimension: int, dtype: Dtype) -> None:
     rows = {"x": (dtype, ("*", dimension)), "z": ("float32", ("*", dimension))}
     vector = ("float32", ("*",))
-    expected_inputs = [(INPUT[name], *rows[INPUT[name]])]
-    expected_outputs = [(output, *rows.get(output, vector)) for output in OUTPUTS[name]]
+    direction = name.partition(".")[0]
+    expected_inputs = [(INPUT[direction], *rows[INPUT[direction]])]
+    expected_outputs = [(output, *rows.get(output, vector)) for output in OUTPUTS[direction]]
     weights = {protobuf.text(tensor, 8) for tensor in protobuf.messages(graph, GRAPH_INITIALIZER)}
     inputs = [_value(value) for value in protobuf.messages(graph, GRAPH_INPUT)]
     # Old exporters list weights among the inputs; a weight is not something a caller feeds.

@@ -1,6 +1,7 @@
 """The manifest is the bundle's table of contents: frozen, strict, and nothing in it is optional by accident."""
 
-from typing import Annotated, Final, Literal, Self, get_args
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal, NamedTuple, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -10,8 +11,17 @@ RNG: Final = "philox4x64-10/1"
 MANIFEST_NAME: Final = "manifest.json"
 SEAL_NAME: Final = "manifest.sha256"
 
-FileName = Literal["forward.onnx", "inverse.onnx", "golden.npy", "flow.safetensors", "forward.ts", "inverse.ts"]
-REQUIRED_FILES: Final = frozenset({"forward.onnx", "inverse.onnx", "golden.npy"})
+FileName = Literal[
+    "forward.onnx",
+    "inverse.onnx",
+    "golden.npy",
+    "flow.safetensors",
+    "forward.ts",
+    "inverse.ts",
+    "forward.int8.onnx",
+    "inverse.int8.onnx",
+    "golden.int8.npy",
+]
 KNOWN_FILES: Final = frozenset(get_args(FileName))
 
 CheckName = Literal[
@@ -21,10 +31,38 @@ CheckName = Literal[
     "batch_invariance",
     "non_finite_within_20_sigma",
     "normalisation",
+    "delta_log_prob_mean",
+    "delta_log_prob_p999",
+    "delta_log_prob_max",
 ]
+SHARED_CHECKS: Final[frozenset[CheckName]] = frozenset(
+    {"round_trip", "log_abs_det_jacobian", "batch_invariance", "non_finite_within_20_sigma"}
+)
 # A grid over the plane is cheap; in more dimensions no grid is, so the integral is asked of 2-D models only.
-REQUIRED_CHECKS: Final = frozenset(get_args(CheckName)) - {"normalisation"}
 PLANE: Final = 2
+PLANE_CHECKS: Final[frozenset[CheckName]] = frozenset({"normalisation"})
+REQUIRED_CHECKS: Final[frozenset[CheckName]] = SHARED_CHECKS | {"parity"}
+VARIANT_CHECKS: Final[frozenset[CheckName]] = SHARED_CHECKS | {
+    "delta_log_prob_mean",
+    "delta_log_prob_p999",
+    "delta_log_prob_max",
+}
+
+VariantName = Literal["int8"]
+
+
+class Trio(NamedTuple):
+    """What a runtime needs to compute a flow in one precision, and to prove that it does."""
+
+    forward: FileName
+    inverse: FileName
+    golden: FileName
+
+
+MAIN_FILES: Final = Trio("forward.onnx", "inverse.onnx", "golden.npy")
+VARIANT_FILES: Final[Mapping[VariantName, Trio]] = {
+    "int8": Trio("forward.int8.onnx", "inverse.int8.onnx", "golden.int8.npy"),
+}
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 ColumnName = Annotated[str, Field(min_length=1, max_length=128)]
@@ -78,6 +116,12 @@ class Certificate(Frozen):
     checks: Annotated[tuple[Check, ...], Field(max_length=32)]
 
 
+class Variant(Frozen):
+    """The same flow in lower precision: graphs of a density of its own, and how far it is from the flow's."""
+
+    certificate: Certificate
+
+
 class Calibration(Frozen):
     """Quantiles of log_prob (nats) on held-out rows: what an ordinary row of this model scores."""
 
@@ -119,6 +163,8 @@ class Manifest(Frozen):
     certificate: Certificate
     calibration: Calibration | None
     provenance: Provenance
+    # Left out when empty: a bundle without variants is the same bytes as before there were any.
+    variants: Annotated[dict[VariantName, Variant], Field(exclude_if=lambda variants: not variants)] = {}
 
     @property
     def dimension(self) -> int:
@@ -133,9 +179,13 @@ class Manifest(Frozen):
 
     @model_validator(mode="after")
     def _files_are_complete(self) -> Self:
-        missing = REQUIRED_FILES - self.files.keys()
+        missing = set(MAIN_FILES) - self.files.keys()
         if missing:
             raise ValueError(f"files lacks {', '.join(sorted(missing))}")
         if ("forward.ts" in self.files) != ("inverse.ts" in self.files):
             raise ValueError("files names one TorchScript graph; forward.ts and inverse.ts come as a pair")
+        for variant, trio in VARIANT_FILES.items():
+            expected = set(trio) if variant in self.variants else set()
+            if self.files.keys() & set(trio) != expected:
+                raise ValueError(f"files names {', '.join(trio)} if and only if variants names {variant}")
         return self

@@ -23,29 +23,41 @@ from bundle.errors import (
     Uncertified,
     UnsafeFile,
 )
+from bundle.golden import ROUNDED_TOLERANCE, Golden
 from bundle.manifest import (
+    MAIN_FILES,
     MANIFEST_NAME,
     MAX_FILE_BYTES,
     PLANE,
+    PLANE_CHECKS,
     REQUIRED_CHECKS,
     SEAL_NAME,
+    VARIANT_CHECKS,
+    VARIANT_FILES,
+    Certificate,
+    CheckName,
     FileName,
     Manifest,
+    VariantName,
 )
 
 MAX_MANIFEST_BYTES: Final = 2**20
-GRAPHS: Final[tuple[FileName, ...]] = ("forward.onnx", "inverse.onnx")
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """One verified model on disk: its manifest, the digest that identifies it, its golden vectors and its files."""
+    """One verified model on disk: its manifest, the digest that identifies it, its golden vectors and its files.
+
+    Attributes:
+        variants: golden vectors of each variant.
+    """
 
     path: Path
     manifest: Manifest
     digest: str
-    golden: golden.Golden
+    golden: Golden
     files: Mapping[FileName, bytes]
+    variants: Mapping[VariantName, Golden]
 
 
 def read(path: Path) -> Bundle:
@@ -57,8 +69,8 @@ def read(path: Path) -> Bundle:
         ManifestInvalid: manifest.json breaks the schema.
         DigestMismatch: a file, or the manifest itself, is not what it was when it was written.
         GraphRefused: an ONNX file holds something it may not.
-        GoldenInvalid: golden.npy does not fit the manifest.
-        Uncertified: the certificate is incomplete or a figure is out of tolerance.
+        GoldenInvalid: a file of golden vectors does not fit the manifest.
+        Uncertified: a certificate is incomplete or a figure is out of tolerance.
     """
     folder = _open_folder(path)
     try:
@@ -69,11 +81,12 @@ def read(path: Path) -> Bundle:
         files = {name: _read_entry(folder, name, manifest) for name in manifest.files}
     finally:
         os.close(folder)
-    check_certificate(manifest)
-    for name in GRAPHS:
-        graph.inspect(name, files[name], manifest.dimension, manifest.dtype)
+    check_certificates(manifest)
+    for trio in (MAIN_FILES, *(VARIANT_FILES[variant] for variant in manifest.variants)):
+        for name in (trio.forward, trio.inverse):
+            graph.inspect(name, files[name], manifest.dimension, manifest.dtype)
     vectors = golden.parse(files["golden.npy"], manifest.dimension)
-    return Bundle(path, manifest, digest, vectors, files)
+    return Bundle(path, manifest, digest, vectors, files, _variants(manifest, files))
 
 
 def versions(model: Path) -> list[int]:
@@ -105,21 +118,32 @@ def parse_manifest(text: bytes) -> Manifest:
         raise ManifestInvalid(f"{MANIFEST_NAME} is not strict JSON: {error}") from None
 
 
-def check_certificate(manifest: Manifest) -> None:
-    """Raise Uncertified unless every required check is there and every check holds."""
-    checks = manifest.certificate.checks
-    required = REQUIRED_CHECKS | ({"normalisation"} if manifest.dimension == PLANE else frozenset())
-    missing = required - {check.name for check in checks}
+def check_certificates(manifest: Manifest) -> None:
+    """Raise Uncertified unless every required check is there and every check holds, for each variant too."""
+    in_plane = PLANE_CHECKS if manifest.dimension == PLANE else frozenset()
+    _check_certificate("the certificate", manifest.certificate, REQUIRED_CHECKS | in_plane)
+    for name, variant in manifest.variants.items():
+        _check_certificate(f"the certificate of {name}", variant.certificate, VARIANT_CHECKS | in_plane)
+
+
+def _check_certificate(name: str, certificate: Certificate, required: frozenset[CheckName]) -> None:
+    missing = required - {check.name for check in certificate.checks}
     if missing:
-        raise Uncertified(f"the certificate lacks {', '.join(sorted(missing))}")
-    for check in checks:
+        raise Uncertified(f"{name} lacks {', '.join(sorted(missing))}")
+    for check in certificate.checks:
         if not check.holds:
-            raise Uncertified(f"{check.name} is {check.value:.3g}; the tolerance is {check.tolerance:.3g}")
+            raise Uncertified(f"{name}: {check.name} is {check.value:.3g}; the tolerance is {check.tolerance:.3g}")
 
 
 def seal(text: bytes) -> bytes:
     """Content of manifest.sha256: what `sha256sum manifest.json` prints."""
     return f"{hashlib.sha256(text).hexdigest()}  {MANIFEST_NAME}\n".encode()
+
+
+def _variants(manifest: Manifest, files: Mapping[FileName, bytes]) -> dict[VariantName, Golden]:
+    trios = {name: VARIANT_FILES[name] for name in manifest.variants}
+    d = manifest.dimension
+    return {name: golden.parse(files[trio.golden], d, trio, ROUNDED_TOLERANCE) for name, trio in trios.items()}
 
 
 def _open_folder(path: Path) -> int:

@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bundle.errors import VersionExists
@@ -28,13 +28,19 @@ from bundle.manifest import (
     FileName,
     Manifest,
     Provenance,
+    Variant,
+    VariantName,
 )
-from bundle.read import Bundle, check_certificate, read, seal, versions
+from bundle.read import Bundle, check_certificates, read, seal, versions
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a bundle is made of before it is one."""
+    """What a bundle is made of before it is one.
+
+    Attributes:
+        variants: the certificate of each variant whose files are among `files`.
+    """
 
     columns: tuple[str, ...]
     dtype: Dtype
@@ -43,6 +49,7 @@ class Parts:
     certificate: Certificate
     calibration: Calibration | None
     provenance: Provenance
+    variants: Mapping[VariantName, Certificate] = field(default_factory=dict)
 
     def manifest(self) -> Manifest:
         """The manifest that describes these parts."""
@@ -60,6 +67,7 @@ class Parts:
             certificate=self.certificate,
             calibration=self.calibration,
             provenance=self.provenance,
+            variants={name: Variant(certificate=certificate) for name, certificate in self.variants.items()},
         )
 
 
@@ -67,7 +75,14 @@ def parts_of(bundle: Bundle) -> Parts:
     """What a bundle on disk is made of."""
     made = bundle.manifest
     return Parts(
-        made.columns, made.dtype, made.precision, bundle.files, made.certificate, made.calibration, made.provenance
+        made.columns,
+        made.dtype,
+        made.precision,
+        bundle.files,
+        made.certificate,
+        made.calibration,
+        made.provenance,
+        {name: variant.certificate for name, variant in made.variants.items()},
     )
 
 
@@ -79,7 +94,7 @@ def write(parts: Parts, path: Path) -> Bundle:
         BundleError: what was written does not read back as a valid bundle; nothing is published then.
     """
     manifest = parts.manifest()
-    check_certificate(manifest)
+    check_certificates(manifest)
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".draft-{path.name}-", dir=path.parent))
     try:

@@ -6,8 +6,7 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -15,14 +14,15 @@ import numpy.typing as npt
 
 from bundle import base
 from bundle.base import SEED_LIMIT
-from bundle.manifest import Manifest
+from bundle.golden import Golden
+from bundle.manifest import VARIANT_FILES, Manifest, VariantName
 from bundle.read import Bundle
 from service.answer import Answer, InvalidRow
 from service.batcher import Batcher
 from service.codecs.codec import Outline
 from service.engines import ENGINES
-from service.engines.engine import Engine
-from service.errors import DeadlinePassed, Fault, InvalidRequest
+from service.engines.engine import Engine, Graphs
+from service.errors import DeadlinePassed, Fault, InvalidRequest, PrecisionNotFound, listed
 from service.requests import LADJ, LogProbRequest, OnInvalid, SampleRequest, TransformRequest
 from service.settings import Settings
 
@@ -60,6 +60,8 @@ class Model:
         name: what requests call it.
         version: what requests call this version of it.
         digest: sha256 of the manifest; the identity of the bundle.
+        precision: what the two graphs compute in.
+        variants: the same version in the other precisions of its bundle.
         forward: x to z, log_abs_det_jacobian, log_prob.
         inverse: z to x, log_abs_det_jacobian, log_prob.
     """
@@ -72,12 +74,27 @@ class Model:
     inverse: Batcher
     executor: Executor
     piece_rows: int
+    precision: str
+    variants: Mapping[str, "Model"] = field(default_factory=dict)
+
+    def at(self, precision: str | None) -> "Model":
+        """The same version computed in another precision; None is the one of the manifest.
+
+        Raises:
+            PrecisionNotFound: the bundle has no graphs for it, or its runtime here cannot compute them.
+        """
+        if precision is None or precision == self.precision:
+            return self
+        if precision not in self.variants:
+            here = listed([self.precision, *self.variants])
+            raise PrecisionNotFound(f"{self.name} version {self.version} is not served in that precision; here: {here}")
+        return self.variants[precision]
 
     async def log_prob(self, request: LogProbRequest, deadline: float | None = None) -> Answer:
         """Exact log density of each row, nats."""
         x, finite = await self._clean(request.x, self._dtype)
         tensors = await self.forward.run(x, deadline) if len(x) else self._nothing("z")
-        return self._answer({"log_prob": tensors["log_prob"]}, finite, request.on_invalid, "x")
+        return self._answer({"log_prob": tensors["log_prob"]}, finite, request.on_invalid, "x", self._spoken)
 
     async def transform(self, request: TransformRequest, deadline: float | None = None) -> Answer:
         """z = f(x) or x = f^-1(z), with the log|det| of that direction."""
@@ -86,7 +103,8 @@ class Model:
         batcher = self.forward if forward else self.inverse
         rows, finite = await self._clean(request.rows, self._dtype if forward else np.dtype(np.float32))
         tensors = await batcher.run(rows, deadline) if len(rows) else self._nothing(image)
-        return self._answer({part: tensors[part] for part in request.parts}, finite, request.on_invalid, source)
+        wanted = {part: tensors[part] for part in request.parts}
+        return self._answer(wanted, finite, request.on_invalid, source, self._spoken)
 
     def settle(self, request: SampleRequest) -> Draw:
         """Fix the seed: the client's, or a fresh one that the answer names."""
@@ -110,6 +128,7 @@ class Model:
         """What a sample's answer says besides the rows: enough to draw the same rows, or the next ones."""
         request = draw.request
         facts: dict[str, object] = {
+            **self._spoken,
             "columns": list(self.manifest.columns),
             "seed": draw.seed,
             "start": request.start,
@@ -165,6 +184,11 @@ class Model:
         return {part: _blanked(tensor, good) for part, tensor in wanted.items()}
 
     @property
+    def _spoken(self) -> Mapping[str, object]:
+        # A precision that is not the manifest's own is never answered in silence.
+        return {} if self.precision == self.manifest.precision else {"precision": self.precision}
+
+    @property
     def _dtype(self) -> np.dtype[np.floating]:
         return np.dtype(self.manifest.dtype)
 
@@ -186,7 +210,7 @@ class Model:
         finite: Mask | None,
         on_invalid: OnInvalid,
         source: str,
-        facts: Mapping[str, object] = MappingProxyType({}),
+        facts: Mapping[str, object],
     ) -> Answer:
         columns = self.manifest.columns
         if finite is None and _all_finite(tensors):
@@ -213,14 +237,36 @@ def load(bundle: Bundle, name: str, version: int, settings: Settings, executor: 
         ProviderMissing: the settings ask for a device that is not here.
         GoldenDisagrees: the runtime computes other numbers than the bundle was certified with.
     """
-    forward, inverse = ENGINES[settings.engine](bundle.files, settings)
-    vectors = bundle.golden
-    vectors.check_forward(forward.run({"x": vectors.x.astype(bundle.manifest.dtype)}))
-    vectors.check_inverse(inverse.run({"z": vectors.z.astype(np.float32)}))
-    there = _batcher(forward, "x", vectors.x.astype(bundle.manifest.dtype), settings, executor)
-    back = _batcher(inverse, "z", vectors.z.astype(np.float32), settings, executor)
+    own = _proven(bundle, name, version, settings, executor)
+    # The variants are for the processor and its runtime; a GPU computes float32 faster than they do.
+    if settings.engine != "onnx" or settings.execution_providers[0] != "cpu":
+        return own
+    return replace(own, variants={variant: _variant(own, variant, bundle, settings) for variant in bundle.variants})
+
+
+def _proven(bundle: Bundle, name: str, version: int, settings: Settings, executor: Executor) -> Model:
+    manifest = bundle.manifest
+    there, back = _batchers(bundle.files, bundle.golden, manifest, settings, executor)
     pieces = _piece_rows(back.pace, settings)
-    return Model(name, version, bundle.manifest, bundle.digest, there, back, executor, pieces)
+    return Model(name, version, manifest, bundle.digest, there, back, executor, pieces, manifest.precision)
+
+
+def _variant(own: Model, variant: VariantName, bundle: Bundle, settings: Settings) -> Model:
+    trio = VARIANT_FILES[variant]
+    # An engine knows a graph by its direction, whatever its file is called.
+    graphs: Graphs = {"forward.onnx": bundle.files[trio.forward], "inverse.onnx": bundle.files[trio.inverse]}
+    there, back = _batchers(graphs, bundle.variants[variant], bundle.manifest, settings, own.executor)
+    return replace(own, forward=there, inverse=back, piece_rows=_piece_rows(back.pace, settings), precision=variant)
+
+
+def _batchers(
+    graphs: Graphs, vectors: Golden, manifest: Manifest, settings: Settings, executor: Executor
+) -> tuple[Batcher, Batcher]:
+    forward, inverse = ENGINES[settings.engine](graphs, settings)
+    x, z = vectors.x.astype(manifest.dtype), vectors.z.astype(np.float32)
+    vectors.check_forward(forward.run({"x": x}))
+    vectors.check_inverse(inverse.run({"z": z}))
+    return _batcher(forward, "x", x, settings, executor), _batcher(inverse, "z", z, settings, executor)
 
 
 def _batcher(engine: Engine, source: str, rows: Rows, settings: Settings, executor: Executor) -> Batcher:

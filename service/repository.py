@@ -15,6 +15,8 @@ from service.errors import (
     InvalidRequest,
     ModelNotFound,
     NothingToServe,
+    RequestError,
+    SettingsInvalid,
     VersionNotFound,
     VersionRefused,
     listed,
@@ -48,11 +50,13 @@ class Repository:
         models: what is served or refused; a name from a request is only ever a key of this mapping, never a path.
         default: the model for requests that name none.
         newest: the newest served version of each model that has one.
+        precisions: by model, the precision for requests that name none.
     """
 
     models: Mapping[str, Versions]
     default: str | None
     newest: Mapping[str, Model] = field(default_factory=dict)
+    precisions: Mapping[str, str] = field(default_factory=dict)
 
     def find(self, address: Address) -> Model:
         """The model that a request means.
@@ -62,16 +66,11 @@ class Repository:
             ModelNotFound: no model of that name is served.
             VersionNotFound: that model has no such version.
             VersionRefused: that version is there, and its bundle was refused.
+            PrecisionNotFound: that version has no graphs of that precision.
         """
         name = address.model or self.default or self._only()
-        if address.version is None:
-            if name not in self.newest:
-                raise _none_served(name, self.versions(name))
-            return self.newest[name]
-        entry = self.entry(name, address.version)
-        if isinstance(entry, Refused):
-            raise VersionRefused(f"{name} version {entry.version} was refused: {entry.reason}")
-        return entry
+        found = self._newest(name) if address.version is None else self._version(name, address.version)
+        return found.at(address.precision or self.precisions.get(name))
 
     def versions(self, name: str) -> Versions:
         """All versions of one model, served or refused.
@@ -95,6 +94,17 @@ class Repository:
             raise VersionNotFound(f"{name} has no version {version}; it has {listed(found)}")
         return found[version]
 
+    def _newest(self, name: str) -> Model:
+        if name not in self.newest:
+            raise _none_served(name, self.versions(name))
+        return self.newest[name]
+
+    def _version(self, name: str, version: int) -> Model:
+        entry = self.entry(name, version)
+        if isinstance(entry, Refused):
+            raise VersionRefused(f"{name} version {entry.version} was refused: {entry.reason}")
+        return entry
+
     def _only(self) -> str:
         if len(self.models) == 1:
             return next(iter(self.models))
@@ -107,13 +117,27 @@ def load(settings: Settings, executor: Executor) -> Repository:
     Raises:
         NothingToServe: there is no such folder, no version in it, or the default model is not in it.
         ProviderMissing: the settings ask for a device that is not here.
+        SettingsInvalid: a model that the settings give a precision is not there, or not in that one.
     """
     models = {
         name: {number: _load_version(settings.models / name, name, number, settings, executor) for number in numbers}
         for name, numbers in look(settings).items()
     }
     newest = {name: model for name, found in models.items() if (model := _newest_served(found)) is not None}
-    return Repository(models, settings.default_model, newest)
+    repository = Repository(models, settings.default_model, newest, settings.precisions)
+    for name in settings.precisions:
+        _check_precision(repository, name)
+    return repository
+
+
+def _check_precision(repository: Repository, name: str) -> None:
+    try:
+        repository.find(Address(name, None))
+    except VersionRefused:
+        # Why is logged, and requests are told; it is no fault of the settings.
+        return
+    except RequestError as error:
+        raise SettingsInvalid(f"DIFFEO_PRECISIONS: {error}") from None
 
 
 def look(settings: Settings) -> dict[str, list[int]]:

@@ -21,7 +21,7 @@ MAX_TEMPERATURE: Final = 10.0
 SAMPLE_PARTS: Final = ("x", "log_prob", "z")
 LADJ: Final = "log_abs_det_jacobian"
 # Parameters that pick the model; they are read before the manifest is known.
-ADDRESS: Final = frozenset({"model", "version"})
+ADDRESS: Final = frozenset({"model", "version", "precision"})
 SAMPLE_PARAMETERS: Final = frozenset({"num_samples", "seed", "start", "temperature", "return"})
 LOG_PROB_PARAMETERS: Final = frozenset({"on_invalid"})
 TRANSFORM_PARAMETERS: Final = frozenset({"direction", "on_invalid", "return"})
@@ -54,19 +54,18 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Which model, and which version of it; None leaves the choice to the repository."""
+    """Which model, which version of it, computed how; None leaves the choice to the repository."""
 
     model: str | None
     version: int | None
+    precision: str | None = None
 
     @classmethod
     def parse(cls, parameters: Parameters) -> Self:
         """The address in the parameters of any request."""
-        model = parameters.get("model")
-        if "model" in parameters and not (isinstance(model, str) and NAME.fullmatch(model)):
-            raise InvalidRequest.at("/model", "model must be a name of letters, digits, - and _, at most 64")
+        model = _name(parameters, "model", "model must be a name of letters, digits, - and _, at most 64")
         version = _whole(parameters, "version", 1, 2**31) if "version" in parameters else None
-        return cls(model if isinstance(model, str) else None, version)
+        return cls(model, version, _name(parameters, "precision", "precision must be a name such as float32 or int8"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +127,15 @@ class TransformRequest:
         parts = _parts(parameters, (image, LADJ), (image, LADJ))
         rows = _rows(payload, source, manifest, limits)
         return cls(direction, rows, _on_invalid(parameters), parts)
+
+
+def _name(parameters: Parameters, parameter: str, sentence: str) -> str | None:
+    if parameter not in parameters:
+        return None
+    value = parameters[parameter]
+    if not (isinstance(value, str) and NAME.fullmatch(value)):
+        raise InvalidRequest.at(f"/{parameter}", sentence)
+    return value
 
 
 def _refuse_unknown(parameters: Parameters, known: frozenset[str]) -> None:

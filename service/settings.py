@@ -19,6 +19,7 @@ def _names(value: object) -> object:
 
 Provider = Literal["cpu", "cuda"]
 Providers = Annotated[tuple[Provider, ...], NoDecode, BeforeValidator(_names), Field(min_length=1)]
+Precision = Literal["float32", "float64", "int8"]
 Positive = Annotated[int, Field(ge=1)]
 
 
@@ -55,6 +56,8 @@ class Settings(BaseSettings):
     """Runtime that computes the graphs; torchscript needs torch and a bundle that has .ts files."""
     execution_providers: Providers = ("cpu",)
     """Execution providers in order of preference: cpu, cuda."""
+    precisions: dict[str, Precision] = Field(default_factory=dict)
+    """By model, what its graphs compute in for requests that do not say: `{"moons": "int8"}`."""
     workers: Positive = Field(default_factory=_workers)
     """Processes on the one port, each with the models and a queue of its own; one where a GPU computes."""
     threads: Positive = Field(default_factory=usable_cores)

@@ -1,11 +1,12 @@
 """GET /models...: what is served, with its certificate and calibration, and why a version was refused."""
 
+from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from bundle.manifest import Base, Calibration, Certificate, Provenance
+from bundle.manifest import Base, Calibration, Certificate, Provenance, Variant, VariantName
 from bundle.read import is_version
 from service.model import Model
 from service.repository import Refused, Repository
@@ -54,6 +55,7 @@ class VersionDetail(BaseModel):
     execution_providers: tuple[str, ...] | None = None
     base: Base | None = None
     certificate: Certificate | None = None
+    variants: Mapping[VariantName, Variant] | None = None
     calibration: Calibration | None = None
     provenance: Provenance | None = None
 
@@ -130,11 +132,12 @@ def _detail(entry: Model | Refused, name: str, settings: Settings) -> VersionDet
         digest=entry.digest,
         columns=manifest.columns,
         dtype=manifest.dtype,
-        precisions=(manifest.precision,),
+        precisions=(entry.precision, *entry.variants),
         engine=settings.engine,
         execution_providers=settings.execution_providers,
         base=manifest.base,
         certificate=manifest.certificate,
+        variants=manifest.variants,
         calibration=manifest.calibration,
         provenance=manifest.provenance,
     )

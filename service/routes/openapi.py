@@ -1,6 +1,6 @@
 """What /docs shows of the three verbs. Requests are parsed by `service.requests`; a test holds the two together."""
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel
 from pydantic.json_schema import models_json_schema
 
 from service.codecs import CODECS
+from service.settings import Precision
 
 Row = Annotated[list[float | None], Field(min_length=1)]
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$", examples=["moons"])]
@@ -24,6 +25,11 @@ class _Body(BaseModel):
     )
     version: Annotated[int, Field(ge=1, lt=2**31)] = Field(
         default_factory=int, description="Which version; the newest unless named"
+    )
+    precision: str = Field(
+        default_factory=str,
+        description="What to compute in, of what GET /models lists; named again in the answer",
+        json_schema_extra={"enum": list(get_args(Precision))},
     )
 
 
@@ -82,6 +88,7 @@ class InvalidRowShown(BaseModel):
 class _Answer(BaseModel):
     model: str
     version: int
+    precision: Precision | None = Field(None, description="Only there when it is not the bundle's own")
     invalid_rows: list[InvalidRowShown] = Field([], description="Only there when a row has no answer")
 
 

@@ -28,6 +28,7 @@ def test_the_defaults_serve_this_machine_only_on_its_own_cores() -> None:
         ("EXECUTION_PROVIDERS", "cuda, cpu", ("cuda", "cpu")),
         ("THREADS", "3", 3),
         ("WORKERS", "3", 3),
+        ("PRECISIONS", '{"moons": "int8"}', {"moons": "int8"}),
         ("CHUNK_ROWS", "64", 64),
         ("TIMEOUT_SECONDS", "2.5", 2.5),
         ("MAX_QUEUE_ROWS", "10", 10),
