@@ -43,6 +43,6 @@ study-quick: .venv/dev.done
 clean:
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-# About half an hour on two cores, and wrk; BENCH="--quick --servers diffeo,fastapi" tries a part of it in runs/serving.
+# About 35 minutes on two cores, and wrk; BENCH="--quick --servers diffeo,fastapi" tries a part of it in runs/serving.
 bench-serve: .venv/dev.done
 	$(BIN)/python benchmarks/serving $(BENCH)

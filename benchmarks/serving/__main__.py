@@ -1,6 +1,6 @@
 """Our server beside others, the same graph under the same load: `python benchmarks/serving` writes serving.md.
 
-A whole run takes about half an hour on two cores and needs wrk (`apt-get install wrk`); the peers are installed under
+A whole run takes about 35 minutes on two cores and needs wrk (`apt-get install wrk`); the peers are installed under
 runs/peers on first use. A run that was cut goes on where it stopped. `--quick` and `--servers` write to runs/serving.
 """
 
@@ -13,7 +13,6 @@ from typing import Final, NoReturn
 import environments
 import fairness
 import graphs
-import inprocess
 import load
 import picture
 import precision
@@ -65,8 +64,7 @@ def install(servers: Sequence[Server]) -> dict[str, str]:
 
 
 def look_closer(results: Results, servers: Sequence[Server], pace: Pace) -> None:
-    """What no peer is asked for: the first of ours against the machine itself and against crowds."""
-    results.run("in process", lambda: inprocess.ceilings(pace))
+    """What no peer is asked for: samples, crowds, lower precision, from the first of ours."""
     ours = next((server for server in servers if server.environment is None), None)
     if ours is not None:
         results.run("sampling", lambda: sampling.samples(ours, pace))

@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Final
 
 import fairness
 import inprocess
@@ -12,7 +13,9 @@ from load import Load
 from results import Outcome, Results
 
 Figure = Callable[[Outcome], float]
-NPY = Load(1024, 8, "npy")
+NPY: Final = Load(1024, 8, "npy")
+NOTHING: Final = "-"
+PRECISE: Final = 100  # from here on a figure has no decimals
 
 
 def requests_per_second(outcome: Outcome) -> float:
@@ -78,7 +81,8 @@ class Figures:
 
     def ceiling(self, graph: str, figure: Callable[[inprocess.Ceiling], float]) -> float | None:
         """In process."""
-        found = self.results.records("in process", inprocess.Ceiling)
+        rounds = [name for name in self.results.scenarios if name.startswith(inprocess.NAME)]
+        found = [ceiling for name in rounds for ceiling in self.results.records(name, inprocess.Ceiling)]
         return median(figure(ceiling) for ceiling in found if ceiling.graph == graph)
 
     def npy_share(self, server: str, graph: str) -> float | None:
@@ -134,3 +138,12 @@ def median(values: Iterable[float]) -> float | None:
 def ratio(figure: float | None, other: float | None) -> float | None:
     """None where either is missing."""
     return None if figure is None or not other else figure / other
+
+
+def number(figure: float | None) -> str:
+    """Three digits, or all of those before the point."""
+    if figure is None:
+        return NOTHING
+    if isinstance(figure, int):
+        return f"{figure:,}"
+    return f"{figure:,.0f}" if figure >= PRECISE else f"{figure:#.3g}".rstrip(".")

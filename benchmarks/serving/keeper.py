@@ -33,13 +33,13 @@ def main() -> None:
         while os.wait()[0] != command:
             pass
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         ask(command)
         kill_rest()
 
 
 def leave(*_: object) -> NoReturn:
-    """SIGTERM: unwind, which ends the tree."""
+    """SIGTERM: unwind, which ends the tree; a second one must not cut that short."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise SystemExit(0)
 
 

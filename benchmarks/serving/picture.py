@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Final
 
 import matplotlib as mpl
-from figures import Figures, requests_per_second
+from figures import Figures, number, requests_per_second
 from graphs import GRAPHS
 from load import Load
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
-from report import number, servers
+from report import servers
 from results import Results
 
 GRAPH: Final = "flow64"

@@ -7,16 +7,14 @@ from typing import Final
 import fairness
 import precision
 import sampling
-from figures import Figures, median, ratio, requests_per_second
+from figures import NOTHING, Figures, median, number, ratio, requests_per_second
 from graphs import GRAPHS
 from load import Load
 from results import Results
 from servers import SERVERS, Server
 from verdicts import FIRST, Verdict, verdicts
 
-NOTHING: Final = "-"
 HOLDS: Final = {True: "yes", False: "no", None: NOTHING}
-PRECISE: Final = 100  # from here on a figure has no decimals
 
 INTRODUCTION: Final = """\
 # Serving beside other servers
@@ -46,6 +44,7 @@ def write(results: Results, page: Path) -> None:
         *_loads(figures),
         "## Start and memory",
         _starts(figures),
+        *_lost(results),
         *_in_process(figures),
         *_sampling(figures),
         *_fairness(figures),
@@ -118,17 +117,25 @@ def _starts(figures: Figures) -> str:
     rows = []
     for server in servers(figures.results):
         fault = figures.fault(server.key, "flow64")
-        ready, memory = figures.ready_seconds(server.key), figures.memory_mb(server.key)
-        rows.append([server.name, *([fault, ""] if fault else [number(ready), number(memory)])])
+        cells = [number(figures.ready_seconds(server.key)), number(figures.memory_mb(server.key))]
+        rows.append([server.name, *([fault, ""] if fault else cells)])
     return table(["server", "process start to first answer, s", "memory after the loads, MB (PSS)"], rows)
+
+
+def _lost(results: Results) -> Iterable[str]:
+    lost = {visit.server: visit for visit in reversed(results.visits) if visit.fault}
+    if lost:
+        yield "A server that fails twice at one visit is not visited again:"
+        rows = [[SERVERS[key].name, visit.graph, str(visit.round), visit.fault] for key, visit in lost.items()]
+        yield table(["server", "first lost at", "in round", "reason"], rows)
 
 
 def _in_process(figures: Figures) -> Iterable[str]:
     yield "## Beside no server at all"
     yield (
         "The session that the server uses (one thread a call), called in chunks of 1024 rows by two threads of one "
-        "process that has the machine to itself. Over HTTP wrk takes its part of the same cores; the last column is "
-        "the share of what the remaining cores would give."
+        "process that has the machine to itself, at the beginning of each round. Over HTTP wrk takes its part of the "
+        "same cores; the last column is the share of what the remaining cores would give."
     )
     rows = []
     for graph in GRAPHS:
@@ -216,13 +223,6 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """In Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-
-
-def number(figure: float | None) -> str:
-    """Three digits, or all of those before the point."""
-    if figure is None:
-        return NOTHING
-    return f"{figure:,.0f}" if figure >= PRECISE else f"{figure:#.3g}".rstrip(".")
 
 
 def times(share: float | None) -> str:

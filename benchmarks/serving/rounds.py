@@ -29,13 +29,22 @@ class Step:
 
 
 def measure(results: Results, servers: Sequence[Server], faults: Mapping[str, str], pace: Pace) -> None:
-    """Make every visit that is not kept yet; a server that has failed, or whose key has a fault, is not tried."""
+    """Make every visit that is not kept yet; a server that has failed, or whose key has a fault, is not tried.
+
+    Each round begins with what the machine gives without a server, so that drift of the machine is in both.
+    """
     failed = dict(faults)
+    for number in range(1, pace.rounds + 1):
+        results.run(f"{inprocess.NAME}, round {number}", lambda: inprocess.ceilings(pace))
+        _round(results, list(_steps(servers, number)), failed, pace)
+
+
+def _round(results: Results, steps: Sequence[Step], failed: dict[str, str], pace: Pace) -> None:
     kept = {(visit.round, visit.server, visit.graph) for visit in results.visits}
-    steps = [step for step in _steps(servers, pace) if (step.round, step.server.key, step.graph) not in kept]
-    with tqdm(steps, desc="visits", unit="visit") as bar:
+    left = [step for step in steps if (step.round, step.server.key, step.graph) not in kept]
+    with tqdm(left, desc=f"round {steps[0].round} of {pace.rounds}", unit="visit") as bar:
         for step in bar:
-            bar.set_postfix_str(f"round {step.round}, {step.server.name}, {step.graph}")
+            bar.set_postfix_str(f"{step.server.name}, {step.graph}")
             key = step.server.key
             fault = failed.get(key)
             visit = Visit(step.round, key, step.graph, fault=fault) if fault else _tried(step, pace)
@@ -50,12 +59,11 @@ def _tried(step: Step, pace: Pace) -> Visit:
     return _visit(step, pace) if visit.fault else visit
 
 
-def _steps(servers: Sequence[Server], pace: Pace) -> Iterator[Step]:
-    for number in range(1, pace.rounds + 1):
-        for graph in GRAPHS:
-            for server in servers:
-                if graph in server.graphs:
-                    yield Step(number, server, graph)
+def _steps(servers: Sequence[Server], number: int) -> Iterator[Step]:
+    for graph in GRAPHS:
+        for server in servers:
+            if graph in server.graphs:
+                yield Step(number, server, graph)
 
 
 def _visit(step: Step, pace: Pace) -> Visit:

@@ -7,7 +7,7 @@ from typing import Final
 import fairness
 import precision
 import sampling
-from figures import Figures, p50, ratio
+from figures import Figures, number, p50, ratio
 from load import Load
 from servers import OURS
 
@@ -77,7 +77,7 @@ def _fairness(figures: Figures) -> list[Verdict]:
         if bound is None or p99 is None:
             found.append(Verdict(claim, asked, "not measured", None))
         else:
-            found.append(Verdict(claim, f"{asked} = {bound:.3g} ms", f"{p99:.3g} ms", p99 <= bound))
+            found.append(Verdict(claim, f"{asked} = {number(bound)} ms", f"{number(p99)} ms", p99 <= bound))
     return found
 
 
@@ -108,4 +108,4 @@ def _below(claim: str, measured: float | None, bound: float, unit: str) -> Verdi
 def _verdict(claim: str, asked: str, measured: float | None, unit: str, holds: Callable[[float], bool]) -> Verdict:
     if measured is None:
         return Verdict(claim, asked, "not measured", None)
-    return Verdict(claim, asked, f"{measured:.3g}{unit}", holds(measured))
+    return Verdict(claim, asked, f"{number(measured)}{unit}", holds(measured))
