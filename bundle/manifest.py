@@ -34,6 +34,7 @@ CheckName = Literal[
     "delta_log_prob_mean",
     "delta_log_prob_p999",
     "delta_log_prob_max",
+    "round_trip_p90",
 ]
 SHARED_CHECKS: Final[frozenset[CheckName]] = frozenset(
     {"round_trip", "log_abs_det_jacobian", "batch_invariance", "non_finite_within_20_sigma"}
@@ -46,6 +47,7 @@ VARIANT_CHECKS: Final[frozenset[CheckName]] = SHARED_CHECKS | {
     "delta_log_prob_mean",
     "delta_log_prob_p999",
     "delta_log_prob_max",
+    "round_trip_p90",
 }
 
 VariantName = Literal["int8"]

@@ -54,7 +54,12 @@ def fit(options: argparse.Namespace) -> int:
     chosen = recipe.read(source) if is_recipe else recipe.for_file(source, options.name)
     options.interrupted = f"interrupted; go on with: diffeo fit {source} --resume (and the same options)"
     settings = run.Options(
-        options.models, options.runs, options.device, resume=options.resume, torchscript=options.torchscript
+        options.models,
+        options.runs,
+        options.device,
+        resume=options.resume,
+        torchscript=options.torchscript,
+        int8=options.int8,
     )
     report = run.run(chosen, settings)
     print(report)  # noqa: T201  (what a command answers goes to standard output)
@@ -65,7 +70,7 @@ def certify(options: argparse.Namespace) -> int:
     """Measure a published bundle's graphs against its flow again."""
     from training import recertify  # noqa: PLC0415
 
-    print(recertify.recertify(options.bundle, publish_it=options.publish))  # noqa: T201
+    print(recertify.recertify(options.bundle, int8=options.int8, publish_it=options.publish))  # noqa: T201
     return 0
 
 
@@ -146,12 +151,14 @@ def _add_fit(commands: ask.Commands) -> None:
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="where to fit (auto)")
     parser.add_argument("--resume", action="store_true", help="go on from where the last fit stopped")
     parser.add_argument("--torchscript", action="store_true", help="add the graphs as TorchScript")
+    parser.add_argument("--int8", action="store_true", help="add the graphs with hidden products in 8-bit integers")
 
 
 def _add_certify(commands: ask.Commands) -> None:
     parser = commands.add_parser("certify", help="measure a bundle's graphs against its flow in float64")
     parser.set_defaults(run=certify)
     parser.add_argument("bundle", type=Path, help="a bundle folder, models/NAME/VERSION")
+    parser.add_argument("--int8", action="store_true", help="add the graphs with hidden products in 8-bit integers")
     parser.add_argument("--publish", action="store_true", help="publish the next version with the new figures")
 
 

@@ -9,19 +9,17 @@ arXiv:2006.09347: a round trip has to be measured, because no bound per layer im
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 import torch
 from torch import Tensor
 
 from bundle import base
 from bundle.golden import Golden
-from bundle.manifest import PLANE, Certificate, Check, CheckName, Dtype, FileName
-from training.errors import CertificateError
+from bundle.manifest import MAIN_FILES, PLANE, Certificate, CheckName, Dtype, FileName, Trio
+from training.figure import Figure, issue, relative, worst
 from training.flows.flow import Flow, standard_normal_log_prob
 from training.integral import integrate
 from training.runtime import Graph
@@ -47,23 +45,6 @@ RIM_ROWS: Final = 20_000
 BASE_RADIUS: Final = 6.0
 FAR_SIGMA: Final = 20.0
 BATCHES: Final = (1, 2, 7, 1000)
-LARGEST: Final = float(np.finfo(np.float64).max)
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A check that does not hold, and the row on which it is worst."""
-
-    check: Check
-    row: tuple[float, ...]
-
-    def __str__(self) -> str:
-        """One sentence: figure, tolerance, row."""
-        row = ", ".join(f"{value:.6g}" for value in self.row)
-        return (
-            f"{self.check.name} is {self.check.value:.3g}, tolerance {self.check.tolerance:.0e} "
-            f"({self.check.about}); worst row [{row}]"
-        )
 
 
 class Subject:
@@ -71,17 +52,25 @@ class Subject:
 
     Args:
         flow: the flow that was exported, in the types of its weights.
-        files: forward.onnx and inverse.onnx.
+        files: the files of a bundle; the two graphs are among them.
         rows: data [rows, D] in the user's units.
         precision: what the graphs compute in.
+        trio: which of the files the graphs are.
     """
 
-    def __init__(self, flow: Flow, files: Mapping[FileName, bytes], rows: Array, precision: Dtype = "float32") -> None:
+    def __init__(
+        self,
+        flow: Flow,
+        files: Mapping[FileName, bytes],
+        rows: Array,
+        precision: Dtype = "float32",
+        trio: Trio = MAIN_FILES,
+    ) -> None:
         self.files = files
         self.precision = precision
         self.flow = copy.deepcopy(flow).cpu().double().requires_grad_(requires_grad=False)
-        self.forward = Graph(files["forward.onnx"])
-        self.inverse = Graph(files["inverse.onnx"])
+        self.forward = Graph(files[trio.forward])
+        self.inverse = Graph(files[trio.inverse])
         self.dimension = rows.shape[1]
         self.z = base.draw(SAMPLE_SEED, 0, SAMPLE_ROWS, self.dimension).astype(np.float64)
         samples = self.inverse.run(self.z)["x"].astype(np.float64)
@@ -105,52 +94,44 @@ def certify(subject: Subject) -> Certificate:
     checks = [parity, round_trip, jacobian, batch_invariance, finiteness]
     if subject.dimension == PLANE:
         checks.append(normalisation)
-    measured = [check(subject) for check in checks]
-    failures = [Failure(check, row) for check, row in measured if not check.holds]
-    if failures:
-        raise CertificateError("\n".join(map(str, failures)))
-    return Certificate(
-        reference="the flow in float64, torch " + torch.__version__.split("+")[0],
-        runtime=f"onnxruntime {onnxruntime.__version__}, CPUExecutionProvider",
-        checks=tuple(check for check, _ in measured),
-    )
+    return issue([check(subject) for check in checks], TOLERANCES)
 
 
-Measured = tuple[Check, tuple[float, ...]]
-
-
-def parity(subject: Subject) -> Measured:
+def parity(subject: Subject) -> Figure:
     """Both graphs in ONNX Runtime against the flow: z, x, log|det|, log p."""
     z, ladj, log_prob = subject.answers(subject.x)
     got = subject.forward.run(subject.x)
-    forward = _worst(
-        _relative(got["z"], z), _relative(got["log_abs_det_jacobian"], ladj), _relative(got["log_prob"], log_prob)
+    forward = worst(
+        relative(got["z"], z), relative(got["log_abs_det_jacobian"], ladj), relative(got["log_prob"], log_prob)
     )
     back, ladj_back = (tensor.numpy() for tensor in subject.flow.inverse(torch.from_numpy(subject.z)))
     got = subject.inverse.run(subject.z)
     base_log_prob = base.log_prob(subject.z)
-    inverse = _worst(
+    inverse = worst(
         np.abs(got["x"] - back) / subject.scale,
-        _relative(got["log_abs_det_jacobian"], ladj_back),
-        _relative(got["log_prob"], base_log_prob - ladj_back),
+        relative(got["log_abs_det_jacobian"], ladj_back),
+        relative(got["log_prob"], base_log_prob - ladj_back),
     )
     errors = np.concatenate([forward, inverse])
-    return _check("parity", errors, np.concatenate([subject.x, subject.z]), "relative, on data and samples")
+    return Figure.of("parity", errors, np.concatenate([subject.x, subject.z]), "relative, on data and samples")
 
 
-def round_trip(subject: Subject) -> Measured:
+def round_trip(subject: Subject) -> Figure:
     """x -> z -> x and z -> x -> z through the two graphs."""
+    about = "x in standard deviations of the data, z relative"
+    return Figure.of("round_trip", round_trip_errors(subject), np.concatenate([subject.x, subject.z]), about)
+
+
+def round_trip_errors(subject: Subject) -> Array:
+    """Of each x, in standard deviations of the data, then of each z, relative."""
     z = subject.forward.run(subject.x)["z"]
     x = subject.inverse.run(z)["x"]
-    there = _worst(np.abs(x - subject.x) / subject.scale)
+    there = worst(np.abs(x - subject.x) / subject.scale)
     z_back = subject.forward.run(subject.inverse.run(subject.z)["x"])["z"]
-    back = _worst(_relative(z_back, subject.z))
-    errors = np.concatenate([there, back])
-    about = "x in standard deviations of the data, z relative"
-    return _check("round_trip", errors, np.concatenate([subject.x, subject.z]), about)
+    return np.concatenate([there, worst(relative(z_back, subject.z))])
 
 
-def jacobian(subject: Subject) -> Measured:
+def jacobian(subject: Subject) -> Figure:
     """log_abs_det_jacobian of both graphs against log|det| of the autograd Jacobian of the flow in float64."""
     half = JACOBIAN_ROWS // 2
     x = np.concatenate([subject.data[:half], subject.x[-half:]])
@@ -161,24 +142,24 @@ def jacobian(subject: Subject) -> Measured:
     inverse = np.abs(
         subject.inverse.run(z)["log_abs_det_jacobian"] - _autograd(lambda row: subject.flow.inverse(row)[0], z)
     )
-    errors = _worst(np.concatenate([forward, inverse]))
-    return _check("log_abs_det_jacobian", errors, np.concatenate([x, z]), "nats, against autograd")
+    errors = worst(np.concatenate([forward, inverse]))
+    return Figure.of("log_abs_det_jacobian", errors, np.concatenate([x, z]), "nats, against autograd")
 
 
-def batch_invariance(subject: Subject) -> Measured:
+def batch_invariance(subject: Subject) -> Figure:
     """The same rows computed in batches of 1, 2, 7 and 1000."""
     x = subject.x[-max(BATCHES) :]
     whole = subject.forward.run(x)
-    worst = np.zeros(len(x))
+    errors = np.zeros(len(x))
     for size in BATCHES:
         parts = subject.forward.run(x, block=size)
         for name, expected in whole.items():
-            worst = np.maximum(worst, _worst(_relative(parts[name], expected.astype(np.float64))))
-    about = "bitwise" if worst.max() == 0 else "relative"
-    return _check("batch_invariance", worst, x, f"{about}, batches {', '.join(map(str, BATCHES))}")
+            errors = np.maximum(errors, worst(relative(parts[name], expected.astype(np.float64))))
+    about = "bitwise" if errors.max() == 0 else "relative"
+    return Figure.of("batch_invariance", errors, x, f"{about}, batches {', '.join(map(str, BATCHES))}")
 
 
-def finiteness(subject: Subject) -> Measured:
+def finiteness(subject: Subject) -> Figure:
     """Rows with an answer that is not finite, on spheres of radius up to 20 sigma around the data and the base."""
     directions = base.draw(SAMPLE_SEED + 1, 0, SAMPLE_ROWS, subject.dimension).astype(np.float64)
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
@@ -188,12 +169,11 @@ def finiteness(subject: Subject) -> Measured:
     bad = np.zeros(SAMPLE_ROWS)
     for tensor in (tensor for answer in answers for tensor in answer.values()):
         bad = np.maximum(bad, ~np.isfinite(tensor.reshape(SAMPLE_ROWS, -1)).all(axis=1))
-    worst = tuple(x[int(bad.argmax())])
-    check = _build("non_finite_within_20_sigma", float(bad.sum()), SAMPLE_ROWS, "rows")
-    return check, worst
+    row = tuple(x[int(bad.argmax())])
+    return Figure("non_finite_within_20_sigma", float(bad.sum()), SAMPLE_ROWS, "rows", row)
 
 
-def normalisation(subject: Subject) -> Measured:
+def normalisation(subject: Subject) -> Figure:
     """|1 - integral of exp(log_prob)| over a box that holds the image of the disc |z| <= 6."""
     angle = np.linspace(0, 2 * np.pi, RIM_ROWS)
     rim = BASE_RADIUS * np.stack([np.cos(angle), np.sin(angle)], axis=1)
@@ -207,8 +187,8 @@ def normalisation(subject: Subject) -> Measured:
         return np.exp(subject.forward.run(rows)["log_prob"].astype(np.float64))
 
     mass, points = integrate(density, low - 0.01 * (high - low), high + 0.01 * (high - low), known)
-    check = _build("normalisation", abs(1 - mass), points, f"|1 - {mass:.6g}|, by cells that split")
-    return check, tuple(subject.data.mean(axis=0))
+    about = f"|1 - {mass:.6g}|, by cells that split"
+    return Figure("normalisation", abs(1 - mass), points, about, tuple(subject.data.mean(axis=0)))
 
 
 def golden(subject: Subject) -> Golden:
@@ -225,24 +205,3 @@ def _autograd(function: Callable[[Tensor], Tensor], rows: Array) -> Array:
     jacobians = torch.func.vmap(torch.func.jacrev(row_to_row))(torch.from_numpy(rows))  # [B, D, D]
     result: Array = torch.linalg.slogdet(jacobians).logabsdet.numpy()
     return result
-
-
-def _relative(got: npt.NDArray[np.floating], expected: Array) -> Array:
-    return np.abs(got - expected) / np.maximum(1.0, np.abs(expected))
-
-
-def _worst(*errors: Array) -> Array:
-    # NaN is the worst error of all, not one that a maximum may skip.
-    columns = [np.nan_to_num(error, nan=LARGEST, posinf=LARGEST).reshape(len(error), -1) for error in errors]
-    result: Array = np.concatenate(columns, axis=1).max(axis=1)
-    return result
-
-
-def _check(name: CheckName, errors: Array, rows: Array, about: str) -> Measured:
-    worst = int(errors.argmax())
-    return _build(name, float(errors[worst]), len(errors), about), tuple(rows[worst])
-
-
-def _build(name: CheckName, value: float, rows: int, about: str) -> Check:
-    value = float(np.nan_to_num(value, nan=LARGEST, posinf=LARGEST))
-    return Check(name=name, value=value, tolerance=TOLERANCES[name], rows=rows, about=about)

@@ -16,7 +16,8 @@ TrainingError
 ├── RecipeError            a recipe cannot be followed
 ├── ResumeError            a fit cannot continue from its checkpoint
 ├── ExportError            a flow cannot be written as graphs
-│   └── IllConditioned     a matrix whose inverse loses every digit
+│   ├── IllConditioned     a matrix whose inverse loses every digit
+│   └── NothingToRound     a flow that 8-bit integers do not make faster
 ├── CertificateError       a certificate cannot be issued
 ├── StudyError             the study cannot be judged
 ├── DeviceError            the device asked for is not there
@@ -90,6 +91,10 @@ class ExportError(TrainingError):
 
 class IllConditioned(ExportError):
     """A matrix whose inverse loses every digit."""
+
+
+class NothingToRound(ExportError):
+    """A flow that 8-bit integers do not make faster, or that needs more digits than they leave."""
 
 
 class CertificateError(TrainingError):

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from bundle import base
-from bundle.manifest import PLANE, Calibration, Certificate, Dtype, FileName, Provenance
+from bundle.manifest import PLANE, Calibration, Certificate, Dtype, FileName, Provenance, VariantName
 from bundle.read import Bundle
 from bundle.write import Parts, publish
-from training import certify, checkpoint, export, fit, pictures, source
+from training import certify, checkpoint, export, fit, int8, pictures, source, variant
 from training.errors import CertificateError, DeviceError
 from training.fit import Epoch, FitState
 from training.flows.architecture import Architecture, flow_to_bytes
@@ -44,6 +44,7 @@ class Options:
         device: auto, cpu or cuda.
         resume: go on from the saved state.
         torchscript: put the two graphs into the bundle as TorchScript too.
+        int8: put the two graphs into the bundle with their hidden products in 8-bit integers too.
     """
 
     models: Path
@@ -51,6 +52,7 @@ class Options:
     device: str = "auto"
     resume: bool = False
     torchscript: bool = False
+    int8: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +74,13 @@ class Report:
         ]
         if self.kl_to_truth is not None:
             lines.append(f"KL(truth || model) {self.kl_to_truth:.4f} nats on {FRESH_ROWS} fresh points")
-        checks = ", ".join(f"{check.name} {check.value:.1e}" for check in manifest.certificate.checks)
-        return "\n".join([*lines, f"certificate: {checks}", f"pictures in {self.folder}"])
+        lines.append(f"certificate: {_figures(manifest.certificate)}")
+        lines += [f"{name}: {_figures(made.certificate)}" for name, made in manifest.variants.items()]
+        return "\n".join([*lines, f"pictures in {self.folder}"])
+
+
+def _figures(certificate: Certificate) -> str:
+    return ", ".join(f"{check.name} {check.value:.1e}" for check in certificate.checks)
 
 
 def run(recipe: Recipe, options: Options) -> Report:
@@ -83,24 +90,31 @@ def run(recipe: Recipe, options: Options) -> Report:
         DataError: the rows cannot be fitted.
         FitError: the optimisation does not stay finite.
         CertificateError: the graphs are out of tolerance.
+        NothingToRound: int8 is asked for, and the flow has no use for it.
         In each of these cases nothing is published.
     """
     device = choose_device(options.device)
     rows = source.load(recipe)
     architecture, dtype, state = prepare(recipe, rows, device)
+    if options.int8:
+        int8.require_wide(state.flow)
     fit_all(recipe, rows, state, options)
     flow = state.best.cpu()
 
     subject, certificate = certified(architecture, dtype, flow, held_as(rows.split.test, dtype))
     files = dict(subject.files)
+    variants: dict[VariantName, Certificate] = {}
     if options.torchscript:
-        scripts = export.to_torchscript(flow, architecture.dimension, dtype, subject.precision)
+        scripts = export.to_torchscript(flow, subject.dimension, dtype, subject.precision)
         files["forward.ts"], files["inverse.ts"] = scripts
+    if options.int8:
+        files |= variant.int8_files(flow, dtype, subject.precision, subject.data)
+        variants["int8"] = variant.certify_int8(flow, files, subject.data)
 
     scores = subject.forward.run(rows.split.test)["log_prob"].astype(np.float64)
     kl = kl_to_truth(rows, subject, recipe)
     made_by = provenance(recipe, rows, sum(p.numel() for p in flow.parameters()), float(-scores.mean()), kl)
-    parts = Parts(rows.columns, dtype, subject.precision, files, certificate, calibration(scores), made_by)
+    parts = Parts(rows.columns, dtype, subject.precision, files, certificate, calibration(scores), made_by, variants)
     bundle = publish(parts, options.models / recipe.name)
     folder = bundle.path.with_name(f"{bundle.path.name}.report")
     draw(rows, subject, state.record, recipe, folder)

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,10 @@ import torch
 from process import DIFFEO
 
 from bundle.read import read
+from bundle.write import parts_of, write
 from diffeo.cli import main
-from training import recipe, run
-from training.errors import CertificateError, DeviceError, ResumeError
+from training import recipe, run, variant
+from training.errors import CertificateError, DeviceError, NothingToRound, ResumeError
 from training.flows.architecture import Architecture
 
 ROWS = 800
@@ -27,11 +29,11 @@ def table(path: Path, offset: float = 0.0) -> Path:
     return path
 
 
-def small(data: Path, epochs: int = 2, **fit: object) -> recipe.Recipe:
+def small(data: Path, epochs: int = 2, hidden: int = 8, **fit: object) -> recipe.Recipe:
     content = {
         "name": "small",
         "data": {"file": str(data)},
-        "flow": {"layers": 2, "hidden": 8},
+        "flow": {"layers": 2, "hidden": hidden},
         "fit": {"epochs": epochs, "batch": 64, "learning_rate": 1e-3, **fit},
     }
     return recipe.parse(content, "small.toml")
@@ -174,3 +176,67 @@ def test_certify_measures_a_published_bundle_again(report: run.Report, capsys: p
     published = Path(capsys.readouterr().out.split()[-1])
     assert json.loads((published / "manifest.json").read_bytes())["certificate"]["checks"]
     assert read(published).files == report.bundle.files
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """models/small/1, with the variant int8."""
+    folder = tmp_path_factory.mktemp("wide")
+    report = run.run(small(table(folder / "rows.csv"), hidden=256), options(folder, int8=True))
+    assert "int8: delta_log_prob_mean" in str(report)
+    return report.bundle.path
+
+
+def test_a_fit_in_int8_publishes_both_precisions_each_with_its_certificate(wide: Path) -> None:
+    bundle = read(wide)
+    checks = {check.name: check for check in bundle.manifest.variants["int8"].certificate.checks}
+    assert 0 < checks["delta_log_prob_mean"].value < 0.01
+    assert b"MatMulInteger" in bundle.files["forward.int8.onnx"]
+    assert b"MatMulInteger" not in bundle.files["forward.onnx"]
+
+
+def test_certify_measures_both_precisions_and_makes_the_same_graphs_again(
+    wide: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["certify", str(wide)]) == 0
+    told = capsys.readouterr().out
+    assert told.index("parity") < told.index("int8:") < told.index("delta_log_prob_mean")
+    assert main(["certify", str(wide), "--int8", "--publish"]) == 0
+    again = read(Path(capsys.readouterr().out.split()[-1]))
+    assert {name: again.files[name] for name in ("forward.int8.onnx", "inverse.int8.onnx")} == {
+        name: read(wide).files[name] for name in ("forward.int8.onnx", "inverse.int8.onnx")
+    }
+
+
+def test_certify_adds_the_variant_to_a_bundle_without_it(
+    wide: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = parts_of(read(wide))
+    files = {name: content for name, content in whole.files.items() if "int8" not in name}
+    plain = write(replace(whole, files=files, variants={}), tmp_path / "1").path
+    assert main(["certify", str(plain), "--int8"]) == 0
+    assert "published" not in capsys.readouterr().out
+    assert main(["certify", str(plain), "--int8", "--publish"]) == 0
+    assert "int8" in read(tmp_path / "2").manifest.variants
+    assert "int8" not in read(plain).manifest.variants
+
+
+def test_int8_out_of_tolerance_publishes_nothing(
+    wide: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(wide.parent.iterdir())
+    monkeypatch.setattr("training.variant.TOLERANCES", {**variant.TOLERANCES, "delta_log_prob_mean": 0.0})
+    assert main(["certify", str(wide), "--int8", "--publish"]) == 1
+    assert "in int8 delta_log_prob_mean is " in capsys.readouterr().err
+    assert sorted(wide.parent.iterdir()) == before
+
+
+def test_int8_for_a_narrow_flow_is_refused_before_it_is_fitted(tmp_path: Path) -> None:
+    with pytest.raises(NothingToRound, match="hidden layers of 8 units"):
+        run.run(small(table(tmp_path / "rows.csv")), options(tmp_path, int8=True))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_int8_for_a_narrow_bundle_is_a_sentence(report: run.Report, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["certify", str(report.bundle.path), "--int8"]) == 1
+    assert capsys.readouterr().err.startswith("diffeo certify: int8 needs hidden layers of 256 units or more")

@@ -1,0 +1,140 @@
+"""The certificate of a variant bites: whatever makes its pair another density, or moves it too far, is caught."""
+
+from collections.abc import Callable
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import numpy_helper
+from torch import Tensor
+from wide import rows, wide
+
+from bundle import golden
+from bundle.errors import GoldenDisagrees
+from bundle.manifest import PLANE_CHECKS, VARIANT_CHECKS, FileName
+from training import certify, export, int8, variant
+from training.errors import CertificateError, NothingToRound
+from training.flows.flow import Flow
+from training.flows.rounded_product import LEVELS
+
+COLUMNS = 3
+Files = dict[FileName, bytes]
+
+
+@pytest.fixture(autouse=True)
+def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer points than a fit is judged on: a mutation shows on any of them."""
+    monkeypatch.setattr(certify, "SAMPLE_ROWS", 2000)
+
+
+@pytest.fixture(scope="module")
+def flow() -> Flow:
+    return wide(COLUMNS)
+
+
+@pytest.fixture(scope="module")
+def data(flow: Flow) -> np.ndarray:
+    return rows(flow, COLUMNS, 500).double().numpy()
+
+
+@pytest.fixture(scope="module")
+def files(flow: Flow, data: np.ndarray) -> Files:
+    return variant.int8_files(flow, "float32", "float32", data)
+
+
+def test_an_honest_pair_is_certified(flow: Flow, files: Files, data: np.ndarray) -> None:
+    certificate = variant.certify_int8(flow, files, data)
+    assert {check.name for check in certificate.checks} == VARIANT_CHECKS
+    mean, p999, largest = (check.value for check in certificate.checks[:3])
+    assert 0 < mean < p999 < largest
+
+
+def test_in_the_plane_the_integral_is_asked_too() -> None:
+    flow = wide(2, layers=1)
+    data = rows(flow, 2, 500).double().numpy()
+    certificate = variant.certify_int8(flow, variant.int8_files(flow, "float32", "float32", data), data)
+    assert {check.name for check in certificate.checks} == VARIANT_CHECKS | PLANE_CHECKS
+
+
+def test_its_golden_vectors_are_those_of_the_rounded_flow(flow: Flow, files: Files, data: np.ndarray) -> None:
+    vectors = golden.parse(files["golden.int8.npy"], COLUMNS)
+    z, _ = int8.in_int8(flow, COLUMNS).double().forward(torch.from_numpy(data[: len(vectors.x)]))
+    np.testing.assert_allclose(vectors.z, z.numpy(), rtol=1e-12)
+
+
+def scale_steps(model: onnx.ModelProto) -> None:
+    """The weights of one rounded product are worth 5 % more."""
+    _rescale(model, 1.05)
+
+
+def scale_steps_slightly(model: onnx.ModelProto) -> None:
+    """Too little for log_prob to tell, but not what the other graph uses."""
+    _rescale(model, 1.005)
+
+
+def _rescale(model: onnx.ModelProto, factor: float) -> None:
+    tensor = next(tensor for tensor in model.graph.initializer if tensor.name.endswith(".unit"))
+    tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) * np.float32(factor), tensor.name))
+
+
+def negate_log_determinant(model: onnx.ModelProto) -> None:
+    _at_output(model, "log_abs_det_jacobian", "Neg")
+
+
+def shift_log_prob(model: onnx.ModelProto) -> None:
+    model.graph.initializer.append(numpy_helper.from_array(np.float32(0.1), "slip"))
+    _at_output(model, "log_prob", "Add", "slip")
+
+
+def _at_output(model: onnx.ModelProto, name: str, operator: str, *more: str) -> None:
+    for node in model.graph.node:
+        node.output[:] = ["mutated" if output == name else output for output in node.output]
+        node.input[:] = ["mutated" if value == name else value for value in node.input]
+    model.graph.node.append(onnx.helper.make_node(operator, ["mutated", *more], [name]))
+
+
+MUTATIONS = {
+    scale_steps: "delta_log_prob_mean",
+    scale_steps_slightly: "round_trip_p90",
+    negate_log_determinant: "log_abs_det_jacobian",
+    shift_log_prob: "log_abs_det_jacobian|delta_log_prob_mean",
+}
+
+
+@pytest.mark.parametrize("name", ["forward.int8.onnx", "inverse.int8.onnx"])
+@pytest.mark.parametrize("mutate", MUTATIONS, ids=lambda mutate: mutate.__name__)
+def test_a_mutated_graph_is_caught(
+    flow: Flow, files: Files, data: np.ndarray, name: FileName, mutate: Callable[[onnx.ModelProto], None]
+) -> None:
+    model = onnx.load_from_string(files[name])
+    mutate(model)
+    with pytest.raises(CertificateError, match=rf"(?s)^in int8 .*({MUTATIONS[mutate]}) is .*leave int8 out"):
+        variant.certify_int8(flow, {**files, name: model.SerializeToString()}, data)
+
+
+def test_steps_that_depend_on_the_batch_are_caught(
+    flow: Flow, data: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def of_the_whole_batch(h: Tensor) -> Tensor:
+        return (h.amax(dim=(0, 1)) / LEVELS).expand(h.shape[0])
+
+    rounded = int8.in_int8(flow, COLUMNS)
+    monkeypatch.setattr("training.flows.rounded_product.row_scale", of_the_whole_batch)
+    forward, inverse = export.to_onnx(rounded, COLUMNS, "float32")
+    with pytest.raises(CertificateError, match="batch_invariance is"):
+        variant.certify_int8(flow, {"forward.int8.onnx": forward, "inverse.int8.onnx": inverse}, data)
+
+
+def test_graphs_that_compute_another_flow_have_no_golden_vectors(
+    flow: Flow, data: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = export.to_onnx(wide(COLUMNS, seed=5), COLUMNS, "float32")
+    monkeypatch.setattr(export, "to_onnx", lambda *_: other)
+    with pytest.raises(GoldenDisagrees, match=r"forward\.int8\.onnx answers z .* away from golden\.int8\.npy"):
+        variant.int8_files(flow, "float32", "float32", data)
+
+
+def test_a_flow_that_needs_float64_is_refused(flow: Flow, data: np.ndarray) -> None:
+    with pytest.raises(NothingToRound, match="compute in float64 because float32 was out of tolerance"):
+        variant.int8_files(flow, "float32", "float64", data)
