@@ -22,6 +22,10 @@ class App:
         """One exchange; arguments are those of `httpx.AsyncClient.request`."""
         return self._runner.run(self._client.request(method, path, **arguments))
 
+    def rest(self, seconds: float) -> None:
+        """Let what waits on the loop run, which stands still between exchanges."""
+        self._runner.run(asyncio.sleep(seconds))
+
     def get(self, path: str, **arguments: object) -> httpx.Response:
         return self.ask("GET", path, **arguments)
 

@@ -12,16 +12,17 @@ from asgi import App
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.logs import JsonLines
+from service.logs import FLUSH_SECONDS, JsonLines
 from service.routes.access import Access
 
 Lines = Callable[[], list[dict[str, object]]]
 
 
 @pytest.fixture
-def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lines]:
+def lines(app: App, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lines]:
     """What the service has logged since the last call, one object a line."""
-    # No line waits for others here.
+    # Lines of the tests before go first, and none waits for others here.
+    app.rest(2 * FLUSH_SECONDS)
     monkeypatch.setattr("service.logs.FLUSH_SECONDS", 0)
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
@@ -30,6 +31,7 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lines]:
     level = log.level
     log.setLevel(logging.INFO)
     log.addHandler(handler)
+    monkeypatch.setattr(log, "propagate", False)
 
     def take() -> list[dict[str, object]]:
         text = stream.getvalue()
