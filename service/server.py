@@ -16,6 +16,7 @@ from uvicorn.supervisors import Multiprocess
 from service import logs, repository
 from service.errors import NotListening, ServiceError, WorkerFailed
 from service.port import reserve
+from service.protocol import OneWriteProtocol
 from service.settings import Settings
 
 KEEP_ALIVE_SECONDS = 75  # longer than the idle time of common proxies, so that they close first
@@ -100,7 +101,7 @@ def _config(app: ASGIApp | str, settings: Settings, *, factory: bool = False, wo
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=OneWriteProtocol,
         ws="none",
         access_log=False,
         log_config=None,
