@@ -1,5 +1,6 @@
 """`create_app` is the only wiring: settings in, ASGI application out; nothing happens at import."""
 
+import asyncio
 import contextlib
 import os
 import threading
@@ -26,7 +27,8 @@ from service.routes.inference import Inference, Verb
 from service.routes.problems import on_error, on_http_error
 from service.settings import Settings
 
-ENGINE_NICENESS = 5
+# The loop goes first at once; what computes has all the time that the loop leaves, and that is nearly all.
+NICENESS = 19
 DESCRIPTION = "Exact log-likelihoods, samples and invertible transforms from normalizing flows."
 
 
@@ -42,6 +44,10 @@ def create_app(settings: Settings) -> ASGIApp:
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        # Large bodies are read and written on threads of this one.
+        asyncio.get_running_loop().set_default_executor(
+            ThreadPoolExecutor(settings.threads, thread_name_prefix="codec", initializer=_step_back)
+        )
         yield
         executor.shutdown()
 
@@ -68,7 +74,7 @@ def create_app(settings: Settings) -> ASGIApp:
 
 def _step_back() -> None:
     # Linux counts niceness by thread: where cores are few, the loop goes first, and with it every small request.
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), ENGINE_NICENESS)
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
 def _verbs(inference: Inference) -> dict[str, Verb]:
