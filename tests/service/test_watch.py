@@ -7,13 +7,14 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
 import affine
+import numpy as np
 import pytest
 
 from service import folder, repository
 from service.folder import Key
 from service.model import Model
 from service.repository import Refused, Repository
-from service.requests import Address
+from service.requests import Address, LogProbRequest
 from service.settings import Settings
 from service.trial import Verdict, Verdicts
 from service.watch import Watch
@@ -218,3 +219,36 @@ def test_a_look_that_fails_does_not_end_the_watch(followed: Followed, monkeypatc
     with pytest.raises(TimeoutError):
         asyncio.run(follow())
     assert looks > 1
+
+
+def test_a_hundred_swaps_under_load_fail_no_request_and_mix_no_versions(followed: Followed) -> None:
+    """Version k is shifted by k - 1, so its answers tell it from all others."""
+    x = np.array([[1.0, -2.0], [3.0, 2.0]], dtype=np.float32)
+    answered: set[int] = set()
+    done = False
+
+    async def ask() -> None:
+        while not done:
+            answer = await followed.repository.find(NEWEST).log_prob(LogProbRequest(x, "null"))
+            expected = affine.log_prob(x - (answer.version - 1))
+            np.testing.assert_allclose(answer.tensors["log_prob"], expected, rtol=1e-4)
+            answered.add(answer.version)
+
+    async def swap() -> None:
+        nonlocal done
+        try:
+            for version in range(2, 102):
+                affine.shifted(followed.models / f"affine2d/{version}", version - 1)
+                await followed.watch.look()
+                await followed.watch.look()
+                shutil.rmtree(followed.models / f"affine2d/{version - 1}")
+        finally:
+            done = True
+
+    async def both() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for work in (swap(), *(ask() for _ in range(8))):
+                tasks.create_task(work)
+
+    asyncio.run(both())
+    assert len(answered) == 101
