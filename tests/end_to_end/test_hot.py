@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Self
 
 import affine
 import httpx
@@ -47,7 +48,7 @@ class Load:
         self._done = threading.Event()
         self._clients = [threading.Thread(target=self._ask) for _ in range(CLIENTS)]
 
-    def __enter__(self) -> "Load":
+    def __enter__(self) -> Self:
         for client in self._clients:
             client.start()
         return self
