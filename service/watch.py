@@ -71,18 +71,22 @@ class Watch:
         rested = {key: mark for key, mark in seen.items() if self._taken.get(key) != mark == self._seen.get(key)}
         self._seen = dict(seen)
         held = _entries(self._repository.models)
-        fresh = [key for key in rested if not isinstance(held.get(key), Model)]
-        entries = await self._load(fresh) if fresh else {}
-        for key in rested.keys() - entries.keys():
-            log.warning("a served version has changed on disk and is served as it was", extra=_named(key))
+        loaded = await self._take_up(rested, held)
         self._taken = {key: mark for key, mark in {**self._taken, **rested}.items() if key in seen}
-        after = _without_gone({**held, **entries}, seen)
+        after = _without_gone({**held, **loaded}, seen)
         if after != held:
             self._repository.replace(_by_name(after))
-            for key in after.keys() - held.keys():
-                log.info("published", extra=_named(key))
-            for key in held.keys() - after.keys():
-                log.info("withdrawn", extra=_named(key))
+            _tell("published", after.keys() - held.keys())
+            _tell("withdrawn", held.keys() - after.keys())
+
+    async def _take_up(self, rested: Collection[Key], held: Mapping[Key, Entry]) -> dict[Key, Entry]:
+        served = {key for key in rested if isinstance(held.get(key), Model)}
+        # One that had gone in between is a new one by an old number; what is served of it serves on if that is bad.
+        changed = {key for key in served if key in self._taken}
+        _tell("a served version has changed on disk and is served as it was", changed, logging.WARNING)
+        fresh = sorted(set(rested) - changed)
+        loaded = await self._load(fresh) if fresh else {}
+        return {key: entry for key, entry in loaded.items() if isinstance(entry, Model) or key not in served}
 
     async def _load(self, keys: Sequence[Key]) -> dict[Key, Entry]:
         verdicts = await self._trial(self._settings, keys)
@@ -120,6 +124,6 @@ def _newest(keys: Iterable[Key]) -> set[Key]:
     return set(newest.items())
 
 
-def _named(key: Key) -> dict[str, object]:
-    name, version = key
-    return {"model": name, "version": version}
+def _tell(what: str, keys: Iterable[Key], level: int = logging.INFO) -> None:
+    for name, version in keys:
+        log.log(level, what, extra={"model": name, "version": version})

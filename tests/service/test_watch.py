@@ -194,6 +194,22 @@ def test_a_version_that_came_back_is_served(followed: Followed) -> None:
     assert followed.newest == 1
 
 
+def test_a_number_that_is_used_again_after_its_version_had_gone_is_the_new_version(followed: Followed) -> None:
+    old = followed.repository.find(NEWEST)
+    shutil.rmtree(followed.models / "affine2d/1")
+    followed.look()
+    assert followed.repository.find(NEWEST) is old
+    (affine.copy_to(followed.models) / "golden.npy").unlink()
+    followed.look()
+    assert followed.repository.find(NEWEST) is old
+    shutil.rmtree(followed.models / "affine2d/1")
+    followed.look()
+    affine.copy_to(followed.models)
+    followed.look()
+    assert followed.newest == 1
+    assert followed.repository.find(NEWEST) is not old
+
+
 def test_a_new_model_that_is_refused_harms_no_other(followed: Followed) -> None:
     (affine.copy_to(followed.models, "other") / "golden.npy").unlink()
     followed.look()
