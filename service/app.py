@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 
@@ -17,8 +17,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from service import repository
+from service import folder, repository
 from service.errors import Fault, InvalidRequest, ServiceError
+from service.folder import Key
 from service.requests import Limits
 from service.routes import health, models, openapi
 from service.routes.access import Access
@@ -26,21 +27,30 @@ from service.routes.attendance import Attendance
 from service.routes.inference import Inference, Verb
 from service.routes.problems import on_error, on_http_error
 from service.settings import Settings
+from service.watch import Watch
 
 # The loop goes first at once; what computes has all the time that the loop leaves, and that is nearly all.
 NICENESS = 19
 DESCRIPTION = "Exact log-likelihoods, samples and invertible transforms from normalizing flows."
 
 
-def create_app(settings: Settings) -> ASGIApp:
-    """The service over the repository that the settings name, every model loaded and proven.
+def create_app(settings: Settings, faults: Mapping[Key, str] = repository.NOTHING) -> ASGIApp:
+    """The service over the repository that the settings name, every model loaded and proven; it follows the folder.
+
+    Args:
+        settings: how the service runs.
+        faults: versions that a trial has found to be bad, and why.
 
     Raises:
         NothingToServe: the repository is empty or absent.
         ProviderMissing: the settings ask for an execution provider that is not here.
     """
     executor = ThreadPoolExecutor(settings.threads, thread_name_prefix="engine", initializer=_step_back)
-    loaded = repository.load(settings, executor)
+    loader = ThreadPoolExecutor(1, thread_name_prefix="loader", initializer=_step_back)
+    # Marked before it is read: what changes in between is seen at the first look.
+    taken = folder.marks(settings.models)
+    loaded = repository.load(settings, executor, faults)
+    watch = Watch(loaded, settings, executor, loader, taken)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -48,7 +58,12 @@ def create_app(settings: Settings) -> ASGIApp:
         asyncio.get_running_loop().set_default_executor(
             ThreadPoolExecutor(settings.threads, thread_name_prefix="codec", initializer=_step_back)
         )
+        following = asyncio.create_task(watch.follow())
         yield
+        following.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await following
+        loader.shutdown()
         executor.shutdown()
 
     app = FastAPIOffline(

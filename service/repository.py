@@ -3,30 +3,31 @@
 import logging
 from collections.abc import Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Final
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final, Self
 
 from bundle.errors import BundleError
-from bundle.read import read, versions
+from bundle.read import read
 from service import model
 from service.errors import (
     EngineFailed,
     InvalidRequest,
     ModelNotFound,
-    NothingToServe,
     RequestError,
     SettingsInvalid,
     VersionNotFound,
     VersionRefused,
     listed,
 )
+from service.folder import Key, look
 from service.model import Model
-from service.requests import NAME, Address
+from service.requests import Address
 from service.settings import Settings
 
 # A runtime's own words can fill pages and name its files; the first line says what is wrong.
 REASON_CHARACTERS: Final = 400
+NOTHING: Final[Mapping[Any, Any]] = MappingProxyType({})
 
 log = logging.getLogger("diffeo")
 
@@ -42,21 +43,41 @@ class Refused:
 Versions = Mapping[int, Model | Refused]
 
 
-@dataclass(frozen=True, slots=True)
 class Repository:
-    """Every model found, by name and version.
+    """Every model found, by name and version; replaced as a whole, so that a request sees one state of it.
 
     Args:
         models: what is served or refused; a name from a request is only ever a key of this mapping, never a path.
         default: the model for requests that name none.
-        newest: the newest served version of each model that has one.
         precisions: by model, the precision for requests that name none.
     """
 
-    models: Mapping[str, Versions]
-    default: str | None
-    newest: Mapping[str, Model] = field(default_factory=dict)
-    precisions: Mapping[str, str] = field(default_factory=dict)
+    def __init__(
+        self, models: Mapping[str, Versions], default: str | None = None, precisions: Mapping[str, str] = NOTHING
+    ) -> None:
+        self.default = default
+        self._precisions = precisions
+        self._state = _State.of(models)
+        self._expected = frozenset(models)
+
+    @property
+    def models(self) -> Mapping[str, Versions]:
+        """What is served or refused."""
+        return self._state.models
+
+    @property
+    def served(self) -> int:
+        """How many models have a served version."""
+        return len(self._state.newest)
+
+    @property
+    def ready(self) -> bool:
+        """Every model of the beginning is served; one that was published since and refused harms nobody else."""
+        return self._expected <= self._state.newest.keys()
+
+    def replace(self, models: Mapping[str, Versions]) -> None:
+        """Serve these from now on; whoever has found a model goes on with that."""
+        self._state = _State.of(models)
 
     def find(self, address: Address) -> Model:
         """The model that a request means.
@@ -70,7 +91,7 @@ class Repository:
         """
         name = address.model or self.default or self._only()
         found = self._newest(name) if address.version is None else self._version(name, address.version)
-        return found.at(address.precision or self.precisions.get(name))
+        return found.at(address.precision or self._precisions.get(name))
 
     def versions(self, name: str) -> Versions:
         """All versions of one model, served or refused.
@@ -94,10 +115,20 @@ class Repository:
             raise VersionNotFound(f"{name} has no version {version}; it has {listed(found)}")
         return found[version]
 
+    def newest(self, name: str) -> Model | None:
+        """The newest served version of a model; None where all were refused.
+
+        Raises:
+            ModelNotFound: no model of that name.
+        """
+        self.versions(name)
+        return self._state.newest.get(name)
+
     def _newest(self, name: str) -> Model:
-        if name not in self.newest:
-            raise _none_served(name, self.versions(name))
-        return self.newest[name]
+        state = self._state
+        if name in state.newest:
+            return state.newest[name]
+        raise _none_served(name, self.versions(name))
 
     def _version(self, name: str, version: int) -> Model:
         entry = self.entry(name, version)
@@ -106,13 +137,30 @@ class Repository:
         return entry
 
     def _only(self) -> str:
-        if len(self.models) == 1:
-            return next(iter(self.models))
-        raise InvalidRequest.at("/model", f"several models are served, so name one: {listed(self.models)}")
+        models = self.models
+        if len(models) == 1:
+            return next(iter(models))
+        raise InvalidRequest.at("/model", f"several models are served, so name one: {listed(models)}")
 
 
-def load(settings: Settings, executor: Executor) -> Repository:
+@dataclass(frozen=True, slots=True)
+class _State:
+    models: Mapping[str, Versions]
+    newest: Mapping[str, Model]
+
+    @classmethod
+    def of(cls, models: Mapping[str, Versions]) -> Self:
+        newest = {name: model for name, found in models.items() if (model := _newest_served(found)) is not None}
+        return cls(models, newest)
+
+
+def load(settings: Settings, executor: Executor, faults: Mapping[Key, str] = NOTHING) -> Repository:
     """Read and load every bundle in the folder of the settings.
+
+    Args:
+        settings: which folder, and how to serve it.
+        executor: threads that engines run on.
+        faults: versions that are refused unread, and why.
 
     Raises:
         NothingToServe: there is no such folder, no version in it, or the default model is not in it.
@@ -120,14 +168,36 @@ def load(settings: Settings, executor: Executor) -> Repository:
         SettingsInvalid: a model that the settings give a precision is not there, or not in that one.
     """
     models = {
-        name: {number: _load_version(settings.models / name, name, number, settings, executor) for number in numbers}
+        name: {number: load_version(settings, (name, number), executor, faults) for number in numbers}
         for name, numbers in look(settings).items()
     }
-    newest = {name: model for name, found in models.items() if (model := _newest_served(found)) is not None}
-    repository = Repository(models, settings.default_model, newest, settings.precisions)
+    repository = Repository(models, settings.default_model, settings.precisions)
     for name in settings.precisions:
         _check_precision(repository, name)
     return repository
+
+
+def load_version(
+    settings: Settings, key: Key, executor: Executor, faults: Mapping[Key, str] = NOTHING
+) -> Model | Refused:
+    """Read and load one bundle, or say why not.
+
+    Raises:
+        ProviderMissing: the settings ask for a device that is not here.
+    """
+    name, version = key
+    if key in faults:
+        return _refused(key, faults[key])
+    try:
+        return model.load(read(settings.models / name / str(version)), name, version, settings, executor)
+    except (BundleError, EngineFailed) as error:
+        return _refused(key, str(error).partition("\n")[0][:REASON_CHARACTERS])
+
+
+def _refused(key: Key, reason: str) -> Refused:
+    name, version = key
+    log.warning("refused", extra={"model": name, "version": version, "reason": reason})
+    return Refused(version, reason)
 
 
 def _check_precision(repository: Repository, name: str) -> None:
@@ -138,33 +208,6 @@ def _check_precision(repository: Repository, name: str) -> None:
         return
     except RequestError as error:
         raise SettingsInvalid(f"DIFFEO_PRECISIONS: {error}") from None
-
-
-def look(settings: Settings) -> dict[str, list[int]]:
-    """The names and versions in the folder of the settings, unread.
-
-    Raises:
-        NothingToServe: there is no such folder, no version in it, or the default model is not in it.
-    """
-    folder = settings.models
-    if not folder.is_dir():
-        raise NothingToServe(f"no model repository at {folder}; set DIFFEO_MODELS or --models")
-    names = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and NAME.fullmatch(entry.name))
-    found = {name: numbers for name in names if (numbers := versions(folder / name))}
-    if not found:
-        raise NothingToServe(f"{folder} holds no bundle; expected {folder}/NAME/VERSION/manifest.json")
-    if settings.default_model is not None and settings.default_model not in found:
-        raise NothingToServe(f"the default model {settings.default_model!a} is not among {listed(found)}")
-    return found
-
-
-def _load_version(folder: Path, name: str, version: int, settings: Settings, executor: Executor) -> Model | Refused:
-    try:
-        return model.load(read(folder / str(version)), name, version, settings, executor)
-    except (BundleError, EngineFailed) as error:
-        reason = str(error).partition("\n")[0][:REASON_CHARACTERS]
-        log.warning("refused", extra={"model": name, "version": version, "reason": reason})
-        return Refused(version, reason)
 
 
 def _newest_served(found: Versions) -> Model | None:

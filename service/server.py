@@ -1,11 +1,13 @@
 """Settings to a listening server: uvicorn with uvloop and httptools, one process or several on one port."""
 
+import asyncio
 import contextlib
 import gc
 import logging
 import os
 import signal
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NoReturn
 
 import uvicorn
@@ -13,11 +15,12 @@ from starlette.types import ASGIApp
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from service import logs, repository
+from service import folder, logs, trial
 from service.errors import NotListening, ServiceError, WorkerFailed
 from service.port import reserve
 from service.protocol import OneWriteProtocol
 from service.settings import Settings
+from service.trial import Verdicts
 
 KEEP_ALIVE_SECONDS = 75  # longer than the idle time of common proxies, so that they close first
 DRAIN_SECONDS = 20
@@ -25,8 +28,9 @@ DRAIN_SECONDS = 20
 YOUNG_OBJECTS = 20_000
 # So long may a thread that draws or writes rows keep the interpreter from the loop; Python's own default is 5 ms.
 SWITCH_SECONDS = 0.0005
-# How a worker process is told its settings.
-HANDED_DOWN: Final = "DIFFEO_WORKER_SETTINGS"
+# How a worker process is told its settings, and what the versions that were there at the start are like.
+HANDED_DOWN_SETTINGS: Final = "DIFFEO_WORKER_SETTINGS"
+HANDED_DOWN_VERDICTS: Final = "DIFFEO_WORKER_VERDICTS"
 
 log = logging.getLogger("diffeo")
 
@@ -48,7 +52,7 @@ def serve(settings: Settings) -> None:
 
 
 def _serve_alone(settings: Settings) -> None:
-    app = _create_app(settings)
+    app = _create_app(settings, {})
     # uvicorn drains, then raises the signal once more; leaving on purpose is success.
     signal.signal(signal.SIGTERM, _leave)
     _announce(settings)
@@ -57,9 +61,9 @@ def _serve_alone(settings: Settings) -> None:
 
 
 def _serve_by_workers(settings: Settings) -> None:
-    # What can be seen without a runtime is refused here, once and in a sentence.
-    repository.look(settings)
-    os.environ[HANDED_DOWN] = settings.model_dump_json()
+    # What can be seen without a runtime is refused here in a sentence, and each version is tried once for all workers.
+    os.environ[HANDED_DOWN_SETTINGS] = settings.model_dump_json()
+    os.environ[HANDED_DOWN_VERDICTS] = trial.dump(_tried(settings, {}))
     config = _config("service.server:worker", settings, factory=True, workers=settings.workers)
     supervisor = Multiprocess(config, [reserve(settings.host, settings.port)])
     _announce(settings)
@@ -70,21 +74,30 @@ def _serve_by_workers(settings: Settings) -> None:
 
 def worker() -> ASGIApp:
     """The application of one worker process; uvicorn calls it there."""
-    settings = Settings.model_validate_json(os.environ[HANDED_DOWN])
+    settings = Settings.model_validate_json(os.environ[HANDED_DOWN_SETTINGS])
     logs.configure(settings.log_level)
     try:
-        return _create_app(settings)
+        return _create_app(settings, trial.parse(os.environ[HANDED_DOWN_VERDICTS]))
     except ServiceError as error:
         log.error("the worker could not start", extra={"reason": str(error)})  # noqa: TRY400  (a refusal, not a fault)
         # The code that tells the supervisor not to try again.
         sys.exit(STARTUP_FAILURE)
 
 
-def _create_app(settings: Settings) -> ASGIApp:
+def _tried(settings: Settings, known: Verdicts) -> Verdicts:
+    keys = [(name, version) for name, versions in folder.look(settings).items() for version in versions]
+    # uvicorn asks a worker for its application inside of a loop, so this one turns elsewhere.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, trial.try_out(settings, keys, known)).result()
+
+
+def _create_app(settings: Settings, known: Verdicts) -> ASGIApp:
+    # A worker that takes the place of a dead one tries what has been published since: it may be what the other died of.
+    faults = {key: verdict.fault for key, verdict in _tried(settings, known).items() if verdict.fault is not None}
     # The supervisor of several workers serves nothing, so it has no use for the application and its runtime.
     from service.app import create_app  # noqa: PLC0415
 
-    app = create_app(settings)
+    app = create_app(settings, faults)
     # All that stands now stays: the collector need not walk it in the middle of a request, which takes it 20 ms.
     gc.collect()
     gc.freeze()

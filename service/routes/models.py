@@ -88,7 +88,7 @@ def router(repository: Repository, settings: Settings) -> APIRouter:
     @routes.get("/models/{model}", summary="One model")
     async def describe_model(model: Name) -> ModelDetail:
         summary = _summary(repository, model)
-        newest = _newest(repository, model)
+        newest = repository.newest(model)
         detail = _detail(newest, model, settings) if newest is not None else None
         return ModelDetail(**dict(summary), newest=detail)
 
@@ -100,7 +100,7 @@ def router(repository: Repository, settings: Settings) -> APIRouter:
 
 
 def _summary(repository: Repository, name: str) -> ModelSummary:
-    newest = _newest(repository, name)
+    newest = repository.newest(name)
     only = len(repository.models) == 1
     return ModelSummary(
         model=name,
@@ -108,11 +108,6 @@ def _summary(repository: Repository, name: str) -> ModelSummary:
         columns=newest.manifest.columns if newest is not None else None,
         versions=[_version(entry) for entry in repository.versions(name).values()],
     )
-
-
-def _newest(repository: Repository, name: str) -> Model | None:
-    served = [entry for entry in repository.versions(name).values() if isinstance(entry, Model)]
-    return max(served, key=lambda entry: entry.version, default=None)
 
 
 def _version(entry: Model | Refused) -> VersionSummary:

@@ -1,5 +1,6 @@
 """tests/data/affine2d by hand: z = (x - (1, -2)) / (2, 4), log|det dz/dx| = -log 8; and bundles made from it."""
 
+import io
 import math
 import shutil
 from collections.abc import Mapping
@@ -8,6 +9,8 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import onnx
+from onnx import numpy_helper
 
 from bundle.manifest import Dtype, FileName
 from bundle.read import read
@@ -36,6 +39,26 @@ def log_prob(x: np.ndarray, temperature: float = 1.0) -> np.ndarray:
 def copy_to(models: Path, name: str = "affine2d", version: int = 1) -> Path:
     """The bundle as models/name/version."""
     return Path(shutil.copytree(PATH, models / name / str(version)))
+
+
+def shifted(path: Path, by: float) -> Path:
+    """A valid bundle at `path` whose mean is MEAN + by: log_prob(x - by)."""
+    files = read(PATH).files
+    vectors = np.load(io.BytesIO(files["golden.npy"]))
+    vectors[:, :2] += by
+    buffer = io.BytesIO()
+    np.save(buffer, vectors)
+    graphs = {name: _moved(files[name], by) for name in ("forward.onnx", "inverse.onnx")}
+    return remake(path, {**graphs, "golden.npy": buffer.getvalue(), "forward.ts": None, "inverse.ts": None})
+
+
+def _moved(graph: bytes, by: float) -> bytes:
+    model = onnx.load_from_string(graph)
+    for tensor in model.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if values.shape == (2,) and np.array_equal(values, MEAN):
+            tensor.CopyFrom(numpy_helper.from_array((values + by).astype(values.dtype), tensor.name))
+    return bytes(model.SerializeToString())
 
 
 def remake(path: Path, change: Mapping[FileName, bytes | None], dtype: Dtype = "float32") -> Path:
