@@ -1,16 +1,12 @@
-# One file, three images: `serve` (no torch), `train` (torch, offline) and, with EXTRA=cuda, `serve` for a GPU.
+# One file, three images: `serve` (no torch), the same for a GPU with EXTRA=cuda, and `train` (torch, offline).
 ARG BASE=python:3.11-slim-bookworm
 
-# Everything that pip needs stays behind in this stage.
+# What pip needs stays behind in the build stages. Dependencies come first: they change less often than the sources.
 FROM ${BASE} AS build
 WORKDIR /src
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python3 -m venv /opt/diffeo
 COPY pyproject.toml constraints.txt README.md ./
-COPY bundle bundle
-COPY diffeo diffeo
-COPY service service
-COPY training training
 
 FROM build AS build-serve
 ARG EXTRA=serve
@@ -20,11 +16,12 @@ RUN if [ "${EXTRA}" = cuda ]; then \
       /opt/diffeo/bin/pip uninstall --yes onnxruntime && \
       /opt/diffeo/bin/pip install --force-reinstall --no-deps onnxruntime-gpu; \
     fi
+COPY bundle bundle
+COPY diffeo diffeo
+COPY service service
+COPY training training
 COPY deploy/slim.sh deploy/slim.sh
-RUN sh deploy/slim.sh /opt/diffeo
-
-FROM build AS build-train
-RUN /opt/diffeo/bin/pip install --constraint constraints.txt '.[train]'
+RUN /opt/diffeo/bin/pip install --no-deps --force-reinstall . && sh deploy/slim.sh /opt/diffeo
 
 FROM ${BASE} AS base
 # The same user in every image: volumes belong to a number, not to a name.
@@ -35,13 +32,20 @@ USER 10001:10001
 WORKDIR /tmp
 ENTRYPOINT ["diffeo"]
 
-FROM base AS train
-COPY --from=build-train /opt/diffeo /opt/diffeo
-CMD ["fit", "--help"]
-
-# The last stage is what `docker build .` makes.
 FROM base AS serve
 COPY --from=build-serve /opt/diffeo /opt/diffeo
 ENV DIFFEO_HOST=0.0.0.0 DIFFEO_PORT=8000 DIFFEO_MODELS=/models
 EXPOSE 8000
 CMD ["serve"]
+
+FROM build AS build-train
+RUN /opt/diffeo/bin/pip install --constraint constraints.txt '.[train]'
+COPY bundle bundle
+COPY diffeo diffeo
+COPY service service
+COPY training training
+RUN /opt/diffeo/bin/pip install --no-deps --force-reinstall .
+
+FROM base AS train
+COPY --from=build-train /opt/diffeo /opt/diffeo
+CMD ["fit", "--help"]

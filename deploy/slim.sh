@@ -1,13 +1,34 @@
 #!/bin/sh
-# Takes out of an environment what a running service never loads: pip, tests, headers, and Arrow's servers and planners.
+# Takes out of an environment what a running service never loads, then proves that it still serves.
 set -eu
-packages=$(echo "$1"/lib/python3*/site-packages)
+environment=$1
+packages=$(echo "$environment"/lib/python3*/site-packages)
 
-rm -rf "$packages"/pip "$packages"/pip-* "$packages"/setuptools "$packages"/setuptools-* "$packages"/pkg_resources
-find "$packages" -type d \( -name tests -o -name testing -o -name include \) \
-  -not -path '*/numpy/testing' -not -path '*/numpy/*/testing' -prune -exec rm -rf {} +
-
-# Arrow streams need libarrow and its Python binding; the other libraries belong to modules that nobody imports here.
-for module in flight substrait dataset acero gandiva orc s3fs gcsfs azurefs parquet; do
-  find "$packages"/pyarrow -name "*${module}*" -not -name '*.py' -not -name 'libarrow_python*' -exec rm -rf {} +
+"$environment"/bin/python - <<'PYTHON'
+import scipy.special  # the inverse of the normal distribution function, and nothing else of SciPy
+import sys
+open("/tmp/scipy", "w").write(" ".join(sorted({name.split(".")[1] for name in sys.modules if name.startswith("scipy.")})))
+PYTHON
+for folder in "$packages"/scipy/*/; do
+  name=$(basename "$folder")
+  case " $(cat /tmp/scipy) " in *" $name "*) ;; *) rm -rf "$folder" ;; esac
 done
+
+# Arrow's servers and stores; the binding links to its other libraries.
+for part in flight gandiva s3 gcs azure; do
+  find "$packages"/pyarrow -name "*${part}*.so*" -delete
+done
+# ONNX Runtime's tools work on models; the service only runs them.
+for part in backend datasets quantization tools transformers; do
+  rm -rf "$packages"/onnxruntime/$part
+done
+# Its binding holds the whole runtime; this is the same again for programs in C.
+rm -f "$packages"/onnxruntime/capi/libonnxruntime.so*
+rm -f "$packages"/simdjson/*.cpp "$packages"/simdjson/*.h
+rm -rf "$packages"/pip "$packages"/pip-* "$packages"/setuptools "$packages"/setuptools-* "$packages"/pkg_resources
+find "$packages" -type d \( -name tests -o -name include \) -prune -exec rm -rf {} +
+
+"$environment"/bin/python -c '
+import onnxruntime, pyarrow, pyarrow.ipc, scipy.special
+import service.app, service.trial
+'
