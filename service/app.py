@@ -18,20 +18,28 @@ from starlette.types import ASGIApp
 
 from service import repository
 from service.errors import Fault, InvalidRequest, ServiceError
+from service.exposition import Exposition
+from service.ledger import Ledger
+from service.metrics import Metrics
 from service.requests import Limits
-from service.routes import health, models, openapi
+from service.routes import health, metrics, models, openapi, tracing
 from service.routes.access import Access
 from service.routes.attendance import Attendance
 from service.routes.inference import Inference, Verb
-from service.routes.problems import on_error, on_http_error
+from service.routes.problems import REASONS, on_error, on_http_error
+from service.routes.tracing import Tracer
 from service.settings import Settings
 
 ENGINE_NICENESS = 5
 DESCRIPTION = "Exact log-likelihoods, samples and invertible transforms from normalizing flows."
 
 
-def create_app(settings: Settings) -> ASGIApp:
+def create_app(settings: Settings, ledger: Ledger | None = None) -> ASGIApp:
     """The service over the repository that the settings name, every model loaded and proven.
+
+    Args:
+        settings: how the service runs.
+        ledger: where it counts what passes; its own where no other process serves beside it.
 
     Raises:
         NothingToServe: the repository is empty or absent.
@@ -39,11 +47,15 @@ def create_app(settings: Settings) -> ASGIApp:
     """
     executor = ThreadPoolExecutor(settings.threads, thread_name_prefix="engine", initializer=_step_back)
     loaded = repository.load(settings, executor)
+    ledger = ledger or Ledger()
+    tracer = tracing.tracer(os.environ)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         executor.shutdown()
+        if tracer is not None:
+            tracer.close()
 
     app = FastAPIOffline(
         redoc_url=None,
@@ -55,8 +67,10 @@ def create_app(settings: Settings) -> ASGIApp:
     app.include_router(models.router(loaded, settings))
     app.include_router(health.router(loaded))
     limits = Limits(settings.max_rows, settings.max_num_samples)
-    inference = Inference(loaded, settings, limits, Attendance())
-    verbs = _verbs(inference)
+    meters = Metrics(ledger, REASONS)
+    app.include_router(metrics.router(Exposition(ledger, meters, REASONS, loaded, settings.engine)))
+    inference = Inference(loaded, settings, limits, Attendance(), meters)
+    verbs = _verbs(inference, tracer)
     for path, verb in verbs.items():
         # Bare ASGI routes: FastAPI's own would build and validate each request a second time.
         app.router.routes.append(Route(path, verb, methods=["POST"], include_in_schema=False))
@@ -71,9 +85,12 @@ def _step_back() -> None:
     os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), ENGINE_NICENESS)
 
 
-def _verbs(inference: Inference) -> dict[str, Verb]:
-    handlers = {"/sample": inference.sample, "/log_prob": inference.log_prob, "/transform": inference.transform}
-    return {path: Verb(handler, inference.attendance) for path, handler in handlers.items()}
+def _verbs(inference: Inference, tracer: Tracer | None) -> dict[str, Verb]:
+    handlers = {"sample": inference.sample, "log_prob": inference.log_prob, "transform": inference.transform}
+    return {
+        f"/{verb}": Verb(handler, inference.attendance, inference.metrics.verb(verb), tracer)
+        for verb, handler in handlers.items()
+    }
 
 
 def _problems() -> dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]]:

@@ -6,6 +6,8 @@ import logging
 import os
 import signal
 import sys
+import tempfile
+from pathlib import Path
 from typing import Final, NoReturn
 
 import uvicorn
@@ -15,6 +17,7 @@ from uvicorn.supervisors import Multiprocess
 
 from service import logs, repository
 from service.errors import NotListening, ServiceError, WorkerFailed
+from service.ledger import Ledger
 from service.port import reserve
 from service.protocol import OneWriteProtocol
 from service.settings import Settings
@@ -27,6 +30,9 @@ YOUNG_OBJECTS = 20_000
 SWITCH_SECONDS = 0.0005
 # How a worker process is told its settings.
 HANDED_DOWN: Final = "DIFFEO_WORKER_SETTINGS"
+# And the folder in which they count together.
+COUNTED_IN: Final = "DIFFEO_WORKER_LEDGER"
+MEMORY: Final = Path("/dev/shm")  # noqa: S108  (its folders here are private)
 
 log = logging.getLogger("diffeo")
 
@@ -48,7 +54,7 @@ def serve(settings: Settings) -> None:
 
 
 def _serve_alone(settings: Settings) -> None:
-    app = _create_app(settings)
+    app = _create_app(settings, Ledger())
     # uvicorn drains, then raises the signal once more; leaving on purpose is success.
     signal.signal(signal.SIGTERM, _leave)
     _announce(settings)
@@ -62,10 +68,20 @@ def _serve_by_workers(settings: Settings) -> None:
     os.environ[HANDED_DOWN] = settings.model_dump_json()
     config = _config("service.server:worker", settings, factory=True, workers=settings.workers)
     supervisor = Multiprocess(config, [reserve(settings.host, settings.port)])
-    _announce(settings)
-    supervisor.run()
+    with _scratch() as folder:
+        os.environ[COUNTED_IN] = folder
+        _announce(settings)
+        supervisor.run()
     if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
         raise WorkerFailed("the workers could not start; the log says why")
+
+
+def _scratch() -> tempfile.TemporaryDirectory[str]:
+    place = MEMORY if os.access(MEMORY, os.W_OK) else None
+    try:
+        return tempfile.TemporaryDirectory(prefix="diffeo-", dir=place, ignore_cleanup_errors=True)
+    except OSError:
+        raise WorkerFailed("no folder for temporary files; set TMPDIR to one, or DIFFEO_WORKERS=1") from None
 
 
 def worker() -> ASGIApp:
@@ -73,18 +89,18 @@ def worker() -> ASGIApp:
     settings = Settings.model_validate_json(os.environ[HANDED_DOWN])
     logs.configure(settings.log_level)
     try:
-        return _create_app(settings)
+        return _create_app(settings, Ledger(Path(os.environ[COUNTED_IN])))
     except ServiceError as error:
         log.error("the worker could not start", extra={"reason": str(error)})  # noqa: TRY400  (a refusal, not a fault)
         # The code that tells the supervisor not to try again.
         sys.exit(STARTUP_FAILURE)
 
 
-def _create_app(settings: Settings) -> ASGIApp:
+def _create_app(settings: Settings, ledger: Ledger) -> ASGIApp:
     # The supervisor of several workers serves nothing, so it has no use for the application and its runtime.
     from service.app import create_app  # noqa: PLC0415
 
-    app = create_app(settings)
+    app = create_app(settings, ledger)
     # All that stands now stays: the collector need not walk it in the middle of a request, which takes it 20 ms.
     gc.collect()
     gc.freeze()

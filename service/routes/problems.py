@@ -45,6 +45,11 @@ KINDS: Final[dict[type[ServiceError], Kind]] = {
 }
 # What nobody foresaw, and what only a start can meet.
 INTERNAL: Final = Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "The service failed")
+CLIENT_GONE: Final = 499  # nginx's number; nobody receives it, the log and the metrics show it
+GONE: Final = "client-gone"
+# All that a request can end with instead of an answer. An answer that breaks midway ends as internal, whatever its
+# head said.
+REASONS: Final = {kind.type: int(kind.status) for kind in (INTERNAL, *KINDS.values())} | {GONE: CLIENT_GONE}
 
 log = logging.getLogger("diffeo")
 
@@ -93,7 +98,7 @@ def _problem(kind: Kind, detail: str, identity: str, faults: Sequence[Fault] = (
     headers: list[Header] = [(b"content-type", MEDIA_TYPE), (b"content-length", b"%d" % len(content))]
     if kind.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         headers.append((b"connection", b"close"))
-    return Reply(int(kind.status), headers, content)
+    return Reply(int(kind.status), headers, content, reason=kind.type)
 
 
 def _response(reply: Reply) -> Response:
