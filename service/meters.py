@@ -65,11 +65,11 @@ class VerbMeter(Meter):
         """A request has ended."""
         cells = self._cells
         cells[ENDS + self._ends.get(visit.reason, 0)] += 1.0
-        _observe(cells, REQUEST, perf_counter() - visit.began)
+        observe(cells, REQUEST, perf_counter() - visit.began)
         if not visit.reason:
-            _observe(cells, QUEUE, visit.queue)
-            _observe(cells, COMPUTE, visit.compute)
-            _observe(cells, ENCODE, visit.encode)
+            observe(cells, QUEUE, visit.queue)
+            observe(cells, COMPUTE, visit.compute)
+            observe(cells, ENCODE, visit.encode)
         if visit.rows:
             cells[ROWS_ANSWERED] += visit.rows
             cells[ROWS_INVALID] += visit.invalid
@@ -98,6 +98,7 @@ class GraphMeter(Meter):
             self._shown = rows
 
 
-def _observe(cells: Cells, histogram: int, seconds: float) -> None:
+def observe(cells: Cells, histogram: int, seconds: float) -> None:
+    """One more value in a histogram of seconds."""
     cells[histogram + bisect_left(SECONDS, seconds)] += 1.0
     cells[histogram + len(SECONDS) + 1] += seconds
