@@ -26,7 +26,7 @@ from service.routes import health, metrics, models, openapi, tracing
 from service.routes.access import Access
 from service.routes.attendance import Attendance
 from service.routes.inference import Inference, Verb
-from service.routes.problems import REASONS, on_error, on_http_error
+from service.routes.problems import REFUSALS, on_error, on_http_error
 from service.routes.tracing import Tracer
 from service.settings import Settings
 
@@ -67,8 +67,8 @@ def create_app(settings: Settings, ledger: Ledger | None = None) -> ASGIApp:
     app.include_router(models.router(loaded, settings))
     app.include_router(health.router(loaded))
     limits = Limits(settings.max_rows, settings.max_num_samples)
-    meters = Metrics(ledger, REASONS)
-    app.include_router(metrics.router(Exposition(ledger, meters, REASONS, loaded, settings.engine)))
+    meters = Metrics(ledger, REFUSALS)
+    app.include_router(metrics.router(Exposition(ledger, meters, REFUSALS, loaded, settings.engine)))
     inference = Inference(loaded, settings, limits, Attendance(), meters)
     verbs = _verbs(inference, tracer)
     for path, verb in verbs.items():

@@ -1,5 +1,6 @@
 """The numbers of a ledger as metrics: what each is called, what it means, and which labels it has."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -10,6 +11,7 @@ from prometheus_client.utils import floatToGoString
 
 from service import meters
 from service.ledger import LEVEL, Key, Ledger, Sums
+from service.meters import Refusal
 from service.metrics import GRAPH, VERB, Metrics
 from service.model import Model
 from service.repository import Repository
@@ -17,6 +19,7 @@ from service.repository import Repository
 BY_VERB: Final = ("verb", "model", "version")
 BY_GRAPH: Final = ("graph", "model", "version", "precision")
 INFO: Final = ("model", "version", "digest", "engine", "precision")
+OK: Final = 200
 SERVED, REFUSED = "served", "refused"
 SPANS: Final = {
     "diffeo_request_seconds": (meters.REQUEST, "Time from a request's arrival to the end of its answer"),
@@ -32,15 +35,15 @@ class Exposition(Collector):
 
     Args:
         ledger: what all processes counted.
-        metrics: how a request can end.
-        reasons: the status of each refusal, by its reason.
+        metrics: what counts there in this process.
+        refusals: reasons and statuses that a request can end with.
         repository: what is served now.
         engine: the runtime that computes the graphs.
     """
 
     ledger: Ledger
     metrics: Metrics
-    reasons: Mapping[str, int]
+    refusals: Sequence[Refusal]
     repository: Repository
     engine: str
 
@@ -70,20 +73,22 @@ class Exposition(Collector):
     def _requests(self, verbs: Mapping[Key, Sums]) -> Metric:
         family = CounterMetricFamily("diffeo_requests", "Requests that have ended", labels=(*BY_VERB, "code"))
         for key, cells in verbs.items():
-            codes = {200: 0.0} if key[1] else {}
-            for reason, number in self.metrics.ends.items():
-                if count := cells[meters.ENDS + number]:
-                    code = self.reasons.get(reason, 200)
-                    codes[code] = codes.get(code, 0.0) + count
+            codes = defaultdict[int, float](float, {OK: float(cells[meters.ANSWERED])})
+            for place, (_, code) in enumerate(self.refusals, meters.REFUSED):
+                codes[code] += float(cells[place])
             for code, count in codes.items():
-                family.add_metric((*key, str(code)), count)
+                # Answers of a model are shown from the beginning, the many other statuses once there is one.
+                if count or (code == OK and key[1]):
+                    family.add_metric((*key, str(code)), count)
         return family
 
     def _rejected(self, verbs: Mapping[Key, Sums]) -> Metric:
         family = CounterMetricFamily("diffeo_rejected", "Requests that ended without an answer", labels=("reason",))
-        for reason in self.reasons:
-            place = meters.ENDS + self.metrics.ends[reason]
-            family.add_metric((reason,), sum(float(cells[place]) for cells in verbs.values()))
+        reasons = defaultdict[str, float](float)
+        for place, (reason, _) in enumerate(self.refusals, meters.REFUSED):
+            reasons[reason] += sum(float(cells[place]) for cells in verbs.values())
+        for reason, count in reasons.items():
+            family.add_metric((reason,), count)
         return family
 
     def _info(self) -> Metric:

@@ -1,7 +1,7 @@
 """What is counted while requests pass: a few additions each, into numbers that a ledger adds up over processes."""
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Sequence
 from time import perf_counter
 from typing import Final
 
@@ -21,8 +21,11 @@ REQUEST: Final = LEVEL + 3
 QUEUE: Final = REQUEST + len(SECONDS) + 2
 COMPUTE: Final = QUEUE + len(SECONDS) + 2
 ENCODE: Final = COMPUTE + len(SECONDS) + 2
-ENDS: Final = ENCODE + len(SECONDS) + 2
+ANSWERED: Final = ENCODE + len(SECONDS) + 2
+REFUSED: Final = ANSWERED + 1
 BATCH: Final = LEVEL + 1
+
+Refusal = tuple[str, int]  # why, and with which status
 
 
 class Meter:
@@ -49,24 +52,26 @@ class VerbMeter(Meter):
         verb: what was asked.
         model: the name of the model; empty where none was found.
         version: its version as text; empty where none was found.
-        ends: by the reason of a refusal, empty for an answer, its number among all ways to end.
+        refusals: reasons and statuses that a request can end with; what is none of them is counted as the first.
     """
 
-    __slots__ = ("_ends", "model", "verb", "version")
+    __slots__ = ("_places", "model", "verb", "version")
 
-    def __init__(self, verb: str, model: str = "", version: str = "", ends: Mapping[str, int] | None = None) -> None:
+    def __init__(self, verb: str, model: str = "", version: str = "", refusals: Sequence[Refusal] = ()) -> None:
         super().__init__()
         self.verb = verb
         self.model = model
         self.version = version
-        self._ends = ends or {}
+        self._places = {refusal: REFUSED + number for number, refusal in enumerate(refusals)}
 
     def count(self, visit: Visit) -> None:
         """A request has ended."""
         cells = self._cells
-        cells[ENDS + self._ends.get(visit.reason, 0)] += 1.0
         observe(cells, REQUEST, perf_counter() - visit.began)
-        if not visit.reason:
+        if visit.reason:
+            cells[self._places.get((visit.reason, visit.status), REFUSED)] += 1.0
+        else:
+            cells[ANSWERED] += 1.0
             observe(cells, QUEUE, visit.queue)
             observe(cells, COMPUTE, visit.compute)
             observe(cells, ENCODE, visit.encode)

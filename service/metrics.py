@@ -1,10 +1,10 @@
 """Which meter counts what: one for each verb of each version that is served, bound to pages of one ledger."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from typing import Final
 
 from service.ledger import Ledger
-from service.meters import VerbMeter
+from service.meters import Refusal, VerbMeter
 from service.model import Model
 
 VERB: Final = "verb"
@@ -18,12 +18,12 @@ class Metrics:
 
     Args:
         ledger: where they count.
-        reasons: the types of problems that a request can end with.
+        refusals: reasons and statuses that a request can end with.
     """
 
-    def __init__(self, ledger: Ledger, reasons: Iterable[str]) -> None:
+    def __init__(self, ledger: Ledger, refusals: Sequence[Refusal]) -> None:
         self._ledger = ledger
-        self.ends: Mapping[str, int] = {reason: number for number, reason in enumerate((*reasons, ""))}
+        self._refusals = refusals
         self._verbs: dict[tuple[str, str, int], VerbMeter] = {}
 
     def verb(self, verb: str) -> VerbMeter:
@@ -42,7 +42,7 @@ class Metrics:
             self.meet(verb, model)
 
     def _verb_of(self, verb: str, model: str, version: int) -> VerbMeter:
-        meter = VerbMeter(verb, model, str(version or ""), self.ends)
+        meter = VerbMeter(verb, model, str(version or ""), self._refusals)
         meter.bind(self._ledger.page(VERB, verb, meter.model, meter.version))
         return self._verbs.setdefault((verb, model, version), meter)
 

@@ -20,16 +20,19 @@ class Visit:
         until: the head of a stream left; what is computed later is computed at the pace of its client.
         rows: rows answered.
         invalid: rows among them that have no answer.
-        reason: the type of the problem that was answered instead; empty where there was none.
+        reason: the type of the problem that it ended with; empty where there was none.
+        status: the status of its answer, or of what became of it.
     """
 
-    __slots__ = ("admitted", "began", "computed", "encoded", "encoding", "invalid", "reason", "rows", "taken", "until")
+    __slots__ = (
+        "admitted", "began", "computed", "encoded", "encoding", "invalid", "reason", "rows", "status", "taken", "until"
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.began = perf_counter()
         self.admitted = self.taken = self.computed = self.encoding = self.encoded = 0.0
         self.until = math.inf
-        self.rows = self.invalid = 0
+        self.rows = self.invalid = self.status = 0
         self.reason = ""
 
     @property

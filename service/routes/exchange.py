@@ -30,13 +30,12 @@ class ClientGone(Exception):
 
 @dataclass(slots=True)
 class Reply:
-    """What goes back: whole as `content`, or part after part; for a problem `reason` is its type."""
+    """What goes back: whole as `content`, or part after part."""
 
     status: int
     headers: list[Header]
     content: bytes = b""
     parts: AsyncGenerator[bytes, None] | None = None
-    reason: str = ""
 
 
 class Exchange:

@@ -22,7 +22,7 @@ from service.routes import wire
 from service.routes.access import request_id
 from service.routes.attendance import Attendance
 from service.routes.exchange import ClientGone, Exchange, Header, Reply
-from service.routes.problems import CLIENT_GONE, GONE, INTERNAL, reply_to
+from service.routes.problems import CLIENT_GONE, GONE, INTERNAL, kind_of, reply_to
 from service.routes.tracing import Tracer
 from service.settings import Settings
 from service.visit import Visit
@@ -62,15 +62,16 @@ class Verb:
         visit = http.visit
         try:
             reply = await self._reply(http)
-            visit.reason = reply.reason
+            visit.status = reply.status
             reply.headers.append((TIMING, _timing(visit)))
             await http.answer(reply)
         except asyncio.CancelledError:
-            visit.reason = GONE
+            visit.reason, visit.status = GONE, CLIENT_GONE
             if not http.left:
                 raise
         except Exception:
-            visit.reason = INTERNAL.type
+            # Whatever the head said: the answer breaks off.
+            visit.reason, visit.status = INTERNAL.type, INTERNAL.status
             raise
         finally:
             self._attendance.leave(http)
@@ -82,12 +83,15 @@ class Verb:
         try:
             return await self._handler(http)
         except ClientGone:
-            return Reply(CLIENT_GONE, [], reason=GONE)
+            http.visit.reason = GONE
+            return Reply(CLIENT_GONE, [])
         except asyncio.CancelledError:
             if not http.left:
                 raise
-            return Reply(CLIENT_GONE, [], reason=GONE)
+            http.visit.reason = GONE
+            return Reply(CLIENT_GONE, [])
         except Exception as error:  # noqa: BLE001  (what nobody foresaw is a problem document too)
+            http.visit.reason = kind_of(error).type
             return reply_to(error, request_id(http.scope))
 
 

@@ -18,7 +18,6 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from service.errors import SettingsInvalid
 from service.routes.access import request_id
 from service.routes.exchange import Exchange
-from service.routes.problems import REASONS
 from service.visit import Visit
 
 # The registry in which packages of OpenTelemetry offer what sends spans.
@@ -57,7 +56,7 @@ class Spans:
             for name, began, ended in _stages(visit):
                 stage = self._tracer.start_span(name, within, start_time=epoch + round(began * SECOND))
                 stage.end(epoch + round(ended * SECOND))
-        if REASONS.get(visit.reason, 0) >= SERVER_FAULT:
+        if visit.status >= SERVER_FAULT:
             span.set_status(Status(StatusCode.ERROR, visit.reason))
         span.end(epoch + round(end * SECOND))
 
@@ -112,7 +111,7 @@ def _attributes(http: Exchange) -> dict[str, str | int]:
         "http.request.method": "POST",
         "http.route": http.scope["path"],
         "url.path": http.scope["path"],
-        "http.response.status_code": REASONS.get(visit.reason, 200),
+        "http.response.status_code": visit.status,
         "diffeo.request_id": request_id(http.scope),
         "diffeo.rows": visit.rows,
     }

@@ -1,4 +1,4 @@
-"""A service whose engines wait for a gate: what is in them and what waits is then known to the row."""
+"""An app whose engines wait for a gate: what happens while rows are computed, as slowly as a test wants it."""
 
 import threading
 from pathlib import Path

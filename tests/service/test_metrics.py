@@ -22,7 +22,7 @@ from service import meters
 from service.ledger import Ledger
 from service.meters import GraphMeter, VerbMeter
 from service.routes.openapi import VERBS
-from service.routes.problems import KINDS, REASONS
+from service.routes.problems import KINDS, REFUSALS
 from service.settings import Settings
 from service.visit import Visit
 
@@ -88,7 +88,8 @@ def test_what_is_served_is_there_with_zeros_before_anybody_asks(fresh: App) -> N
     for verb in VERBS:
         labels = {**MODEL, "verb": verb.strip("/"), "code": "200"}
         assert found.samples["diffeo_requests_total", frozenset(labels.items())] == 0
-    assert {dict(labels)["reason"] for name, labels in found.samples if name == "diffeo_rejected_total"} == set(REASONS)
+    reasons = {dict(labels)["reason"] for name, labels in found.samples if name == "diffeo_rejected_total"}
+    assert reasons == {reason for reason, _ in REFUSALS}
     later = scrape(fresh)
     assert later.samples == found.samples
 
@@ -117,18 +118,19 @@ def test_a_refusal_is_counted_by_its_reason_and_its_status(fresh: App, reason: s
     assert found.of("diffeo_queue_seconds_count") == found.of("diffeo_rows_total") == 0
 
 
-def test_every_problem_there_is_has_a_reason_of_its_own_and_a_cell() -> None:
-    assert set(REASONS) == {kind.type for kind in KINDS.values()} | {"internal", "client-gone"}
-    assert len({kind.type for kind in KINDS.values()}) == len(KINDS)
-    meter = VerbMeter("sample", ends={reason: number for number, reason in enumerate((*REASONS, ""))})
-    cells = Ledger().page("a")
+def test_every_problem_there_is_has_a_cell_of_its_own() -> None:
+    ours = {(kind.type, kind.status) for kind in KINDS.values()}
+    assert set(REFUSALS) == ours | {("internal", 500), ("client-gone", 499)}
+    assert len(set(REFUSALS)) == len(REFUSALS)
+    meter, cells = VerbMeter("sample", refusals=REFUSALS), Ledger().page("a")
     meter.bind(cells)
-    for reason in ("", *REASONS, "one that nobody knows"):
+    for reason, status in (("", 200), *REFUSALS, ("one that nobody knows", 418)):
         visit = Visit()
-        visit.reason = reason
+        visit.reason, visit.status = reason, status
         meter.count(visit)
     # What nobody knows is the first, which is the internal error.
-    assert [cells[meters.ENDS + number] for number in range(len(REASONS) + 1)] == [2] + [1] * len(REASONS)
+    ends = [cells[meters.ANSWERED + number] for number in range(len(REFUSALS) + 1)]
+    assert ends == [1, 2] + [1] * (len(REFUSALS) - 1)
 
 
 def test_no_client_can_make_a_series(fresh: App) -> None:
@@ -220,8 +222,8 @@ def test_the_parts_of_a_page_do_not_overlap() -> None:
     starts = [meters.ROWS_ANSWERED, meters.ROWS_INVALID, meters.REQUEST, meters.QUEUE, meters.COMPUTE, meters.ENCODE]
     sizes = [1, 1, *[len(meters.SECONDS) + 2] * 4]
     ends = [start + size for start, size in zip(starts, sizes, strict=True)]
-    assert ends == [*starts[1:], meters.ENDS]
-    assert meters.ENDS + len(REASONS) + 1 <= len(Ledger().page("a"))
+    assert ends == [*starts[1:], meters.ANSWERED]
+    assert meters.REFUSED + len(REFUSALS) <= len(Ledger().page("a"))
 
 
 def test_what_was_counted_before_there_was_a_page_is_counted_in_it() -> None:
