@@ -70,6 +70,8 @@ class Ledger:
     def close(self) -> None:
         """Leave the book to the next process."""
         if self._descriptor >= 0:
+            # The mapping holds the file open, and would hold the lock.
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
             os.close(self._descriptor)
             self._descriptor = -1
 
