@@ -73,7 +73,7 @@ class Exposition(Collector):
     def _requests(self, verbs: Mapping[Key, Sums]) -> Metric:
         family = CounterMetricFamily("diffeo_requests", "Requests that have ended", labels=(*BY_VERB, "code"))
         for key, cells in verbs.items():
-            codes = defaultdict[int, float](float, {OK: float(cells[meters.ANSWERED])})
+            codes = defaultdict[int, float](float, {OK: _answered(cells)})
             for place, (_, code) in enumerate(self.refusals, meters.REFUSED):
                 codes[code] += float(cells[place])
             for code, count in codes.items():
@@ -131,6 +131,11 @@ def _histogram(  # noqa: PLR0913, PLR0917  (what a histogram is made of)
         counts = cells[place : place + len(names)].cumsum().tolist()
         family.add_metric(key, list(zip(names, counts, strict=True)), float(cells[place + len(names)]))
     return family
+
+
+def _answered(cells: Sums) -> float:
+    # Whatever was answered has a time in every histogram.
+    return float(cells[meters.QUEUE : meters.QUEUE + len(meters.SECONDS) + 1].sum())
 
 
 def _waiting(graphs: Mapping[Key, Sums]) -> Metric:

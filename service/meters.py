@@ -21,8 +21,7 @@ REQUEST: Final = LEVEL + 3
 QUEUE: Final = REQUEST + len(SECONDS) + 2
 COMPUTE: Final = QUEUE + len(SECONDS) + 2
 ENCODE: Final = COMPUTE + len(SECONDS) + 2
-ANSWERED: Final = ENCODE + len(SECONDS) + 2
-REFUSED: Final = ANSWERED + 1
+REFUSED: Final = ENCODE + len(SECONDS) + 2
 BATCH: Final = LEVEL + 1
 
 Refusal = tuple[str, int]  # why, and with which status
@@ -71,12 +70,11 @@ class VerbMeter(Meter):
         if visit.reason:
             cells[self._places.get((visit.reason, visit.status), REFUSED)] += 1.0
         else:
-            cells[ANSWERED] += 1.0
             observe(cells, QUEUE, visit.queue)
             observe(cells, COMPUTE, visit.compute)
             observe(cells, ENCODE, visit.encode)
-        if visit.rows:
-            cells[ROWS_ANSWERED] += visit.rows
+        cells[ROWS_ANSWERED] += visit.rows
+        if visit.invalid:
             cells[ROWS_INVALID] += visit.invalid
 
 

@@ -190,7 +190,7 @@ class Model:
         if _all_finite(wanted):
             return wanted
         good = _answered(wanted, count)
-        visit.invalid += count - np.count_nonzero(good)
+        visit.invalid += count - int(np.count_nonzero(good))
         return {part: _blanked(tensor, good) for part, tensor in wanted.items()}
 
     @property

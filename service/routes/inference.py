@@ -63,6 +63,7 @@ class Verb:
         try:
             reply = await self._reply(http)
             visit.status = reply.status
+            visit.leave()
             reply.headers.append((TIMING, _timing(visit)))
             await http.answer(reply)
         except asyncio.CancelledError:
@@ -159,7 +160,6 @@ class Inference:
         pieces = model.pieces(draw, deadline, http.visit)
         # What can be refused is refused by the first piece, while there is still a status to say it with.
         first = await anext(pieces)
-        http.visit.until = perf_counter()
         _note(http, model, draw.request.num_samples)
         headers = _headers(write, model.name, model.version, model.facts(draw))
         if stream.length is not None:
@@ -198,7 +198,7 @@ async def _reply(http: Exchange, write: Codec, answer: Answer) -> Reply:
     visit.rows, visit.invalid = rows, len(answer.invalid_rows)
     visit.encoding = perf_counter()
     content = write.encode(answer) if values <= INLINE_VALUES else await asyncio.to_thread(write.encode, answer)
-    visit.encoded = perf_counter()
+    visit.encode = perf_counter() - visit.encoding
     headers = _headers(write, answer.model, answer.version, answer.facts)
     headers.append((b"content-length", b"%d" % len(content)))
     if answer.invalid_rows:
@@ -213,7 +213,7 @@ async def _parts(
         yield stream.head()
         visit.encoding = perf_counter()
         content = await _piece(visit, stream, first)
-        visit.encoded = perf_counter()
+        visit.encode = perf_counter() - visit.encoding
         yield content
         async for piece in pieces:
             yield await _piece(visit, stream, piece)
@@ -245,7 +245,7 @@ def _heading(media_type: str, model: str, version: int) -> tuple[Header, ...]:
 
 def _timing(visit: Visit) -> bytes:
     # A stream is written after its head, and a problem has nothing to write: what is not known is not named.
-    if not visit.encoded:
+    if not visit.encode:
         return b"queue;dur=%.3f, compute;dur=%.3f" % (visit.queue * 1e3, visit.compute * 1e3)
     spans = visit.queue * 1e3, visit.compute * 1e3, visit.encode * 1e3
     return b"queue;dur=%.3f, compute;dur=%.3f, encode;dur=%.3f" % spans

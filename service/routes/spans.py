@@ -99,10 +99,10 @@ def _resource(environment: Mapping[str, str]) -> Resource:
 def _stages(visit: Visit) -> Iterator[tuple[str, float, float]]:
     if visit.admitted:
         yield "queue", visit.admitted, visit.admitted + visit.queue
-    if visit.computed:
+    if visit.compute:
         yield "compute", visit.taken, visit.taken + visit.compute
-    if visit.encoded:
-        yield "encode", visit.encoding, visit.encoded
+    if visit.encode:
+        yield "encode", visit.encoding, visit.encoding + visit.encode
 
 
 def _attributes(http: Exchange) -> dict[str, str | int]:

@@ -129,8 +129,8 @@ def test_every_problem_there_is_has_a_cell_of_its_own() -> None:
         visit.reason, visit.status = reason, status
         meter.count(visit)
     # What nobody knows is the first, which is the internal error.
-    ends = [cells[meters.ANSWERED + number] for number in range(len(REFUSALS) + 1)]
-    assert ends == [1, 2] + [1] * (len(REFUSALS) - 1)
+    ends = [cells[meters.REFUSED + number] for number in range(len(REFUSALS))]
+    assert ends == [2] + [1] * (len(REFUSALS) - 1)
 
 
 def test_no_client_can_make_a_series(fresh: App) -> None:
@@ -222,7 +222,7 @@ def test_the_parts_of_a_page_do_not_overlap() -> None:
     starts = [meters.ROWS_ANSWERED, meters.ROWS_INVALID, meters.REQUEST, meters.QUEUE, meters.COMPUTE, meters.ENCODE]
     sizes = [1, 1, *[len(meters.SECONDS) + 2] * 4]
     ends = [start + size for start, size in zip(starts, sizes, strict=True)]
-    assert ends == [*starts[1:], meters.ANSWERED]
+    assert ends == [*starts[1:], meters.REFUSED]
     assert meters.REFUSED + len(REFUSALS) <= len(Ledger().page("a"))
 
 

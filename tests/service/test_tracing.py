@@ -145,8 +145,8 @@ def test_without_the_extra_the_service_says_so_and_serves(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.delitem(sys.modules, "service.routes.spans")
-    monkeypatch.delattr("service.routes.spans", raising=False)
-    monkeypatch.setitem(sys.modules, "opentelemetry", None)
+    monkeypatch.delattr("service.routes.spans")
+    monkeypatch.setitem(sys.modules, "opentelemetry.sdk.resources", None)
     with caplog.at_level(logging.WARNING, "diffeo"):
         assert tracing.tracer({ENDPOINT: "http://127.0.0.1:1"}) is None
     assert "diffeo[otel]" in caplog.text
