@@ -75,7 +75,7 @@ def configured(environment: Mapping[str, str]) -> Spans:
     Raises:
         SettingsInvalid: nothing that is installed sends spans that way.
     """
-    provider = TracerProvider(resource=_resource(environment))
+    provider = TracerProvider(resource=_resource(environment), shutdown_on_exit=False)
     for name in environment.get("OTEL_TRACES_EXPORTER", "otlp").split(","):
         offered = _offered(name.strip(), environment)
         found = entry_points(group=EXPORTERS, name=offered)

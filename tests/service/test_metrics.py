@@ -1,10 +1,11 @@
 """What /metrics shows is what happened: each request once, under labels that no client can make."""
 
 import asyncio
+import itertools
 import math
 import re
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import affine
@@ -19,6 +20,9 @@ from scrape import Scrape
 
 from bundle import npy
 from service import meters
+from service.batcher import Batcher
+from service.engines.engine import Tensors
+from service.errors import EngineFailed
 from service.ledger import Ledger
 from service.meters import GraphMeter, VerbMeter
 from service.routes.openapi import VERBS
@@ -160,6 +164,46 @@ def test_a_stream_counts_the_rows_that_it_sent_and_tells_what_is_known_at_its_he
     for stage in STAGES:
         assert found.of(f"diffeo_{stage}_seconds_count") == 1
         assert 0 < found.of(f"diffeo_{stage}_seconds_sum") < found.of("diffeo_request_seconds_sum")
+
+
+def change_answers(monkeypatch: pytest.MonkeyPatch, change: Callable[[int, Tensors], None]) -> None:
+    run, calls = Batcher.run, itertools.count()
+
+    async def changed(batcher: Batcher, *arguments: object) -> Tensors:
+        answer = await run(batcher, *arguments)
+        change(next(calls), answer)
+        return answer
+
+    monkeypatch.setattr(Batcher, "run", changed)
+
+
+def test_rows_that_a_stream_has_no_answer_for_are_counted(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    def overflow(_: int, answer: Tensors) -> None:
+        answer["x"][:2] = np.inf
+
+    monkeypatch.setattr("service.model.MAX_PIECE_CHUNKS", 1)
+    with App(settings) as app:
+        change_answers(monkeypatch, overflow)
+        app.post(f"/sample?num_samples={3 * settings.chunk_rows}&format=npy")
+        found = scrape(app)
+    pieces = found.of("diffeo_batch_rows_count")
+    assert found.of("diffeo_rows_total") == 3 * settings.chunk_rows
+    assert found.of("diffeo_invalid_rows_total") == 2 * pieces > 0
+
+
+def test_a_stream_that_breaks_counts_as_a_failure(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    def fail(call: int, _: Tensors) -> None:
+        if call == 2:
+            raise EngineFailed("the third")
+
+    monkeypatch.setattr("service.model.MAX_PIECE_CHUNKS", 1)
+    with App(settings) as app:
+        change_answers(monkeypatch, fail)
+        with pytest.raises(EngineFailed):
+            app.post(f"/sample?num_samples={5 * settings.chunk_rows}&format=npy")
+        found = scrape(app)
+    assert found.of("diffeo_rejected_total", reason="internal") == found.of("diffeo_rejected_total") == 1
+    assert found.of("diffeo_requests_total", code="500") == found.of("diffeo_requests_total") == 1
 
 
 async def turns(count: int) -> None:
