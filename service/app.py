@@ -19,13 +19,17 @@ from starlette.types import ASGIApp
 
 from service import folder, repository
 from service.errors import Fault, InvalidRequest, ServiceError
+from service.exposition import Exposition
 from service.folder import Key
+from service.ledger import Ledger
+from service.metrics import Metrics
 from service.requests import Limits
-from service.routes import health, models, openapi
+from service.routes import health, metrics, models, openapi, tracing
 from service.routes.access import Access
 from service.routes.attendance import Attendance
 from service.routes.inference import Inference, Verb
-from service.routes.problems import on_error, on_http_error
+from service.routes.problems import REFUSALS, on_error, on_http_error
+from service.routes.tracing import Tracer
 from service.settings import Settings
 from service.watch import Watch
 
@@ -34,12 +38,15 @@ NICENESS = 19
 DESCRIPTION = "Exact log-likelihoods, samples and invertible transforms from normalizing flows."
 
 
-def create_app(settings: Settings, faults: Mapping[Key, str] = repository.NOTHING) -> ASGIApp:
+def create_app(
+    settings: Settings, faults: Mapping[Key, str] = repository.NOTHING, ledger: Ledger | None = None
+) -> ASGIApp:
     """The service over the repository that the settings name, every model loaded and proven; it follows the folder.
 
     Args:
         settings: how the service runs.
         faults: versions that a trial has found to be bad, and why.
+        ledger: where it counts what passes; its own where no other process serves beside it.
 
     Raises:
         NothingToServe: the repository is empty or absent.
@@ -51,6 +58,8 @@ def create_app(settings: Settings, faults: Mapping[Key, str] = repository.NOTHIN
     taken = folder.marks(settings.models)
     loaded = repository.load(settings, executor, faults)
     watch = Watch(loaded, settings, executor, loader, taken)
+    ledger = ledger or Ledger()
+    tracer = tracing.tracer(os.environ)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -65,6 +74,8 @@ def create_app(settings: Settings, faults: Mapping[Key, str] = repository.NOTHIN
             await following
         loader.shutdown()
         executor.shutdown()
+        if tracer is not None:
+            tracer.close()
 
     app = FastAPIOffline(
         redoc_url=None,
@@ -76,8 +87,10 @@ def create_app(settings: Settings, faults: Mapping[Key, str] = repository.NOTHIN
     app.include_router(models.router(loaded, settings))
     app.include_router(health.router(loaded))
     limits = Limits(settings.max_rows, settings.max_num_samples)
-    inference = Inference(loaded, settings, limits, Attendance())
-    verbs = _verbs(inference)
+    meters = Metrics(ledger, REFUSALS)
+    app.include_router(metrics.router(Exposition(ledger, meters, REFUSALS, loaded, settings.engine)))
+    inference = Inference(loaded, settings, limits, Attendance(), meters)
+    verbs = _verbs(inference, tracer)
     for path, verb in verbs.items():
         # Bare ASGI routes: FastAPI's own would build and validate each request a second time.
         app.router.routes.append(Route(path, verb, methods=["POST"], include_in_schema=False))
@@ -92,9 +105,12 @@ def _step_back() -> None:
     os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
-def _verbs(inference: Inference) -> dict[str, Verb]:
-    handlers = {"/sample": inference.sample, "/log_prob": inference.log_prob, "/transform": inference.transform}
-    return {path: Verb(handler, inference.attendance) for path, handler in handlers.items()}
+def _verbs(inference: Inference, tracer: Tracer | None) -> dict[str, Verb]:
+    handlers = {"sample": inference.sample, "log_prob": inference.log_prob, "transform": inference.transform}
+    return {
+        f"/{verb}": Verb(handler, inference.attendance, inference.metrics.verb(verb), tracer)
+        for verb, handler in handlers.items()
+    }
 
 
 def _problems() -> dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]]:

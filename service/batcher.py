@@ -13,13 +13,15 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from service.engines.engine import Engine, Tensors
 from service.errors import DeadlinePassed, Overloaded
+from service.meters import GraphMeter
+from service.visit import Visit
 
 Rows = npt.NDArray[np.floating]  # [rows, D]
 
@@ -38,6 +40,7 @@ class _Job:
     answer: "asyncio.Future[Tensors]"
     lane: "_Lane"
     deadline: float | None
+    visit: Visit
     taken: int = 0
     done: int = 0
     tensors: dict[str, Rows] = field(default_factory=dict)
@@ -50,8 +53,11 @@ class _Job:
         self.lane.rows -= part.stop - part.start
         return part
 
-    def give(self, part: slice, tensors: Tensors, offset: int) -> None:
+    def give(self, part: slice, batch: "_Computed", offset: int) -> None:
         """Put the rows [offset, offset + len(part)) of a batch's answer into their place."""
+        visit, tensors = self.visit, batch.tensors
+        visit.taken = visit.taken or batch.began
+        visit.computed = batch.ended
         size = part.stop - part.start
         whole = size == len(self.rows)
         for name, values in tensors.items():
@@ -82,6 +88,14 @@ class _Job:
 
 
 Share = tuple[_Job, slice]
+
+
+class _Computed(NamedTuple):
+    """What an engine gave for a batch, and when it began and ended, by time.perf_counter."""
+
+    tensors: Tensors
+    began: float
+    ended: float
 
 
 @dataclass(slots=True, eq=False)
@@ -122,6 +136,9 @@ class Batcher:
         chunk_rows: rows per call of the engine, at most.
         queue_rows: rows that may wait; a request that comes when there are more is refused.
         pace: seconds per row, as measured beforehand; without it nothing is computed on the loop.
+
+    Attributes:
+        meter: its batches and what waits.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917  (the knobs of a queue; all are settings)
@@ -147,6 +164,7 @@ class Batcher:
         self._fresh: list[_Job] = []
         self._scheduled = False
         self._loop: asyncio.AbstractEventLoop | None = None
+        self.meter = GraphMeter()
 
     @property
     def pace(self) -> float:
@@ -158,25 +176,26 @@ class Batcher:
         """Rows that nobody computes yet."""
         return self._quick.rows + self._bulk.rows
 
-    async def run(self, rows: Rows, deadline: float | None = None) -> Tensors:
+    async def run(self, rows: Rows, deadline: float | None = None, visit: Visit | None = None) -> Tensors:
         """The engine's answer to rows [rows, D], computed with whatever else waits.
 
         Args:
             rows: at least one row.
             deadline: time.monotonic() after which nobody needs the answer.
+            visit: the request, to be stamped.
 
         Raises:
             Overloaded: too many rows wait already.
             DeadlinePassed: at the deadline, not when the queue comes to the request.
             EngineFailed: the runtime gave up on these rows, whatever they were computed with.
         """
-        job = self._admit(rows, deadline)
+        job = self._admit(rows, deadline, visit or Visit())
         try:
             return await job.answer
         finally:
             job.leave()
 
-    def _admit(self, rows: Rows, deadline: float | None) -> _Job:
+    def _admit(self, rows: Rows, deadline: float | None, visit: Visit) -> _Job:
         # Asked for once a batch: where system calls are slow, a running loop costs more than the rest of this.
         loop = self._loop if self._scheduled and self._loop is not None else asyncio.get_running_loop()
         waiting = self._quick.rows + self._bulk.rows
@@ -184,7 +203,8 @@ class Batcher:
         if waiting and waiting + len(rows) > self._queue_rows:
             raise Overloaded(f"{waiting} rows wait already; come back later", self._seconds(waiting))
         lane = self._quick if len(rows) * self._pace <= INLINE_SECONDS else self._bulk
-        job = _Job(rows, loop.create_future(), lane, deadline)
+        visit.admitted = visit.admitted or time.perf_counter()
+        job = _Job(rows, loop.create_future(), lane, deadline, visit)
         lane.add(job)
         self._fresh.append(job)
         if not self._scheduled:
@@ -202,6 +222,7 @@ class Batcher:
             self._compute_here(self._quick.take(self._chunk_rows))
         while self._idle > 0 and (batch := self._gather()):
             self._launch(batch)
+        self.meter.wait(self.waiting)
         self._watch()
 
     def _watch(self) -> None:
@@ -222,17 +243,17 @@ class Batcher:
         self._executor.submit(self._compute_there, batch, asyncio.get_running_loop())
 
     def _compute_there(self, batch: list[Share], loop: asyncio.AbstractEventLoop) -> None:
-        outcome: Tensors | Exception
+        outcome: _Computed | Exception
         try:
             outcome = self._call(_join(batch))
         except Exception as error:  # noqa: BLE001  (whatever it is, the callers of this batch must hear it)
             outcome = error
         loop.call_soon_threadsafe(self._land, batch, outcome)
 
-    def _land(self, batch: list[Share], outcome: Tensors | Exception) -> None:
+    def _land(self, batch: list[Share], outcome: _Computed | Exception) -> None:
         self._idle += 1
         if not isinstance(outcome, Exception):
-            _give(batch, outcome)
+            self._give(batch, outcome)
         elif len(batch) == 1:
             batch[0][0].refuse(outcome)
         else:
@@ -245,7 +266,9 @@ class Batcher:
         if not batch:
             return
         try:
-            tensors = self._engine.run({self._source: _join(batch)})
+            rows = _join(batch)
+            began = time.perf_counter()
+            tensors = self._engine.run({self._source: rows})
         except Exception as error:  # noqa: BLE001  (as above)
             if len(batch) == 1:
                 batch[0][0].refuse(error)
@@ -253,15 +276,23 @@ class Batcher:
             for share in batch:
                 self._compute_here([share])
         else:
-            _give(batch, tensors)
+            self._give(batch, _Computed(tensors, began, time.perf_counter()))
 
-    def _call(self, rows: Rows) -> Tensors:
+    def _give(self, batch: list[Share], computed: _Computed) -> None:
+        offset = 0
+        for job, part in batch:
+            job.give(part, computed, offset)
+            offset += part.stop - part.start
+        self.meter.batch(offset)
+
+    def _call(self, rows: Rows) -> _Computed:
         began = time.perf_counter()
         tensors = self._engine.run({self._source: rows})
+        ended = time.perf_counter()
         # Small calls cost more than their rows; only those near a whole chunk tell the pace.
         if not math.isinf(self._pace) and 2 * len(rows) > self._chunk_rows:
-            self._pace += LAST_CALL * ((time.perf_counter() - began) / len(rows) - self._pace)
-        return tensors
+            self._pace += LAST_CALL * ((ended - began) / len(rows) - self._pace)
+        return _Computed(tensors, began, ended)
 
 
 def _rows_of(batch: Sequence[Share]) -> int:
@@ -271,10 +302,3 @@ def _rows_of(batch: Sequence[Share]) -> int:
 def _join(batch: Sequence[Share]) -> Rows:
     blocks = [job.rows[part] for job, part in batch]
     return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
-
-
-def _give(batch: Sequence[Share], tensors: Tensors) -> None:
-    offset = 0
-    for job, part in batch:
-        job.give(part, tensors, offset)
-        offset += part.stop - part.start

@@ -25,6 +25,7 @@ from service.engines.engine import Engine, Graphs
 from service.errors import DeadlinePassed, Fault, InvalidRequest, PrecisionNotFound, listed
 from service.requests import LADJ, LogProbRequest, OnInvalid, SampleRequest, TransformRequest
 from service.settings import Settings
+from service.visit import Visit
 
 Rows = npt.NDArray[np.floating]
 Mask = npt.NDArray[np.bool_]
@@ -90,19 +91,23 @@ class Model:
             raise PrecisionNotFound(f"{self.name} version {self.version} is not served in that precision; here: {here}")
         return self.variants[precision]
 
-    async def log_prob(self, request: LogProbRequest, deadline: float | None = None) -> Answer:
+    async def log_prob(
+        self, request: LogProbRequest, deadline: float | None = None, visit: Visit | None = None
+    ) -> Answer:
         """Exact log density of each row, nats."""
         x, finite = await self._clean(request.x, self._dtype)
-        tensors = await self.forward.run(x, deadline) if len(x) else self._nothing("z")
+        tensors = await self.forward.run(x, deadline, visit) if len(x) else self._nothing("z")
         return self._answer({"log_prob": tensors["log_prob"]}, finite, request.on_invalid, "x", self._spoken)
 
-    async def transform(self, request: TransformRequest, deadline: float | None = None) -> Answer:
+    async def transform(
+        self, request: TransformRequest, deadline: float | None = None, visit: Visit | None = None
+    ) -> Answer:
         """z = f(x) or x = f^-1(z), with the log|det| of that direction."""
         forward = request.direction == "forward"
         source, image = ("x", "z") if forward else ("z", "x")
         batcher = self.forward if forward else self.inverse
         rows, finite = await self._clean(request.rows, self._dtype if forward else np.dtype(np.float32))
-        tensors = await batcher.run(rows, deadline) if len(rows) else self._nothing(image)
+        tensors = await batcher.run(rows, deadline, visit) if len(rows) else self._nothing(image)
         wanted = {part: tensors[part] for part in request.parts}
         return self._answer(wanted, finite, request.on_invalid, source, self._spoken)
 
@@ -110,7 +115,7 @@ class Model:
         """Fix the seed: the client's, or a fresh one that the answer names."""
         return Draw(secrets.randbelow(SEED_LIMIT) if request.seed is None else request.seed, request)
 
-    async def sample(self, draw: Draw, deadline: float | None = None) -> Answer:
+    async def sample(self, draw: Draw, deadline: float | None = None, visit: Visit | None = None) -> Answer:
         """All rows of a draw at once.
 
         Raises:
@@ -118,7 +123,7 @@ class Model:
         """
         try:
             async with asyncio.timeout(None if deadline is None else deadline - time.monotonic()):
-                pieces = [piece async for piece in self.pieces(draw)]
+                pieces = [piece async for piece in self.pieces(draw, None, visit)]
         except TimeoutError:
             raise DeadlinePassed("the deadline of this request passed before its rows were drawn") from None
         tensors = {part: _joined([piece[part] for piece in pieces]) for part in draw.request.parts}
@@ -143,20 +148,24 @@ class Model:
         dtypes = {part: self._dtype if part == "x" else np.dtype(np.float32) for part in draw.request.parts}
         return Outline(draw.request.num_samples, self.manifest.columns, dtypes)
 
-    async def pieces(self, draw: Draw, deadline: float | None = None) -> AsyncGenerator[Tensors, None]:
+    async def pieces(
+        self, draw: Draw, deadline: float | None = None, visit: Visit | None = None
+    ) -> AsyncGenerator[Tensors, None]:
         """The rows of a draw, piece after piece, with flat memory; NaN where the flow has no finite answer.
 
         Args:
             draw: the rows.
             deadline: when the first piece must be there; who has it gets the others.
+            visit: the request, to be stamped.
         """
         request = draw.request
         end = request.start + request.num_samples
+        visit = visit or Visit()
         ahead: deque[asyncio.Task[Tensors]] = deque()
         try:
             for start in range(request.start, end, self.piece_rows):
                 first = deadline if start == request.start else None
-                piece = self._piece(draw, start, min(self.piece_rows, end - start), first)
+                piece = self._piece(draw, start, min(self.piece_rows, end - start), first, visit)
                 ahead.append(asyncio.ensure_future(piece))
                 if len(ahead) > AHEAD:
                     yield await ahead.popleft()
@@ -166,14 +175,14 @@ class Model:
             for task in ahead:
                 task.cancel()
 
-    async def _piece(self, draw: Draw, start: int, count: int, deadline: float | None) -> Tensors:
+    async def _piece(self, draw: Draw, start: int, count: int, deadline: float | None, visit: Visit) -> Tensors:
         temperature = draw.request.temperature
         arguments = draw.seed, start, count, self.manifest.dimension, temperature
         if count <= INLINE_DRAW:
             z = base.draw(*arguments)
         else:
             z = await asyncio.get_running_loop().run_in_executor(self.executor, base.draw, *arguments)
-        answer = await self.inverse.run(z, deadline)
+        answer = await self.inverse.run(z, deadline, visit)
         tensors = {"x": answer["x"], "log_prob": answer["log_prob"], "z": z}
         if temperature != 1:
             tensors["log_prob"] = base.tempered(answer["log_prob"], z, temperature)
@@ -181,6 +190,7 @@ class Model:
         if _all_finite(wanted):
             return wanted
         good = _answered(wanted, count)
+        visit.invalid += count - int(np.count_nonzero(good))
         return {part: _blanked(tensor, good) for part, tensor in wanted.items()}
 
     @property

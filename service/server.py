@@ -7,7 +7,9 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Final, NoReturn
 
 import uvicorn
@@ -17,6 +19,7 @@ from uvicorn.supervisors import Multiprocess
 
 from service import folder, logs, trial
 from service.errors import NotListening, ServiceError, WorkerFailed
+from service.ledger import Ledger
 from service.port import reserve
 from service.protocol import OneWriteProtocol
 from service.settings import Settings
@@ -28,9 +31,12 @@ DRAIN_SECONDS = 20
 YOUNG_OBJECTS = 20_000
 # So long may a thread that draws or writes rows keep the interpreter from the loop; Python's own default is 5 ms.
 SWITCH_SECONDS = 0.0005
-# How a worker process is told its settings, and what the versions that were there at the start are like.
+# How a worker process is told its settings, what the versions that were there at the start are like, and the folder in
+# which all count together.
 HANDED_DOWN_SETTINGS: Final = "DIFFEO_WORKER_SETTINGS"
 HANDED_DOWN_VERDICTS: Final = "DIFFEO_WORKER_VERDICTS"
+COUNTED_IN: Final = "DIFFEO_WORKER_LEDGER"
+MEMORY: Final = Path("/dev/shm")  # noqa: S108  (its folders here are private)
 
 log = logging.getLogger("diffeo")
 
@@ -52,7 +58,7 @@ def serve(settings: Settings) -> None:
 
 
 def _serve_alone(settings: Settings) -> None:
-    app = _create_app(settings, {})
+    app = _create_app(settings, {}, Ledger())
     # uvicorn drains, then raises the signal once more; leaving on purpose is success.
     signal.signal(signal.SIGTERM, _leave)
     _announce(settings)
@@ -66,10 +72,20 @@ def _serve_by_workers(settings: Settings) -> None:
     os.environ[HANDED_DOWN_VERDICTS] = trial.dump(_tried(settings, {}))
     config = _config("service.server:worker", settings, factory=True, workers=settings.workers)
     supervisor = Multiprocess(config, [reserve(settings.host, settings.port)])
-    _announce(settings)
-    supervisor.run()
+    with _scratch() as books:
+        os.environ[COUNTED_IN] = books
+        _announce(settings)
+        supervisor.run()
     if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
         raise WorkerFailed("the workers could not start; the log says why")
+
+
+def _scratch() -> tempfile.TemporaryDirectory[str]:
+    place = MEMORY if os.access(MEMORY, os.W_OK) else None
+    try:
+        return tempfile.TemporaryDirectory(prefix="diffeo-", dir=place, ignore_cleanup_errors=True)
+    except OSError:
+        raise WorkerFailed("no folder for temporary files; set TMPDIR to one, or DIFFEO_WORKERS=1") from None
 
 
 def worker() -> ASGIApp:
@@ -77,7 +93,8 @@ def worker() -> ASGIApp:
     settings = Settings.model_validate_json(os.environ[HANDED_DOWN_SETTINGS])
     logs.configure(settings.log_level)
     try:
-        return _create_app(settings, trial.parse(os.environ[HANDED_DOWN_VERDICTS]))
+        known = trial.parse(os.environ[HANDED_DOWN_VERDICTS])
+        return _create_app(settings, known, Ledger(Path(os.environ[COUNTED_IN])))
     except ServiceError as error:
         log.error("the worker could not start", extra={"reason": str(error)})  # noqa: TRY400  (a refusal, not a fault)
         # The code that tells the supervisor not to try again.
@@ -91,13 +108,13 @@ def _tried(settings: Settings, known: Verdicts) -> Verdicts:
         return thread.submit(asyncio.run, trial.try_out(settings, keys, known)).result()
 
 
-def _create_app(settings: Settings, known: Verdicts) -> ASGIApp:
+def _create_app(settings: Settings, known: Verdicts, ledger: Ledger) -> ASGIApp:
     # A worker that takes the place of a dead one tries what has been published since: it may be what the other died of.
     faults = {key: verdict.fault for key, verdict in _tried(settings, known).items() if verdict.fault is not None}
     # The supervisor of several workers serves nothing, so it has no use for the application and its runtime.
     from service.app import create_app  # noqa: PLC0415
 
-    app = create_app(settings, faults)
+    app = create_app(settings, faults, ledger)
     # All that stands now stays: the collector need not walk it in the middle of a request, which takes it 20 ms.
     gc.collect()
     gc.freeze()

@@ -13,6 +13,8 @@ from urllib.parse import parse_qsl
 from starlette.types import Receive, Scope, Send
 
 from service.errors import InvalidRequest, MalformedBody, TooLarge, UnsupportedFormat
+from service.meters import VerbMeter
+from service.visit import Visit
 
 Header = tuple[bytes, bytes]
 
@@ -43,14 +45,19 @@ class Exchange:
         scope: what ASGI says of the request.
         receive: gives the body, and later that the client has gone.
         send: takes the reply.
+        meter: what counts it until its model is found.
 
     Attributes:
+        visit: its stamps.
+        meter: what counts it.
         left: the client has gone, as `service.routes.attendance` noticed.
     """
 
-    __slots__ = ("_receive", "_send", "headers", "left", "scope")
+    __slots__ = ("_receive", "_send", "headers", "left", "meter", "scope", "visit")
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, meter: VerbMeter) -> None:
+        self.visit = Visit()
+        self.meter = meter
         self.scope = scope
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.left = False

@@ -5,6 +5,7 @@ import contextlib
 import functools
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Final
 
 from starlette.types import Receive, Scope, Send
@@ -12,6 +13,8 @@ from starlette.types import Receive, Scope, Send
 from service.answer import Answer
 from service.codecs.codec import Codec, Stream
 from service.errors import NotAcceptable, TooLarge
+from service.meters import VerbMeter
+from service.metrics import Metrics
 from service.model import Draw, Model, Tensors
 from service.repository import Repository
 from service.requests import Address, Limits, LogProbRequest, Payload, SampleRequest, TransformRequest
@@ -19,8 +22,10 @@ from service.routes import wire
 from service.routes.access import request_id
 from service.routes.attendance import Attendance
 from service.routes.exchange import ClientGone, Exchange, Header, Reply
-from service.routes.problems import reply_to
+from service.routes.problems import CLIENT_GONE, GONE, INTERNAL, kind_of, reply_to
+from service.routes.tracing import Tracer
 from service.settings import Settings
+from service.visit import Visit
 
 # Below this a body is decoded or an answer encoded faster than a thread is woken.
 INLINE_BYTES: Final = 64 * 1024
@@ -29,38 +34,65 @@ FACTS: Final = {
     name: f"diffeo-{name.replace('_', '-')}".encode()
     for name in ("precision", "seed", "start", "next_start", "temperature")
 }
-CLIENT_GONE: Final = 499  # nginx's number; nobody receives it, the log shows it
+TIMING: Final = b"server-timing"
 
 Handler = Callable[[Exchange], Awaitable[Reply]]
 
 
 class Verb:
-    """One handler as an ASGI application: its reply or its problem is sent, and a client that has gone is noted."""
+    """One handler as an ASGI application: its reply or its problem is sent, and a client that has gone is noted.
 
-    def __init__(self, handler: Handler, attendance: Attendance) -> None:
+    Args:
+        handler: makes the reply.
+        attendance: tells it of a client that has gone.
+        meter: counts what no model is found for.
+        tracer: makes spans, where traces are wanted.
+    """
+
+    def __init__(
+        self, handler: Handler, attendance: Attendance, meter: VerbMeter, tracer: Tracer | None = None
+    ) -> None:
         self._handler = handler
         self._attendance = attendance
+        self._meter = meter
+        self._tracer = tracer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        http = Exchange(scope, receive, send)
+        http = Exchange(scope, receive, send, self._meter)
+        visit = http.visit
         try:
-            await http.answer(await self._reply(http))
+            reply = await self._reply(http)
+            visit.status = reply.status
+            visit.leave()
+            reply.headers.append((TIMING, _timing(visit)))
+            await http.answer(reply)
         except asyncio.CancelledError:
+            visit.reason, visit.status = GONE, CLIENT_GONE
             if not http.left:
                 raise
+        except Exception:
+            # Whatever the head said: the answer breaks off.
+            visit.reason, visit.status = INTERNAL.type, INTERNAL.status
+            raise
         finally:
             self._attendance.leave(http)
+            http.meter.count(visit)
+            if self._tracer is not None:
+                self._tracer.trace(http)
 
     async def _reply(self, http: Exchange) -> Reply:
         try:
             return await self._handler(http)
         except ClientGone:
+            http.visit.reason = GONE
             return Reply(CLIENT_GONE, [])
         except asyncio.CancelledError:
             if not http.left:
                 raise
+            http.visit.reason = GONE
             return Reply(CLIENT_GONE, [])
         except Exception as error:  # noqa: BLE001  (what nobody foresaw is a problem document too)
+            http.visit.reason = kind_of(error).type
             return reply_to(error, request_id(http.scope))
 
 
@@ -72,12 +104,13 @@ class Inference:
     settings: Settings
     limits: Limits
     attendance: Attendance
+    metrics: Metrics
 
     async def sample(self, http: Exchange) -> Reply:
         """Draw rows."""
         deadline = http.deadline(self.settings.timeout_seconds)
         payload, write = await self._receive(http)
-        model = self.repository.find(Address.parse(payload.parameters))
+        model = self._model(http, payload)
         request = SampleRequest.parse(payload, self.limits)
         _check_format(write, request.parts)
         draw = model.settle(request)
@@ -87,24 +120,29 @@ class Inference:
                 _check_size(write, request.num_samples, self.settings.max_json_samples)
             elif request.num_samples > model.piece_rows:
                 return await self._stream(http, write, stream, model, draw, deadline)
-        return await _reply(http, write, await model.sample(draw, deadline))
+        return await _reply(http, write, await model.sample(draw, deadline, http.visit))
 
     async def log_prob(self, http: Exchange) -> Reply:
         """Score rows."""
         deadline = http.deadline(self.settings.timeout_seconds)
         payload, write = await self._receive(http)
-        model = self.repository.find(Address.parse(payload.parameters))
+        model = self._model(http, payload)
         request = LogProbRequest.parse(payload, model.manifest, self.limits)
-        return await _reply(http, write, await model.log_prob(request, deadline))
+        return await _reply(http, write, await model.log_prob(request, deadline, http.visit))
 
     async def transform(self, http: Exchange) -> Reply:
         """Send rows through the flow."""
         deadline = http.deadline(self.settings.timeout_seconds)
         payload, write = await self._receive(http)
-        model = self.repository.find(Address.parse(payload.parameters))
+        model = self._model(http, payload)
         request = TransformRequest.parse(_one_part(payload, write), model.manifest, self.limits)
         _check_format(write, request.parts)
-        return await _reply(http, write, await model.transform(request, deadline))
+        return await _reply(http, write, await model.transform(request, deadline, http.visit))
+
+    def _model(self, http: Exchange, payload: Payload) -> Model:
+        model = self.repository.find(Address.parse(payload.parameters))
+        http.meter = self.metrics.meet(http.meter.verb, model)
+        return model
 
     async def _receive(self, http: Exchange) -> tuple[Payload, Codec]:
         body = await http.body(self.settings.max_body_bytes)
@@ -119,7 +157,7 @@ class Inference:
     async def _stream(  # noqa: PLR0913, PLR0917  (what a stream is made of)
         self, http: Exchange, write: Codec, stream: Stream, model: Model, draw: Draw, deadline: float
     ) -> Reply:
-        pieces = model.pieces(draw, deadline)
+        pieces = model.pieces(draw, deadline, http.visit)
         # What can be refused is refused by the first piece, while there is still a status to say it with.
         first = await anext(pieces)
         _note(http, model, draw.request.num_samples)
@@ -127,7 +165,7 @@ class Inference:
         if stream.length is not None:
             # A stream that breaks in the middle is then a short read to every client.
             headers.append((b"content-length", b"%d" % stream.length))
-        return Reply(200, headers, parts=_parts(stream, first, pieces))
+        return Reply(200, headers, parts=_parts(http.visit, stream, first, pieces))
 
 
 def _check_format(write: Codec, parts: tuple[str, ...]) -> None:
@@ -156,7 +194,11 @@ async def _reply(http: Exchange, write: Codec, answer: Answer) -> Reply:
     rows = len(next(iter(answer.tensors.values())))
     _note(http, answer, rows)
     values = rows * len(answer.columns) * len(answer.tensors)
+    visit = http.visit
+    visit.rows, visit.invalid = rows, len(answer.invalid_rows)
+    visit.encoding = perf_counter()
     content = write.encode(answer) if values <= INLINE_VALUES else await asyncio.to_thread(write.encode, answer)
+    visit.encode = perf_counter() - visit.encoding
     headers = _headers(write, answer.model, answer.version, answer.facts)
     headers.append((b"content-length", b"%d" % len(content)))
     if answer.invalid_rows:
@@ -164,17 +206,23 @@ async def _reply(http: Exchange, write: Codec, answer: Answer) -> Reply:
     return Reply(200, headers, content)
 
 
-async def _parts(stream: Stream, first: Tensors, pieces: AsyncGenerator[Tensors, None]) -> AsyncGenerator[bytes, None]:
+async def _parts(
+    visit: Visit, stream: Stream, first: Tensors, pieces: AsyncGenerator[Tensors, None]
+) -> AsyncGenerator[bytes, None]:
     async with contextlib.aclosing(pieces):
         yield stream.head()
-        yield await _piece(stream, first)
+        visit.encoding = perf_counter()
+        content = await _piece(visit, stream, first)
+        visit.encode = perf_counter() - visit.encoding
+        yield content
         async for piece in pieces:
-            yield await _piece(stream, piece)
+            yield await _piece(visit, stream, piece)
     if tail := stream.tail():
         yield tail
 
 
-async def _piece(stream: Stream, tensors: Tensors) -> bytes:
+async def _piece(visit: Visit, stream: Stream, tensors: Tensors) -> bytes:
+    visit.rows += len(next(iter(tensors.values())))
     values = sum(tensor.size for tensor in tensors.values())
     return stream.piece(tensors) if values <= INLINE_VALUES else await asyncio.to_thread(stream.piece, tensors)
 
@@ -193,6 +241,14 @@ def _heading(media_type: str, model: str, version: int) -> tuple[Header, ...]:
         (b"diffeo-model", model.encode()),
         (b"diffeo-version", b"%d" % version),
     )
+
+
+def _timing(visit: Visit) -> bytes:
+    # A stream is written after its head, and a problem has nothing to write: what is not known is not named.
+    if not visit.encode:
+        return b"queue;dur=%.3f, compute;dur=%.3f" % (visit.queue * 1e3, visit.compute * 1e3)
+    spans = visit.queue * 1e3, visit.compute * 1e3, visit.encode * 1e3
+    return b"queue;dur=%.3f, compute;dur=%.3f, encode;dur=%.3f" % spans
 
 
 def _note(http: Exchange, spoke: Answer | Model, rows: int) -> None:

@@ -45,13 +45,25 @@ KINDS: Final[dict[type[ServiceError], Kind]] = {
 }
 # What nobody foresaw, and what only a start can meet.
 INTERNAL: Final = Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "The service failed")
+CLIENT_GONE: Final = 499  # nginx's number; nobody receives it, the log and the metrics show it
+GONE: Final = "client-gone"
+# All that a request can end with instead of an answer: why, and the status. What is not in it counts as the first.
+REFUSALS: Final = (
+    *((kind.type, int(kind.status)) for kind in (INTERNAL, *KINDS.values())),
+    (GONE, CLIENT_GONE),
+)
 
 log = logging.getLogger("diffeo")
 
 
+def kind_of(error: Exception) -> Kind:
+    """What an error is to a client."""
+    return KINDS.get(type(error), INTERNAL) if isinstance(error, ServiceError) else INTERNAL
+
+
 def reply_to(error: Exception, identity: str) -> Reply:
     """The problem for an error of ours, and for what nobody foresaw."""
-    kind = KINDS.get(type(error), INTERNAL) if isinstance(error, ServiceError) else INTERNAL
+    kind = kind_of(error)
     if kind.status == HTTPStatus.INTERNAL_SERVER_ERROR:
         # What a runtime says of itself may name files and addresses; it goes to the log, not to the client.
         log.error("the request failed", exc_info=error, extra={"request_id": identity})

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from service.batcher import Batcher
 from service.engines.engine import Tensors
 from service.errors import DeadlinePassed, EngineFailed, Overloaded
+from service.visit import Visit
 
 T = TypeVar("T")
 SECONDS = 10  # how long a test waits for what happens at once
@@ -357,3 +358,34 @@ def test_a_deadline_that_is_kept_changes_nothing(executor: Executor) -> None:
         return await Batcher(Doubling(), "x", executor, 1, 4).run(marked(1), deadline)
 
     assert within_seconds(main())["z"].tolist() == [[2, 2]]
+
+
+class Timed(Doubling):
+    """Notes when each call began and ended."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[float, float]] = []
+
+    def run(self, tensors: Tensors) -> Tensors:
+        began = time.perf_counter()
+        answer = super().run(tensors)
+        self.calls.append((began, time.perf_counter()))
+        return answer
+
+
+@pytest.mark.parametrize("pace", [CHEAP, 1.0])
+def test_a_visit_is_stamped_around_the_first_and_the_last_of_all_its_rows(executor: Executor, pace: float) -> None:
+    engine, visit = Timed(), Visit()
+
+    async def main() -> None:
+        batcher = Batcher(engine, "x", executor, 1, 4, pace=pace)
+        for _ in range(2):
+            await batcher.run(marked(1, 9), visit=visit)
+
+    within_seconds(main())
+    began, ended = zip(*engine.calls, strict=True)
+    assert len(began) == 6
+    assert visit.began <= visit.admitted <= visit.taken <= began[0]
+    assert visit.computed >= ended[-1]
+    visit.leave()
+    assert (visit.queue, visit.compute) == (visit.taken - visit.admitted, visit.computed - visit.taken)

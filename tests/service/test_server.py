@@ -19,6 +19,7 @@ import numpy as np
 import onnxruntime
 import pytest
 from process import DIFFEO, Server
+from scrape import Scrape
 
 HOSTILE = {
     "a path": b'GET /%0a%7b"message":"FAKE"%7d HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n',
@@ -148,6 +149,29 @@ def test_a_worker_that_dies_is_replaced_while_the_other_serves(pair: Server) -> 
     until(lambda: len(workers_of(pair) - before) == 1)
     assert max(before) in workers_of(pair)
     assert httpx.post(f"{pair.url}/sample").status_code == 200
+
+
+def test_every_scrape_shows_what_all_workers_counted_and_a_death_takes_nothing_back(pair: Server) -> None:
+    def scrape() -> Scrape:
+        return Scrape(httpx.get(f"{pair.url}/metrics").text)
+
+    before = scrape()
+    # Each comes on a connection of its own, and so to either worker.
+    for _ in range(20):
+        httpx.post(f"{pair.url}/log_prob", json={"x": [[1, 2], [3, 4]]})
+    # A request is counted when it has ended, which is a moment after its answer came.
+    until(lambda: scrape().of("diffeo_requests_total") - before.of("diffeo_requests_total") == 20)
+    seen = [scrape() for _ in range(10)]
+    assert all(each.samples == seen[0].samples for each in seen)
+    assert seen[0].of("diffeo_rows_total") - before.of("diffeo_rows_total") == 40
+    assert seen[0].of("diffeo_batch_rows_sum") - before.of("diffeo_batch_rows_sum") == 40
+    workers = workers_of(pair)
+    os.kill(min(workers), signal.SIGKILL)
+    until(lambda: len(workers_of(pair) - workers) == 1)
+    for _ in range(10):
+        httpx.post(f"{pair.url}/log_prob", json={"x": [[1, 2]]})
+    until(lambda: scrape().of("diffeo_requests_total") - seen[0].of("diffeo_requests_total") == 10)
+    assert not scrape().fallen(seen[0])
 
 
 @pytest.mark.skipif("CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="this machine has cuda")
