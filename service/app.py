@@ -24,6 +24,7 @@ from service.routes.access import Access
 from service.routes.attendance import Attendance
 from service.routes.inference import Inference, Verb
 from service.routes.problems import on_error, on_http_error
+from service.routes.v2.site import site
 from service.settings import Settings
 
 ENGINE_NICENESS = 5
@@ -63,7 +64,7 @@ def create_app(settings: Settings) -> ASGIApp:
     for error, answer in _problems().items():
         app.add_exception_handler(error, answer)
     app.openapi = _once(lambda: openapi.describe(app))  # type: ignore[method-assign]  # FastAPI's documented way
-    return Access(app, verbs)
+    return Access(app, verbs, {"v2": site(loaded, settings, limits, inference.attendance)})
 
 
 def _step_back() -> None:

@@ -32,14 +32,22 @@ FACTS: Final = {
 CLIENT_GONE: Final = 499  # nginx's number; nobody receives it, the log shows it
 
 Handler = Callable[[Exchange], Awaitable[Reply]]
+Refuse = Callable[[Exception, str], Reply]
 
 
 class Verb:
-    """One handler as an ASGI application: its reply or its problem is sent, and a client that has gone is noted."""
+    """One handler as an ASGI application: its reply or its problem is sent, and a client that has gone is noted.
 
-    def __init__(self, handler: Handler, attendance: Attendance) -> None:
+    Args:
+        handler: answers.
+        attendance: notices clients that leave.
+        refuse: the reply to an error, given the request's id.
+    """
+
+    def __init__(self, handler: Handler, attendance: Attendance, refuse: Refuse = reply_to) -> None:
         self._handler = handler
         self._attendance = attendance
+        self._refuse = refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         http = Exchange(scope, receive, send)
@@ -61,7 +69,7 @@ class Verb:
                 raise
             return Reply(CLIENT_GONE, [])
         except Exception as error:  # noqa: BLE001  (what nobody foresaw is a problem document too)
-            return reply_to(error, request_id(http.scope))
+            return self._refuse(error, request_id(http.scope))
 
 
 @dataclass(frozen=True, slots=True)
