@@ -43,7 +43,7 @@ class Numbers:
 
     def values(self) -> list[object]:
         """Whatever they are."""
-        return self._values.as_list()
+        return [*self._values.as_list()]
 
     def _is_written_as(self, *shapes: tuple[int, ...]) -> bool:
         # Without numbers and white space a table is a pattern. Where nothing is escaped, its key is not in a string.

@@ -8,11 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+import numpy as np
+
 from service.codecs.oip import document, inputs
 from service.codecs.oip.fields import Named, entries, flag, identity, known, scalars, shown, without
 from service.codecs.oip.inputs import ELSEWHERE, Rest
-from service.codecs.oip.signature import Array, Signature
+from service.codecs.oip.signature import Array, Signature, is_real
 from service.errors import InvalidRequest, MalformedBody
+from service.requests import Rows
 
 MAX_DIGITS: Final = 18
 
@@ -39,6 +42,11 @@ class Call:
     parameters: Named
     inputs: Mapping[str, Array]
     outputs: tuple[Wanted, ...]
+
+    def rows(self, name: str) -> Rows:
+        """An input as what a flow computes with: whole numbers become float64."""
+        values = self.inputs[name]
+        return values if is_real(values) else values.astype(np.float64)
 
 
 def decode(body: bytes, length: bytes | None, signature: Signature) -> Call:

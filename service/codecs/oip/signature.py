@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.floating] | npt.NDArray[np.int64]
+Real = npt.NDArray[np.floating]
+Array = Real | npt.NDArray[np.int64]
 
 # Those that a flow takes or gives; the protocol has more.
 TYPES: Final[Mapping[str, np.dtype[np.floating] | np.dtype[np.int64]]] = {
@@ -41,3 +42,8 @@ class Signature:
 
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
+
+
+def is_real(values: Array) -> TypeGuard[Real]:
+    """True for floats, of either size."""
+    return values.dtype.kind == "f"

@@ -117,10 +117,10 @@ class Infer:
             return await self._sample(model, call, own, deadline)
         source = asked.face.source
         if asked.face is LOG_PROB:
-            scored = LogProbRequest.parse(Payload(own, call.inputs[source], source), model.manifest, self._limits)
+            scored = LogProbRequest.parse(Payload(own, call.rows(source), source), model.manifest, self._limits)
             return await model.log_prob(scored, deadline)
         own |= {"direction": asked.face.suffix, "return": _parts(call)}
-        sent = TransformRequest.parse(Payload(own, call.inputs[source], source), model.manifest, self._limits)
+        sent = TransformRequest.parse(Payload(own, call.rows(source), source), model.manifest, self._limits)
         return await model.transform(sent, deadline)
 
     async def _sample(self, model: Model, call: Call, own: Parameters, deadline: float) -> Answer:

