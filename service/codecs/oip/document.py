@@ -41,9 +41,9 @@ class Numbers:
             return None
         return flat.reshape(shape) if self._is_written_as((flat.size,), shape) else None
 
-    def values(self) -> list[object]:
+    def values(self) -> object:
         """Whatever they are."""
-        return [*self._values.as_list()]
+        return self._values.as_list()
 
     def _is_written_as(self, *shapes: tuple[int, ...]) -> bool:
         # Without numbers and white space a table is a pattern. Where nothing is escaped, its key is not in a string.
