@@ -172,6 +172,11 @@ def test_a_raw_body_is_the_only_input_and_all_answers_are_bytes(rows: int) -> No
     assert decode(np.int64([7]).tobytes(), b"0", COUNT).inputs["n"].tolist() == [7]
 
 
+def test_a_raw_body_of_two_numbers_is_no_single_number() -> None:
+    with pytest.raises(MalformedBody, match=r"16 bytes is no input n: INT64 \[1\]"):
+        decode(np.int64([7, 8]).tobytes(), b"0", COUNT)
+
+
 def test_an_input_that_is_not_required_may_be_missing() -> None:
     assert read({"inputs": []}, COUNT).inputs == {}
 
