@@ -30,6 +30,7 @@ from service.routes.attendance import Attendance
 from service.routes.inference import Inference, Verb
 from service.routes.problems import REFUSALS, on_error, on_http_error
 from service.routes.tracing import Tracer
+from service.routes.v2.site import site
 from service.settings import Settings
 from service.watch import Watch
 
@@ -97,7 +98,7 @@ def create_app(
     for error, answer in _problems().items():
         app.add_exception_handler(error, answer)
     app.openapi = _once(lambda: openapi.describe(app))  # type: ignore[method-assign]  # FastAPI's documented way
-    return Access(app, verbs)
+    return Access(app, verbs, {"v2": site(inference, tracer)})
 
 
 def _step_back() -> None:

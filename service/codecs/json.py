@@ -43,10 +43,10 @@ class Json:
             )
         if len(body) <= SMALL_BYTES and (payload := _decode_small(body)) is not None:
             return payload
-        document = _parse(body)
-        keys = _keys(document)
-        named = [key for key in keys if key in ROWS]
-        parameters = {key: _plain(document[key]) for key in keys if key not in ROWS}
+        document = parse(body)
+        names = keys(document)
+        named = [key for key in names if key in ROWS]
+        parameters = {key: plain(document[key]) for key in names if key not in ROWS}
         if len(named) > 1:
             raise InvalidRequest.at("/z", "give x or z, not both")
         if not named:
@@ -102,7 +102,12 @@ def _is_small_table(rows: object) -> bool:
     return True
 
 
-def _parse(body: bytes) -> simdjson.Object:
+def parse(body: bytes) -> simdjson.Object:
+    """The one object in the bytes.
+
+    Raises:
+        MalformedBody: they are not JSON, or not an object.
+    """
     if body.startswith(BYTE_ORDER_MARK):
         raise MalformedBody("the body begins with a byte order mark; send UTF-8 without one")
     try:
@@ -115,20 +120,27 @@ def _parse(body: bytes) -> simdjson.Object:
     return document
 
 
-def _keys(document: simdjson.Object) -> list[str]:
-    keys = list(document.keys())
-    if len(keys) > MAX_KEYS:
-        raise InvalidRequest.at("", f"the body has {len(keys)} keys; expected at most {MAX_KEYS}")
-    if len(set(keys)) != len(keys):
-        repeated = next(key for key in keys if keys.count(key) > 1)
+def keys(document: simdjson.Object) -> list[str]:
+    """The keys of an object, each once.
+
+    Raises:
+        InvalidRequest: there are too many.
+        MalformedBody: one is repeated, or cannot be looked up.
+    """
+    names = list(document.keys())
+    if len(names) > MAX_KEYS:
+        raise InvalidRequest.at("", f"the body has {len(names)} keys; expected at most {MAX_KEYS}")
+    if len(set(names)) != len(names):
+        repeated = next(name for name in names if names.count(name) > 1)
         raise MalformedBody(f"the body repeats the key {ascii(repeated)[:64]}")
     # simdjson looks a key up as a C string: one with a NUL inside would find the value of another.
-    if any("\0" in key for key in keys):
+    if any("\0" in name for name in names):
         raise MalformedBody("a key of the body holds a NUL character")
-    return keys
+    return names
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
+    """The value in Python's own objects."""
     if isinstance(value, simdjson.Array):
         return value.as_list()
     return value.as_dict() if isinstance(value, simdjson.Object) else value

@@ -20,6 +20,7 @@ HEADER: Final = b"x-request-id"
 # Only what cannot forge a log line or a header is taken over from a client.
 ACCEPTED: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 SHOWN_PATH: Final = 256
+NOTHING: Final[Mapping[str, ASGIApp]] = MappingProxyType({})
 
 
 def request_id(scope: Scope) -> str:
@@ -33,11 +34,15 @@ class Access:
     Args:
         app: what answers.
         verbs: POST paths that are answered without the application.
+        branches: what answers all paths that begin with a segment, in the place of the application.
     """
 
-    def __init__(self, app: ASGIApp, verbs: Mapping[str, ASGIApp] = MappingProxyType({})) -> None:
+    def __init__(
+        self, app: ASGIApp, verbs: Mapping[str, ASGIApp] = NOTHING, branches: Mapping[str, ASGIApp] = NOTHING
+    ) -> None:
         self._app = app
         self._verbs = verbs
+        self._branches = branches
         self._lines = AccessLines()
         # An id of our own is this process, then a number. It names a request and is no secret.
         self._process = secrets.token_hex(4)
@@ -65,7 +70,9 @@ class Access:
                 await send(message)
                 whole = not message.get("more_body", False)
 
-        app = self._verbs.get(scope["path"], self._app) if scope["method"] == "POST" else self._app
+        app = self._verbs.get(scope["path"]) if scope["method"] == "POST" else None
+        if app is None:
+            app = self._branches.get(scope["path"][1:].partition("/")[0], self._app)
         try:
             await app(scope, receive, send_named)
         except Exception:

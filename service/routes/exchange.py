@@ -110,6 +110,15 @@ class Exchange:
         """
         if b"content-encoding" in self.headers and self.header(b"content-encoding") != "identity":
             raise UnsupportedFormat("send the body uncompressed: Content-Encoding must be identity")
+        return await self.packed_body(limit)
+
+    async def packed_body(self, limit: int) -> bytes:
+        """The same as it came, compressed or not.
+
+        Raises:
+            TooLarge: the body is longer, told before it is read where Content-Length tells.
+            ClientGone: the client left before its body was whole.
+        """
         announced = self.headers.get(b"content-length", b"0").lstrip(b"0")
         # Compared by length first: a number of any length is a header, and int() refuses the longest.
         if announced.isdigit() and (len(announced) > MAX_DIGITS or int(announced) > limit):

@@ -37,6 +37,7 @@ FACTS: Final = {
 TIMING: Final = b"server-timing"
 
 Handler = Callable[[Exchange], Awaitable[Reply]]
+Refuse = Callable[[Exception, str], Reply]
 
 
 class Verb:
@@ -47,15 +48,22 @@ class Verb:
         attendance: tells it of a client that has gone.
         meter: counts what no model is found for.
         tracer: makes spans, where traces are wanted.
+        refuse: the reply to an error, given the request's id.
     """
 
     def __init__(
-        self, handler: Handler, attendance: Attendance, meter: VerbMeter, tracer: Tracer | None = None
+        self,
+        handler: Handler,
+        attendance: Attendance,
+        meter: VerbMeter,
+        tracer: Tracer | None = None,
+        refuse: Refuse = reply_to,
     ) -> None:
         self._handler = handler
         self._attendance = attendance
         self._meter = meter
         self._tracer = tracer
+        self._refuse = refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         http = Exchange(scope, receive, send, self._meter)
@@ -93,7 +101,7 @@ class Verb:
             return Reply(CLIENT_GONE, [])
         except Exception as error:  # noqa: BLE001  (what nobody foresaw is a problem document too)
             http.visit.reason = kind_of(error).type
-            return reply_to(error, request_id(http.scope))
+            return self._refuse(error, request_id(http.scope))
 
 
 @dataclass(frozen=True, slots=True)

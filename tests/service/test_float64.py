@@ -8,6 +8,7 @@ import affine
 import numpy as np
 import pytest
 import torch
+import v2
 from asgi import App
 
 from bundle import base
@@ -58,3 +59,14 @@ def test_a_value_beyond_float32_is_finite_and_its_density_is_not(wide: App) -> N
     content = wide.post("/log_prob", json={"x": [[1e300, 1], [1, -2]]}).json()
     assert content["invalid_rows"] == [{"row": 0, "reason": "non_finite_output"}]
     assert wide.get("/models/wide").json()["newest"]["dtype"] == "float64"
+
+
+def test_a_v2_model_says_so_and_keeps_them_in_bytes_and_in_json(wide: App) -> None:
+    there, back = (wide.get(f"/v2/models/wide{face}").json() for face in ("", ".inverse"))
+    assert [tensor["datatype"] for tensor in (*there["inputs"], *back["outputs"])] == ["FP64", "FP64", "FP32"]
+    expected = wide.post("/log_prob", json={"x": NEAR.tolist()}).json()["log_prob"]
+    raw = v2.Sent(NEAR.tobytes(), {v2.LENGTH: "0"})
+    for sent in (raw, *(v2.body(v2.tensor("x", NEAR, "FP64", binary=binary)) for binary in (True, False))):
+        np.testing.assert_array_equal(v2.ask(wide, "wide", sent).tensors["log_prob"], np.float32(expected))
+    z = v2.body(v2.tensor("z", affine.forward(NEAR)))
+    np.testing.assert_allclose(v2.ask(wide, "wide.inverse", z).tensors["x"], NEAR, rtol=1e-9)

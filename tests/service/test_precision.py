@@ -8,6 +8,7 @@ import affine
 import numpy as np
 import pytest
 import torch
+import v2
 from asgi import App
 
 from bundle.manifest import PLANE_CHECKS, VARIANT_CHECKS, Certificate, Check
@@ -72,6 +73,16 @@ def test_every_verb_takes_and_names_the_precision(app: App, verb: str) -> None:
     other = app.post(f"/{verb}", json={"model": "both", "precision": "int8", **rows}).json()
     np.testing.assert_allclose(np.subtract(other["x"], own["x"]), [[SHIFT, 0]], atol=1e-5)
     assert (own.get("precision"), other["precision"]) == (None, "int8")
+
+
+def test_a_v2_request_chooses_the_precision_by_a_parameter(app: App) -> None:
+    rows = v2.tensor("x", X)
+    own = v2.ask(app, "both", v2.body(rows))
+    other = v2.ask(app, "both", v2.body(rows, parameters={"precision": "int8"}))
+    np.testing.assert_allclose(other.tensors["log_prob"], SHIFTED, rtol=1e-5)
+    np.testing.assert_allclose(own.tensors["log_prob"], affine.log_prob(np.array(X)), rtol=1e-5)
+    assert other.head["parameters"] == {"precision": "int8"}
+    assert "parameters" not in own.head
 
 
 def test_binary_answers_name_the_precision_in_a_header(app: App) -> None:

@@ -1,0 +1,187 @@
+"""POST /v2/models/{model}/infer: the protocol's one verb, answered by that of ours whose face the model is."""
+
+import asyncio
+import math
+import time
+from time import perf_counter
+from typing import Final, NamedTuple
+
+from service.answer import Answer
+from service.codecs.inflate import FORMATS, inflate
+from service.codecs.oip import request, response
+from service.codecs.oip.request import Call
+from service.codecs.oip.response import Body
+from service.codecs.oip.signature import Signature
+from service.errors import InvalidRequest, TooLarge, UnsupportedFormat, listed
+from service.model import Model
+from service.requests import Address, LogProbRequest, Parameters, Payload, SampleRequest, TransformRequest
+from service.routes.exchange import Exchange, Header, Reply
+from service.routes.inference import INLINE_BYTES, INLINE_VALUES, Inference
+from service.routes.v2 import face
+from service.routes.v2.face import LOG_PROB, NUM_SAMPLES, SAMPLE, Face
+from service.routes.v2.problems import JSON
+from service.tally import Clock, Spent, Tally
+from service.visit import Visit
+
+LENGTH: Final = b"inference-header-content-length"
+BYTES: Final = b"application/octet-stream"
+IDENTITY: Final = "identity"
+# Fewer bytes are copied faster than a thread is woken.
+INLINE_COPY: Final = 2**20
+MICROSECONDS: Final = 1_000_000
+# Those that every request may have, beside its face's own.
+COMMON: Final = frozenset({"precision", "timeout"})
+# Of what an answer says beside its tensors, that which can be a parameter of the protocol.
+FACTS: Final = ("precision", "seed", "start", "next_start", "temperature")
+SHOWN_NAME: Final = 64
+
+
+class Asked(NamedTuple):
+    """What a request says before its body is read."""
+
+    face: Face
+    address: Address
+    body: bytes
+    length: bytes | None
+    deadline: float
+
+
+class Infer:
+    """The verb over one repository.
+
+    Args:
+        inference: the native verbs; their repository is asked anew by each request.
+        tally: counts what was asked.
+    """
+
+    def __init__(self, inference: Inference, tally: Tally) -> None:
+        self._repository = inference.repository
+        self._settings = inference.settings
+        self._limits = inference.limits
+        self._attendance = inference.attendance
+        self._metrics = inference.metrics
+        self._tally = tally
+
+    async def answer(self, http: Exchange, name: str, version: int | None) -> Reply:
+        """The outputs of one request."""
+        deadline = http.deadline(self._settings.timeout_seconds)
+        flow, kind = face.parse(name)
+        http.meter = self._metrics.verb(kind.verb)
+        asked = Asked(kind, Address(flow, version), await self._body(http), http.headers.get(LENGTH), deadline)
+        self._attendance.enter(http)
+        model = self._repository.find(asked.address)
+        http.meter = self._metrics.meet(kind.verb, model)
+        http.scope["state"]["log"] = {"model": name, "version": model.version}
+        clock = Clock()
+        try:
+            reply, rows, spent = await self._answer(asked, model, clock, http.visit)
+        except Exception:
+            self._tally.refused((name, model.version), clock.total())
+            raise
+        self._tally.answered((name, model.version), rows, spent)
+        http.scope["state"]["log"]["rows"] = rows
+        return reply
+
+    async def _answer(self, asked: Asked, model: Model, clock: Clock, visit: Visit) -> tuple[Reply, int, Spent]:
+        call = await _decoded(asked, asked.face.signature(model.manifest))
+        _check_names(call.parameters, asked.face)
+        deadline = min(asked.deadline, _timeout(call.parameters))
+        read = clock.lap()
+        precise = self._precise(asked, model, call.parameters)
+        answer = await self._compute(asked, precise, call, deadline, visit)
+        computed = clock.lap()
+        visit.encoding = perf_counter()
+        encoded = await _encoded(asked.face, call, answer)
+        visit.encode = perf_counter() - visit.encoding
+        visit.rows, visit.invalid = len(next(iter(answer.tensors.values()))), len(answer.invalid_rows)
+        queue = round(1e9 * (visit.taken - visit.admitted)) if visit.taken else 0
+        spent = Spent(queue, read, computed - queue, clock.lap())
+        return Reply(200, _headers(encoded), encoded.content), visit.rows, spent
+
+    async def _body(self, http: Exchange) -> bytes:
+        limit = self._settings.max_body_bytes
+        encoding = http.header(b"content-encoding", IDENTITY)
+        if encoding not in FORMATS and encoding != IDENTITY:
+            raise UnsupportedFormat(f"Content-Encoding must be {', '.join(FORMATS)} or {IDENTITY}")
+        body = await http.packed_body(limit)
+        # A few bytes can unpack to very many.
+        return body if encoding == IDENTITY else await asyncio.to_thread(inflate, body, encoding, limit)
+
+    def _precise(self, asked: Asked, model: Model, parameters: Parameters) -> Model:
+        if "precision" not in parameters:
+            return model
+        named = Address.parse({"precision": parameters["precision"]})
+        return self._repository.find(Address(asked.address.model, asked.address.version, named.precision))
+
+    async def _compute(self, asked: Asked, model: Model, call: Call, deadline: float, visit: Visit) -> Answer:
+        own = {name: value for name, value in call.parameters.items() if name not in COMMON}
+        if asked.face is SAMPLE:
+            return await self._sample(model, call, own, deadline, visit)
+        source = asked.face.source
+        if asked.face is LOG_PROB:
+            scored = LogProbRequest.parse(Payload(own, call.rows(source), source), model.manifest, self._limits)
+            return await model.log_prob(scored, deadline, visit)
+        own |= {"direction": asked.face.suffix, "return": _parts(call)}
+        sent = TransformRequest.parse(Payload(own, call.rows(source), source), model.manifest, self._limits)
+        return await model.transform(sent, deadline, visit)
+
+    async def _sample(self, model: Model, call: Call, own: Parameters, deadline: float, visit: Visit) -> Answer:
+        tensor = call.inputs.get(NUM_SAMPLES)
+        if tensor is not None and NUM_SAMPLES in own:
+            raise InvalidRequest(f"{NUM_SAMPLES} is given as an input and as a parameter; give one")
+        number = {} if tensor is None else {NUM_SAMPLES: int(tensor[0])}
+        drawn = SampleRequest.parse(Payload({**own, **number, "return": _parts(call)}), self._limits)
+        if drawn.num_samples > self._settings.max_json_samples:
+            detail = f"an answer of the protocol holds at most {self._settings.max_json_samples}: page with start"
+            raise TooLarge(f"{NUM_SAMPLES} is {drawn.num_samples}; {detail}")
+        return await model.sample(model.settle(drawn), deadline, visit)
+
+
+async def _decoded(asked: Asked, signature: Signature) -> Call:
+    if len(asked.body) <= INLINE_BYTES:
+        return request.decode(asked.body, asked.length, signature)
+    return await asyncio.to_thread(request.decode, asked.body, asked.length, signature)
+
+
+async def _encoded(kind: Face, call: Call, answer: Answer) -> Body:
+    written = sum(answer.tensors[output.name].size for output in call.outputs if not output.binary)
+    copied = sum(answer.tensors[output.name].nbytes for output in call.outputs if output.binary)
+    arguments = _facts(kind, call, answer), call.outputs, answer.tensors
+    if written <= INLINE_VALUES and copied <= INLINE_COPY:
+        return response.encode(*arguments)
+    return await asyncio.to_thread(response.encode, *arguments)
+
+
+def _facts(kind: Face, call: Call, answer: Answer) -> dict[str, object]:
+    facts: dict[str, object] = {"model_name": kind.name(answer.model), "model_version": str(answer.version)}
+    if call.id is not None:
+        facts["id"] = call.id
+    parameters = {name: answer.facts[name] for name in FACTS if name in answer.facts}
+    if answer.invalid_rows:
+        parameters["invalid_rows"] = len(answer.invalid_rows)
+    return {**facts, "parameters": parameters} if parameters else facts
+
+
+def _headers(body: Body) -> list[Header]:
+    length = (b"content-length", b"%d" % len(body.content))
+    if body.json_bytes is None:
+        return [(b"content-type", JSON), length]
+    return [(b"content-type", BYTES), (LENGTH, b"%d" % body.json_bytes), length]
+
+
+def _parts(call: Call) -> list[str]:
+    return [output.name for output in call.outputs]
+
+
+def _check_names(parameters: Parameters, kind: Face) -> None:
+    takes = kind.parameters | COMMON
+    for name in parameters:
+        if name not in takes:
+            raise InvalidRequest(f"parameter {ascii(name)[:SHOWN_NAME]} is unknown; there is {listed(sorted(takes))}")
+
+
+def _timeout(parameters: Parameters) -> float:
+    wish = parameters.get("timeout", 0)
+    if type(wish) is not int or wish < 0:
+        raise InvalidRequest("timeout must be a whole number of microseconds; 0 stands for none of its own")
+    return time.monotonic() + wish / MICROSECONDS if wish else math.inf

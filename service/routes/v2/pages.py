@@ -1,0 +1,98 @@
+"""What is answered from what is known already: health, metadata, configuration, index, statistics."""
+
+from typing import Final
+
+import orjson
+
+from service.errors import InvalidRequest
+from service.model import Model
+from service.repository import Repository
+from service.requests import Address, Limits
+from service.routes.exchange import Exchange, Reply
+from service.routes.v2 import face, index, metadata, statistics
+from service.routes.v2.problems import JSON
+from service.settings import Settings
+from service.tally import Tally
+
+UNAVAILABLE: Final = 503
+
+
+class Pages:
+    """One method for each path, over one repository.
+
+    Args:
+        repository: asked anew by each request.
+        settings: what metadata tell of the runtime.
+        limits: what configurations tell of batches.
+        tally: what statistics tell.
+    """
+
+    def __init__(self, repository: Repository, settings: Settings, limits: Limits, tally: Tally) -> None:
+        self._repository = repository
+        self._settings = settings
+        self._limits = limits
+        self._tally = tally
+
+    async def server(self, _: Exchange) -> Reply:
+        """The server and its extensions."""
+        return _page(metadata.server())
+
+    async def live(self, _: Exchange) -> Reply:
+        """The process answers. Some clients read the status, others a field, and one asks here whether it is ready."""
+        return _page({"live": True, "ready": self._is_ready()})
+
+    async def ready(self, _: Exchange) -> Reply:
+        """Every model is served."""
+        ready = self._is_ready()
+        return _page({"live": True, "ready": ready}, 200 if ready else UNAVAILABLE)
+
+    async def models(self, _: Exchange) -> Reply:
+        """The names of all models."""
+        return _page({"models": [one.name(flow) for flow in self._repository.models for one in face.FACES]})
+
+    async def all_statistics(self, _: Exchange) -> Reply:
+        """What was asked of every model."""
+        return _page(statistics.of_all(self._repository, self._tally))
+
+    async def index(self, http: Exchange) -> Reply:
+        """Every version, served or refused."""
+        return _page(index.index(self._repository, await http.body(index.MAX_BYTES)))
+
+    async def control(self, _: Exchange) -> Reply:
+        """Loading and unloading, which is not offered."""
+        raise InvalidRequest(index.NO_LOADING)
+
+    async def metadata(self, _: Exchange, name: str, version: int | None) -> Reply:
+        """A model's tensors."""
+        kind, model = self._find(name, version)
+        return _page(metadata.metadata(self._repository, kind, model, self._settings))
+
+    async def model_ready(self, _: Exchange, name: str, version: int | None) -> Reply:
+        """The model is served; an error where it is not."""
+        kind, model = self._find(name, version)
+        return _page({"name": kind.name(model.name), "ready": True})
+
+    async def configuration(self, _: Exchange, name: str, version: int | None) -> Reply:
+        """How a model may be driven."""
+        kind, model = self._find(name, version)
+        return _page(metadata.configuration(kind, model, self._settings, self._limits))
+
+    async def statistics(self, _: Exchange, name: str, version: int | None) -> Reply:
+        """What was asked of a model."""
+        kind, model = self._find(name, version)
+        if version is None:
+            return _page(statistics.of_model(self._repository, self._tally, kind, model.name))
+        return _page(statistics.of_versions(self._tally, kind, [model]))
+
+    def _find(self, name: str, version: int | None) -> tuple[face.Face, Model]:
+        flow, kind = face.parse(name)
+        return kind, self._repository.find(Address(flow, version))
+
+    def _is_ready(self) -> bool:
+        models = self._repository.models.values()
+        return all(any(isinstance(entry, Model) for entry in found.values()) for found in models)
+
+
+def _page(content: object, status: int = 200) -> Reply:
+    text = orjson.dumps(content)
+    return Reply(status, [(b"content-type", JSON), (b"content-length", b"%d" % len(text))], text)

@@ -1,0 +1,176 @@
+"""tritonclient.http, as it is installed: each call is what its users do, and fails where they would see it."""
+
+import random
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import numpy as np
+from pool import Pool, same
+from question import Question, draw
+from tritonclient import http
+from tritonclient.utils import InferenceServerException
+
+COMPRESSIONS: Final = (None, None, "gzip", "deflate")
+
+Call = Callable[[Pool, random.Random], None]
+
+
+def inputs(question: Question, kind: type = http.InferInput) -> list[http.InferInput]:
+    """The question's one input."""
+    tensor = kind(question.name, list(question.values.shape), question.datatype)
+    tensor.set_data_from_numpy(question.values, binary_data=question.binary_in)
+    return [tensor]
+
+
+def outputs(question: Question) -> list[http.InferRequestedOutput]:
+    """Those that the question asks for."""
+    return [http.InferRequestedOutput(name, binary_data=question.binary_out) for name in question.expected]
+
+
+def check(question: Question, result: http.InferResult, identity: str) -> None:
+    """What came back is what is known."""
+    response = result.get_response()
+    assert (response["model_name"], response["model_version"]) == (question.model, "1")
+    assert response["id"] == identity
+    assert [output["name"] for output in response["outputs"]] == list(question.expected)
+    for name, tensor in question.expected.items():
+        same(result.as_numpy(name), tensor)
+
+
+def refused(error: InferenceServerException, status: int, sentence: str) -> None:
+    """The error is the one that is told."""
+    assert error.status() == str(status), f"status {error.status()}, expected {status}"
+    assert sentence in error.message(), error.message()
+
+
+class Triton:
+    """One client on one connection pool."""
+
+    def __init__(self, url: str) -> None:
+        self._client = http.InferenceServerClient(url.removeprefix("http://"), concurrency=4)
+        self._count = 0
+        self.calls: Mapping[str, Call] = {
+            "infer": self.infer,
+            "infer without outputs": self.infer_all,
+            "async_infer": self.infer_apart,
+            "a row that is not finite": self.infer_nan,
+            "health": self.health,
+            "metadata": self.metadata,
+            "statistics": self.statistics,
+            "a refusal": self.refusal,
+        }
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._client.close()
+
+    def infer(self, pool: Pool, chance: random.Random) -> None:
+        """Any question, compressed or not."""
+        question, identity = draw(pool, chance), self._next()
+        result = self._client.infer(
+            question.model,
+            inputs(question),
+            model_version=chance.choice(["", "1"]),
+            outputs=outputs(question),
+            request_id=identity,
+            request_compression_algorithm=chance.choice(COMPRESSIONS),
+            response_compression_algorithm=chance.choice(COMPRESSIONS),
+            timeout=chance.choice([None, 30_000_000]),
+            parameters=dict(question.parameters) or None,
+        )
+        check(question, result, identity)
+
+    def infer_all(self, pool: Pool, chance: random.Random) -> None:
+        """No outputs named: all of them, as bytes."""
+        question = draw(pool, chance)
+        result = self._client.infer(question.model, inputs(question), parameters=dict(question.parameters) or None)
+        for name, tensor in question.expected.items():
+            same(result.as_numpy(name), tensor)
+
+    def infer_apart(self, pool: Pool, chance: random.Random) -> None:
+        """Several at once."""
+        asked = [(draw(pool, chance), self._next()) for _ in range(3)]
+        handles = [
+            self._client.async_infer(
+                question.model,
+                inputs(question),
+                outputs=outputs(question),
+                request_id=identity,
+                parameters=dict(question.parameters) or None,
+            )
+            for question, identity in asked
+        ]
+        for (question, identity), handle in zip(asked, handles, strict=True):
+            check(question, handle.get_result(), identity)
+
+    def infer_nan(self, pool: Pool, chance: random.Random) -> None:
+        """NaN in bytes comes back as NaN, in bytes and in JSON, beside the answers of its neighbours."""
+        x = pool.x[:3].copy()
+        x[1, 0] = np.nan
+        binary = chance.random() < 0.5
+        question = Question(pool.name, "x", x, "FP32", {"log_prob": pool.log_prob[:3]}, True, binary)  # noqa: FBT003
+        result = self._client.infer(question.model, inputs(question), outputs=outputs(question))
+        scores = result.as_numpy("log_prob")
+        assert np.isnan(scores[1])
+        same(scores[[0, 2]], pool.log_prob[[0, 2]])
+        assert result.get_response()["parameters"] == {"invalid_rows": 1}
+
+    def health(self, pool: Pool, _: random.Random) -> None:
+        """Live, ready, each model ready, and one that is not there."""
+        assert self._client.is_server_live()
+        assert self._client.is_server_ready()
+        assert self._client.is_model_ready(f"{pool.name}.sample")
+        assert self._client.is_model_ready(pool.name, "1")
+        assert not self._client.is_model_ready("absent")
+
+    def metadata(self, pool: Pool, _: random.Random) -> None:
+        """What tools read first."""
+        assert self._client.get_server_metadata()["name"] == "diffeo"
+        metadata = self._client.get_model_metadata(pool.name)
+        assert metadata["inputs"][0] == {"name": "x", "datatype": "FP32", "shape": [-1, pool.x.shape[1]]}
+        assert self._client.get_model_config(pool.name)["input"][0]["dims"] == [pool.x.shape[1]]
+        index = self._client.get_model_repository_index()
+        assert {"name": pool.name, "version": "1", "state": "READY", "reason": ""} in index
+
+    def statistics(self, pool: Pool, _: random.Random) -> None:
+        """Of one model, one version, all."""
+        for entry in self._client.get_inference_statistics(pool.name, "1")["model_stats"]:
+            assert entry["inference_stats"]["cache_hit"] == {"count": 0, "ns": 0}
+        assert len(self._client.get_inference_statistics()["model_stats"]) > 1
+
+    def refusal(self, pool: Pool, chance: random.Random) -> None:
+        """Each error is raised with its status and its sentence."""
+        question = Question(pool.name, "x", pool.x[:2], "FP32", {"log_prob": pool.log_prob[:2]}, True, True)  # noqa: FBT003
+        status, sentence, deed = chance.choice(self._refusals(question))
+        try:
+            deed()
+        except InferenceServerException as error:
+            refused(error, status, sentence)
+        else:
+            raise AssertionError(f"not refused: {sentence}")
+
+    def _refusals(self, question: Question) -> list[tuple[int, str, Callable[[], object]]]:
+        client, wide = self._client, http.InferInput("x", [1, 99], "FP32")
+        wide.set_data_from_numpy(np.zeros((1, 99), np.float32))
+        whole = http.InferInput("x", [1, 2], "INT32")
+        whole.set_data_from_numpy(np.zeros((1, 2), np.int32))
+        bare = http.InferInput("x", [1, 2], "FP32")
+        bare.set_data_from_numpy(np.array([[np.nan, 0]], np.float32), binary_data=False)
+        other = [http.InferRequestedOutput("y")]
+        return [
+            (404, "no model of that name", lambda: client.infer("absent", inputs(question))),
+            (404, "has no version 9", lambda: client.infer(question.model, inputs(question), model_version="9")),
+            (404, "no model of that name", lambda: client.get_model_metadata("absent")),
+            (400, "input x has shape [1, 99]", lambda: client.infer(question.model, [wide])),
+            (400, "input x is INT32; this model takes FP32 or FP64", lambda: client.infer(question.model, [whole])),
+            (400, "the body is not JSON", lambda: client.infer(question.model, [bare])),
+            (400, "output 'y' is unknown", lambda: client.infer(question.model, inputs(question), outputs=other)),
+            (400, "parameter 'priority'", lambda: client.infer(question.model, inputs(question), priority=1)),
+            (400, "not loaded or unloaded by call", lambda: client.load_model(question.model)),
+            (400, "not loaded or unloaded by call", lambda: client.unload_model(question.model)),
+            (404, "no such path", client.get_trace_settings),
+        ]
+
+    def _next(self) -> str:
+        self._count += 1
+        return str(self._count)

@@ -1,0 +1,62 @@
+"""docs/protocol.md is true: its blocks run, each with the client that it is about, and what it lists is there."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from asgi import App
+from process import Server
+
+from service.routes.v2.face import FACES
+from service.routes.v2.infer import COMMON
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/protocol.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+KSERVE = ROOT / "runs/clients/bin/python"
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[str]:
+    server = Server(ROOT / "models")
+    yield server.url.rpartition(":")[2]
+    server.stop()
+
+
+@pytest.mark.parametrize(("language", "block"), BLOCKS, ids=[block.splitlines()[0][:40] for _, block in BLOCKS])
+def test_every_block_runs(language: str, block: str, port: str) -> None:
+    python = str(KSERVE if "kserve" in block else sys.executable)
+    if not Path(python).exists():
+        pytest.skip("kserve is not installed; make clients installs it")
+    command = ["bash", "-euo", "pipefail", "-c"] if language == "sh" else [python, "-c"]
+    text = block.replace("8000", port).replace("curl ", "curl --fail --silent --show-error ")
+    done = subprocess.run([*command, text], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def test_the_models_of_a_flow_are_those_of_the_page() -> None:
+    listed = re.findall(r"^\| `(NAME[.\w]*)` \| `(\w+)` .*? \| (.*) \|$", PAGE, re.MULTILINE)
+    assert {(name, source, *re.findall(r"`(\w+)`", parts)) for name, source, parts in listed} == {
+        (face.name("NAME"), face.source, *face.parts) for face in FACES
+    }
+
+
+def test_the_parameters_are_those_of_the_page() -> None:
+    (part,) = re.findall(r"\*\*Parameters\*\*(.*?)An unknown one", PAGE, re.DOTALL)
+    known = COMMON.union(*(face.parameters for face in FACES))
+    assert set(re.findall(r"`([a-z_]+)`", part)) == known
+
+
+@pytest.mark.parametrize("path", re.findall(r"`(?:GET )?(/v2[a-z/]*)`", PAGE))
+def test_every_plain_path_is_there(app: App, path: str) -> None:
+    method = "POST" if path.endswith("index") else "GET"
+    assert app.ask(method, path).status_code == 200
+
+
+def test_every_file_it_points_to_is_there() -> None:
+    for target in re.findall(r"\]\(([^)h#][^)]*)\)", PAGE):
+        assert (ROOT / "docs" / target).exists(), target

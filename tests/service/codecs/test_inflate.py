@@ -1,0 +1,39 @@
+"""A compressed body is what it was before, or refused; never more in memory than a body may be."""
+
+import gzip
+import tracemalloc
+import zlib
+
+import pytest
+
+from service.codecs.inflate import inflate
+from service.errors import MalformedBody, TooLarge
+
+PACK = {"gzip": gzip.compress, "deflate": zlib.compress}
+CONTENT = b'{"x": [[1, 2]]}' * 100
+
+
+@pytest.mark.parametrize("encoding", PACK)
+@pytest.mark.parametrize("content", [b"", CONTENT], ids=["nothing", "much"])
+def test_what_was_compressed_comes_back(encoding: str, content: bytes) -> None:
+    assert inflate(PACK[encoding](content), encoding, len(content)) == content
+
+
+@pytest.mark.parametrize("encoding", PACK)
+def test_a_bomb_is_refused_before_it_goes_off(encoding: str) -> None:
+    bomb = PACK[encoding](bytes(50_000_000))
+    assert len(bomb) < 100_000
+    tracemalloc.start()
+    with pytest.raises(TooLarge, match="limit of 1000000 bytes"):
+        inflate(bomb, encoding, 1_000_000)
+    assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("encoding", PACK)
+def test_what_is_not_one_whole_stream_is_malformed(encoding: str) -> None:
+    packed = PACK[encoding](CONTENT)
+    other = PACK["gzip" if encoding == "deflate" else "deflate"](CONTENT)
+    for body in (b"", b"{}", packed[:-1], packed + b"\0", packed * 2, other, packed[:-4] + b"\0\0\0\0"):
+        with pytest.raises(MalformedBody, match=encoding):
+            inflate(body, encoding, 10**6)

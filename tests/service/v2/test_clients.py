@@ -1,0 +1,35 @@
+"""Clients that others wrote, as they are installed, against a real server: every answer is right, errors included."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from mixed import CLIENTS, run
+from pool import fetch
+
+ROOT = Path(__file__).parents[3]
+# kserve brings a Kubernetes client, gRPC and a server: `make clients` gives it an environment of its own.
+KSERVE = ROOT / "runs/clients/bin/python"
+
+
+@pytest.mark.parametrize("client", ["triton", "triton-aio"])
+def test_tritonclient_has_every_answer_that_it_asks_for(url: str, client: str) -> None:
+    outcome = run(url, [fetch(url, "affine2d")], [client], calls=150)
+    assert (outcome["calls"], outcome["first_failures"]) == (150, [])
+    assert len(outcome["kinds"]) >= 5
+
+
+@pytest.mark.skipif(not KSERVE.exists(), reason="kserve is not installed; make clients installs it")
+def test_all_clients_have_every_answer_that_they_ask_for(url: str) -> None:
+    command = [str(KSERVE), str(ROOT / "tests/clients/mixed.py"), url, "--calls", "150", "--models", "affine2d"]
+    outcome = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert (outcome["calls"], outcome["first_failures"]) == (150, [])
+    assert {kind.partition(":")[0] for kind in outcome["kinds"]} == set(CLIENTS)
+
+
+def test_a_wrong_answer_is_a_failure(url: str) -> None:
+    pool = fetch(url, "affine2d")
+    wrong = type(pool)(pool.name, pool.x, pool.z, pool.log_prob + 1, pool.forward, pool.inverse)
+    failures = run(url, [wrong], ["triton-aio"], calls=30)["first_failures"]
+    assert any("Not equal to tolerance" in failure for failure in failures)

@@ -1,0 +1,66 @@
+"""deploy/kserve is true: it starts the service as the service is started, and probes what the service answers."""
+
+import subprocess
+from pathlib import Path
+
+import affine
+import pytest
+import yaml
+from asgi import App
+
+from bundle.manifest import FORMAT
+from service.settings import settle
+
+ROOT = Path(__file__).parents[3]
+FOLDER = ROOT / "deploy/kserve"
+# The published models of the resources come with kserve, which has an environment of its own.
+KSERVE = ROOT / "runs/clients/bin/python"
+RUNTIME = yaml.safe_load((FOLDER / "serving-runtime.yaml").read_text(encoding="utf-8"))
+SERVICE = yaml.safe_load((FOLDER / "inference-service.yaml").read_text(encoding="utf-8"))
+(CONTAINER,) = RUNTIME["spec"]["containers"]
+
+
+def test_the_container_is_the_one_that_kserve_looks_for_and_starts_the_server() -> None:
+    assert CONTAINER["name"] == "kserve-container"
+    assert CONTAINER["args"] == ["serve"]
+
+
+def test_its_variables_are_settings_and_its_ports_are_that_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in CONTAINER["env"]:
+        monkeypatch.setenv(variable["name"], variable["value"])
+    settings = settle({})
+    for variable in CONTAINER["env"]:
+        name = variable["name"].removeprefix("DIFFEO_").lower()
+        assert str(getattr(settings, name)) == variable["value"]
+    probes = [CONTAINER[probe]["httpGet"]["port"] for probe in ("readinessProbe", "livenessProbe")]
+    annotated = int(RUNTIME["spec"]["annotations"]["prometheus.kserve.io/port"])
+    assert {settings.port} == {CONTAINER["ports"][0]["containerPort"], annotated, *probes}
+    # Where the storage initializer of kserve puts what storageUri names.
+    assert settings.models == Path("/mnt/models")
+
+
+@pytest.mark.parametrize("probe", ["readinessProbe", "livenessProbe"])
+def test_what_it_probes_is_answered(app: App, probe: str) -> None:
+    assert app.get(CONTAINER[probe]["httpGet"]["path"]).status_code == 200
+
+
+def test_the_service_asks_for_the_runtime_and_the_format_that_it_has() -> None:
+    model = SERVICE["spec"]["predictor"]["model"]
+    (offered,) = RUNTIME["spec"]["supportedModelFormats"]
+    assert model["runtime"] == RUNTIME["metadata"]["name"]
+    assert model["modelFormat"] == {"name": offered["name"], "version": offered["version"]}
+    assert f"{offered['name']}/{offered['version']}" == FORMAT
+    assert [model["protocolVersion"]] == RUNTIME["spec"]["protocolVersions"]
+
+
+def test_a_folder_as_the_storage_initializer_leaves_it_is_served(tmp_path: Path) -> None:
+    affine.copy_to(tmp_path, "moons")
+    with App(settle({"models": tmp_path})) as app:
+        assert app.get("/v2/models/moons.inverse/ready").status_code == 200
+
+
+@pytest.mark.skipif(not KSERVE.exists(), reason="kserve is not installed; make clients installs it")
+def test_the_manifests_are_resources_as_kserve_publishes_them() -> None:
+    command = [str(KSERVE), str(ROOT / "tests/clients/manifests.py"), *map(str, sorted(FOLDER.glob("*.yaml")))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

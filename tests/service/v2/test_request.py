@@ -1,0 +1,304 @@
+"""A v2 request, strict: numbers mean the same whichever way they come, and what does not fit is refused by name."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import v2
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.codecs.oip.document import MAX_TENSORS, SMALL_BYTES
+from service.codecs.oip.request import Call, Wanted, decode
+from service.codecs.oip.signature import ANY, Signature, Tensor
+from service.errors import InvalidRequest, MalformedBody, RequestError
+
+ROWS = Signature(
+    (Tensor("x", ("FP32", "FP64"), (ANY, 2)),), (Tensor("z", ("FP32",), (ANY, 2)), Tensor("y", ("FP32",), (ANY,)))
+)
+COUNT = Signature((Tensor("n", ("INT64",), (1,), required=False),), (Tensor("x", ("FP32",), (ANY, 2)),))
+X = [[1.5, -2.0], [3.0, 0.1], [1e-40, 2.0]]
+ENTRY = {"name": "x", "shape": [2, 2], "datatype": "FP32", "data": [1, 2, 3, 4]}
+OUTPUT = {"name": "z"}
+
+
+def call_of(sent: v2.Sent, signature: Signature = ROWS) -> Call:
+    length = sent.headers.get(v2.LENGTH)
+    return decode(sent.content, None if length is None else length.encode(), signature)
+
+
+def read(document: object, signature: Signature = ROWS) -> Call:
+    return decode(json.dumps(document).encode(), None, signature)
+
+
+def test_bytes_flat_data_and_nested_data_are_the_same_tensor() -> None:
+    flat, _ = v2.tensor("x", X)
+    packed = call_of(v2.body(v2.tensor("x", X, binary=True))).inputs["x"]
+    assert packed.dtype == np.float32
+    for data in (flat["data"], np.float32(X).tolist()):
+        numbers = read({"inputs": [{**flat, "data": data}]}).inputs["x"]
+        assert numbers.dtype == np.float64
+        np.testing.assert_array_equal(numbers.astype(np.float32), packed)
+
+
+@pytest.mark.parametrize("pad", range(9))
+@pytest.mark.parametrize("datatype", ["FP32", "FP64"])
+def test_bytes_are_aligned_wherever_the_json_ends(pad: int, datatype: str) -> None:
+    tensor = call_of(v2.body(v2.tensor("x", X, datatype, binary=True), id="a" * pad)).inputs["x"]
+    assert tensor.flags.aligned
+    np.testing.assert_array_equal(tensor, np.array(X, v2.DTYPES[datatype]))
+
+
+def test_null_is_a_value_that_is_missing() -> None:
+    for data in ([1, None, 2, 3], [[1, None], [2, 3]]):
+        np.testing.assert_array_equal(read({"inputs": [{**ENTRY, "data": data}]}).inputs["x"], [[1, math.nan], [2, 3]])
+
+
+def test_no_rows_are_a_tensor_too() -> None:
+    for sent in (v2.body(v2.tensor("x", np.zeros((0, 2)))), v2.body(v2.tensor("x", np.zeros((0, 2)), binary=True))):
+        assert call_of(sent).inputs["x"].shape == (0, 2)
+
+
+cells = st.integers(-9, 9) | st.floats(-9, 9, width=32) | st.none()
+odd = st.lists(cells, max_size=3) | st.booleans() | st.text(max_size=2) | st.dictionaries(st.text(max_size=1), cells)
+tables = st.lists(st.lists(cells, min_size=2, max_size=2)) | st.lists(cells) | st.lists(cells | odd, max_size=4) | odd
+
+
+def expected(data: object, rows: int) -> np.ndarray | None:
+    """The table that Python reads in the data, if it is one of so many pairs, flat or nested."""
+    if not isinstance(data, list):
+        return None
+    pairs = all(isinstance(row, list) and len(row) == 2 for row in data) and len(data) == rows
+    flat = [cell for row in data for cell in row] if pairs and data else data
+    if len(flat) != 2 * rows or any(type(cell) not in {int, float, type(None)} for cell in flat):
+        return None
+    return np.array(flat, np.float64).reshape(rows, 2)
+
+
+@given(data=tables, rows=st.integers(0, 4), pad=st.sampled_from([0, SMALL_BYTES]))
+def test_data_are_a_table_exactly_when_python_reads_one_of_that_shape(data: object, rows: int, pad: int) -> None:
+    text = json.dumps({"inputs": [{**ENTRY, "shape": [rows, 2], "data": data}]}).encode() + b" " * pad
+    table = expected(data, rows)
+    if table is None:
+        with pytest.raises(InvalidRequest, match="x"):
+            decode(text, None, ROWS)
+    else:
+        np.testing.assert_array_equal(decode(text, None, ROWS).inputs["x"], table)
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=3) | st.just("x"),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["name", "data", ":"]), inner),
+    max_leaves=5,
+)
+entries = st.fixed_dictionaries(
+    {"name": st.just("x"), "shape": st.just([1, 2]), "datatype": st.just("FP32")},
+    optional={
+        "data": st.lists(st.integers(0, 9) | values, min_size=2, max_size=2),
+        "parameters": values,
+        "more": values,
+    },
+)
+documents = st.fixed_dictionaries(
+    {"inputs": st.lists(entries, max_size=2) | values},
+    optional={"id": values, "outputs": st.just([OUTPUT]) | values, "parameters": values, "data": values},
+)
+
+
+def meaning(body: bytes) -> object:
+    try:
+        call = decode(body, None, ROWS)
+    except RequestError as refusal:
+        return type(refusal), str(refusal)
+    return call.id, repr(call.parameters), call.outputs, {name: one.tolist() for name, one in call.inputs.items()}
+
+
+@given(documents)
+def test_the_way_that_a_body_is_read_never_changes_what_it_means(document: object) -> None:
+    # White space leads a small body to the way of the large ones.
+    body = json.dumps(document).encode()
+    assert repr(meaning(body)) == repr(meaning(body + b" " * SMALL_BYTES))
+
+
+DISGUISES = {
+    "data elsewhere": '{"data": [[1, 2], [3, 4]], "inputs": [%s"data": [[1], [2, 3, 4]]}]}',
+    "data elsewhere, and the key in another spelling": (
+        '{"data": [1, 2, 3, 4], "inputs": [%s"d\\u0061ta": [[1], [2, 3, 4]]}]}'
+    ),
+    "data in a text": '{"id": "\\"data\\":[[1,2],[3,4]]", "inputs": [%s"data": [[1], [2, 3, 4]]}]}',
+    "a key that is data without its digits": '{"inputs": [%s"da1ta": [[1, 2], [3, 4]], "data": [[1], [2, 3, 4]]}]}',
+}
+
+
+@pytest.mark.parametrize("text", DISGUISES.values(), ids=DISGUISES.keys())
+def test_a_table_beside_the_data_does_not_stand_for_it(text: str) -> None:
+    body = (text % '{"name": "x", "shape": [2, 2], "datatype": "FP32", ').encode()
+    for pad in (0, SMALL_BYTES):
+        with pytest.raises(InvalidRequest, match="not nested as its shape"):
+            decode(body + b" " * pad, None, ROWS)
+
+
+def test_what_no_field_of_the_protocol_is_is_ignored() -> None:
+    call = read({"model_name": "m", "more": {"deep": [{}]}, "inputs": [{**ENTRY, "content_type": "np"}]})
+    assert call.inputs["x"].tolist() == [[1, 2], [3, 4]]
+
+
+@pytest.mark.parametrize("absent", [{}, {"id": None, "parameters": None, "outputs": None}, {"outputs": []}])
+def test_all_outputs_are_wanted_where_none_is_named(absent: dict[str, object]) -> None:
+    assert read({"inputs": [ENTRY], **absent}).outputs == (Wanted("z", binary=False), Wanted("y", binary=False))
+    asked = {**absent, "parameters": {"binary_data_output": True, "seed": 7}}
+    call = read({"inputs": [ENTRY], **asked})
+    assert call.outputs == (Wanted("z", binary=True), Wanted("y", binary=True))
+    assert (call.id, call.parameters) == (None, {"seed": 7})
+
+
+def test_outputs_come_in_the_order_asked_for_and_each_may_be_bytes_or_numbers() -> None:
+    outputs = [{"name": "y", "parameters": {"binary_data": False}}, {"name": "z"}]
+    call = read({"inputs": [ENTRY], "outputs": outputs, "parameters": {"binary_data_output": True}})
+    assert call.outputs == (Wanted("y", binary=False), Wanted("z", binary=True))
+
+
+def test_a_length_may_be_told_of_json_alone() -> None:
+    content = json.dumps({"inputs": [ENTRY], "id": "42"}).encode()
+    assert decode(content, b"%d" % len(content), ROWS).id == "42"
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_a_raw_body_is_the_only_input_and_all_answers_are_bytes(rows: int) -> None:
+    call = decode(np.float32(X[:rows]).tobytes(), b"0", ROWS)
+    np.testing.assert_array_equal(call.inputs["x"], np.float32(X[:rows]))
+    assert call.outputs == (Wanted("z", binary=True), Wanted("y", binary=True))
+    assert decode(np.int64([7]).tobytes(), b"0", COUNT).inputs["n"].tolist() == [7]
+
+
+def test_a_raw_body_of_two_numbers_is_no_single_number() -> None:
+    with pytest.raises(MalformedBody, match=r"16 bytes is no input n: INT64 \[1\]"):
+        decode(np.int64([7, 8]).tobytes(), b"0", COUNT)
+
+
+def test_an_input_that_is_not_required_may_be_missing() -> None:
+    assert read({"inputs": []}, COUNT).inputs == {}
+
+
+BAD_BODIES: dict[str, tuple[bytes, bytes | None]] = {
+    "nothing": (b"", None),
+    "nothing, and a length": (b"", b"0"),
+    "no JSON": (b"x,y\n1,2\n", None),
+    "a list": (b"[]", None),
+    "NaN": (b'{"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [NaN, 1]}]}', None),
+    "a repeated key": (b'{"inputs": [], "inputs": []}', None),
+    "a repeated key of an input": (b'{"inputs": [{"name": "y", "name": "x"}]}', None),
+    "a repeated parameter": (b'{"parameters": {"seed": 1, "seed": 2}, "inputs": []}', None),
+    "a length that is no number": (b"{}", b"two"),
+    "a length below nothing": (b"{}", b"-1"),
+    "a length beyond the body": (b"{}", b"3"),
+    "a length of many digits": (b"{}", b"9" * 5000),
+    "bytes that nobody claims": (b'{"inputs": []}1234', b"14"),
+    "a raw body with half a row": (b"1234", b"0"),
+    "a raw body with a byte too many": (b"123456789", b"0"),
+}
+
+
+@pytest.mark.parametrize(("body", "length"), BAD_BODIES.values(), ids=BAD_BODIES.keys())
+def test_bytes_that_are_not_what_they_claim_to_be_are_malformed(body: bytes, length: bytes | None) -> None:
+    with pytest.raises(MalformedBody) as refusal:
+        decode(body, length, ROWS)
+    assert len(str(refusal.value)) < 200
+
+
+BAD_INPUTS: dict[str, dict[str, object]] = {
+    "no datatype": {"datatype": None},
+    "a datatype of the protocol": {"datatype": "FP16"},
+    "no datatype of the protocol": {"datatype": "float"},
+    "no shape": {"shape": None},
+    "a shape that is no list": {"shape": 4},
+    "a shape below nothing": {"shape": [-1, 2]},
+    "a shape of floats": {"shape": [2.0, 2]},
+    "a shape of booleans": {"shape": [True, 2]},
+    "another width": {"shape": [1, 4]},
+    "another rank": {"shape": [4]},
+    "a rank beyond all": {"shape": [1] * 5000},
+    "a shape beyond memory": {"shape": [2**62, 2]},
+    "no data": {"data": None},
+    "data that is a number": {"data": 1},
+    "data that is an object": {"data": {"a": 1}},
+    "too few numbers": {"data": [1, 2, 3]},
+    "too many numbers": {"data": [1, 2, 3, 4, 5]},
+    "a ragged table": {"data": [[1], [2, 3, 4]]},
+    "a table of another shape": {"data": [[1, 2, 3, 4]]},
+    "one level too many": {"data": [[[1], [2]], [[3], [4]]]},
+    "text for a number": {"data": [1, "2", 3, 4]},
+    "a boolean for a number": {"data": [1, True, 3, 4]},
+    "data and bytes": {"parameters": {"binary_data_size": 16}},
+    "a size that is not the shape's": {"data": None, "parameters": {"binary_data_size": 15}},
+    "a size that is a float": {"data": None, "parameters": {"binary_data_size": 16.0}},
+    "a size below nothing": {"data": None, "parameters": {"binary_data_size": -16}},
+    "a size in words": {"data": None, "parameters": {"binary_data_size": "16"}},
+    "bytes that are missing": {"data": None, "parameters": {"binary_data_size": 16}},
+    "shared memory": {"data": None, "parameters": {"shared_memory_region": "r", "shared_memory_byte_size": 16}},
+    "parameters that are a list": {"parameters": []},
+    "a parameter that is a list": {"parameters": {"a": []}},
+}
+
+
+@pytest.mark.parametrize("change", BAD_INPUTS.values(), ids=BAD_INPUTS.keys())
+@pytest.mark.parametrize("pad", [0, SMALL_BYTES])
+def test_an_input_that_does_not_fit_is_refused_by_its_name(change: dict[str, object], pad: int) -> None:
+    entry = {key: value for key, value in {**ENTRY, **change}.items() if value is not None}
+    with pytest.raises(RequestError, match=r"input x ") as refusal:
+        decode(json.dumps({"inputs": [entry]}).encode() + b" " * pad, None, ROWS)
+    assert len(str(refusal.value)) < 200
+
+
+LONG = "A" * 5000
+BAD_REQUESTS: dict[str, tuple[dict[str, object], str]] = {
+    "no inputs": ({}, "inputs must be a list"),
+    "inputs that are an object": ({"inputs": ENTRY}, "inputs must be a list"),
+    "an input that is a number": ({"inputs": [1]}, "inputs must be a list"),
+    "an input without a name": ({"inputs": [{}]}, "an input has no name; this model has x"),
+    "an unknown input": ({"inputs": [{**ENTRY, "name": "y"}]}, "input 'y' is unknown; this model has x"),
+    "an input with a long name": ({"inputs": [{**ENTRY, "name": LONG}]}, "is unknown; this model has x"),
+    "an input twice": ({"inputs": [ENTRY, ENTRY]}, "input x is given twice"),
+    "no input at all": ({"inputs": []}, r"input x is missing: FP32 \[-1, 2\]"),
+    "an unknown output": ({"inputs": [ENTRY], "outputs": [{"name": "x"}]}, "output 'x' is unknown; .* has z, y"),
+    "an output twice": ({"inputs": [ENTRY], "outputs": [OUTPUT, OUTPUT]}, "output z is asked for twice"),
+    "outputs that are a text": ({"inputs": [ENTRY], "outputs": "z"}, "outputs must be a list"),
+    "an output in words": (
+        {"inputs": [ENTRY], "outputs": [{"name": "z", "parameters": {"binary_data": "yes"}}]}, "must be true or false"
+    ),
+    "an output as classes": (
+        {"inputs": [ENTRY], "outputs": [{"name": "z", "parameters": {"classification": 3}}]}, "z .* classification"
+    ),
+    "an output in shared memory": (
+        {"inputs": [ENTRY], "outputs": [{"name": "z", "parameters": {"shared_memory_region": "r"}}]}, "z .* shared"
+    ),
+    "outputs as bytes in words": (
+        {"inputs": [ENTRY], "parameters": {"binary_data_output": 1}}, "binary_data_output must be true or false"
+    ),
+    "an id that is a number": ({"inputs": [ENTRY], "id": 1}, "id must be a string"),
+    "an id that is long": ({"inputs": [ENTRY], "id": LONG}, "id must be a string"),
+    "parameters that are a list": ({"inputs": [ENTRY], "parameters": []}, "parameters must be an object"),
+    "a parameter that is an object": ({"inputs": [ENTRY], "parameters": {"a": {}}}, "parameters must be an object"),
+    "very many inputs": ({"inputs": [ENTRY] * (MAX_TENSORS + 1)}, "inputs; expected at most"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("document", "sentence"), BAD_REQUESTS.values(), ids=BAD_REQUESTS.keys())
+def test_a_request_that_does_not_fit_is_refused_in_a_sentence(document: dict[str, object], sentence: str) -> None:
+    with pytest.raises(InvalidRequest, match=sentence) as refusal:
+        read(document)
+    assert len(str(refusal.value)) < 200
+
+
+@pytest.mark.parametrize("value", [1.0, True, None, "1", 2**63])
+def test_a_whole_number_is_a_whole_number(value: object) -> None:
+    with pytest.raises(InvalidRequest, match="input n "):
+        read({"inputs": [{"name": "n", "shape": [1], "datatype": "INT64", "data": [value]}]}, COUNT)
+
+
+@pytest.mark.parametrize("pad", [0, SMALL_BYTES])
+def test_a_whole_number_is_read_to_its_last_digit(pad: int) -> None:
+    entry = {"name": "n", "shape": [1], "datatype": "INT64", "data": [2**53 + 1]}
+    body = json.dumps({"inputs": [entry]}).encode() + b" " * pad
+    assert decode(body, None, COUNT).inputs["n"].tolist() == [2**53 + 1]

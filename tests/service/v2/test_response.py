@@ -1,0 +1,54 @@
+"""A v2 answer: bytes are exact, numbers are flat and never NaN, and the JSON tells how many bytes follow it."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from service.codecs.oip.request import Wanted
+from service.codecs.oip.response import encode
+
+Z = np.array([[1, 2], [math.nan, math.nan], [-0.1, math.inf]], np.float32)
+TENSORS = {"z": Z, "y": np.array([0.1, math.nan, 3], np.float64)}
+FACTS = {"model_name": "m", "model_version": "1"}
+
+
+def test_numbers_are_flat_and_null_where_they_are_not_finite() -> None:
+    content, json_bytes = encode(FACTS, [Wanted("y", binary=False), Wanted("z", binary=False)], TENSORS)
+    assert json_bytes is None
+    assert content.decode() == (
+        '{"model_name":"m","model_version":"1","outputs":['
+        '{"name":"y","datatype":"FP64","shape":[3],"data":[0.1,null,3.0]},'
+        '{"name":"z","datatype":"FP32","shape":[3,2],"data":[1.0,2.0,null,null,-0.1,null]}]}'
+    )
+
+
+def test_bytes_follow_the_json_in_its_order_to_the_last_bit() -> None:
+    wanted = [Wanted("y", binary=True), Wanted("z", binary=True)]
+    content, json_bytes = encode(FACTS, wanted, TENSORS)
+    head = json.loads(content[:json_bytes])
+    assert [output["parameters"] for output in head["outputs"]] == [{"binary_data_size": 24}, {"binary_data_size": 24}]
+    assert not any("data" in output for output in head["outputs"])
+    assert content[json_bytes:] == TENSORS["y"].tobytes() + Z.tobytes()
+
+
+def test_an_output_in_json_has_no_parameters_and_one_in_bytes_no_data() -> None:
+    content, json_bytes = encode(FACTS, [Wanted("z", binary=True), Wanted("y", binary=False)], TENSORS)
+    first, second = json.loads(content[:json_bytes])["outputs"]
+    assert set(first) == {"name", "datatype", "shape", "parameters"}
+    assert set(second) == {"name", "datatype", "shape", "data"}
+    assert content[json_bytes:] == Z.tobytes()
+
+
+@pytest.mark.parametrize("binary", [True, False])
+@pytest.mark.parametrize("tensor", [Z[:0], Z[::-1], Z[:, 0], Z.T], ids=["no rows", "backwards", "a column", "turned"])
+def test_whatever_lies_in_memory_is_sent_row_after_row(tensor: np.ndarray, *, binary: bool) -> None:
+    content, json_bytes = encode(FACTS, [Wanted("t", binary=binary)], {"t": tensor})
+    (output,) = json.loads(content[:json_bytes])["outputs"]
+    assert output["shape"] == list(tensor.shape)
+    if binary:
+        assert content[json_bytes:] == tensor.tobytes()
+    else:
+        values = [None if math.isnan(value) or math.isinf(value) else value for value in tensor.reshape(-1).tolist()]
+        assert [None if value is None else np.float32(value) for value in output["data"]] == values
