@@ -38,9 +38,10 @@ def page(outcome: dict, workers: int) -> str:
     clients = {kind.partition(":")[0] for kind in outcome["kinds"]}
     return f"""# Clients of the Open Inference Protocol
 
-`make clients` installs {versions} as they are published,
-starts `diffeo serve --workers {workers}` over `models/` and makes calls drawn from a seed by {len(clients)} clients: each answer is
-compared with that of the native API, each error with its status and sentence. Inputs and outputs are each JSON or bytes by chance, bodies plain, gzip or deflate.
+`make clients` installs {versions} as they are published, starts
+`diffeo serve --workers {workers}` over `models/` and makes calls drawn from a seed by {len(clients)} clients: each
+answer is compared with that of the native API, each error with its status and sentence. Inputs and outputs are each
+JSON or bytes by chance, bodies plain, gzip or deflate.
 
 **{outcome["failures"]} failures in {outcome["calls"]:,} calls**, in {outcome["seconds"]:.0f} s.
 
