@@ -98,7 +98,7 @@ def create_app(
     for error, answer in _problems().items():
         app.add_exception_handler(error, answer)
     app.openapi = _once(lambda: openapi.describe(app))  # type: ignore[method-assign]  # FastAPI's documented way
-    return Access(app, verbs, {"v2": site(inference, tracer)})
+    return Access(app, verbs, {"v2": site(inference)})
 
 
 def _step_back() -> None:

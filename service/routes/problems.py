@@ -50,6 +50,8 @@ GONE: Final = "client-gone"
 # All that a request can end with instead of an answer: why, and the status. What is not in it counts as the first.
 REFUSALS: Final = (
     *((kind.type, int(kind.status)) for kind in (INTERNAL, *KINDS.values())),
+    # The same over the Open Inference Protocol, which knows no 422.
+    (KINDS[errors.InvalidRequest].type, int(HTTPStatus.BAD_REQUEST)),
     (GONE, CLIENT_GONE),
 )
 

@@ -12,7 +12,18 @@ from compose import Compose, missing
 
 REASON = missing()
 pytestmark = [pytest.mark.compose, pytest.mark.skipif(REASON is not None, reason=str(REASON))]
-LATE = 'name = "late"\n[data]\nfile = "late.csv"\n[flow]\nlayers = 2\nhidden = 16\n[fit]\nepochs = 4\n'
+LATE = """
+name = "late"
+[data]
+file = "late.csv"
+[flow]
+layers = 2
+hidden = 16
+[fit]
+epochs = 4
+batch = 64
+learning_rate = 3e-3
+"""
 
 
 @pytest.fixture(scope="module")

@@ -39,11 +39,11 @@ class Pages:
 
     async def live(self, _: Exchange) -> Reply:
         """The process answers. Some clients read the status, others a field, and one asks here whether it is ready."""
-        return _page({"live": True, "ready": self._is_ready()})
+        return _page({"live": True, "ready": self._repository.ready})
 
     async def ready(self, _: Exchange) -> Reply:
         """Every model is served."""
-        ready = self._is_ready()
+        ready = self._repository.ready
         return _page({"live": True, "ready": ready}, 200 if ready else UNAVAILABLE)
 
     async def models(self, _: Exchange) -> Reply:
@@ -87,10 +87,6 @@ class Pages:
     def _find(self, name: str, version: int | None) -> tuple[face.Face, Model]:
         flow, kind = face.parse(name)
         return kind, self._repository.find(Address(flow, version))
-
-    def _is_ready(self) -> bool:
-        models = self._repository.models.values()
-        return all(any(isinstance(entry, Model) for entry in found.values()) for found in models)
 
 
 def _page(content: object, status: int = 200) -> Reply:

@@ -9,7 +9,6 @@ from service.errors import VersionNotFound
 from service.meters import VerbMeter
 from service.routes.exchange import Exchange, Reply
 from service.routes.inference import Inference, Verb
-from service.routes.tracing import Tracer
 from service.routes.v2.infer import Infer
 from service.routes.v2.pages import Pages
 from service.routes.v2.problems import NoSuchPath, WrongMethod, reply_to
@@ -37,13 +36,13 @@ class ModelPlace(NamedTuple):
     answer: ModelAnswer
 
 
-def site(inference: Inference, tracer: Tracer | None = None) -> Verb:
+def site(inference: Inference) -> Verb:
     """The application over the repository of the native verbs, with their limits and their meters."""
     tally = Tally()
     pages = Pages(inference.repository, inference.settings, inference.limits, tally)
     answer = Site(pages, Infer(inference, tally)).answer
     # Pages are not counted; who asks for rows is counted as the verb that answers.
-    return Verb(answer, inference.attendance, VerbMeter("v2"), tracer, reply_to)
+    return Verb(answer, inference.attendance, VerbMeter("v2"), refuse=reply_to)
 
 
 class Site:
