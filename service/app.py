@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 from service import repository
 from service.errors import Fault, InvalidRequest, ServiceError
 from service.requests import Limits
-from service.routes import health, models, openapi
+from service.routes import files, health, models, openapi
 from service.routes.access import Access
 from service.routes.attendance import Attendance
 from service.routes.inference import Inference, Verb
@@ -53,6 +53,7 @@ def create_app(settings: Settings) -> ASGIApp:
         lifespan=lifespan,
     )
     app.include_router(models.router(loaded, settings))
+    app.include_router(files.router(loaded, settings))
     app.include_router(health.router(loaded))
     limits = Limits(settings.max_rows, settings.max_num_samples)
     inference = Inference(loaded, settings, limits, Attendance())

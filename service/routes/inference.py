@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from service.answer import Answer
 from service.codecs.codec import Codec, Stream
 from service.errors import NotAcceptable, TooLarge
-from service.model import Draw, Model, Tensors
+from service.model import Draw, Model
 from service.repository import Repository
 from service.requests import Address, Limits, LogProbRequest, Payload, SampleRequest, TransformRequest
 from service.routes import wire
@@ -20,6 +20,7 @@ from service.routes.access import request_id
 from service.routes.attendance import Attendance
 from service.routes.exchange import ClientGone, Exchange, Header, Reply
 from service.routes.problems import reply_to
+from service.rows import Tensors
 from service.settings import Settings
 
 # Below this a body is decoded or an answer encoded faster than a thread is woken.
