@@ -38,6 +38,7 @@ class LocalModel:
         self.name = name
         self.version = version
         self.manifest = bundle.manifest
+        self.digest = bundle.digest
         self._origin = (bundle.path, name, version, precision)
         self._flow = Flow(bundle, precision)
 

@@ -196,10 +196,9 @@ class Verbs:
     def _poured(self, inflow: wire.Inflow, attempts: Attempts) -> Steps[Lost | None]:
         while True:
             data = yield from read()
-            if isinstance(data, Lost):
-                return data
-            if not data:
-                return None if inflow.whole else Lost("its answer was not whole", passing=True)
+            if isinstance(data, Lost) or not data:
+                # Where all rows are there, it does not matter how the answer ended.
+                return None if inflow.whole else data or Lost("its answer was not whole", passing=True)
             try:
                 for rows in inflow.feed(data):
                     yield Give(rows)
