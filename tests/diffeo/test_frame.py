@@ -67,7 +67,7 @@ def test_a_sample_is_a_frame_where_one_is_asked_for(model: Model, kind: Frame) -
 def test_a_frame_that_does_not_fit_is_told(model: Model, kind: Frame) -> None:
     with pytest.raises(WrongTable, match="the frame lacks the column 'weight'; the model takes height, weight"):
         model.log_prob(kind({"height": [1.0]}))
-    with pytest.raises(WrongTable, match="the column 'weight' of the frame holds .*; expected numbers"):
+    with pytest.raises(WrongTable, match=r"the column 'weight' of the frame holds .*; expected numbers"):
         model.forward(kind({"height": [1.0], "weight": ["2.0"]}))
     with pytest.raises(WrongTable, match="lacks the column 'z0'"):
         model.inverse(kind(DATA))

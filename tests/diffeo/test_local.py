@@ -204,7 +204,8 @@ def test_bundles_are_kept_where_the_user_says(monkeypatch: pytest.MonkeyPatch, t
 
 @pytest.mark.parametrize("package", ["onnxruntime", "pydantic", "scipy"])
 def test_an_installation_without_a_runtime_says_what_it_needs(package: str, url: str) -> None:
-    program = f"import sys; sys.modules['{package}'] = None\n" + (
+    program = (
+        f"import sys; sys.modules['{package}'] = None\n"
         "from diffeo import Client\n"
         f"try: Client('{url}').model('affine2d').local()\n"
         "except Exception as error: print(type(error).__name__, error)\n"
