@@ -96,7 +96,8 @@ def write(parts: Parts, path: Path) -> Bundle:
     manifest = parts.manifest()
     check_certificates(manifest)
     text = (manifest.model_dump_json(indent=1) + "\n").encode()
-    return place({**parts.files, MANIFEST_NAME: text, SEAL_NAME: seal(text)}, path)
+    files = {str(name): content for name, content in parts.files.items()}
+    return place({**files, MANIFEST_NAME: text, SEAL_NAME: seal(text)}, path)
 
 
 def place(files: Mapping[str, bytes], path: Path) -> Bundle:

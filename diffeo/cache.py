@@ -13,7 +13,6 @@ from bundle.errors import BundleError, DigestMismatch, VersionExists
 from bundle.manifest import MANIFEST_NAME, SEAL_NAME
 from bundle.read import Bundle, parse_manifest, read, seal
 from bundle.write import place
-from diffeo.errors import DiffeoError
 from diffeo.steps import Request, Steps
 from diffeo.verbs import Verbs
 
@@ -32,19 +31,15 @@ def fetched(verbs: Verbs, cache: Path | None) -> Steps[Parts]:
         DigestMismatch: what came is not what the service said.
         BundleError: it is no valid bundle.
     """
-    content = yield from verbs.describe()
-    match content if verbs.version is not None else content.get("newest"):
-        case {"version": int(version), "digest": str(digest)} if DIGEST.fullmatch(digest):
-            folder = (cache or default_folder()) / digest
-        case None | {"digest": None}:
-            raise DiffeoError(f"no such version of {verbs.name} is served; GET /models/{verbs.name} says why")
-        case _:
-            raise verbs.endpoint.stranger()
-    bundle = _intact(folder, digest)
+    shape = yield from verbs.shape()
+    if not DIGEST.fullmatch(shape.digest):
+        raise verbs.endpoint.stranger()
+    folder = (cache or default_folder()) / shape.digest
+    bundle = _intact(folder, shape.digest)
     if bundle is None:
-        files = yield from _files(verbs, version, digest)
+        files = yield from _files(verbs, shape.version, shape.digest)
         bundle = _kept(files, folder)
-    return bundle, verbs.name, version, verbs.precision
+    return bundle, verbs.name, shape.version, verbs.precision
 
 
 def default_folder() -> Path:

@@ -37,7 +37,7 @@ def is_frame(table: object) -> TypeGuard[Frame]:
     return _is_pandas(table) or _is_polars(table)
 
 
-def table(rows: npt.ArrayLike) -> Rows:
+def table(rows: object) -> Rows:
     """The rows as they are sent: float32 stays, all other numbers become float64.
 
     Raises:

@@ -31,10 +31,11 @@ Description = dict[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What the rows of one version look like."""
+    """What the rows of one version look like, and the digest of its bundle."""
 
     version: int
     columns: tuple[str, ...]
+    digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +56,16 @@ class Verbs:
         return _document(self.endpoint, answer)
 
     def shape(self) -> Steps[Shape]:
-        """Columns and version of what would answer now.
+        """What would answer now.
 
         Raises:
             DiffeoError: no version is served.
         """
         content = yield from self.describe()
-        match content if self.version is not None else content.get("newest"):
-            case {"version": int(version), "columns": list(columns)}:
-                return Shape(version, tuple(map(str, columns)))
+        # Absent is not null: a service of another kind says nothing of a newest version.
+        match content if self.version is not None else content.get("newest", ""):
+            case {"version": int(version), "columns": list(columns), "digest": str(digest)}:
+                return Shape(version, tuple(map(str, columns)), digest)
             case None | {"columns": None}:
                 raise DiffeoError(f"no such version of {self.name} is served; GET /models/{self.name} says why")
         raise self.endpoint.stranger()

@@ -108,7 +108,7 @@ class Inflow:
                 return
             self._settle(layout)
             data = self._head[layout.begin :]
-        yield from self._pour(memoryview(data))
+        yield from self._pour(data)
 
     def _settle(self, layout: npy.Layout) -> None:
         if len(layout.shape) != 2 or layout.shape[0] != self._expected or not layout.shape[1]:  # noqa: PLR2004  (axes)
@@ -119,16 +119,17 @@ class Inflow:
             raise NotOurs("a stream goes on in another type or width")
         self._due = layout.size
 
-    def _pour(self, data: memoryview) -> Iterator[Rows]:
+    def _pour(self, data: bytes) -> Iterator[Rows]:
         if self._due is None or self._block is None or len(data) > self._due:
             raise NotOurs("a stream is longer than its header says")
         self._due -= len(data)
-        while len(data):
+        left = np.frombuffer(data, np.uint8)
+        while len(left):
             block = self._block
-            room = memoryview(block).cast("B")[self._filled :]
-            taken = min(len(room), len(data))
-            room[:taken] = data[:taken]
-            data = data[taken:]
+            room = block.reshape(-1).view(np.uint8)[self._filled :]
+            taken = min(len(room), len(left))
+            room[:taken] = left[:taken]
+            left = left[taken:]
             self._filled += taken
             if self._filled == block.nbytes:
                 self._given += len(block)

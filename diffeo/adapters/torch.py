@@ -30,7 +30,7 @@ class FlowDistribution(Distribution):
 
     def expand(self, batch_shape: Sequence[int], _instance: Self | None = None) -> "FlowDistribution":
         """The same law for each of a batch."""
-        expanded = self._get_checked_instance(FlowDistribution, _instance)
+        expanded: FlowDistribution = self._get_checked_instance(FlowDistribution, _instance)  # type: ignore[no-untyped-call]  # torch's own
         expanded.flow = self.flow
         Distribution.__init__(expanded, torch.Size(batch_shape), self.event_shape, self._validate_args)
         return expanded
@@ -47,7 +47,7 @@ class FlowDistribution(Distribution):
             raise NotImplementedError("a flow gives no gradient of its density; detach the value, or use torch.no_grad")
         rows = value.detach().reshape(-1, self.event_shape[0]).cpu().numpy()
         nats = torch.from_numpy(self.flow.log_prob(rows)).to(value).reshape(value.shape[:-1])
-        return nats.expand(torch.broadcast_shapes(nats.shape, self.batch_shape))
+        return nats.expand(torch.broadcast_shapes(nats.shape, self.batch_shape))  # type: ignore[no-untyped-call]  # torch's own
 
     def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Draw x [*sample_shape, *batch_shape, D]."""

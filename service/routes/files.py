@@ -64,7 +64,7 @@ def router(repository: Repository, settings: Settings) -> APIRouter:
 
 
 def _digest(model: Model, file: str) -> str:
-    entries = {name: entry.sha256 for name, entry in model.manifest.files.items()}
+    entries = {str(name): entry.sha256 for name, entry in model.manifest.files.items()}
     known = {
         **entries,
         MANIFEST_NAME: model.digest,
