@@ -45,7 +45,9 @@ class FlowDistribution(Distribution):
             self._validate_sample(value)
         if value.requires_grad and torch.is_grad_enabled():
             raise NotImplementedError("a flow gives no gradient of its density; detach the value, or use torch.no_grad")
-        rows = value.detach().reshape(-1, self.event_shape[0]).cpu().numpy()
+        # Told and not left to torch: of no points it cannot tell how many there are.
+        points = math.prod(value.shape[:-1])
+        rows = value.detach().reshape(points, self.event_shape[0]).cpu().numpy()
         nats = torch.from_numpy(self.flow.log_prob(rows)).to(value).reshape(value.shape[:-1])
         return nats.expand(torch.broadcast_shapes(nats.shape, self.batch_shape))  # type: ignore[no-untyped-call]  # torch's own
 

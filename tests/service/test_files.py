@@ -43,9 +43,7 @@ def test_who_has_the_file_is_told_so(app: App) -> None:
     assert app.get(f"{FOLDER}/forward.onnx", headers={"if-none-match": '"other"'}).status_code == 200
 
 
-@pytest.mark.parametrize(
-    "name", ["forward.int8.onnx", "flow.onnx", "%2e%2e", "manifest.json%00", "MANIFEST.JSON"]
-)
+@pytest.mark.parametrize("name", ["forward.int8.onnx", "flow.onnx", "%2e%2e", "manifest.json%00", "MANIFEST.JSON"])
 def test_no_other_name_is_a_file(app: App, name: str) -> None:
     assert app.get(f"{FOLDER}/{name}").status_code == 404
 
