@@ -1,5 +1,6 @@
 """Portions, pages and cuts never change an answer, and one version gives all of it."""
 
+import io
 from collections.abc import Iterator
 
 import numpy as np
@@ -143,6 +144,17 @@ def test_a_stream_of_something_else_is_not_taken_for_a_sample(parts: tuple[bytes
     stage = Stage(in_turn((Head(200, {}), *parts)))
     with pytest.raises(Unreachable, match=r"what answers at http://service\.test is not this service"):
         stage.play(Verbs(stage.endpoint(), "m").pieces(Draw(5, 0), 100))
+
+
+@pytest.mark.parametrize("parts", [["log_prob"], ["x", "log_prob"]], ids=len)
+@pytest.mark.parametrize("count", [4, 6])
+def test_an_answer_of_another_length_is_not_taken_for_ours(parts: list[str], count: int) -> None:
+    buffer = io.BytesIO()
+    np.savez(buffer, x=rows(0, 0, 5), log_prob=np.zeros(count, np.float32))
+    content = npy.write(np.zeros(count, np.float32)) if len(parts) == 1 else buffer.getvalue()
+    stage = Stage(in_turn((Head(200, {}), content)))
+    with pytest.raises(Unreachable, match="is not this service"):
+        stage.play(Verbs(stage.endpoint(), "m").draw(Draw(5, 0), parts))
 
 
 def test_a_stream_that_goes_on_in_another_type_is_none() -> None:
