@@ -37,6 +37,8 @@ def fetched(verbs: Verbs, cache: Path | None) -> Steps[Parts]:
     folder = (cache or default_folder()) / shape.digest
     bundle = _intact(folder, shape.digest)
     if bundle is None:
+        # What stands there is damaged; what another process puts there from now on is not.
+        shutil.rmtree(folder, ignore_errors=True)
         files = yield from _files(verbs, shape.version, shape.digest)
         bundle = _kept(files, folder)
     return bundle, verbs.name, shape.version, verbs.precision
@@ -77,8 +79,6 @@ def _checked(name: str, content: bytes, sha256: str) -> bytes:
 
 
 def _kept(files: dict[str, bytes], folder: Path) -> Bundle:
-    # What stands there is damaged, or it would have been taken.
-    shutil.rmtree(folder, ignore_errors=True)
     try:
         return place(files, folder)
     except VersionExists:
