@@ -6,9 +6,10 @@ Reference: NEP 1, A simple file format for NumPy arrays.
 import ast
 import functools
 import io
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final, TypeGuard
+from typing import Final, NamedTuple, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +45,42 @@ def read(content: bytes) -> Table:
     return flat.reshape(rows, columns)
 
 
+class Layout(NamedTuple):
+    """What a header says: the type and shape of the data, and how many bytes the header itself takes."""
+
+    dtype: np.dtype[np.floating]
+    shape: tuple[int, ...]
+    begin: int
+
+    @property
+    def size(self) -> int:
+        """Bytes of the data."""
+        return self.dtype.itemsize * math.prod(self.shape)
+
+
+def layout(content: bytes) -> Layout | None:
+    """The layout of an array of any shape from the first bytes of its file; None where they are too few to tell.
+
+    Raises:
+        NpyInvalid: another version, type or order, or no shape.
+    """
+    if len(content) < PREAMBLE or len(content) < _begin(content) <= PREAMBLE + HEADER_LIMIT:
+        return None
+    description, begin = _read_header(content)
+    dtype, shape = FLOATS.get(str(description.get("descr"))), description.get("shape")
+    if dtype is None or description.get("fortran_order") is not False or not _is_shape(shape):
+        raise NpyInvalid("npy of another kind; expected float32 or float64 in C order")
+    return Layout(dtype, shape, begin)
+
+
+def _is_shape(shape: object) -> TypeGuard[tuple[int, ...]]:
+    return isinstance(shape, tuple) and all(type(size) is int and size >= 0 for size in shape)
+
+
+def _begin(content: bytes) -> int:
+    return PREAMBLE + int.from_bytes(content[8:PREAMBLE], "little")
+
+
 def _is_table(shape: object) -> TypeGuard[tuple[int, int]]:
     if not isinstance(shape, tuple) or len(shape) != AXES or any(type(size) is not int for size in shape):
         return False
@@ -53,7 +90,7 @@ def _is_table(shape: object) -> TypeGuard[tuple[int, int]]:
 def _read_header(content: bytes) -> tuple[Mapping[object, object], int]:
     # NumPy's own reader tokenises what it cannot evaluate and fails in more ways than it documents; the header is one
     # Python literal, so it is evaluated as one, and it is judged before anything is allocated.
-    begin = PREAMBLE + int.from_bytes(content[8:PREAMBLE], "little")
+    begin = _begin(content)
     if content[:8] != MAGIC or begin - PREAMBLE > HEADER_LIMIT or begin > len(content):
         raise NpyInvalid("the bytes do not begin with the header of npy version 1.0")
     return _described(content[PREAMBLE:begin]), begin

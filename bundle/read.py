@@ -137,7 +137,30 @@ def _check_certificate(name: str, certificate: Certificate, required: frozenset[
 
 def seal(text: bytes) -> bytes:
     """Content of manifest.sha256: what `sha256sum manifest.json` prints."""
-    return f"{hashlib.sha256(text).hexdigest()}  {MANIFEST_NAME}\n".encode()
+    return seal_of(hashlib.sha256(text).hexdigest())
+
+
+def seal_of(digest: str) -> bytes:
+    """The same for a manifest of this SHA-256."""
+    return f"{digest}  {MANIFEST_NAME}\n".encode()
+
+
+def read_file(path: Path, name: str, sha256: str) -> bytes:
+    """One file of the bundle in the folder `path`, which must be the one of this SHA-256.
+
+    Raises:
+        BundleMissing: no folder there.
+        UnsafeFile: a link or a device.
+        DigestMismatch: no such file, or other bytes.
+    """
+    folder = _open_folder(path)
+    try:
+        content = _read_file(folder, name, MAX_FILE_BYTES)
+    finally:
+        os.close(folder)
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise DigestMismatch(f"{name} is not the file that it was (sha256 differs)")
+    return content
 
 
 def _variants(manifest: Manifest, files: Mapping[FileName, bytes]) -> dict[VariantName, Golden]:

@@ -95,10 +95,22 @@ def write(parts: Parts, path: Path) -> Bundle:
     """
     manifest = parts.manifest()
     check_certificates(manifest)
+    text = (manifest.model_dump_json(indent=1) + "\n").encode()
+    files = {str(name): content for name, content in parts.files.items()}
+    return place({**files, MANIFEST_NAME: text, SEAL_NAME: seal(text)}, path)
+
+
+def place(files: Mapping[str, bytes], path: Path) -> Bundle:
+    """Publish files that are a bundle already, manifest and seal last, as the folder `path`.
+
+    Raises:
+        VersionExists: something stands at `path` already.
+        BundleError: they do not read back as a valid bundle; nothing is published then.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".draft-{path.name}-", dir=path.parent))
     try:
-        _fill(draft, parts.files, manifest)
+        _fill(draft, files)
         read(draft)
         _rename(draft, path)
     except BaseException:
@@ -118,12 +130,9 @@ def publish(parts: Parts, model: Path) -> Bundle:
             continue
 
 
-def _fill(draft: Path, files: Mapping[FileName, bytes], manifest: Manifest) -> None:
-    text = (manifest.model_dump_json(indent=1) + "\n").encode()
+def _fill(draft: Path, files: Mapping[str, bytes]) -> None:
     for name, content in files.items():
         _write_file(draft / name, content)
-    _write_file(draft / MANIFEST_NAME, text)
-    _write_file(draft / SEAL_NAME, seal(text))
     # mkdtemp made it private; a bundle is read by another user in the container.
     draft.chmod(0o755)
     _sync_folder(draft)

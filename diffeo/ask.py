@@ -3,30 +3,26 @@
 import argparse
 import json
 import math
-import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
-from urllib.parse import quote
 
 import numpy as np
 
 from diffeo import table
-from diffeo.client import Client
-from diffeo.density import Density, Rows
+from diffeo.density import Density, Rows, fresh_seed, latent
 
 # Rows asked for at a time: large enough to keep every core busy, small enough for any service's limits.
 PAGE_ROWS = 65_536
-SEED_LIMIT = 2**53
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001  (its only name)
 
 
 def sample(options: argparse.Namespace) -> int:
     """Draw rows."""
-    seed = secrets.randbelow(SEED_LIMIT) if options.seed is None else options.seed
+    seed = fresh_seed() if options.seed is None else options.seed
     parts = tuple(options.parts)
     end = options.start + options.num_samples
     with _density(options) as density, table.writer(options.out, _names(density, parts)) as out:
@@ -54,8 +50,8 @@ def transform(options: argparse.Namespace) -> int:
     rows = table.read(options.file)
     with _density(options) as density:
         forward = options.direction == "forward"
-        latent = tuple(f"z{index}" for index in range(len(density.columns)))
-        source, image = (density.columns, latent) if forward else (latent, density.columns)
+        x, z = density.columns, latent(density.columns)
+        source, image = (x, z) if forward else (z, x)
         with table.writer(options.out, [*image, "log_abs_det_jacobian"]) as out:
             for page in _pages(rows.select(source)):
                 out.write(_beside(*density.transform(page, options.direction)))
@@ -65,8 +61,10 @@ def transform(options: argparse.Namespace) -> int:
 def inspect(options: argparse.Namespace) -> int:
     """Show what a bundle is: columns, certificate, provenance."""
     if options.url is not None:
+        from diffeo.client import Client  # noqa: PLC0415  (a server needs no client)
+
         with Client(options.url) as client:
-            content = client.ask("GET", f"/models/{quote(options.bundle, safe='')}", json.loads)
+            content = client.model(options.bundle).describe()
     else:
         from bundle.read import read  # noqa: PLC0415  (a client-only installation lacks pydantic)
 
@@ -115,18 +113,20 @@ def _add_source(parser: argparse.ArgumentParser) -> None:
 @contextmanager
 def _density(options: argparse.Namespace) -> Iterator[Density]:
     if options.url is not None:
+        from diffeo.client import Client  # noqa: PLC0415  (a server needs no client)
+
         with Client(options.url) as client:
             yield client.model(options.model, options.model_version)
         return
-    from diffeo.local import open_model  # noqa: PLC0415  (a client-only installation lacks the service)
+    from diffeo.local import open_model  # noqa: PLC0415  (a client-only installation lacks a runtime)
 
     yield open_model(options.models, options.model, options.model_version)
 
 
 def _names(density: Density, parts: tuple[str, ...]) -> list[str]:
-    names = {
+    names: dict[str, Sequence[str]] = {
         "x": density.columns,
-        "z": [f"z{index}" for index in range(len(density.columns))],
+        "z": latent(density.columns),
         "log_prob": ["log_prob"],
     }
     return [name for part in parts for name in names[part]]

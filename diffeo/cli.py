@@ -96,7 +96,10 @@ def study(options: argparse.Namespace) -> int:
 def _how_to_get(module: str, command: str) -> str:
     package = module.partition(".")[0]
     # The engine torchscript is the one part of the service that needs what training needs.
-    extra = "train" if command in {"fit", "certify", "study"} or package == "torch" else "serve"
+    if command in {"fit", "certify", "study"} or package == "torch":
+        extra = "train"
+    else:
+        extra = "serve" if command == "serve" else "local"
     return f"needs {package}; pip install 'diffeo[{extra}]'"
 
 

@@ -1,68 +1,109 @@
-"""The verbs over HTTP, NumPy in and out; rows travel as npy wherever one array is enough."""
+"""The verbs over HTTP, NumPy in and out; what they do stands in `diffeo.verbs`, here each step is taken."""
 
-import io
-import json
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from functools import partial
+from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Self, TypeVar, overload
 
 import httpx
-import numpy as np
-import numpy.typing as npt
 
-from diffeo.density import Direction, Part, Rows, Vector
-from diffeo.errors import DiffeoError, Problem, Unreachable
+from diffeo import line, verbs
+from diffeo.density import BLOCK_ROWS, Direction, Draw, Part, Rows, Vector, settled
+from diffeo.endpoint import Endpoint
+from diffeo.errors import Unreachable, needing
+from diffeo.frame import Frame
+from diffeo.steps import Give, Open, Outcome, Read, Step, Steps, Wait
 
-NPY = "application/x-npy"
+if TYPE_CHECKING:
+    from diffeo.local import LocalModel
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Frame)
 
 
 class Client:
-    """A connection to one service.
+    """Connections to one service; safe to share between threads.
 
     >>> with Client("http://127.0.0.1:8000") as client:  # doctest: +SKIP
     ...     x = client.model("moons").sample(1000, seed=7)
+
+    Args:
+        url: the address of the service.
+        timeout: seconds that one exchange may take, its repetitions and pauses included; None waits without end.
+        retries: how often an exchange is repeated at most, where the connection fails or the service is overloaded.
+        headers: sent with every request, such as what a proxy wants to see.
+        transport: httpx's own, for another way to the service.
     """
 
-    def __init__(self, url: str = "http://127.0.0.1:8000", *, timeout: float = 60.0) -> None:
+    def __init__(
+        self,
+        url: str = "http://127.0.0.1:8000",
+        *,
+        timeout: float | None = 60.0,
+        retries: int = 5,
+        headers: Mapping[str, str] | None = None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self.endpoint = Endpoint(url, math.inf if timeout is None else timeout, retries)
+        self._again = None if transport else partial(Client, url, timeout=timeout, retries=retries, headers=headers)
         try:
-            self._http = httpx.Client(base_url=url, timeout=timeout)
+            self._http = httpx.Client(base_url=url, headers=line.headers(headers), transport=transport)
         except httpx.InvalidURL as error:
             raise Unreachable(f"{url} is not an address: {error}") from error
-        self._url = url
 
-    def model(self, name: str, version: int | None = None) -> "RemoteModel":
-        """One model of the service; the newest version unless one is named."""
-        return RemoteModel(self, name, version)
+    def model(self, name: str, version: int | None = None, precision: str | None = None) -> "RemoteModel":
+        """One model of the service; its newest version and its own precision unless others are named."""
+        return RemoteModel(self, name, version, precision)
 
     def models(self) -> list[str]:
-        """The names of the models that are served."""
-        return self.ask("GET", "/models", lambda body: [entry["model"] for entry in json.loads(body)["models"]])
+        """The names of the models of the service."""
+        return self.run(verbs.names(self.endpoint))
 
-    def ask(self, method: str, path: str, read: Callable[[bytes], T], **arguments: object) -> T:
-        """One exchange; `read` turns the body of the answer into what is wanted.
+    def run(self, steps: Steps[T]) -> T:
+        """Take all steps of a call.
 
         Raises:
-            Unreachable: no answer came, not a whole one, or one that `read` cannot make sense of.
+            Unreachable: no answer came, not a whole one, or one that makes no sense.
             Problem: the answer is a problem document.
         """
-        try:
-            response = self._http.request(method, path, **arguments)  # type: ignore[arg-type]  # httpx names each argument
-        except httpx.RequestError as error:
-            raise Unreachable(f"no service answers at {self._url}: {error}") from error
-        if response.is_error:
-            raise _problem(response)
-        try:
-            return read(response.content)
-        except (ValueError, KeyError, TypeError, EOFError) as error:
-            raise Unreachable(f"what answers at {self._url} is not this service") from error
+        outcome: Outcome = None
+        with closing(_Driver(self._http)) as driver:
+            while True:
+                try:
+                    step = steps.send(outcome)
+                except StopIteration as end:
+                    result: T = end.value
+                    return result
+                outcome = driver.take(step)
+
+    def stream(self, steps: Steps[None]) -> Iterator[Rows]:
+        """Take the steps of a call as far as the next array that it gives; the same errors."""
+        outcome: Outcome = None
+        with closing(steps), closing(_Driver(self._http)) as driver:
+            while True:
+                try:
+                    step = steps.send(outcome)
+                except StopIteration:
+                    return
+                if isinstance(step, Give):
+                    yield step.rows
+                    outcome = None
+                else:
+                    outcome = driver.take(step)
 
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
+
+    def __reduce__(self) -> tuple["partial[Client]", tuple[()]]:
+        # In another process it is a client of the same service, with connections of its own.
+        if self._again is None:
+            raise TypeError("a client with a transport of its own cannot go to another process")
+        return self._again, ()
 
     def __enter__(self) -> Self:
         return self
@@ -73,117 +114,139 @@ class Client:
         self.close()
 
 
-@dataclass(frozen=True, slots=True)
-class _Shape:
-    """What x looks like; no columns where the version is not served."""
-
-    columns: tuple[str, ...]
-    dtype: str
-
-
 class RemoteModel:
-    """One model of a service; see `diffeo.density` for the verbs."""
+    """One model of a service; see `diffeo.density` for the verbs.
 
-    def __init__(self, client: Client, name: str, version: int | None) -> None:
-        self._client = client
+    Rows are NumPy arrays, or frames of pandas or polars: those are matched by column, and tables come back in kind.
+    """
+
+    def __init__(self, client: Client, name: str, version: int | None, precision: str | None = None) -> None:
         self.name = name
-        self._version = version
-        self._address: dict[str, str | int] = {"model": name}
-        if version is not None:
-            self._address["version"] = version
-        self._known: _Shape | None = None
+        self._client = client
+        self._verbs = verbs.Verbs(client.endpoint, name, version, precision)
+        self._columns: tuple[str, ...] | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of the columns of x."""
-        return self._shape.columns
+        """Names of the columns of x; asked for once."""
+        if self._columns is None:
+            self._columns = self._client.run(self._verbs.shape()).columns
+        return self._columns
+
+    def describe(self) -> dict[str, object]:
+        """What GET /models/{model} says: columns, certificate, calibration, provenance."""
+        return self._client.run(self._verbs.describe())
 
     def sample(self, num_samples: int, *, seed: int | None = None, start: int = 0, temperature: float = 1.0) -> Rows:
         """Draw rows of x; with a seed the same rows every time, and `start` pages through them."""
-        wanted: dict[str, object] = {"num_samples": num_samples, "start": start, "temperature": temperature}
-        if seed is not None:
-            wanted["seed"] = seed
-        return self._client.ask("POST", "/sample", _array, params={**self._address, **wanted, "format": "npy"})
+        return self._client.run(self._verbs.sample(settled(num_samples, seed, start, temperature)))
+
+    def sample_frame(
+        self, kind: type[F], num_samples: int, *, seed: int | None = None, start: int = 0, temperature: float = 1.0
+    ) -> F:
+        """The rows that `sample` would draw as a `pandas.DataFrame` or `polars.DataFrame` with the model's columns."""
+        return self._client.run(self._verbs.sample_frame(kind, settled(num_samples, seed, start, temperature)))
+
+    def sample_and_log_prob(
+        self, num_samples: int, *, seed: int | None = None, start: int = 0, temperature: float = 1.0
+    ) -> tuple[Rows, Vector]:
+        """Rows of x and the log density of each, from one pass."""
+        draw = settled(num_samples, seed, start, temperature)
+        answer = self._client.run(self._verbs.draw(draw, ("x", "log_prob")))
+        return answer["x"], answer["log_prob"]
+
+    def iter_samples(
+        self,
+        num_samples: int,
+        *,
+        seed: int | None = None,
+        start: int = 0,
+        temperature: float = 1.0,
+        rows: int = BLOCK_ROWS,
+    ) -> Iterator[Rows]:
+        """The rows that `sample` would draw, in arrays of `rows`; a stream that is cut goes on where it was."""
+        return self._client.stream(self._verbs.pieces(settled(num_samples, seed, start, temperature), rows))
 
     def draw(
         self, num_samples: int, *, seed: int, start: int, temperature: float, parts: tuple[Part, ...]
     ) -> dict[str, Rows]:
         """Rows of a seeded sample with the parts asked for, from one pass."""
-        wanted = {"num_samples": num_samples, "seed": seed, "start": start, "temperature": temperature}
-        body = {**self._address, **wanted, "return": list(parts)}
-        shape = self._shape
+        return dict(self._client.run(self._verbs.draw(Draw(num_samples, seed, start, temperature), parts)))
 
-        def read(content: bytes) -> dict[str, Rows]:
-            answer = json.loads(content)
-            return {part: _tensor(answer[part], shape, part) for part in parts}
-
-        return self._client.ask("POST", "/sample", read, json=body)
-
-    def log_prob(self, x: Rows) -> Vector:
+    def log_prob(self, x: Rows | Frame) -> Vector:
         """Exact log density of each row, nats."""
-        return self._send("/log_prob", x, {})
+        return self._client.run(self._verbs.log_prob(x))
 
-    def forward(self, x: Rows) -> Rows:
+    @overload
+    def forward(self, x: Rows) -> Rows: ...
+    @overload
+    def forward(self, x: F) -> F: ...
+    def forward(self, x: Rows | Frame) -> Rows | Frame:
         """z = f(x)."""
-        return self._send("/transform", x, {"direction": "forward"})
+        return self._client.run(self._verbs.image(x, "forward"))
 
-    def inverse(self, z: Rows) -> Rows:
+    @overload
+    def inverse(self, z: Rows) -> Rows: ...
+    @overload
+    def inverse(self, z: F) -> F: ...
+    def inverse(self, z: Rows | Frame) -> Rows | Frame:
         """x = f^-1(z)."""
-        return self._send("/transform", z, {"direction": "inverse"})
+        return self._client.run(self._verbs.image(z, "inverse"))
 
-    def transform(self, rows: Rows, direction: Direction) -> tuple[Rows, Vector]:
+    def transform(self, rows: Rows | Frame, direction: Direction) -> tuple[Rows, Vector]:
         """z or x of each row, and the log|det| of that direction."""
-        ladj = self._send("/transform", rows, {"direction": direction, "return": "log_abs_det_jacobian"})
-        return self._send("/transform", rows, {"direction": direction}), ladj
+        return self._client.run(self._verbs.transform(rows, direction))
 
-    @property
-    def _shape(self) -> _Shape:
-        if self._known is None:
-            path = f"/models/{quote(self.name, safe='')}"
-            if self._version is None:
-                self._known = self._client.ask("GET", path, lambda body: _shape(json.loads(body)["newest"]))
-            else:
-                path = f"{path}/versions/{self._version}"
-                self._known = self._client.ask("GET", path, lambda body: _shape(json.loads(body)))
-        if not self._known.columns:
-            raise DiffeoError(f"no such version of {self.name} is served; GET /models/{self.name} says why")
-        return self._known
+    def local(self, cache: Path | None = None) -> "LocalModel":
+        """The same model computed in this process: its bundle is fetched once, checked, and kept in the cache.
 
-    def _send(self, path: str, rows: Rows, parameters: dict[str, str]) -> Rows:
-        buffer = io.BytesIO()
-        table = np.ascontiguousarray(rows, dtype=np.float32 if rows.dtype == np.float32 else np.float64)
-        np.save(buffer, table, allow_pickle=False)
-        headers = {"content-type": NPY, "accept": NPY}
-        query = {**self._address, **parameters}
-        return self._client.ask("POST", path, _array, params=query, content=buffer.getvalue(), headers=headers)
+        Args:
+            cache: folder of bundles; the user's own cache unless named.
 
+        Raises:
+            NotInstalled: this needs what `pip install 'diffeo[local]'` brings.
+            BundleError: the bundle is refused.
+        """
+        with needing("local()", "local"):
+            from diffeo import local  # noqa: PLC0415  (a client-only installation lacks a runtime)
+            from diffeo.cache import fetched  # noqa: PLC0415  (as above)
+        return local.LocalModel(*self._client.run(fetched(self._verbs, cache)))
 
-def _array(content: bytes) -> Rows:
-    array: Rows = np.load(io.BytesIO(content), allow_pickle=False)
-    return array
+    def __deepcopy__(self, _: object) -> Self:
+        # It holds connections and never changes.
+        return self
+
+    def __reduce__(self) -> tuple[type["RemoteModel"], tuple[Client, str, int | None, str | None]]:
+        return RemoteModel, (self._client, self.name, self._verbs.version, self._verbs.precision)
 
 
-def _shape(detail: dict[str, object] | None) -> _Shape:
-    match detail:
-        case None | {"columns": None}:
-            return _Shape((), "float32")
-        case {"columns": list(columns), "dtype": str(dtype)}:
-            return _Shape(tuple(map(str, columns)), dtype)
-    raise ValueError("not a description of a version")
+class _Driver:
+    """Takes the steps of one call; one answer is open at a time."""
 
+    def __init__(self, http: httpx.Client) -> None:
+        self._http = http
+        self._response: httpx.Response | None = None
+        self._parts: Iterator[bytes] = iter(())
 
-def _tensor(values: list[object], shape: _Shape, part: Part) -> Rows:
-    # JSON has no NaN: a row without an answer is null. Its text reads back as the same float32.
-    blank = np.nan if part == "log_prob" else [np.nan] * len(shape.columns)
-    dtype: npt.DTypeLike = shape.dtype if part == "x" else np.float32
-    return np.array([blank if value is None else value for value in values], dtype=dtype)
+    def take(self, step: Step) -> Outcome:
+        try:
+            match step:
+                case Open():
+                    return self._open(step)
+                case Read():
+                    return next(self._parts, b"")
+                case Wait():
+                    time.sleep(step.seconds)
+        except httpx.RequestError as error:
+            return line.lost(error)
+        return None
 
+    def close(self) -> None:
+        if self._response is not None:
+            self._response.close()
 
-def _problem(response: httpx.Response) -> Problem:
-    try:
-        content = response.json()
-        faults = [(fault["pointer"], fault["detail"]) for fault in content["errors"]]
-        return Problem(response.status_code, content["type"], content["detail"], faults, content["request_id"])
-    except (ValueError, KeyError, TypeError):
-        # Not ours: a proxy's page, say.
-        return Problem(response.status_code, "about:blank", f"HTTP {response.status_code}", (), "")
+    def _open(self, step: Open) -> Outcome:
+        self.close()
+        self._response = self._http.send(line.request(self._http, step), stream=True)
+        self._parts = self._response.iter_bytes()
+        return line.head(self._response)

@@ -3,10 +3,13 @@
 DiffeoError
 ├── Unreachable     no service answers at the address
 ├── Problem         the service answered with a problem document
-└── TableError      a file of rows cannot be read or written
+├── WrongTable      rows that are no table, or a frame without the columns of the model
+├── TableError      a file of rows cannot be read or written
+└── NotInstalled    this needs a package that is not installed
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 
 class DiffeoError(Exception):
@@ -36,5 +39,27 @@ class Problem(DiffeoError):
         self.request_id = request_id
 
 
+class WrongTable(DiffeoError, ValueError):
+    """Rows that are no table, or a frame without the columns of the model."""
+
+
 class TableError(DiffeoError):
     """A file of rows cannot be read or written."""
+
+
+class NotInstalled(DiffeoError):
+    """This needs a package that is not installed."""
+
+
+@contextmanager
+def needing(purpose: str, extra: str) -> Iterator[None]:
+    """Where an import fails in here, say what to install.
+
+    Raises:
+        NotInstalled: a package is missing.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "a package").partition(".")[0]
+        raise NotInstalled(f"{purpose} needs {package}; pip install 'diffeo[{extra}]'") from error

@@ -24,7 +24,7 @@ from service.folder import Key
 from service.ledger import Ledger
 from service.metrics import Metrics
 from service.requests import Limits
-from service.routes import health, metrics, models, openapi, tracing
+from service.routes import files, health, metrics, models, openapi, tracing
 from service.routes.access import Access
 from service.routes.attendance import Attendance
 from service.routes.inference import Inference, Verb
@@ -86,6 +86,7 @@ def create_app(
         lifespan=lifespan,
     )
     app.include_router(models.router(loaded, settings))
+    app.include_router(files.router(loaded, settings))
     app.include_router(health.router(loaded))
     limits = Limits(settings.max_rows, settings.max_num_samples)
     meters = Metrics(ledger, REFUSALS)

@@ -10,6 +10,7 @@ ServiceError
 │   ├── ModelNotFound       no such model is served
 │   ├── VersionNotFound     the model is served, this version is not
 │   ├── PrecisionNotFound   the version is served, not in this precision
+│   ├── FileNotInBundle     the version is served, and its bundle has no such file
 │   └── Overloaded          too many rows wait already; it says when to come back
 ├── DeadlinePassed          the answer was not there when the client stopped waiting for it
 ├── VersionRefused          the version is on disk, and its bundle was refused
@@ -83,6 +84,10 @@ class VersionNotFound(RequestError):
 
 class PrecisionNotFound(RequestError):
     """The version is served, not in this precision."""
+
+
+class FileNotInBundle(RequestError):
+    """The version is served, and its bundle has no such file."""
 
 
 class Overloaded(RequestError):

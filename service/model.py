@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from bundle import base
 from bundle.base import SEED_LIMIT
@@ -24,12 +23,9 @@ from service.engines import ENGINES
 from service.engines.engine import Engine, Graphs
 from service.errors import DeadlinePassed, Fault, InvalidRequest, PrecisionNotFound, listed
 from service.requests import LADJ, LogProbRequest, OnInvalid, SampleRequest, TransformRequest
+from service.rows import Mask, Rows, Tensors, all_finite, answered, blanked, cleaned
 from service.settings import Settings
 from service.visit import Visit
-
-Rows = npt.NDArray[np.floating]
-Mask = npt.NDArray[np.bool_]
-Tensors = Mapping[str, Rows]
 
 # A piece of a sample takes about so long: the first byte soon, the work between two pieces little beside the piece.
 PIECE_SECONDS: Final = 0.01
@@ -42,7 +38,6 @@ INLINE_DRAW: Final = 256
 INLINE_CLEAN: Final = 16_384
 PACE_CALLS: Final = 3
 FAULTS_SHOWN: Final = 16
-LARGEST: Final = {np.dtype(kind): np.finfo(kind).max for kind in (np.float32, np.float64)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,11 +182,11 @@ class Model:
         if temperature != 1:
             tensors["log_prob"] = base.tempered(answer["log_prob"], z, temperature)
         wanted = {part: tensors[part] for part in draw.request.parts}
-        if _all_finite(wanted):
+        if all_finite(wanted):
             return wanted
-        good = _answered(wanted, count)
+        good = answered(wanted, count)
         visit.invalid += count - int(np.count_nonzero(good))
-        return {part: _blanked(tensor, good) for part, tensor in wanted.items()}
+        return {part: blanked(tensor, good) for part, tensor in wanted.items()}
 
     @property
     def _spoken(self) -> Mapping[str, object]:
@@ -206,8 +201,8 @@ class Model:
         if not len(rows):
             return rows, None
         if len(rows) <= INLINE_CLEAN:
-            return _cleaned(rows, dtype)
-        return await asyncio.get_running_loop().run_in_executor(self.executor, _cleaned, rows, dtype)
+            return cleaned(rows, dtype)
+        return await asyncio.get_running_loop().run_in_executor(self.executor, cleaned, rows, dtype)
 
     def _nothing(self, image: str) -> Tensors:
         # Engines are never asked for zero rows; some cannot answer that.
@@ -223,11 +218,11 @@ class Model:
         facts: Mapping[str, object],
     ) -> Answer:
         columns = self.manifest.columns
-        if finite is None and _all_finite(tensors):
+        if finite is None and all_finite(tensors):
             return Answer(self.name, self.version, columns, tensors, facts)
         rows = len(next(iter(tensors.values())))
         finite = np.ones(rows, dtype=np.bool_) if finite is None else finite
-        good = finite & _answered(tensors, rows)
+        good = finite & answered(tensors, rows)
         invalid = tuple(
             InvalidRow(int(row), "non_finite_output" if finite[row] else "non_finite_input")
             for row in np.flatnonzero(~good)
@@ -235,7 +230,7 @@ class Model:
         if on_invalid == "error":
             faults = [Fault(f"/{source}/{row.row}", row.reason) for row in invalid[:FAULTS_SHOWN]]
             raise InvalidRequest(f"{len(invalid)} of {rows} rows have no finite answer", faults)
-        blank = {name: _blanked(tensor, good) for name, tensor in tensors.items()}
+        blank = {name: blanked(tensor, good) for name, tensor in tensors.items()}
         return Answer(self.name, self.version, columns, blank, facts, invalid)
 
 
@@ -301,32 +296,3 @@ def _piece_rows(pace: float, settings: Settings) -> int:
 
 def _joined(parts: list[Rows]) -> Rows:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-
-def _cleaned(rows: Rows, dtype: np.dtype[np.floating]) -> tuple[Rows, Mask | None]:
-    # One look tells that no value is NaN, infinite or beyond the type: a NaN is never below anything.
-    if np.maximum.reduce(np.abs(rows), axis=None) <= LARGEST[dtype]:
-        return rows.astype(dtype, copy=False), None
-    # A value beyond float32 becomes infinite here, and its row invalid, which is what it is to the graph.
-    with np.errstate(over="ignore"):
-        narrow = rows.astype(dtype, copy=False)
-    good: Mask = np.asarray(np.isfinite(narrow).all(axis=1))
-    return np.where(good[:, None], narrow, dtype.type(0)), good
-
-
-def _all_finite(tensors: Tensors) -> bool:
-    # Counting costs a third of what `all` does where the rows are few.
-    return all(np.count_nonzero(np.isfinite(tensor)) == tensor.size for tensor in tensors.values())
-
-
-def _answered(tensors: Tensors, rows: int) -> Mask:
-    good = np.ones(rows, dtype=np.bool_)
-    for tensor in tensors.values():
-        finite = np.isfinite(tensor)
-        good &= finite if finite.ndim == 1 else finite.all(axis=1)
-    return good
-
-
-def _blanked(tensor: Rows, good: Mask) -> Rows:
-    keep = good if tensor.ndim == 1 else good[:, None]
-    return np.where(keep, tensor, tensor.dtype.type(np.nan))

@@ -194,9 +194,7 @@ def _rows(payload: Payload, name: str, manifest: Manifest, limits: Limits) -> Ro
         if payload.rows_name is not None:
             raise InvalidRequest.at(f"/{payload.rows_name}", f"unknown parameter; this call takes rows of {name}")
         raise InvalidRequest.at(f"/{name}", f"{name} is missing: a list of rows of {manifest.dimension} numbers")
-    if rows.shape[1] != manifest.dimension and len(rows):
-        takes = f"this model takes {manifest.dimension}: {listed(manifest.columns)}"
-        raise InvalidRequest.at(f"/{name}/0", f"rows of {name} have {rows.shape[1]} numbers; {takes}")
+    check_width(rows, name, manifest)
     if payload.columns is not None and len(rows):
         names = manifest.columns if name == "x" else tuple(f"z{index}" for index in range(manifest.dimension))
         rows = _in_order(rows, payload.columns, names)
@@ -204,6 +202,13 @@ def _rows(payload: Payload, name: str, manifest: Manifest, limits: Limits) -> Ro
         detail = f"{name} has {len(rows)} rows; the limit here is {limits.max_rows}: send it in parts"
         raise TooLarge.at(f"/{name}", detail)
     return rows if len(rows) else rows.reshape(0, manifest.dimension)
+
+
+def check_width(rows: Rows, name: str, manifest: Manifest) -> None:
+    """Raise InvalidRequest unless rows, if there are any, have as many numbers as the model takes."""
+    if rows.shape[1] != manifest.dimension and len(rows):
+        takes = f"this model takes {manifest.dimension}: {listed(manifest.columns)}"
+        raise InvalidRequest.at(f"/{name}/0", f"rows of {name} have {rows.shape[1]} numbers; {takes}")
 
 
 def _in_order(rows: Rows, given: tuple[str, ...], names: tuple[str, ...]) -> Rows:

@@ -78,6 +78,9 @@ class Settings(BaseSettings):
     max_json_samples: Positive = 1_000_000
     """Most rows in one sample request answered in a format that cannot be streamed: JSON, npz."""
 
+    downloads: bool = True
+    """Whether clients may fetch the files of a bundle, and with them the model itself."""
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least level that is logged."""
 

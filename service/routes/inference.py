@@ -15,7 +15,7 @@ from service.codecs.codec import Codec, Stream
 from service.errors import NotAcceptable, TooLarge
 from service.meters import VerbMeter
 from service.metrics import Metrics
-from service.model import Draw, Model, Tensors
+from service.model import Draw, Model
 from service.repository import Repository
 from service.requests import Address, Limits, LogProbRequest, Payload, SampleRequest, TransformRequest
 from service.routes import wire
@@ -24,6 +24,7 @@ from service.routes.attendance import Attendance
 from service.routes.exchange import ClientGone, Exchange, Header, Reply
 from service.routes.problems import CLIENT_GONE, GONE, INTERNAL, kind_of, reply_to
 from service.routes.tracing import Tracer
+from service.rows import Tensors
 from service.settings import Settings
 from service.visit import Visit
 

@@ -38,6 +38,7 @@ KINDS: Final[dict[type[ServiceError], Kind]] = {
     errors.ModelNotFound: Kind(HTTPStatus.NOT_FOUND, "model-not-found", "No such model"),
     errors.VersionNotFound: Kind(HTTPStatus.NOT_FOUND, "version-not-found", "No such version"),
     errors.PrecisionNotFound: Kind(HTTPStatus.NOT_FOUND, "precision-not-found", "Not in this precision"),
+    errors.FileNotInBundle: Kind(HTTPStatus.NOT_FOUND, "file-not-found", "No such file in the bundle"),
     errors.Overloaded: Kind(HTTPStatus.TOO_MANY_REQUESTS, "overloaded", "Too much waits already"),
     errors.DeadlinePassed: Kind(HTTPStatus.GATEWAY_TIMEOUT, "deadline-passed", "The deadline has passed"),
     errors.VersionRefused: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "version-refused", "The bundle was refused"),

@@ -245,4 +245,4 @@ def test_an_installation_without_the_service_says_what_it_needs() -> None:
         f"import sys; sys.modules['scipy'] = None; from diffeo.cli import main; sys.exit(main(['sample', *{LOCAL}]))"
     )
     code, errors = run([sys.executable, "-c", program], lambda process: process.wait())
-    assert (code, errors) == (1, "diffeo sample: needs scipy; pip install 'diffeo[serve]'\n")
+    assert (code, errors) == (1, "diffeo sample: needs scipy; pip install 'diffeo[local]'\n")

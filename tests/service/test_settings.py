@@ -36,6 +36,7 @@ def test_the_defaults_serve_this_machine_only_on_its_own_cores() -> None:
         ("MAX_ROWS", "10", 10),
         ("MAX_NUM_SAMPLES", "10", 10),
         ("MAX_JSON_SAMPLES", "10", 10),
+        ("DOWNLOADS", "false", False),
         ("LOG_LEVEL", "warning", "warning"),
     ],
 )

@@ -1,0 +1,1 @@
+"""A flow in the manner of other libraries, one file each; any `diffeo.density.Density` will do, remote or local."""

@@ -1,0 +1,19 @@
+"""The flow known by hand, over HTTP and in this process: an adapter is the same over both."""
+
+from collections.abc import Iterator
+
+import affine
+import pytest
+
+from diffeo import Client
+from diffeo.density import Density
+from diffeo.local import open_model
+
+
+@pytest.fixture(scope="session", params=["remote", "local"])
+def flow(url: str, request: pytest.FixtureRequest) -> Iterator[Density]:
+    if request.param == "local":
+        yield open_model(affine.DATA, "affine2d", None)
+        return
+    with Client(url) as client:
+        yield client.model("affine2d")

@@ -1,0 +1,114 @@
+"""A flow is an outlier detector of scikit-learn: each of its own checks passes with a flow as wide as its rows."""
+
+import affine
+import numpy as np
+import pandas as pd
+import pytest
+from normal import Normal
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils.estimator_checks import check_estimator, estimator_checks_generator
+
+from diffeo.adapters.sklearn import FlowDensity
+from diffeo.density import Density
+from diffeo.local import open_model
+
+X = affine.inverse(np.random.default_rng(1).normal(size=(400, 2)))
+# A flow has a width of its own, and these checks make rows of another one; they are run with flows of that width.
+WIDTHS = {
+    "check_fit_score_takes_y": 3,
+    "check_dont_overwrite_parameters": 3,
+    "check_n_features_in_after_fitting": 4,
+    "check_positive_only_tag_during_fit": 4,
+    "check_estimators_dtypes": 5,
+    "check_dtype_object": 10,
+    "check_pipeline_consistency": 3,
+    "check_estimators_nan_inf": 3,
+    "check_estimators_pickle": 3,
+    "check_f_contiguous_array_estimator": 3,
+    "check_methods_sample_order_invariance": 3,
+    "check_methods_subset_invariance": 3,
+    "check_fit2d_1sample": 10,
+    "check_dict_unchanged": 3,
+    "check_fit2d_predict1d": 3,
+}
+# It asks for SCIPY_ARRAY_API in the environment before SciPy is imported; rows here are NumPy's or a frame's.
+NOT_ASKED = {"check_array_api_input"}
+
+
+def test_check_estimator_passes_but_for_checks_of_another_width() -> None:
+    estimator = FlowDensity(open_model(affine.DATA, "affine2d", None))
+    expected = dict.fromkeys(WIDTHS, "its rows have another number of columns than the flow")
+    results = check_estimator(estimator, expected_failed_checks=expected, on_skip=None)
+    statuses = {result["check_name"]: result["status"] for result in results}
+    assert {name for name, status in statuses.items() if status == "xfail"} == set(WIDTHS)
+    assert {name for name, status in statuses.items() if status == "skipped"} == NOT_ASKED
+    assert list(statuses.values()).count("passed") == len(statuses) - len(WIDTHS) - len(NOT_ASKED) >= 25
+
+
+@pytest.mark.parametrize(("name", "width"), WIDTHS.items())
+def test_those_pass_with_a_flow_of_their_width(name: str, width: int) -> None:
+    estimator = FlowDensity(Normal(width))
+    checks = [check for _, check in estimator_checks_generator(estimator) if check.func.__name__ == name]
+    assert checks
+    for check in checks:
+        check(estimator)
+
+
+def test_scores_are_the_densities_of_the_flow(flow: Density) -> None:
+    fitted = FlowDensity(flow).fit(X)
+    np.testing.assert_array_equal(fitted.score_samples(X), flow.log_prob(X))
+    np.testing.assert_allclose(fitted.score_samples(X), affine.log_prob(X), rtol=1e-5)
+    assert fitted.score(X) == pytest.approx(affine.log_prob(X).sum(), rel=1e-5)
+
+
+@pytest.mark.parametrize("contamination", [0.01, 0.25, 0.5])
+def test_so_many_rows_are_outliers(flow: Density, contamination: float) -> None:
+    told = FlowDensity(flow, contamination=contamination).fit_predict(X)
+    assert set(told) == {1, -1}
+    assert (told == -1).mean() == pytest.approx(contamination, abs=0.005)
+    assert flow.log_prob(X)[told == -1].max() < flow.log_prob(X)[told == 1].min()
+
+
+@pytest.mark.parametrize("contamination", [0, -0.1, 0.6, np.nan])
+def test_a_part_that_is_none_is_told(contamination: float) -> None:
+    with pytest.raises(ValueError, match=r"expected more than 0, at most 0\.5"):
+        FlowDensity(Normal(2), contamination=contamination).fit(X)
+
+
+def test_a_row_without_a_density_is_an_outlier(flow: Density) -> None:
+    beyond = [[1e300, 0.0]]
+    fitted = FlowDensity(flow).fit(X)
+    assert np.isnan(fitted.score_samples(beyond))
+    assert fitted.predict(beyond) == -1
+
+
+def test_frames_are_matched_by_name(flow: Density) -> None:
+    swapped = pd.DataFrame(X[:, ::-1], columns=["weight", "height"])
+    fitted = FlowDensity(flow).fit(swapped)
+    np.testing.assert_array_equal(fitted.score_samples(swapped), flow.log_prob(X))
+    drawn = fitted.sample(5, random_state=7)
+    np.testing.assert_array_equal(drawn[:, ::-1], FlowDensity(flow).fit(X).sample(5, random_state=7))
+    with pytest.raises(ValueError, match=r"n_features=2 \(a, b\); the flow takes 2: height, weight"):
+        FlowDensity(flow).fit(swapped.set_axis(["a", "b"], axis=1))
+
+
+def test_a_state_names_the_sample(flow: Density) -> None:
+    fitted = FlowDensity(flow).fit(X)
+    drawn = flow.draw(5, seed=7, start=0, temperature=1.0, parts=("x",))["x"]
+    assert fitted.sample(5, random_state=7).tobytes() == drawn.tobytes()
+    state = np.random.RandomState(1)
+    assert fitted.sample(5, random_state=state).tobytes() != fitted.sample(5, random_state=state).tobytes()
+
+
+def test_it_stands_in_pipelines_searches_and_cross_validation(flow: Density) -> None:
+    fitted = FlowDensity(flow)
+    assert clone(fitted).flow is flow
+    pipeline = make_pipeline(FunctionTransformer(lambda rows: rows + 1), clone(fitted)).fit(X)
+    np.testing.assert_array_equal(pipeline.score_samples(X), flow.log_prob(X + 1))
+    scores = cross_val_score(fitted, X, cv=4)
+    assert scores.sum() == pytest.approx(affine.log_prob(X).sum(), rel=1e-5)
+    search = GridSearchCV(fitted, {"contamination": [0.1, 0.2]}, cv=2).fit(X)
+    assert search.best_estimator_.flow is flow
