@@ -124,7 +124,8 @@ def test_a_refusal_is_counted_by_its_reason_and_its_status(fresh: App, reason: s
 
 def test_every_problem_there_is_has_a_cell_of_its_own() -> None:
     ours = {(kind.type, kind.status) for kind in KINDS.values()}
-    assert set(REFUSALS) == ours | {("internal", 500), ("client-gone", 499)}
+    over_the_protocol = {("invalid-request", 400)}
+    assert set(REFUSALS) == ours | over_the_protocol | {("internal", 500), ("client-gone", 499)}
     assert len(set(REFUSALS)) == len(REFUSALS)
     meter, cells = VerbMeter("sample", refusals=REFUSALS), Ledger().page("a")
     meter.bind(cells)
@@ -149,6 +150,29 @@ def test_no_client_can_make_a_series(fresh: App) -> None:
     after = scrape(fresh)
     assert set(after.samples) == set(before.samples)
     assert after.of("diffeo_requests_total", code="404") == 302
+
+
+def test_requests_over_the_protocol_are_counted_as_the_verbs_that_answer_them(fresh: App) -> None:
+    def infer(model: str, shape: list[int]) -> None:
+        data = [0.0] * (shape[0] * shape[1])
+        tensor = {"name": "x", "datatype": "FP32", "shape": shape, "data": data}
+        fresh.post(f"/v2/models/{model}/infer", json={"inputs": [tensor]})
+
+    before = scrape(fresh)
+    for model, shape in (("affine2d", [5, 2]), ("affine2d.forward", [3, 2]), ("affine2d", [1, 3]), ("nobody", [1, 2])):
+        infer(model, shape)
+    for path in ("/v2/health/ready", "/v2/nowhere", "/v2/models/affine2d"):
+        fresh.get(path)
+    after = scrape(fresh)
+
+    def counted(name: str, **labels: str) -> float:
+        return after.of(name, **labels) - before.of(name, **labels)
+
+    assert counted("diffeo_rows_total", verb="log_prob", model="affine2d") == 5
+    assert counted("diffeo_rows_total", verb="transform", model="affine2d") == 3
+    assert counted("diffeo_requests_total", verb="log_prob", model="affine2d", code="400") == 1
+    assert counted("diffeo_requests_total", verb="log_prob", model="", code="404") == 1
+    assert counted("diffeo_requests_total") == 4
 
 
 def test_a_stream_counts_the_rows_that_it_sent_and_tells_what_is_known_at_its_head(
