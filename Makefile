@@ -3,7 +3,7 @@ PYTHON ?= $(firstword $(shell command -v python3.11 python3))
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: serve test lint study study-quick bench-serve clients clean
+.PHONY: serve test lint study study-quick bench-serve bench-scale clients clean
 
 serve: .venv/serve.done
 	$(BIN)/diffeo serve --models models
@@ -33,7 +33,7 @@ study-quick: .venv/dev.done
 
 # One marker per set of packages: the slow step runs again only when what it installs has changed.
 .venv/serve.done: pyproject.toml constraints.txt | .venv/bin/python
-	$(PIP) --editable '.[serve]'
+	$(PIP) --editable '.[serve,bulk]'
 	touch $@
 
 .venv/dev.done: pyproject.toml constraints.txt | .venv/bin/python
@@ -46,6 +46,10 @@ clean:
 # About 35 minutes on two cores, and wrk; BENCH="--quick --servers diffeo,fastapi" tries a part of it in runs/serving.
 bench-serve: .venv/dev.done
 	$(BIN)/python benchmarks/serving $(BENCH)
+
+# About half an hour on two cores, and 3 GB under runs/scale.
+bench-scale: .venv/dev.done
+	PYTHONPATH=benchmarks/serving $(BIN)/python benchmarks/scale $(BENCH)
 
 # Unmodified clients of the Open Inference Protocol in an environment of their own: 10,000 calls, about five minutes.
 clients: .venv/dev.done runs/clients/done

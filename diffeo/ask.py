@@ -12,20 +12,26 @@ from typing import TypeAlias
 import numpy as np
 
 from diffeo import table
+from diffeo.bulk import shell
 from diffeo.density import Density, Rows, fresh_seed, latent
+from diffeo.errors import DiffeoError
 
 # Rows asked for at a time: large enough to keep every core busy, small enough for any service's limits.
 PAGE_ROWS = 65_536
+
+FILES = "with a folder as --out also .parquet and .arrow, patterns, folders and URLs"
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001  (its only name)
 
 
 def sample(options: argparse.Namespace) -> int:
     """Draw rows."""
+    if shell.is_folder(options.out):
+        return shell.sample(options)
     seed = fresh_seed() if options.seed is None else options.seed
     parts = tuple(options.parts)
     end = options.start + options.num_samples
-    with _density(options) as density, table.writer(options.out, _names(density, parts)) as out:
+    with _density(options) as density, table.writer(_path(options.out), _names(density, parts)) as out:
         for start in range(options.start, end, PAGE_ROWS):
             count = min(PAGE_ROWS, end - start)
             drawn = density.draw(count, seed=seed, start=start, temperature=options.temperature, parts=parts)
@@ -39,20 +45,22 @@ def sample(options: argparse.Namespace) -> int:
 def log_prob(options: argparse.Namespace) -> int:
     """Score the rows of a file."""
     rows = table.read(options.file)
-    with _density(options) as density, table.writer(options.out, ["log_prob"]) as out:
+    with _density(options) as density, table.writer(_path(options.out), ["log_prob"]) as out:
         for page in _pages(rows.select(density.columns)):
             out.write(_beside(density.log_prob(page)))
     return 0
 
 
 def transform(options: argparse.Namespace) -> int:
-    """Send the rows of a file through the flow."""
-    rows = table.read(options.file)
+    """Send the rows of a file through the flow, or of many into a folder."""
+    if shell.is_folder(options.out):
+        return shell.transform(options)
+    rows = table.read(_one(options.files))
     with _density(options) as density:
         forward = options.direction == "forward"
         x, z = density.columns, latent(density.columns)
         source, image = (x, z) if forward else (z, x)
-        with table.writer(options.out, [*image, "log_abs_det_jacobian"]) as out:
+        with table.writer(_path(options.out), [*image, "log_abs_det_jacobian"]) as out:
             for page in _pages(rows.select(source)):
                 out.write(_beside(*density.transform(page, options.direction)))
     return 0
@@ -75,7 +83,7 @@ def inspect(options: argparse.Namespace) -> int:
 
 
 def add_commands(commands: Commands) -> None:
-    """Add the four commands to the shell."""
+    """Add the five commands to the shell."""
     parser = commands.add_parser("sample", help="draw rows")
     parser.set_defaults(run=sample)
     _add_source(parser)
@@ -84,6 +92,15 @@ def add_commands(commands: Commands) -> None:
     parser.add_argument("--start", type=int, default=0, help="first row of the sample (0)")
     parser.add_argument("--temperature", type=float, default=1.0, help="scales z (1)")
     parser.add_argument("--parts", nargs="+", choices=["x", "log_prob", "z"], default=["x"], help="what to write (x)")
+    shell.add_options(parser, _count)
+
+    parser = commands.add_parser("score", help="score the rows of many files, into a folder")
+    parser.set_defaults(run=shell.score)
+    _add_model(parser)
+    parser.add_argument("files", nargs="+", help=FILES)
+    parser.add_argument("--out", required=True, help="a folder or URL")
+    shell.add_keep(parser)
+    shell.add_options(parser, _count)
 
     parser = commands.add_parser("log-prob", help="score the rows of a file")
     parser.set_defaults(run=log_prob)
@@ -93,8 +110,10 @@ def add_commands(commands: Commands) -> None:
     parser = commands.add_parser("transform", help="send the rows of a file through the flow")
     parser.set_defaults(run=transform)
     _add_source(parser)
-    parser.add_argument("file", type=Path, help="a .csv or .npy file, or - for CSV from standard input")
+    parser.add_argument("files", nargs="+", help=f"a .csv or .npy file, or - for CSV from standard input; {FILES}")
     parser.add_argument("--direction", choices=["forward", "inverse"], required=True, help="forward: x to z")
+    shell.add_keep(parser)
+    shell.add_options(parser, _count)
 
     parser = commands.add_parser("inspect", help="show a bundle's columns, certificate and provenance")
     parser.set_defaults(run=inspect)
@@ -103,11 +122,15 @@ def add_commands(commands: Commands) -> None:
 
 
 def _add_source(parser: argparse.ArgumentParser) -> None:
+    _add_model(parser)
+    parser.add_argument("--url", help="ask a running service; without it the bundle is computed here")
+    parser.add_argument("--out", help="a .csv or .npy file (CSV on standard output)")
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True, help="name of the model")
     parser.add_argument("--version", type=int, dest="model_version", help="version of the model (newest)")
-    parser.add_argument("--url", help="ask a running service; without it the bundle is computed here")
     parser.add_argument("--models", type=Path, default=Path("models"), help="repository folder (models)")
-    parser.add_argument("--out", type=Path, help="a .csv or .npy file (CSV on standard output)")
 
 
 @contextmanager
@@ -139,6 +162,16 @@ def _pages(rows: Rows) -> Iterator[Rows]:
 
 def _beside(*parts: Rows) -> Rows:
     return np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
+
+
+def _path(out: str | None) -> Path | None:
+    return None if out is None else Path(out)
+
+
+def _one(files: Sequence[str]) -> Path:
+    if len(files) > 1:
+        raise DiffeoError("several files go into a folder: --out FOLDER")
+    return Path(files[0])
 
 
 def _count(text: str) -> int:

@@ -31,6 +31,7 @@ class Flow:
     Args:
         bundle: where the graphs are.
         precision: what to compute in; the bundle's own unless named.
+        threads: chunks computed at the same time; the cores of this process unless named.
 
     Raises:
         DiffeoError: the bundle has no graphs of that precision.
@@ -38,14 +39,16 @@ class Flow:
         GoldenDisagrees: the runtime computes other numbers than the bundle was certified with.
     """
 
-    def __init__(self, bundle: Bundle, precision: str | None) -> None:
+    def __init__(self, bundle: Bundle, precision: str | None, threads: int | None = None) -> None:
         trio, golden = _graphs(bundle, precision)
         self._dimension = bundle.manifest.dimension
         self._dtypes = {"x": np.dtype(bundle.manifest.dtype)}
         self._forward, self._inverse = _engine(bundle, trio.forward), _engine(bundle, trio.inverse)
         golden.check_forward(self._forward.run({"x": golden.x.astype(self._dtype("x"))}))
         golden.check_inverse(self._inverse.run({"z": golden.z.astype(np.float32)}))
-        self._threads = ThreadPoolExecutor(usable_cores(), thread_name_prefix="flow")
+        threads = threads or usable_cores()
+        # One thread is the caller's own.
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="flow") if threads > 1 else None
 
     def answer(self, rows: Rows, direction: Direction, parts: Sequence[str]) -> Tensors:
         """Those parts of what the graph of that direction answers to rows [rows, D]."""
@@ -86,7 +89,7 @@ class Flow:
         if len(chunks) == 1:
             # A loop with few rows a turn is what this is for: no thread is woken.
             return chunk(chunks[0])
-        found = list(self._threads.map(chunk, chunks))
+        found = list(map(chunk, chunks) if self._threads is None else self._threads.map(chunk, chunks))
         return {part: np.concatenate([tensors[part] for tensors in found]) for part in parts}
 
     def _nothing(self, part: str) -> Rows:

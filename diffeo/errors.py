@@ -5,6 +5,8 @@ DiffeoError
 ├── Problem         the service answered with a problem document
 ├── WrongTable      rows that are no table, or a frame without the columns of the model
 ├── TableError      a file of rows cannot be read or written
+├── OtherJob        a folder holds another job than the one asked for
+├── WorkerLost      a process that computed was ended by the system
 └── NotInstalled    this needs a package that is not installed
 """
 
@@ -45,6 +47,14 @@ class WrongTable(DiffeoError, ValueError):
 
 class TableError(DiffeoError):
     """A file of rows cannot be read or written."""
+
+
+class OtherJob(DiffeoError):
+    """A folder holds another job than the one asked for."""
+
+
+class WorkerLost(DiffeoError):
+    """A process that computed was ended by the system."""
 
 
 class NotInstalled(DiffeoError):

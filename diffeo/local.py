@@ -123,9 +123,7 @@ class LocalModel:
         return open_bundle, self._origin
 
     def _drawn(self, draw: Draw, parts: Sequence[str]) -> Tensors:
-        with _told_as_by_the_service():
-            request = SampleRequest.parse(Payload({**draw.rows(0, draw.num_samples), "return": list(parts)}), LIMITS)
-        return self._flow.sample(draw, request.parts)
+        return self._flow.sample(draw, check_draw(draw, parts))
 
     def _sent(self, table: Rows | Frame, direction: Direction, parts: Sequence[str]) -> Tensors:
         source, names = ("x", self.columns) if direction == "forward" else ("z", latent(self.columns))
@@ -142,11 +140,20 @@ def open_model(models: Path, name: str, version: int | None) -> LocalModel:
         DiffeoError: no such model in the folder.
         BundleError: its bundle is refused.
     """
+    number = chosen(models, name, version)
+    return open_bundle(models / name / str(number), name, number)
+
+
+def chosen(models: Path, name: str, version: int | None) -> int:
+    """The version that is meant: the newest unless one is named.
+
+    Raises:
+        DiffeoError: no such model in the folder.
+    """
     found = versions(models / name)
     if not found:
         raise DiffeoError(f"no model {name!a} in {models}")
-    chosen = found[-1] if version is None else version
-    return open_bundle(models / name / str(chosen), name, chosen)
+    return found[-1] if version is None else version
 
 
 def open_bundle(folder: Path, name: str, version: int, precision: str | None = None) -> LocalModel:
@@ -156,6 +163,16 @@ def open_bundle(folder: Path, name: str, version: int, precision: str | None = N
         BundleError: it is refused.
     """
     return LocalModel(read(folder), name, version, precision)
+
+
+def check_draw(draw: Draw, parts: Sequence[str]) -> Sequence[str]:
+    """The parts, if the draw is one that the service would draw.
+
+    Raises:
+        Problem: a number is out of its range, or a part is not known; in the service's own words.
+    """
+    with _told_as_by_the_service():
+        return SampleRequest.parse(Payload({**draw.rows(0, draw.num_samples), "return": list(parts)}), LIMITS).parts
 
 
 @contextmanager

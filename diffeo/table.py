@@ -155,17 +155,18 @@ def _read_csv(file: IO[str], name: str) -> Table:
     lines = [line for line in csv.reader(file) if line]
     if not lines:
         raise ValueError("holds no rows")
-    header = tuple(cell.strip() for cell in lines[0]) if all(_number(cell) is None for cell in lines[0]) else None
+    header = tuple(cell.strip() for cell in lines[0]) if all(number(cell) is None for cell in lines[0]) else None
     body = lines[1:] if header is not None else lines
     width = len(lines[0])
     for index, line in enumerate(body, start=1):
         if len(line) != width:
             raise ValueError(f"row {index} of {name} has {len(line)} cells; the first line has {width}")
-    cells = [[_number(cell) for cell in line] for line in body]
+    cells = [[number(cell) for cell in line] for line in body]
     rows = np.array([[np.nan if value is None else value for value in line] for line in cells], dtype=np.float64)
     return Table(rows.reshape(len(body), width), header)
 
 
-def _number(cell: str) -> float | None:
+def number(cell: str) -> float | None:
+    """What a cell says; None where it is no number."""
     text = cell.strip()
     return float(text) if NUMBER.fullmatch(text) else None

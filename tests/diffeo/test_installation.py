@@ -10,6 +10,7 @@ import pytest
 import diffeo
 
 HEAVY = {"torch", "onnx", "onnxruntime", "fastapi", "starlette", "pydantic", "scipy", "sklearn", "pandas", "polars"}
+BULK = {"pyarrow", "fsspec", "tqdm"}
 
 
 def loaded(program: str, names: set[str]) -> set[str]:
@@ -40,7 +41,7 @@ def test_a_client_works_without_all_that_is_not_required(url: str) -> None:
 
 
 def test_the_shell_loads_no_client_and_no_service_before_it_needs_one() -> None:
-    assert loaded("import diffeo.cli", {"httpx", "service", "training", *HEAVY}) == set()
+    assert loaded("import diffeo.cli", {"httpx", "service", "training", *HEAVY, *BULK}) == set()
 
 
 def test_what_is_not_at_the_door_is_told_as_python_tells_it() -> None:

@@ -1,0 +1,21 @@
+"""Formats of files by what their names end with. A new format is one new entry in FORMATS."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from diffeo.bulk.formats.arrow import Arrow
+from diffeo.bulk.formats.csv import Csv
+from diffeo.bulk.formats.format import Format
+from diffeo.bulk.formats.npy import Npy
+from diffeo.bulk.formats.parquet import Parquet
+
+FORMATS: Final[Mapping[str, Format]] = {
+    ".parquet": Parquet(),
+    ".arrow": Arrow(),
+    ".arrows": Arrow(),
+    ".feather": Arrow(),
+    ".csv": Csv(),
+    ".npy": Npy(),
+}
+# What a job can write, by the name that it is asked for.
+WRITTEN: Final = ("parquet", "arrow", "csv", "npy")

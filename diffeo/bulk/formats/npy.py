@@ -1,0 +1,77 @@
+"""One array in a .npy file: rows [rows, columns] without names, wherever in the file they are."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.lib import format as npy
+
+from diffeo.bulk.block import Span, cut
+from diffeo.bulk.formats.format import READ_ROWS, Outline, Sink
+from diffeo.bulk.place import Hashed, Place
+from diffeo.table import NPY_ERRORS
+
+AXES: Final = 2
+VERSION_1: Final = (1, 0)
+
+
+class Npy:
+    """Files that end with .npy."""
+
+    def outline(self, place: Place, block_rows: int) -> Outline:
+        (rows, columns), dtype, _ = _header(place)
+        schema = pa.schema([(str(number), pa.from_numpy_dtype(dtype)) for number in range(columns)])
+        return Outline(schema, named=False, spans=tuple(cut(0, rows, block_rows)))
+
+    def read(self, place: Place, outline: Outline, span: Span, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        _ = outline  # the header says more
+        (_, columns), dtype, begin = _header(place)
+        width = columns * dtype.itemsize
+        with place.open() as stream:
+            stream.seek(begin + span.first * width)
+            for done in range(0, span.rows, READ_ROWS):
+                count = min(READ_ROWS, span.rows - done)
+                content = stream.read(count * width)
+                rows = np.frombuffer(content, dtype).reshape(-1, columns)
+                if len(rows) < count:
+                    raise ValueError("ends before its last row")
+                native = rows.astype(dtype.newbyteorder("="), copy=False)
+                arrays = [pa.array(np.ascontiguousarray(native[:, int(name)])) for name in names]
+                yield pa.record_batch(arrays, names=list(names))
+
+    @contextmanager
+    def sink(self, stream: Hashed, schema: pa.Schema, rows: int) -> Iterator[Sink]:
+        # One column is a vector, as everywhere here.
+        shape = (rows, len(schema)) if len(schema) > 1 else (rows,)
+        dtype = np.result_type(*(field.type.to_pandas_dtype() for field in schema))
+        header = {"descr": npy.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+        npy.write_array_header_1_0(stream, header)
+        yield _Array(stream, dtype)
+
+
+class _Array:
+    def __init__(self, stream: Hashed, dtype: np.dtype[np.generic]) -> None:
+        self._stream = stream
+        self._dtype = dtype
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        columns = [column.to_numpy(zero_copy_only=False) for column in batch.columns]
+        self._stream.write(np.stack(columns, axis=1).astype(self._dtype, copy=False).tobytes())
+
+
+def _header(place: Place) -> tuple[tuple[int, int], np.dtype[np.generic], int]:
+    """Shape, type of the numbers and where the first one is."""
+    with place.open() as stream:
+        try:
+            version = npy.read_magic(stream)
+            read = npy.read_array_header_1_0 if version == VERSION_1 else npy.read_array_header_2_0
+            shape, fortran, dtype = read(stream)
+        except NPY_ERRORS as error:
+            raise ValueError(f"is no .npy file: {error}") from None
+        if len(shape) != AXES or dtype.kind not in "fiu" or fortran:
+            order = ", column after column" if fortran else ""
+            raise ValueError(f"holds {dtype} of shape {shape}{order}; expected a table of numbers, row after row")
+        rows, columns = shape
+        return (rows, columns), dtype, stream.tell()

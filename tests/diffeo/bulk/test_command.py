@@ -1,0 +1,93 @@
+"""`diffeo score`, `sample` and `transform` into a folder: one sentence at the end, the same bytes after any kill."""
+
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import affine
+import jobs
+import numpy as np
+import pytest
+from process import DIFFEO
+
+from diffeo import cli
+from diffeo.local import open_bundle
+
+MODEL = ["--model", "affine2d", "--models", str(affine.DATA)]
+FLOW = open_bundle(affine.PATH, "affine2d", 1)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    jobs.save(Path("rows.parquet"), jobs.table(jobs.rows(3000)))
+    return tmp_path
+
+
+def test_files_are_scored_into_a_folder(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["score", "rows.parquet", *MODEL, "--out", "nats", "--workers", "1", "--block-rows", "1e3"]) == 0
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "3,000 rows in 3 parts in" in told.err
+    assert np.array_equal(jobs.load(here / "nats")["log_prob"].to_numpy(), FLOW.log_prob(jobs.rows(3000)))
+
+
+def test_a_transform_into_a_folder_keeps_columns(here: Path) -> None:
+    options = ["--direction", "forward", "--keep", "height,weight", "--format", "arrow"]
+    assert cli.main(["transform", "rows.parquet", *MODEL, "--out", "z/", "--workers", "2", *options]) == 0
+    found = jobs.load(here / "z")
+    assert found.schema.names == [*jobs.COLUMNS, "z0", "z1", "log_abs_det_jacobian"]
+
+
+def test_a_sample_without_a_seed_goes_on_with_the_one_that_it_drew(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["sample", "-n", "2000", *MODEL, "--out", "x", "--workers", "1", "--format", "npy"]
+    assert cli.main(command) == 0
+    before = jobs.bytes_of(here / "x")
+    capsys.readouterr()
+    assert cli.main(command) == 0
+    assert "nothing to do" in capsys.readouterr().err
+    assert jobs.bytes_of(here / "x") == before
+    seed = jobs.manifest(here / "x")["seed"]
+    assert np.array_equal(np.load("x/part-00000000.npy"), FLOW.sample(2000, seed=seed))
+
+
+REFUSED = {
+    "no file nothing.csv": ["score", "nothing.csv", *MODEL, "--out", "out"],
+    "no model 'nobody'": ["score", "rows.parquet", "--model", "nobody", "--models", str(affine.DATA), "--out", "out"],
+    "computed here, not by a service": ["sample", "--model", "m", "--url", "http://localhost:1", "--out", "out"],
+    "several files go into a folder": ["transform", "a.csv", "b.csv", *MODEL, "--direction", "forward"],
+    "rows are written to .csv or .npy files": ["sample", *MODEL, "--out", "rows.parquet"],
+    "no graphs in that precision": ["sample", *MODEL, "--out", "out", "--precision", "int8", "--workers", "1"],
+}
+
+
+@pytest.mark.parametrize("sentence", REFUSED)
+@pytest.mark.usefixtures("here")
+def test_a_refusal_is_one_sentence(sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(REFUSED[sentence]) == 1
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert sentence in told.err.splitlines()[-1]
+
+
+def test_a_command_that_is_killed_three_times_ends_with_the_same_bytes(here: Path) -> None:
+    # Enough blocks that there are some left at each kill.
+    whole = ["sample", "-n", "300_000", "--seed", "7", *MODEL, "--block-rows", "1000", "--workers", "2"]
+    assert cli.main([*whole, "--out", "whole"]) == 0
+    clock = random.Random(1)
+    for _ in range(3):
+        killed = subprocess.Popen([DIFFEO, *whole, "--out", "killed"], stderr=subprocess.PIPE)
+        done = len(list((here / "killed").glob("_blocks/*.json")))
+        wanted = done + clock.randint(1, 60)
+        while len(list((here / "killed").glob("_blocks/*.json"))) < wanted:
+            assert killed.poll() is None
+            time.sleep(0.01)
+        killed.send_signal(signal.SIGKILL)
+        killed.communicate()
+        assert not (here / "killed/_manifest.json").exists()
+    assert cli.main([*whole, "--out", "killed"]) == 0
+    assert jobs.bytes_of(here / "killed") == jobs.bytes_of(here / "whole")

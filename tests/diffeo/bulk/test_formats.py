@@ -1,0 +1,108 @@
+"""However a file is cut, its spans have all of its rows, once and in order; what is damaged is a row of nulls."""
+
+from pathlib import Path
+
+import jobs
+import pyarrow as pa
+import pytest
+from pyarrow import ipc
+
+from diffeo.bulk.formats import FORMATS
+from diffeo.bulk.place import locate
+
+SUFFIXES = [".parquet", ".arrow", ".arrows", ".csv", ".npy"]
+ROWS = 2345
+TABLE = jobs.table(jobs.rows(ROWS))
+
+
+def read(path: Path, block_rows: int) -> list[pa.Table]:
+    """The rows of each span."""
+    form, place = FORMATS[path.suffix], locate(str(path))
+    outline = form.outline(place, block_rows)
+    assert [span.first for span in outline.spans] == [
+        sum(s.rows for s in outline.spans[:n]) for n in range(len(outline.spans))
+    ]
+    found = []
+    for span in outline.spans:
+        batches = list(form.read(place, outline, span, outline.schema.names))
+        found.append(pa.Table.from_batches(batches, outline.schema))
+        assert found[-1].num_rows == span.rows
+    return found
+
+
+@pytest.mark.parametrize("block_rows", [100, 999, 1000, 2000, 10_000])
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_the_spans_of_a_file_have_all_of_its_rows_in_order(suffix: str, block_rows: int, tmp_path: Path) -> None:
+    spans = read(jobs.save(tmp_path / f"rows{suffix}", TABLE), block_rows)
+    assert max(span.num_rows for span in spans) <= block_rows
+    whole = pa.concat_tables(spans)
+    for place, name in enumerate(whole.schema.names):
+        assert whole[name].cast(pa.float32()).equals(TABLE.column(place))
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_file_without_rows_has_no_spans(suffix: str, tmp_path: Path) -> None:
+    assert read(jobs.save(tmp_path / f"rows{suffix}", TABLE.slice(0, 0)), 100) == []
+
+
+CSV = b'a,b\n1,2\n3\n\n"4\n,""x""",5\r\n\r\n6,7,8\n9,\n10,11'
+CELLS = [("1", "2"), (None, None), ('4\n,"x"', "5"), (None, None), ("9", None), ("10", "11")]
+
+
+@pytest.mark.parametrize("block_rows", range(1, 8))
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n", b"\n\n"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_records_of_csv_are_told_from_lines(mark: bytes, end: bytes, block_rows: int, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_bytes(mark + CSV + end)
+    spans = read(tmp_path / "rows.csv", block_rows)
+    cells = [(row["a"], row["b"]) for span in spans for row in span.to_pylist()]
+    assert cells == CELLS
+    assert len(spans) == -(-len(CELLS) // block_rows)
+
+
+def test_a_csv_whose_first_line_is_numbers_has_no_header(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_bytes(b"1,2\n3,4\n")
+    assert [row for span in read(tmp_path / "rows.csv", 1) for row in span.to_pylist()] == [
+        {"0": "1", "1": "2"},
+        {"0": "3", "1": "4"},
+    ]
+
+
+def test_a_record_that_spans_the_pieces_in_which_a_file_is_looked_through_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = None
+    for size in (1, 2, 3, 5, 4096):
+        monkeypatch.setattr("diffeo.bulk.formats.csv.LOOK_BYTES", size)
+        (tmp_path / "rows.csv").write_bytes(CSV)
+        outline = FORMATS[".csv"].outline(locate(str(tmp_path / "rows.csv")), 2)
+        expected = expected or outline.spans
+        assert outline.spans == expected
+
+
+def damaged() -> dict[str, tuple[str, bytes]]:
+    """A file, and a word of what is said of it."""
+    return {
+        "no Parquet": (".parquet", b"PAR1 and no more"),
+        "no Arrow": (".arrow", b"nothing"),
+        "half an Arrow file": (".arrow", b"ARROW1\0\0"),
+        "no npy": (".npy", b"nothing"),
+        "objects": (".npy", b"\x93NUMPY\x01\x00\x10\x00{'descr': '|O'}\n"),
+        "an empty csv": (".csv", b""),
+        "a csv of bytes": (".csv", b"\xff\xfe\x00,1\n"),
+    }
+
+
+@pytest.mark.parametrize(("suffix", "content"), damaged().values(), ids=damaged().keys())
+def test_a_damaged_file_is_a_value_error(suffix: str, content: bytes, tmp_path: Path) -> None:
+    (tmp_path / f"rows{suffix}").write_bytes(content)
+    with pytest.raises((ValueError, OSError)):
+        read(tmp_path / f"rows{suffix}", 100)
+
+
+def test_a_stream_with_a_dictionary_cannot_be_read_from_the_middle(tmp_path: Path) -> None:
+    table = pa.table({"weight": pa.array(["a", "b"]).dictionary_encode()})
+    with ipc.new_stream(tmp_path / "rows.arrows", table.schema) as writer:
+        writer.write_table(table)
+    with pytest.raises(ValueError, match="write it as an Arrow file"):
+        read(tmp_path / "rows.arrows", 100)
