@@ -33,10 +33,12 @@ def on_ray(work: Work, blocks: Sequence[Block]) -> Iterator[Record]:
     """On the cluster that RAY_ADDRESS names, else on one of this machine."""
     if not ray.is_initialized():
         ray.init(address=os.environ.get("RAY_ADDRESS"), log_to_driver=False, include_dashboard=False)
-    cores = max(1, int(ray.cluster_resources().get("CPU", 1)))
+    # The job has a bar of its own.
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    cores = max(1, int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]  # Ray types in part
     rows = ray.data.from_items(list(blocks), override_num_blocks=min(len(blocks), MOST_TASKS))
     done = rows.map(
-        Actor,
+        Actor,  # type: ignore[arg-type]  # a class is called once made, which its types do not say
         fn_constructor_args=(work,),
         compute=ray.data.ActorPoolStrategy(min_size=1, max_size=min(cores, len(blocks))),
         num_cpus=1,

@@ -1,40 +1,45 @@
 """On a Ray cluster of two nodes a job writes the bytes that one process writes."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import affine
 import jobs
+import nodes
 import pytest
+from process import DIFFEO
 
-from diffeo.bulk import crew, job
-from diffeo.bulk.place import locate
-from diffeo.bulk.run import run
-from diffeo.density import Draw
+pytest.importorskip("ray", reason="Ray is an extra: pip install 'diffeo[ray]'")
 
-ray = pytest.importorskip("ray", reason="Ray is an extra: pip install 'diffeo[ray]'")
+MODEL = ["--model", "affine2d", "--models", str(affine.DATA), "--block-rows", "1000"]
+COMMANDS = {
+    "score": ["score", "rows.parquet", "--keep", "weight"],
+    "transform": ["transform", "rows.parquet", "--direction", "forward", "--format", "arrow"],
+    "sample": ["sample", "-n", "5000", "--seed", "7", "--format", "npy"],
+}
 
 
 @pytest.fixture(scope="module")
-def _nodes() -> Iterator[None]:
-    from ray.cluster_utils import Cluster  # noqa: PLC0415  (skipped where it is not)
+def address() -> Iterator[str]:
+    """Of a cluster of two nodes with a core each."""
+    with subprocess.Popen(
+        [sys.executable, nodes.__file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as cluster:
+        assert cluster.stdin
+        assert cluster.stdout
+        yield cluster.stdout.readline().strip()
+        cluster.stdin.close()
 
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    cluster.add_node(num_cpus=1)
-    ray.init(address=cluster.address, log_to_driver=False)
-    yield
-    ray.shutdown()
-    cluster.shutdown()
 
-
-@pytest.mark.usefixtures("_nodes")
-def test_two_nodes_write_the_bytes_of_one_process(tmp_path: Path) -> None:
-    from diffeo.bulk.ray_crew import on_ray  # noqa: PLC0415  (as above)
-
-    file = jobs.save(tmp_path / "rows.parquet", jobs.table(jobs.rows(5000)))
-    for name, asked in {
-        "scored": job.score(jobs.MODEL, [str(file)], ("weight",), "parquet", 1000),
-        "drawn": job.sample(jobs.MODEL, Draw(5000, 7), ("x",), "arrow", 1000),
-    }.items():
-        run(asked, locate(str(tmp_path / name / "one")), crew.alone)
-        run(asked, locate(str(tmp_path / name / "ray")), on_ray)
-        assert jobs.bytes_of(tmp_path / name / "ray") == jobs.bytes_of(tmp_path / name / "one")
+def test_two_nodes_write_the_bytes_of_one_process(address: str, tmp_path: Path) -> None:
+    jobs.save(tmp_path / "rows.parquet", jobs.table(jobs.rows(5000)))
+    for verb, command in COMMANDS.items():
+        for crew in (["--workers", "1"], ["--ray"]):
+            out = ["--out", f"{verb}{crew[0]}"]
+            # A process of its own: Ray warns of itself, and warnings are errors here.
+            environment = {**os.environ, "RAY_ADDRESS": address}
+            subprocess.run([DIFFEO, *command, *MODEL, *crew, *out], cwd=tmp_path, env=environment, check=True)
+        assert jobs.bytes_of(tmp_path / f"{verb}--ray") == jobs.bytes_of(tmp_path / f"{verb}--workers")
