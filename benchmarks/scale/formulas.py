@@ -13,6 +13,7 @@ References:
     Williams, Waterman, Patterson (2009), Roofline, CACM 52(4).
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -41,7 +42,7 @@ def closed_rate(costs: ReplicaCosts, rows: int, connections: float) -> float:
     """Requests/s of one replica with so many connections, by operational analysis: each turn serves half of them.
 
     The other half is answered at the turn's beginning and comes while it lasts. Holds for equal requests; at most a
-    chunk of rows goes into one turn.
+    chunk of rows goes into one turn. Where answers go on as requests to other replicas, turns are up to a third larger.
     """
     together = max(1.0, min(connections / 2, costs.chunk_rows / rows))
     return 1 / (costs.own(rows) + costs.turn_seconds / together)
@@ -100,10 +101,10 @@ def two_choices_sojourn(load: float) -> float:
 
     Holds for very many replicas, exponential services, no batching, one proxy that knows all.
     """
-    return sum(load ** (2.0**i - 2) for i in range(1, TERMS + 1))
+    return sum(math.pow(load, 2**i - 2) for i in range(1, TERMS + 1))
 
 
-def proxied_rate(replica_rate: float, replicas: int, proxy_seconds: float, proxies: int) -> float:
+def proxied_rate(replica_rate: float, replicas: float, proxy_seconds: float, proxies: int) -> float:
     """Requests/s through `proxies` cores: the least of what these and the replicas can."""
     return min(replicas * replica_rate, proxies / proxy_seconds)
 
@@ -113,7 +114,7 @@ def bulk_core_rate(bulk: Bulk, row_seconds: float) -> float:
     return bulk.block_rows / (bulk.block_seconds + bulk.block_rows * (bulk.read_seconds_per_row + row_seconds))
 
 
-def bulk_rate(bulk: Bulk, row_seconds: float, cores: int, bytes_per_second: float) -> float:
+def bulk_rate(bulk: Bulk, row_seconds: float, cores: float, bytes_per_second: float) -> float:
     """Rows/s of many cores on one wire: min(cores / (Z + D), 1 / D), D the wire's time for a row.
 
     Upper bounds of operational analysis; near where the two lines meet the truth is below both.

@@ -57,7 +57,7 @@ class Measured:
         ]
 
         def median(figure: str, per: str | None = None) -> float:
-            return statistics.median(one[figure] / (one[per] if per else 1) for one in found)
+            return float(statistics.median(one[figure] / (one[per] if per else 1) for one in found))
 
         rate = median("answers", "seconds")
         return Load(
@@ -72,9 +72,8 @@ class Measured:
     def row_seconds(self, graph: str) -> float:
         """Of a core, while two compute."""
         rounds = [records for name, records in self._content["scenarios"].items() if name.startswith("in process")]
-        return 2 / statistics.median(
-            record["rows_per_second"] for records in rounds for record in records if record["graph"] == graph
-        )
+        rates = [record["rows_per_second"] for records in rounds for record in records if record["graph"] == graph]
+        return float(2 / statistics.median(rates))
 
     def memory_bytes(self) -> float:
         """What the second worker adds."""

@@ -10,13 +10,13 @@ from benchmarks.scale.estimates import BILLION, REPLICAS, TRILLION, WAYS, card_e
 from benchmarks.scale.measured import LOADS, Measured
 from benchmarks.scale.text import dollars, number, percent, round_number, signed, span, table
 
-MARKED: Final = re.compile(r"(<!-- table: (\w+) -->\n).*?(\n<!-- end -->)", re.DOTALL)
+MARKED: Final = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 BITS: Final = 8e-9  # Gbit of a byte
 
 
 def fill(text: str, tables: Mapping[str, str]) -> str:
     """A page with each table that it marks."""
-    return MARKED.sub(lambda found: found[1] + tables[found[2]] + found[3], text)
+    return MARKED.sub(lambda found: f"{found[1]}{tables[found[2]]}\n{found[3]}", text)
 
 
 def tables(costs: Costs, measured: Measured) -> dict[str, str]:

@@ -4,7 +4,7 @@ References:
     Mitzenmacher (2001), The power of two choices in randomized load balancing, IEEE TPDS 12(10).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, Protocol
 
 import numpy as np
@@ -90,7 +90,13 @@ class Fewest:
         self._there[proxy, replica] -= 1
 
 
-ROUTERS: Final = {"random": AtRandom, "in turn": InTurn, "two choices": BetterOfTwo, "fewest": Fewest}
+# Made of how many proxies, how many replicas, and what to draw from.
+ROUTERS: Final[Mapping[str, Callable[[int, int, np.random.Generator], Router]]] = {
+    "random": AtRandom,
+    "in turn": InTurn,
+    "two choices": BetterOfTwo,
+    "fewest": Fewest,
+}
 
 
 def dice(sides: int, generator: np.random.Generator) -> Iterator[int]:

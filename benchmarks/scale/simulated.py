@@ -19,11 +19,13 @@ step costs is in [`costs.toml`](costs.toml). The same seed gives the same page."
 
 
 ROUTING: Final = """\
-Load {load} of saturation; {mix}. Proxies cost nothing here; each knows only what it has sent itself. p99, ms:"""
+Load {load} of saturation; {mix}. Proxies cost nothing here; each knows only what
+it has sent itself. p99, ms:"""
 
 OVERLOAD: Final = """\
 One replica is sent a multiple of what saturates it. What it answers, of what saturates it, and by the formula. At most
-{limit}: the proxy refuses a request when so many are at the replica."""
+{limit}: the proxy refuses a request when so many are at the replica. The formula is the limit of a long time; a run of
+single rows is far from it while nothing has been refused yet."""
 
 
 def page(costs: Costs, found: Sequence[Check], points: Sequence[Point]) -> str:
@@ -51,7 +53,7 @@ def page(costs: Costs, found: Sequence[Check], points: Sequence[Point]) -> str:
 
 
 def _mix() -> str:
-    return ", ".join(f"{percent(share)} of the requests bring {rows:,}" for rows, share in MIX.items()) + " rows"
+    return "of the requests " + ", ".join(f"{percent(share)} bring {rows:,}" for rows, share in MIX.items()) + " rows"
 
 
 def _checks(found: Iterable[Check]) -> str:
@@ -100,7 +102,7 @@ def expected_rate(costs: Costs, point: Point) -> float:
     """Requests/s that the formula gives for a point of the study of throughput."""
     replica = formulas.closed_rate(costs.replica(), point.rows, CONNECTIONS)
     seconds = costs.proxy.seconds(point.rows, "json")
-    return formulas.proxied_rate(replica, int(point.at), seconds, point.proxies)
+    return formulas.proxied_rate(replica, point.at, seconds, point.proxies)
 
 
 def _batches(points: Sequence[Point]) -> str:
@@ -132,8 +134,8 @@ def saturated(costs: Costs, point: Point) -> float:
 
 
 def expected_goodput(costs: Costs, point: Point) -> float:
-    """The formula's, in saturations; a limit at the proxy keeps the replica at one."""
+    """The formula's, in saturations; a limit at the proxy is as if there were so many connections."""
     most = saturated(costs, point)
     if point.limit is not None:
-        return min(1.0, point.at)
+        return min(point.at, formulas.closed_rate(costs.replica(), point.rows, point.limit) / most)
     return formulas.goodput(costs.replica(), {point.rows: 1.0}, point.at * most) / most

@@ -80,7 +80,8 @@ class Outcome:
         """Of answered requests, without the first fifth of all."""
         late = self.answered
         late[: int(WARM_UP * len(late))] = False
-        return (self.left - self.came)[late]
+        latencies: Times = (self.left - self.came)[late]
+        return latencies
 
     def quantile(self, share: float) -> float:
         """Latency that this share of the answered requests stays below; nan where none was answered."""
@@ -145,7 +146,7 @@ class _Run:
                 self._next_comes()
             case Closed(connections, rows):
                 self._following = iter(range(len(rows)))
-                for request, _ in zip(self._following, range(connections), strict=False):
+                for _, request in zip(range(connections), self._following, strict=False):
                     self._add(0.0, AT_PROXY, request)
 
     def outcome(self) -> Outcome:

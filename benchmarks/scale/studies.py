@@ -87,7 +87,8 @@ def throughput(costs: Costs) -> Iterable[Case]:
             for replicas in REPLICAS:
                 fleet = Fleet(costs.replica(), replicas, "two choices", proxies, costs.proxy)
                 asking = CONNECTIONS * replicas
-                yield Case("throughput", _through(rows, proxies), replicas, fleet, _closed(asking, rows), rows)
+                series = f"{_rows(rows)}, {proxies} proxy core{'s' * (proxies > 1)}"
+                yield Case("throughput", series, replicas, fleet, _closed(asking, rows), rows)
 
 
 def policies(replica: ReplicaCosts) -> Iterable[Case]:
@@ -97,7 +98,7 @@ def policies(replica: ReplicaCosts) -> Iterable[Case]:
         for replicas in REPLICAS:
             fleet = Fleet(replica, replicas, policy, proxies)
             series = policy if proxies == 1 else f"{policy}, {proxies} proxies"
-            count = max(20_000, 80 * replicas)
+            count = max(40_000, 160 * replicas)
             yield Case("policies", series, replicas, fleet, _poisson(rate * replicas, MIX, count))
 
 
@@ -114,10 +115,11 @@ def batching(replica: ReplicaCosts) -> Iterable[Case]:
 def overload(replica: ReplicaCosts) -> Iterable[Case]:
     """More than one replica can answer."""
     short = replace(replica, queue_rows=SHORT_QUEUE)
-    for series, rows, limit in (("1 row", 1, None), ("1024 rows", 1024, None), (f"1 row, {LIMIT} at most", 1, LIMIT)):
+    for rows, limit in ((1, None), (1024, None), (1, LIMIT)):
         most = formulas.saturation(short, {rows: 1.0})
         for offered in OFFERED:
             count = int((60_000 if rows == 1 else 10_000) * offered)
+            series = _rows(rows) if limit is None else f"{_rows(rows)}, at most {limit} at the replica"
             traffic = _poisson(offered * most, {rows: 1.0}, count)
             yield Case("overload", series, offered, Fleet(short, limit=limit), traffic, rows)
 
@@ -131,8 +133,8 @@ def bulk(costs: Costs) -> list[tuple[int, float]]:
     return found
 
 
-def _through(rows: int, proxies: int) -> str:
-    return f"{rows:,} row{'s' * (rows > 1)}, {proxies} proxy core{'s' * (proxies > 1)}"
+def _rows(rows: int) -> str:
+    return f"{rows:,} row{'s' * (rows > 1)}"
 
 
 def _closed(connections: int, rows: int) -> Callable[[np.random.Generator], Traffic]:

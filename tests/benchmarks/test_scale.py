@@ -180,7 +180,7 @@ def test_a_full_queue_answers_less_the_more_it_is_asked_and_a_limit_at_the_proxy
     most = formulas.saturation(short, large)
     twice, limited = (
         simulate(Fleet(short, limit=limit), coming(2 * most, 1024, 6_000), SEED).requests_per_second
-        for limit in (None, 16)
+        for limit in (None, 8)
     )
     assert twice == pytest.approx(formulas.goodput(short, large, 2 * most), rel=0.05)
     assert twice < 0.9 * most
