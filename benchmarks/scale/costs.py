@@ -78,9 +78,7 @@ class Storage:
 class Machine:
     """Cores that are rented."""
 
-    cores: int
     dollars_per_core_hour: float
-    memory_bytes: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Worked out, not simulated: what a thousand replicas and 10^12 rows take, by the way of asking."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Final
 
 from benchmarks.scale import formulas
@@ -40,6 +41,7 @@ class Estimate:
         core_rate: rows/s of one replica, saturated.
         arithmetic: the share of its core that computes the graph.
         fed: replicas that one core of a proxy keeps busy; without a proxy, infinite.
+        fed_by_python: the same of a proxy in Python.
         wire: bytes a second of one replica.
     """
 
@@ -47,6 +49,7 @@ class Estimate:
     core_rate: float
     arithmetic: float
     fed: float
+    fed_by_python: float
     wire: float
 
     @property
@@ -64,13 +67,15 @@ def estimate(costs: Costs, way: Way, graph: str = "flow64") -> Estimate:
     row_seconds = costs.row_seconds[graph]
     if way.form is None:
         rate = formulas.bulk_core_rate(costs.bulk, row_seconds)
-        return Estimate(way, rate, rate * row_seconds, float("inf"), rate * costs.bulk.row_bytes)
+        return Estimate(way, rate, rate * row_seconds, math.inf, math.inf, rate * costs.bulk.row_bytes)
     proxy = costs.proxy
     requests = formulas.saturation(costs.replica(graph, way.form), {way.rows: 1.0})
     row_bytes = proxy.json_row_bytes if way.form == "json" else proxy.npy_row_bytes
     rate = requests * way.rows
     fed = 1 / (requests * proxy.seconds(way.rows, way.form))
-    return Estimate(way, rate, rate * row_seconds, fed, rate * row_bytes)
+    in_python = replace(proxy, request_seconds=costs.python_proxy_seconds)
+    fed_by_python = 1 / (requests * in_python.seconds(way.rows, way.form))
+    return Estimate(way, rate, rate * row_seconds, fed, fed_by_python, rate * row_bytes)
 
 
 @dataclass(frozen=True, slots=True)

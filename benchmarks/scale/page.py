@@ -16,7 +16,7 @@ BITS: Final = 8e-9  # Gbit of a byte
 
 def fill(text: str, tables: Mapping[str, str]) -> str:
     """A page with each table that it marks."""
-    return MARKED.sub(lambda found: f"{found[1]}{tables[found[2]]}\n{found[3]}", text)
+    return MARKED.sub(lambda found: f"{found[1]}\n{tables[found[2]]}\n\n{found[3]}", text)
 
 
 def tables(costs: Costs, measured: Measured) -> dict[str, str]:
@@ -33,8 +33,8 @@ def tables(costs: Costs, measured: Measured) -> dict[str, str]:
 
 
 def _measured(costs: Costs, measured: Measured) -> str:
-    head = ["JSON, flow64", "1 worker, requests/s", "2 workers", "times", "rows/s", "p99, ms"]
-    head += ["CPU a request, ms", "by the formula", "differs"]
+    head = ["JSON, flow64", "1 worker, requests/s", "2 workers, requests/s", "times", "2 workers, rows/s"]
+    head += ["2 workers, p99, ms", "2 workers, CPU a request, ms", "by the formula", "differs"]
     rows = []
     replica = costs.replica()
     for key, (size, together) in LOADS.items():
@@ -57,12 +57,11 @@ def _measured(costs: Costs, measured: Measured) -> str:
 
 
 def _steps(costs: Costs) -> str:
-    micro = 1e6
     rows = [
-        ("c: read, check and answer one request", costs.request_seconds * micro, "us"),
-        ("a: one turn of the loop and one call of the engine", costs.turn_seconds * micro, "us"),
-        *((f"p: parse and write one row, {form}", p * micro, "us") for form, p in costs.read_seconds.items()),
-        *((f"b: arithmetic of one row, {graph}", b * micro, "us") for graph, b in costs.row_seconds.items()),
+        ("c: read, check and answer one request", costs.request_seconds * 1e3, "ms"),
+        ("a: one turn of the loop and one call of the engine", costs.turn_seconds * 1e3, "ms"),
+        *((f"p: parse and write one row, {form}", p * 1e9, "ns") for form, p in costs.read_seconds.items()),
+        *((f"b: arithmetic of one row, {graph}", b * 1e9, "ns") for graph, b in costs.row_seconds.items()),
         ("memory of one more replica", costs.memory_bytes / 1e6, "MB"),
         (f"memory of {REPLICAS:,} replicas", REPLICAS * costs.memory_bytes / 1e9, "GB"),
     ]
@@ -74,8 +73,8 @@ def _saturation(costs: Costs) -> str:
         "way",
         "rows/s of a core",
         "of it arithmetic",
-        f"rows/s of {REPLICAS:,}",
         "replicas that a proxy core feeds",
+        "that one in Python feeds",
     ]
     head += [f"proxy cores for {REPLICAS:,}", f"Gbit/s of {REPLICAS:,}", f"10^12 rows on {REPLICAS:,}"]
     rows = []
@@ -86,8 +85,8 @@ def _saturation(costs: Costs) -> str:
                 found.way.name,
                 round_number(found.core_rate),
                 percent(found.arithmetic),
-                round_number(REPLICAS * found.core_rate),
                 round_number(found.fed) if proxied else "no proxy",
+                round_number(found.fed_by_python) if proxied else "no proxy",
                 round_number(REPLICAS / found.fed) if proxied else "no proxy",
                 round_number(REPLICAS * found.wire * BITS),
                 span(found.seconds(REPLICAS)),
@@ -131,6 +130,7 @@ def _storage(costs: Costs) -> str:
     blocks = BILLION / bulk.block_rows
     kept = BILLION * bulk.row_bytes * storage.month_dollars_per_byte
     wires = (
+        ("blocks/s of one core, assumed", core / bulk.block_rows),
         ("cores that fill one wire of 10 Gbit/s", storage.machine_bytes_per_second / (core * bulk.row_bytes)),
         ("cores that fill the store", storage.store_bytes_per_second / (core * bulk.row_bytes)),
         (f"blocks/s of {REPLICAS:,} cores", REPLICAS * core / bulk.block_rows),
