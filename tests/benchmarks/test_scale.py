@@ -146,13 +146,26 @@ def test_batches_form_only_under_load() -> None:
     assert busy > 3
 
 
-def test_a_large_request_does_not_hold_up_small_ones() -> None:
-    small = coming(500, count=500)
-    times, rows = np.append(0.1, small.times), np.append(200_000, small.rows)
-    order = np.argsort(times)
-    outcome = simulate(Fleet(REPLICA), Open(times[order], rows[order]), SEED)
+def together(large: list[int], small: Open) -> Outcome:
+    """Large requests that all come at first, and small ones."""
+    times = np.append(np.zeros(len(large)), small.times)
+    return simulate(Fleet(REPLICA), Open(times, np.append(large, small.rows)), SEED)
+
+
+def test_large_requests_do_not_hold_up_small_ones() -> None:
+    outcome = together([20_000] * 20, coming(500, count=500))
     chunk = REPLICA.turn_seconds + REPLICA.own(REPLICA.chunk_rows)
-    assert (outcome.left - outcome.came)[outcome.rows == 1].max() < 3 * chunk
+    assert (outcome.left - outcome.came)[-500:].max() < 20 * REPLICA.request_seconds + 3 * chunk
+
+
+def test_small_requests_do_not_hold_up_large_ones_for_ever() -> None:
+    outcome = simulate(Fleet(REPLICA), Closed(64, np.append(20_000, np.full(6_000, 64))), SEED)
+    assert outcome.left[0] < 0.3 * outcome.left.max()
+
+
+def test_a_large_request_does_not_wait_for_a_larger_one() -> None:
+    larger, large = together([200_000, 5_000], coming(10, count=2)).left[:2]
+    assert large < 0.1 * larger
 
 
 def test_choosing_the_better_of_two_shortens_the_longest_queue() -> None:
