@@ -3,7 +3,7 @@ PYTHON ?= $(firstword $(shell command -v python3.11 python3))
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: serve test lint study study-quick bench-serve clients clean
+.PHONY: serve test lint study study-quick bench-serve bench-ray clients clean
 
 serve: .venv/serve.done
 	$(BIN)/diffeo serve --models models
@@ -46,6 +46,10 @@ clean:
 # About 35 minutes on two cores, and wrk; BENCH="--quick --servers diffeo,fastapi" tries a part of it in runs/serving.
 bench-serve: .venv/dev.done
 	$(BIN)/python benchmarks/serving $(BENCH)
+
+# About fifteen minutes on two cores, and wrk; BENCH="--quick --servers plain,ray-all" tries a part of it in runs/ray.
+bench-ray: .venv/dev.done
+	$(BIN)/python benchmarks/ray $(BENCH)
 
 # Unmodified clients of the Open Inference Protocol in an environment of their own: 10,000 calls, about five minutes.
 clients: .venv/dev.done runs/clients/done
