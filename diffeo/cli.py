@@ -148,9 +148,7 @@ def _add_serve(commands: ask.Commands) -> None:
     parser.add_argument("--execution-providers", help="in order of preference: cpu, or cuda,cpu (cpu)")
     parser.add_argument("--workers", type=int, help="processes on the one port (usable cores)")
     parser.add_argument("--threads", type=int, help="chunks that one worker computes at the same time (usable cores)")
-    parser.add_argument(
-        "--ray", action="store_true", help="replicas of Ray Serve in the place of workers (diffeo[ray])"
-    )
+    parser.add_argument("--ray", action="store_true", help="in replicas of Ray Serve (diffeo[ray])")
     parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"], help="least level logged (info)")
 
 
