@@ -17,6 +17,8 @@ FAST: Final = {
 SAFE: Final = {
     # A replica that dies leaves requests without an answer. Seeds are counted: asking twice changes nothing.
     "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
+    # So long a replica that is to end waits until no proxy sends to it; HAProxy knows within a second.
+    "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "3",
     # Ray tells its makers what a cluster is used for, unless it is told not to.
     "RAY_USAGE_STATS_ENABLED": "0",
 }

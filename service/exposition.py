@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -14,7 +14,7 @@ from service.ledger import LEVEL, Key, Ledger, Sums
 from service.meters import Refusal
 from service.metrics import GRAPH, VERB, Metrics
 from service.model import Model
-from service.repository import NOTHING, Repository
+from service.repository import Repository
 
 BY_VERB: Final = ("verb", "model", "version")
 BY_GRAPH: Final = ("graph", "model", "version", "precision")
@@ -47,7 +47,7 @@ class Exposition(Collector):
     refusals: Sequence[Refusal]
     repository: Repository
     engine: str
-    labels: Mapping[str, str] = NOTHING
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     def expect(self) -> None:
         """Show what is served now, asked for or not; on the loop, where the meters count."""

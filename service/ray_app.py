@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import signal
+import sys
 from collections.abc import Mapping
 from types import FrameType
 from typing import Final, NoReturn
@@ -60,7 +61,8 @@ class Replica:
 
     def __init__(self, given: Mapping[str, object]) -> None:
         settings = settle({"threads": _cores(), **given})
-        logs.configure(settings.log_level)
+        # Ray Serve has put its own log in the place of sys.stdout, where a line would be wrapped in another.
+        logs.configure(settings.log_level, sys.__stdout__)
         identity = serve.get_replica_context().replica_id.unique_id
         faults = server.faults_of(settings, {})
         self._service = create_service(settings, faults, labels={"replica": identity})

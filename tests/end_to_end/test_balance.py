@@ -57,7 +57,7 @@ def balanced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Balanced]:
     running.balancer.wait()
     for server in running.servers:
         server.process.kill()
-        server.process.wait()
+        server.finish()
 
 
 def test_requests_come_to_both(balanced: Balanced) -> None:

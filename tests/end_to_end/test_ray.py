@@ -55,7 +55,7 @@ class Cluster:
             env={**os.environ, **own},
         )
         try:
-            limits = {"DIFFEO_WORKERS": "2", "DIFFEO_MAX_QUEUE_ROWS": "1000"}
+            limits = {"DIFFEO_WORKERS": "2", "DIFFEO_MAX_QUEUE_ROWS": "100000"}
             self.server = Server(affine.DATA, "--ray", "--host", "0.0.0.0", RAY_ADDRESS=self._said(), **own, **limits)  # noqa: S104
         except BaseException:
             self.end()
