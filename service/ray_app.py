@@ -20,7 +20,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import folder, logs, server
 from service.app import create_service
-from service.errors import NotListening, SettingsInvalid
+from service.errors import SettingsInvalid, WorkerFailed
+from service.port import reserve
 from service.settings import Settings, settle
 
 NAME: Final = "diffeo"
@@ -40,18 +41,6 @@ LOGGING: Final = {"encoding": "JSON", "enable_access_log": False}
 log = logging.getLogger("diffeo")
 
 
-@serve.deployment(
-    name=NAME,
-    max_ongoing_requests=MAX_ONGOING,
-    max_queued_requests=MAX_QUEUED,
-    backpressure_config={"status_code": 429, "retry_after_s": 1.0},
-    health_check_period_s=PROBE_PERIOD_SECONDS,
-    health_check_timeout_s=PROBE_TIMEOUT_SECONDS,
-    graceful_shutdown_timeout_s=server.DRAIN_SECONDS,
-    max_constructor_retry_count=START_TRIES,
-    logging_config=LOGGING,
-)
-@serve.ingress()
 class Replica:
     """One process that serves the whole repository.
 
@@ -105,10 +94,9 @@ def app(arguments: dict[str, object]) -> Application:
     if unknown:
         raise SettingsInvalid(f"no setting is called {', '.join(unknown)}")
     settings = settle(arguments)
-    given = settings.model_dump(mode="json", include=settings.model_fields_set)
     # A replica has another working folder.
-    given["models"] = str(settings.models.absolute())
-    return _sized(settings).bind(given)  # type: ignore[no-any-return]  # Ray does not type what its decorators make
+    given = {**_given(settings), "models": str(settings.models.absolute())}
+    return _deployment(settings).bind(given)
 
 
 def run(settings: Settings) -> None:
@@ -117,51 +105,78 @@ def run(settings: Settings) -> None:
     Raises:
         NothingToServe: the repository is empty or absent, as this machine sees it.
         NotListening: the address cannot be listened on.
+        WorkerFailed: no replica could start.
     """
     logs.configure(settings.log_level)
     # Here it is a sentence at once, in a replica the end of a long start.
     folder.look(settings)
-    _join()
-    signal.signal(signal.SIGTERM, _leave)
-    with contextlib.suppress(KeyboardInterrupt):
+    address = os.environ.get("RAY_ADDRESS")
+    if address is None:
+        settings = settings.model_copy(update={"port": _free(settings)})
+    # Standard output is for our own lines; what Ray prints goes beside them.
+    with contextlib.redirect_stdout(sys.stderr), contextlib.suppress(KeyboardInterrupt):
         try:
+            _join(address)
+            signal.signal(signal.SIGTERM, _leave)
             _start(settings)
             signal.pause()
         finally:
-            serve.shutdown()
+            serve.shutdown()  # type: ignore[no-untyped-call]
             ray.shutdown()
 
 
-def _join() -> None:
-    address = os.environ.get("RAY_ADDRESS")
-    if address is not None:
-        ray.init(address, log_to_driver=False)
-    else:
+def _free(settings: Settings) -> int:
+    # HAProxy would wait for the port, and we for HAProxy.
+    with reserve(settings.host, settings.port) as place:
+        number: int = place.getsockname()[1]
+        return number
+
+
+def _join(address: str | None) -> None:
+    if address is None:
         # Whoever reaches the dashboard may run what he likes; there is none.
         ray.init("local", include_dashboard=False, log_to_driver=False)
+    else:
+        ray.init(address, log_to_driver=False)
 
 
 def _start(settings: Settings) -> None:
     where = {"host": settings.host, "port": settings.port}
     serve.start(proxy_location="EveryNode", http_options=where, logging_config=LOGGING)
-    given = settings.model_dump(mode="json", include=settings.model_fields_set)
     try:
-        serve.run(app(given), name=NAME, route_prefix="/")
-    except RuntimeError as error:
-        raise NotListening(f"Ray Serve could not start: {str(error).splitlines()[0]}") from None
+        serve.run(app(_given(settings)), name=NAME, route_prefix="/")
+    except RuntimeError:
+        said = serve.status().applications[NAME].deployments[NAME].message
+        log.error("the replicas could not start", extra={"reason": said})  # noqa: TRY400  (a refusal, not a fault)
+        raise WorkerFailed("the replicas could not start; the log says why") from None
     log.info("serving", extra={"models": str(settings.models), **where, "ray": ray.get_runtime_context().gcs_address})
 
 
-def _sized(settings: Settings) -> serve.Deployment:
-    reserved = {"num_cpus": settings.threads if "threads" in settings.model_fields_set else 1}
+def _given(settings: Settings) -> dict[str, object]:
+    return settings.model_dump(mode="json", include=settings.model_fields_set)
+
+
+def _deployment(settings: Settings) -> serve.Deployment:
+    plain = serve.deployment(
+        name=NAME,
+        max_ongoing_requests=MAX_ONGOING,
+        max_queued_requests=MAX_QUEUED,
+        backpressure_config={"status_code": 429, "retry_after_s": 1.0},
+        health_check_period_s=PROBE_PERIOD_SECONDS,
+        health_check_timeout_s=PROBE_TIMEOUT_SECONDS,
+        graceful_shutdown_timeout_s=server.DRAIN_SECONDS,
+        max_constructor_retry_count=START_TRIES,
+        logging_config=LOGGING,
+        ray_actor_options={"num_cpus": settings.threads if "threads" in settings.model_fields_set else 1},
+    )(serve.ingress()(Replica))
     if "workers" in settings.model_fields_set:
-        return Replica.options(num_replicas=settings.workers, ray_actor_options=reserved)
+        return plain.options(num_replicas=settings.workers)
     scaling = {"min_replicas": 1, "max_replicas": settings.workers, "target_ongoing_requests": TARGET_ONGOING}
-    return Replica.options(autoscaling_config=scaling, ray_actor_options=reserved)
+    return plain.options(autoscaling_config=scaling)
 
 
 def _cores() -> int:
-    reserved: dict[str, float] = ray.get_runtime_context().get_assigned_resources()
+    reserved: dict[str, float] = ray.get_runtime_context().get_assigned_resources()  # type: ignore[no-untyped-call]
     return max(1, int(reserved.get("CPU", 1)))
 
 

@@ -39,7 +39,7 @@ class Server:
                     break
             except httpx.TransportError:
                 pass
-            if self.process.poll() is not None or time.monotonic() - began > 60:
+            if self.process.poll() is not None or time.monotonic() - began > 120:
                 raise RuntimeError(f"the server did not become ready: {self._output()}")
             time.sleep(0.01)
         self.ready_seconds = time.monotonic() - began
