@@ -43,7 +43,7 @@ ITS_OWN = {"server-timing", "x-request-id", "date", "server", "connection", "kee
 class Cluster:
     """Two nodes, and the service on them in two replicas."""
 
-    def __init__(self) -> None:
+    def __init__(self, models: Path) -> None:
         ports = ("HAPROXY_STATS_PORT", "HAPROXY_METRICS_PORT", "WORKER_PROXY_HTTP_PORT")
         # Both nodes are this machine: the second one's proxy takes another port, and clients come to the first one's.
         own = {f"RAY_SERVE_{name}": str(free_port()) for name in ports} | {"RAY_AUTH_MODE": "disabled"}
@@ -56,10 +56,11 @@ class Cluster:
         )
         try:
             limits = {"DIFFEO_WORKERS": "2", "DIFFEO_MAX_QUEUE_ROWS": "100000"}
-            self.server = Server(affine.DATA, "--ray", "--host", "0.0.0.0", RAY_ADDRESS=self._said(), **own, **limits)  # noqa: S104
+            self.server = Server(models, "--ray", "--host", "0.0.0.0", RAY_ADDRESS=self._said(), **own, **limits)  # noqa: S104
         except BaseException:
             self.end()
             raise
+        self.models = models
         self.url = self.server.url
 
     def kill_a_node(self) -> None:
@@ -77,8 +78,10 @@ class Cluster:
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    running = Cluster()
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    models = tmp_path_factory.mktemp("models")
+    affine.copy_to(models)
+    running = Cluster(models)
     yield running
     code, _ = running.server.stop()
     running.end()
@@ -131,10 +134,16 @@ def test_a_scrape_says_which_replica_it_shows(cluster: Cluster) -> None:
 
 
 def test_a_node_killed_under_load_costs_at_most_one_more_try(cluster: Cluster, url: str) -> None:
-    """Last: one node is gone after it."""
+    """One node is gone after it."""
     with seeded.Load(cluster.url, seeded.known(url), retries=1) as load:
         load.more(200)
         cluster.kill_a_node()
         load.more(200)
     assert load.failures == []
     assert load.again <= seeded.CLIENTS
+
+
+def test_a_version_that_is_published_is_served_by_the_replica_that_is_left(cluster: Cluster) -> None:
+    """Last: other answers after it."""
+    affine.shifted(cluster.models / "affine2d/2", 1)
+    seeded.until(lambda: httpx.post(cluster.url + "/log_prob", json={"x": X}).json()["version"] == 2)
