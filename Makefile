@@ -3,7 +3,7 @@ PYTHON ?= $(firstword $(shell command -v python3.11 python3))
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: serve test lint study study-quick bench-serve bench-scale clients clean
+.PHONY: serve test lint study study-quick bench-serve bench-ray bench-scale clients clean
 
 serve: .venv/serve.done
 	$(BIN)/diffeo serve --models models
@@ -47,9 +47,14 @@ clean:
 bench-serve: .venv/dev.done
 	$(BIN)/python benchmarks/serving $(BENCH)
 
-# About half an hour on two cores, and 3 GB under runs/scale.
+# About fifteen minutes on two cores, and wrk; BENCH="--quick --servers plain,ray-all" tries a part of it in runs/ray.
+bench-ray: .venv/dev.done
+	$(BIN)/python benchmarks/ray $(BENCH)
+
+# Jobs over files measured, then a thousand replicas worked out: half an hour on two cores, and 3 GB under runs/scale.
 bench-scale: .venv/dev.done
-	PYTHONPATH=benchmarks/serving $(BIN)/python benchmarks/scale $(BENCH)
+	$(BIN)/python -m benchmarks.scale.bulk
+	$(BIN)/python -m benchmarks.scale
 
 # Unmodified clients of the Open Inference Protocol in an environment of their own: 10,000 calls, about five minutes.
 clients: .venv/dev.done runs/clients/done

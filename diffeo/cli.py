@@ -35,9 +35,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def serve(options: argparse.Namespace) -> int:
     """Serve a repository over HTTP."""
-    from service.server import serve as run_server  # noqa: PLC0415
     from service.settings import Settings, settle  # noqa: PLC0415
 
+    if options.ray:
+        from service import cluster  # noqa: PLC0415
+
+        # Ray reads its environment when it is imported.
+        cluster.prepare()
+        from service.ray_app import run as run_server  # noqa: PLC0415
+    else:
+        from service.server import serve as run_server  # noqa: PLC0415
     given = {name: value for name, value in vars(options).items() if value is not None}
     run_server(settle({name: value for name, value in given.items() if name in Settings.model_fields}))
     return 0
@@ -98,6 +105,8 @@ def _how_to_get(module: str, command: str) -> str:
     # The engine torchscript is the one part of the service that needs what training needs.
     if command in {"fit", "certify", "study"} or package == "torch":
         extra = "train"
+    elif package == "ray":
+        extra = "ray"
     else:
         extra = "serve" if command == "serve" else "local"
     return f"needs {package}; pip install 'diffeo[{extra}]'"
@@ -139,6 +148,7 @@ def _add_serve(commands: ask.Commands) -> None:
     parser.add_argument("--execution-providers", help="in order of preference: cpu, or cuda,cpu (cpu)")
     parser.add_argument("--workers", type=int, help="processes on the one port (usable cores)")
     parser.add_argument("--threads", type=int, help="chunks that one worker computes at the same time (usable cores)")
+    parser.add_argument("--ray", action="store_true", help="in replicas of Ray Serve (diffeo[ray])")
     parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"], help="least level logged (info)")
 
 

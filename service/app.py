@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from importlib.metadata import version
 
 from fastapi import FastAPI
@@ -23,6 +24,7 @@ from service.exposition import Exposition
 from service.folder import Key
 from service.ledger import Ledger
 from service.metrics import Metrics
+from service.pulse import Pulse
 from service.requests import Limits
 from service.routes import files, health, metrics, models, openapi, tracing
 from service.routes.access import Access
@@ -40,15 +42,34 @@ NICENESS = 10
 DESCRIPTION = "Exact log-likelihoods, samples and invertible transforms from normalizing flows."
 
 
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What serves, and what tells whether it still computes."""
+
+    app: ASGIApp
+    pulse: Pulse
+
+
 def create_app(
     settings: Settings, faults: Mapping[Key, str] = repository.NOTHING, ledger: Ledger | None = None
 ) -> ASGIApp:
+    """The application of `create_service`."""
+    return create_service(settings, faults, ledger).app
+
+
+def create_service(
+    settings: Settings,
+    faults: Mapping[Key, str] = repository.NOTHING,
+    ledger: Ledger | None = None,
+    labels: Mapping[str, str] = repository.NOTHING,
+) -> Service:
     """The service over the repository that the settings name, every model loaded and proven; it follows the folder.
 
     Args:
         settings: how the service runs.
         faults: versions that a trial has found to be bad, and why.
         ledger: where it counts what passes; its own where no other process serves beside it.
+        labels: of all that it counts.
 
     Raises:
         NothingToServe: the repository is empty or absent.
@@ -91,7 +112,7 @@ def create_app(
     app.include_router(health.router(loaded))
     limits = Limits(settings.max_rows, settings.max_num_samples)
     meters = Metrics(ledger, REFUSALS)
-    app.include_router(metrics.router(Exposition(ledger, meters, REFUSALS, loaded, settings.engine)))
+    app.include_router(metrics.router(Exposition(ledger, meters, REFUSALS, loaded, settings.engine, labels)))
     inference = Inference(loaded, settings, limits, Attendance(), meters)
     verbs = _verbs(inference, tracer)
     for path, verb in verbs.items():
@@ -100,7 +121,7 @@ def create_app(
     for error, answer in _problems().items():
         app.add_exception_handler(error, answer)
     app.openapi = _once(lambda: openapi.describe(app))  # type: ignore[method-assign]  # FastAPI's documented way
-    return Access(app, verbs, {"v2": site(inference)})
+    return Service(Access(app, verbs, {"v2": site(inference)}), Pulse(loaded))
 
 
 def _step_back() -> None:

@@ -195,6 +195,10 @@ class Batcher:
         finally:
             job.leave()
 
+    async def probe(self, rows: Rows) -> None:
+        """Compute rows on a thread beside whatever waits; how long the queue is tells nothing of the engine."""
+        await asyncio.get_running_loop().run_in_executor(self._executor, self._engine.run, {self._source: rows})
+
     def _admit(self, rows: Rows, deadline: float | None, visit: Visit) -> _Job:
         # Asked for once a batch: where system calls are slow, a running loop costs more than the rest of this.
         loop = self._loop if self._scheduled and self._loop is not None else asyncio.get_running_loop()

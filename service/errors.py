@@ -19,7 +19,8 @@ ServiceError
 ├── EngineFailed            a runtime could not load or compute a graph
 ├── NothingToServe          the repository holds no model
 ├── NotListening            the address cannot be listened on
-└── WorkerFailed            a worker process could not start
+├── WorkerFailed            a worker process could not start
+└── NotComputing            the engines gave no answer to a probe in time
 """
 
 from collections.abc import Iterable, Sequence
@@ -132,6 +133,10 @@ class NotListening(ServiceError):
 
 class WorkerFailed(ServiceError):
     """A worker process could not start."""
+
+
+class NotComputing(ServiceError):
+    """The engines gave no answer to a probe in time."""
 
 
 def listed(names: Iterable[object]) -> str:

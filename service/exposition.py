@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -39,6 +39,7 @@ class Exposition(Collector):
         refusals: reasons and statuses that a request can end with.
         repository: what is served now.
         engine: the runtime that computes the graphs.
+        labels: of every number, where no scrape reaches all processes and each must tell its own.
     """
 
     ledger: Ledger
@@ -46,6 +47,7 @@ class Exposition(Collector):
     refusals: Sequence[Refusal]
     repository: Repository
     engine: str
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     def expect(self) -> None:
         """Show what is served now, asked for or not; on the loop, where the meters count."""
@@ -54,6 +56,12 @@ class Exposition(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Every metric with its numbers."""
+        for family in self._families():
+            if self.labels:
+                family.samples = [one._replace(labels={**one.labels, **self.labels}) for one in family.samples]
+            yield family
+
+    def _families(self) -> Iterator[Metric]:
         sums = self.ledger.sums()
         verbs = {key[1:]: cells for key, cells in sums.items() if key[0] == VERB}
         graphs = {key[1:]: cells for key, cells in sums.items() if key[0] == GRAPH}

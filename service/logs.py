@@ -5,7 +5,7 @@ import json
 import logging
 import sys
 import time
-from typing import Final
+from typing import Final, TextIO
 
 import orjson
 
@@ -79,8 +79,8 @@ def _line(fields: dict[str, object]) -> str:
     return line.decode() if line.isascii() else json.dumps(orjson.loads(line))
 
 
-def configure(level: str) -> None:
-    """Send every logger of this process through one handler."""
-    handler = logging.StreamHandler(sys.stdout)
+def configure(level: str, stream: TextIO | None = None) -> None:
+    """Send every logger of this process through one handler, to standard output unless another stream is given."""
+    handler = logging.StreamHandler(stream or sys.stdout)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

@@ -124,6 +124,11 @@ class Model:
         tensors = {part: _joined([piece[part] for piece in pieces]) for part in draw.request.parts}
         return self._answer(tensors, None, "null", "x", self.facts(draw))
 
+    async def probe(self) -> None:
+        """Compute one row through each graph, on the threads that compute for requests."""
+        row = np.zeros((1, self.manifest.dimension), np.float32)
+        await asyncio.gather(self.forward.probe(row.astype(self._dtype)), self.inverse.probe(row))
+
     def facts(self, draw: Draw) -> dict[str, object]:
         """What a sample's answer says besides the rows: enough to draw the same rows, or the next ones."""
         request = draw.request

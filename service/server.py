@@ -19,6 +19,7 @@ from uvicorn.supervisors import Multiprocess
 
 from service import folder, logs, trial
 from service.errors import NotListening, ServiceError, WorkerFailed
+from service.folder import Key
 from service.ledger import Ledger
 from service.port import reserve
 from service.protocol import OneWriteProtocol
@@ -108,19 +109,28 @@ def _tried(settings: Settings, known: Verdicts) -> Verdicts:
         return thread.submit(asyncio.run, trial.try_out(settings, keys, known)).result()
 
 
+def faults_of(settings: Settings, known: Verdicts) -> dict[Key, str]:
+    """What is wrong with the versions in the folder of the settings, each tried in another process unless known."""
+    return {key: verdict.fault for key, verdict in _tried(settings, known).items() if verdict.fault is not None}
+
+
 def _create_app(settings: Settings, known: Verdicts, ledger: Ledger) -> ASGIApp:
-    # A worker that takes the place of a dead one tries what has been published since: it may be what the other died of.
-    faults = {key: verdict.fault for key, verdict in _tried(settings, known).items() if verdict.fault is not None}
     # The supervisor of several workers serves nothing, so it has no use for the application and its runtime.
     from service.app import create_app  # noqa: PLC0415
 
-    app = create_app(settings, faults, ledger)
+    # A worker that takes the place of a dead one tries what has been published since: it may be what the other died of.
+    app = create_app(settings, faults_of(settings, known), ledger)
+    settle_down()
+    return app
+
+
+def settle_down() -> None:
+    """Make this process one that answers at once, with all that it will hold."""
     # All that stands now stays: the collector need not walk it in the middle of a request, which takes it 20 ms.
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS)
     sys.setswitchinterval(SWITCH_SECONDS)
-    return app
 
 
 def _config(app: ASGIApp | str, settings: Settings, *, factory: bool = False, workers: int = 1) -> uvicorn.Config:

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import tree
 from pyarrow import dataset
 from tqdm import tqdm
 
+from benchmarks.serving import tree
 from diffeo.local import open_model
 
 ROOT: Final = Path(__file__).parents[2]

@@ -1,17 +1,16 @@
 """What the figures were taken on and with: machine, versions, commands, pace, date."""
 
-import os
 import platform
 import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 from typing import Final
 
 import environments
 from load import wrk
+from machine import machine
 from places import HERE, PEERS, ROOT, digest
 from processes import shown
 from results import Pace
@@ -32,14 +31,6 @@ def conditions(servers: Sequence[Server], pace: Pace) -> dict[str, object]:
         "versions": {server.name: _versions(server) for server in servers} | {"wrk": _wrk()},
         "commands": {server.name: shown(server, SHOWN_GRAPH) for server in servers},
     }
-
-
-def machine() -> str:
-    """Cores, processor, memory."""
-    lines = Path("/proc/cpuinfo").read_text(encoding="ascii").splitlines()
-    processor = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "unknown")
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
-    return f"{len(os.sched_getaffinity(0))} cores ({processor}), {memory:.0f} GiB"
 
 
 def _versions(server: Server) -> str:

@@ -240,9 +240,10 @@ def test_a_reader_who_leaves_early_is_no_failure(count: str) -> None:
     assert run(command, lambda process: process.stdout and process.stdout.close()) == (0, "")
 
 
-def test_an_installation_without_the_service_says_what_it_needs() -> None:
-    program = (
-        f"import sys; sys.modules['scipy'] = None; from diffeo.cli import main; sys.exit(main(['sample', *{LOCAL}]))"
-    )
+@pytest.mark.parametrize(
+    ("package", "extra", "command"), [("scipy", "local", ["sample", *LOCAL]), ("ray", "ray", ["serve", "--ray"])]
+)
+def test_an_installation_without_a_part_says_what_it_needs(package: str, extra: str, command: list[str]) -> None:
+    program = f"import sys; sys.modules[{package!r}] = None; from diffeo.cli import main; sys.exit(main({command}))"
     code, errors = run([sys.executable, "-c", program], lambda process: process.wait())
-    assert (code, errors) == (1, "diffeo sample: needs scipy; pip install 'diffeo[local]'\n")
+    assert (code, errors) == (1, f"diffeo {command[0]}: needs {package}; pip install 'diffeo[{extra}]'\n")

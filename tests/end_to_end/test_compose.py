@@ -131,6 +131,6 @@ def test_stop_finishes_what_runs(compose: Compose) -> None:
 
 
 def test_the_file_is_valid_in_all_profiles(compose: Compose) -> None:
-    profiles = [part for name in ("gpu", "train", "monitoring") for part in ("--profile", name)]
+    profiles = [part for name in ("gpu", "balanced", "train", "monitoring") for part in ("--profile", name)]
     services = compose.run(*profiles, "config", "--services").split()
-    assert sorted(services) == ["diffeo", "diffeo-gpu", "grafana", "prometheus", "train"]
+    assert sorted(services) == ["balancer", "diffeo", "diffeo-gpu", "grafana", "prometheus", "replica", "train"]

@@ -7,7 +7,7 @@ import affine
 import httpx
 import pytest
 
-from service.app import create_app
+from service.app import create_service
 from service.engines import ENGINES
 from service.engines.engine import Engine, Graphs, Tensors
 from service.settings import Settings
@@ -47,7 +47,8 @@ class Service:
         monkeypatch.setattr("service.batcher.INLINE_SECONDS", 0)
         self.gate.set()
         limits = {"max_queue_rows": 20, "timeout_seconds": timeout_seconds}
-        self.app = create_app(Settings(models=models, threads=1, chunk_rows=4, **limits))
+        service = create_service(Settings(models=models, threads=1, chunk_rows=4, **limits))
+        self.app, self.pulse = service.app, service.pulse
         self.gate.clear()
         self.rows.clear()
 

@@ -24,10 +24,10 @@ def free_port() -> int:
 class Server:
     """A real `diffeo serve` process; `ready_seconds` is the time from its start to its first ready answer."""
 
-    def __init__(self, models: Path, **environment: str) -> None:
+    def __init__(self, models: Path, *options: str, **environment: str) -> None:
         self.url = f"http://127.0.0.1:{(port := free_port())}"
         began = time.monotonic()
-        command = [DIFFEO, "serve", "--models", str(models), "--port", str(port)]
+        command = [DIFFEO, "serve", "--models", str(models), "--port", str(port), *options]
         # A file, not a pipe: a pipe that nobody reads fills, and the server waits for room in it.
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115  (closed in stop)
         # One worker unless told: its process is then the one that was started.
@@ -39,7 +39,7 @@ class Server:
                     break
             except httpx.TransportError:
                 pass
-            if self.process.poll() is not None or time.monotonic() - began > 60:
+            if self.process.poll() is not None or time.monotonic() - began > 120:
                 raise RuntimeError(f"the server did not become ready: {self._output()}")
             time.sleep(0.01)
         self.ready_seconds = time.monotonic() - began

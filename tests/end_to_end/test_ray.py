@@ -1,0 +1,149 @@
+"""`diffeo serve --ray` on a cluster of two nodes: the answers of a plain server, and a node may die under load."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
+
+import affine
+import httpx
+import numpy as np
+import pytest
+import seeded
+from process import Server, free_port
+from scrape import Scrape
+
+from bundle import npy
+
+pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed: pip install 'diffeo[ray]'")
+NODES = Path(__file__).parents[1] / "given/nodes.py"
+X = [[1.0, -2.0], [3.0, 2.0], [None, 0.0]]
+V2 = {"inputs": [{"name": "x", "shape": [2, 2], "datatype": "FP32", "data": [1, -2, 3, 2]}]}
+NPY = {"content-type": "application/x-npy"}
+ROWS = npy.write(np.linspace(-3, 3, 4000, dtype=np.float32).reshape(-1, 2))
+QUESTIONS = {
+    "a seeded sample": ("/sample", {"json": {"num_samples": 5, "seed": 7, "return": ["x", "z", "log_prob"]}}),
+    "a sample in npy": ("/sample?num_samples=300&seed=7&start=40&format=npy", {}),
+    "a stream": ("/sample?num_samples=500000&seed=7&format=npy", {}),
+    "a stream of lines": ("/sample?num_samples=50000&seed=7&format=csv", {}),
+    "a score": ("/log_prob", {"json": {"x": X}}),
+    "many scores": ("/log_prob?format=npy", {"content": ROWS, "headers": NPY}),
+    "a transform": ("/transform", {"json": {"direction": "inverse", "z": [[0.5, 0.5]]}}),
+    "the open protocol": ("/v2/models/affine2d/infer", {"json": V2}),
+    "a refusal": ("/log_prob", {"json": {"x": [[1]]}, "headers": {"x-request-id": "mine"}}),
+    "nothing there": ("/nowhere", {"json": {}, "headers": {"x-request-id": "mine"}}),
+}
+# What tells one process, or one moment, from another; Ray says in which form it sends.
+ITS_OWN = {"server-timing", "x-request-id", "date", "server", "connection", "keep-alive"}
+
+
+class Cluster:
+    """Two nodes, and the service on them in two replicas."""
+
+    def __init__(self, models: Path) -> None:
+        ports = ("HAPROXY_STATS_PORT", "HAPROXY_METRICS_PORT", "WORKER_PROXY_HTTP_PORT")
+        # Both nodes are this machine: the second one's proxy takes another port, and clients come to the first one's.
+        own = {f"RAY_SERVE_{name}": str(free_port()) for name in ports} | {"RAY_AUTH_MODE": "disabled"}
+        self._nodes = subprocess.Popen(
+            [sys.executable, str(NODES)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **own},
+        )
+        try:
+            limits = {"DIFFEO_WORKERS": "2", "DIFFEO_MAX_QUEUE_ROWS": "100000"}
+            self.server = Server(models, "--ray", "--host", "0.0.0.0", RAY_ADDRESS=self._said(), **own, **limits)  # noqa: S104
+        except BaseException:
+            self.end()
+            raise
+        self.models = models
+        self.url = self.server.url
+
+    def kill_a_node(self) -> None:
+        assert self._nodes.stdin is not None
+        self._nodes.stdin.write("kill\n")
+        self._nodes.stdin.flush()
+        assert self._said() == "killed"
+
+    def end(self) -> None:
+        self._nodes.communicate("", timeout=60)
+
+    def _said(self) -> str:
+        assert self._nodes.stdout is not None
+        return self._nodes.stdout.readline().strip()
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    models = tmp_path_factory.mktemp("models")
+    affine.copy_to(models)
+    running = Cluster(models)
+    yield running
+    code, _ = running.server.stop()
+    running.end()
+    assert code == 0
+
+
+def answer(url: str, question: str) -> tuple[int, dict[str, str], bytes]:
+    path, request = QUESTIONS[question]
+    got = httpx.post(url + path, timeout=30, **request)
+    return got.status_code, {name: value for name, value in got.headers.items() if name not in ITS_OWN}, got.content
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_the_answer_is_the_plain_servers_bit_for_bit(cluster: Cluster, url: str, question: str) -> None:
+    assert answer(cluster.url, question) == answer(url, question)
+
+
+def test_an_answer_names_its_request_once(cluster: Cluster) -> None:
+    got = httpx.post(cluster.url + "/sample", headers={"x-request-id": "mine"})
+    assert got.headers.get_list("x-request-id") == ["mine"]
+
+
+def test_a_refusal_passes_with_its_time_to_come_back(cluster: Cluster) -> None:
+    body = npy.write(np.zeros((500_000, 2), np.float32))
+
+    def score(_: int) -> httpx.Response:
+        return httpx.post(cluster.url + "/log_prob?format=npy", content=body, headers=NPY, timeout=30)
+
+    with ThreadPoolExecutor(12) as clients:
+        answers = list(clients.map(score, range(12)))
+    assert {answer.status_code for answer in answers} == {200, 429}
+    refused = next(answer for answer in answers if answer.status_code == 429)
+    assert refused.json()["type"] == "urn:diffeo:problem:overloaded"
+    assert int(refused.headers["retry-after"]) >= 1
+
+
+def replicas(cluster: Cluster) -> set[str]:
+    """Those that answered one of some scrapes."""
+    found: set[str] = set()
+    for _ in range(20):
+        samples = Scrape(httpx.get(cluster.url + "/metrics").text).samples
+        named = {dict(labels).get("replica", "") for _, labels in samples}
+        assert len(named) == 1
+        found |= named
+    return found
+
+
+def test_a_scrape_says_which_replica_it_shows(cluster: Cluster) -> None:
+    seeded.until(lambda: len(replicas(cluster)) == 2)
+
+
+def test_a_node_killed_under_load_costs_at_most_one_more_try(cluster: Cluster, url: str) -> None:
+    """One node is gone after it."""
+    with seeded.Load(cluster.url, seeded.known(url), retries=1) as load:
+        load.more(200)
+        cluster.kill_a_node()
+        load.more(200)
+    assert load.failures == []
+    assert load.again <= seeded.CLIENTS
+
+
+def test_a_version_that_is_published_is_served_by_the_replica_that_is_left(cluster: Cluster) -> None:
+    """Last: other answers after it."""
+    affine.shifted(cluster.models / "affine2d/2", 1)
+    seeded.until(lambda: httpx.post(cluster.url + "/log_prob", json={"x": X}).json()["version"] == 2)
