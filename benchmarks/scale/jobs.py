@@ -112,7 +112,7 @@ def killed(files: Path) -> bool:
     blocks = len(list(WORK.joinpath("scored").glob("part-*")))
     for _ in range(KILLS):
         job = subprocess.Popen([*score(files), "--out", folder])
-        wanted = len(done(folder)) + clock.uniform(0.5, blocks / (KILLS + 1))
+        wanted = len(done(folder)) + clock.uniform(0.5, blocks / (KILLS + 2))
         while len(done(folder)) < wanted and job.poll() is None:
             time.sleep(POLL_SECONDS)
         job.send_signal(signal.SIGKILL)

@@ -55,8 +55,7 @@ def _crew(options: argparse.Namespace) -> Crew:
             from diffeo.bulk.ray_crew import on_ray  # noqa: PLC0415  (Ray is an extra of its own)
 
         return on_ray
-    workers = options.workers or usable_cores()
-    return crew.alone if workers == 1 else crew.processes(workers)
+    return crew.crew_of(options.workers or usable_cores())
 
 
 def _kept(options: argparse.Namespace) -> list[str]:

@@ -1,10 +1,10 @@
-"""Who computes the blocks of a job: this process, processes of this machine, or Ray's. All give the same bytes."""
+"""Who computes the blocks of a job: threads of this process, other processes, or Ray's. All give the same bytes."""
 
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from multiprocessing import get_context, parent_process
@@ -18,6 +18,8 @@ Crew = Callable[[Work, Sequence[Block]], Iterator[Record]]
 
 # Blocks that are given out at a time, for each worker: one in hand and one to go on with.
 AHEAD: Final = 2
+# Of a call of the runtime some three hundredths are Python's; beyond so many threads they would wait for each other.
+THREADS: Final = 16
 
 
 def alone(work: Work, blocks: Sequence[Block]) -> Iterator[Record]:
@@ -27,36 +29,50 @@ def alone(work: Work, blocks: Sequence[Block]) -> Iterator[Record]:
         yield worker.do(block)
 
 
-def processes(count: int) -> Crew:
-    """In so many processes of this machine, each with a core's work at a time."""
+def threads(count: int) -> Crew:
+    """In so many threads of this process, which read, compute and write beside each other."""
 
     def crew(work: Work, blocks: Sequence[Block]) -> Iterator[Record]:
-        if len(blocks) == 1:
-            yield from alone(work, blocks)
-            return
+        with ThreadPoolExecutor(count, thread_name_prefix="job") as pool:
+            yield from _spread(pool, Worker(work).do, blocks, count)
+
+    return crew
+
+
+def processes(count: int) -> Crew:
+    """In so many processes of this machine: for more cores than the interpreter of one can serve."""
+
+    def crew(work: Work, blocks: Sequence[Block]) -> Iterator[Record]:
         # What cannot be loaded is told here in its own words; a pool only says that a worker ended.
         Worker(work)
         # Spawned: a runtime that has started threads cannot be forked.
-        pool = ProcessPoolExecutor(min(count, len(blocks)), get_context("spawn"), initializer=_begin, initargs=(work,))
-        left = iter(blocks)
-        running: set[Future[Record]] = set()
-        try:
-            for block in islice(left, AHEAD * count):
-                running.add(pool.submit(_do, block))
-            while running:
-                done, running = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
-                    yield future.result()
-                    for block in islice(left, 1):
-                        running.add(pool.submit(_do, block))
-        except BrokenProcessPool:
-            raise WorkerLost(
-                "a worker was ended by the system, perhaps for want of memory; try fewer --workers"
-            ) from None
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+        with ProcessPoolExecutor(count, get_context("spawn"), initializer=_begin, initargs=(work,)) as pool:
+            try:
+                yield from _spread(pool, _do, blocks, count)
+            except BrokenProcessPool:
+                raise WorkerLost("the system ended a worker, perhaps for want of memory; try fewer --workers") from None
 
     return crew
+
+
+def crew_of(workers: int) -> Crew:
+    """The crew for so many cores."""
+    if workers == 1:
+        return alone
+    return threads(workers) if workers <= THREADS else processes(workers)
+
+
+def _spread(pool: Executor, do: Callable[[Block], Record], blocks: Sequence[Block], count: int) -> Iterator[Record]:
+    left = iter(blocks)
+    running = {pool.submit(do, block) for block in islice(left, AHEAD * count)}
+    try:
+        while running:
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+                running |= {pool.submit(do, block) for block in islice(left, 1)}
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 _worker: Worker | None = None

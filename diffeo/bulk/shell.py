@@ -19,7 +19,7 @@ def add_options(parser: argparse.ArgumentParser, count: Callable[[str], int]) ->
     group = parser.add_argument_group("a folder or URL as --out: in blocks, with flat memory, resumed where it stopped")
     group.add_argument("--format", choices=FORMATS, default="parquet", help="of the files in it (parquet)")
     group.add_argument("--block-rows", type=count, help="rows of a file, about (524288)")
-    group.add_argument("--workers", type=count, help="processes that compute (usable cores)")
+    group.add_argument("--workers", type=count, help="blocks computed at the same time (usable cores)")
     group.add_argument("--ray", action="store_true", help="compute on Ray: the cluster of RAY_ADDRESS, or one here")
     group.add_argument("--precision", help="what to compute in (the bundle's own)")
 

@@ -143,18 +143,20 @@ def test_what_is_done_is_not_computed_again(tmp_path: Path) -> None:
     assert done(drawn(9500), tmp_path / "out").computed == 5500
 
 
-def test_workers_write_the_bytes_of_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("crew_of", [crew.threads, crew.processes])
+def test_workers_write_the_bytes_of_one(crew_of: Callable[[int], crew.Crew], tmp_path: Path) -> None:
     done(drawn(5500), tmp_path / "one")
-    done(drawn(5500), tmp_path / "two", crew.processes(2))
+    done(drawn(5500), tmp_path / "two", crew_of(2))
     assert jobs.bytes_of(tmp_path / "one") == jobs.bytes_of(tmp_path / "two")
 
 
-def test_a_worker_tells_what_stopped_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("crew_of", [crew.threads, crew.processes])
+def test_a_worker_tells_what_stopped_it(crew_of: Callable[[int], crew.Crew], tmp_path: Path) -> None:
     file = jobs.save(tmp_path / "rows.parquet", jobs.table(jobs.rows(3000)))
     asked = scored(file)
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     with pytest.raises(TableError, match="block 0, rows from 0 on"):
-        done(asked, tmp_path / "out", crew.processes(2))
+        done(asked, tmp_path / "out", crew_of(2))
 
 
 def test_an_object_store_is_read_and_written_by_url(tmp_path: Path) -> None:
