@@ -19,6 +19,8 @@ CLASSES = [error for error in vars(errors).values() if isinstance(error, type) a
 AT_START = {
     errors.SettingsInvalid, errors.ProviderMissing, errors.NothingToServe, errors.NotListening, errors.WorkerFailed
 }  # fmt: skip
+# Told to whoever watches over the process.
+OF_A_PROBE = {errors.NotComputing}
 ROOTS = {ServiceError, RequestError}
 LONG = "A" * 5000
 
@@ -51,7 +53,7 @@ def problem_of(error: Exception) -> dict[str, object]:
 
 
 def test_every_error_that_a_client_can_meet_has_a_kind_of_its_own() -> None:
-    assert set(KINDS) == set(CLASSES) - AT_START - ROOTS
+    assert set(KINDS) == set(CLASSES) - AT_START - OF_A_PROBE - ROOTS
     assert len({kind.type for kind in KINDS.values()}) == len(KINDS)
 
 
