@@ -37,7 +37,7 @@ from service.settings import Settings
 from service.watch import Watch
 
 # A tenth of the loop's weight: the loop goes first, and a thread that holds the interpreter while every core is taken
-# still gives it back within some milliseconds. With the least weight, 19, that took up to a second now and then.
+# gives it back within some milliseconds. With the least weight, 19, the slowest small requests took twice as long.
 NICENESS = 10
 DESCRIPTION = "Exact log-likelihoods, samples and invertible transforms from normalizing flows."
 
