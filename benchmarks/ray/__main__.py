@@ -16,17 +16,15 @@ from typing import Final, NoReturn
 sys.path.append(str(Path(__file__).parents[1] / "serving"))
 
 import graphs
-import inprocess
-import numpy as np
 import page
-import tree
 import wire
 from conditions import conditions
-from load import Load, drive, wrk
+from load import Load, wrk
 from machine import machine
 from places import HERE, PAGES, ROOT, bundle, digest
-from processes import NotServing, Running, serving
-from results import Outcome, Pace, Results, Visit
+from processes import NotServing, serving
+from results import Pace, Results, Visit
+from rounds import check, loaded
 from servers import Server
 from tqdm import tqdm
 from variants import BY_KEY, VARIANTS
@@ -36,7 +34,6 @@ LOADS: Final = (Load(1, 1), Load(1, 32), Load(1024, 8))
 WHOLE: Final = Pace(rounds=3, warm_up=1, seconds=4)
 QUICK: Final = Pace(rounds=1, warm_up=1, seconds=2)
 WORK: Final = ROOT / "runs/ray"
-CHECKED_ROWS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,39 +80,11 @@ def visited(number: int, server: Server, pace: Pace) -> Visit:
     """One server in one round: started, checked, loaded, stopped."""
     try:
         with serving(server, GRAPH) as running:
-            check(running)
+            check(running, GRAPH)
             outcomes = tuple(loaded(running, load, pace) for load in LOADS)
             return Visit(number, server.key, GRAPH, running.ready_seconds, outcomes)
     except (NotServing, wire.WrongAnswer, OSError) as fault:
         return Visit(number, server.key, GRAPH, fault=str(fault))
-
-
-def check(running: Running) -> None:
-    """A server that answers with other numbers than the graph's is not measured."""
-    x = wire.rows(CHECKED_ROWS)
-    expected = inprocess.session(GRAPH).run(["log_prob"], {"x": x})[0]
-    if not np.allclose(wire.log_prob(running.server, running.port, x), expected, rtol=1e-3, atol=1e-3):
-        raise wire.WrongAnswer("other numbers than the graph's own")
-
-
-def loaded(running: Running, load: Load, pace: Pace) -> Outcome:
-    """One load."""
-    request = wire.score(running.server, wire.rows(load.rows))
-    drive(running.port, request, load.connections, pace.warm_up)
-    before = tree.cpu_seconds(running.keeper)
-    traffic = drive(running.port, request, load.connections, pace.seconds)
-    return Outcome(
-        load=load.key,
-        rows=load.rows,
-        answers=traffic.answers,
-        errors=traffic.errors,
-        seconds=traffic.seconds,
-        p50_ms=traffic.p50_ms,
-        p99_ms=traffic.p99_ms,
-        server_cpu_seconds=tree.cpu_seconds(running.keeper) - before,
-        client_cpu_seconds=traffic.client_cpu_seconds,
-        memory_bytes=tree.shared_out_bytes(running.keeper),
-    )
 
 
 def read_options() -> Options:

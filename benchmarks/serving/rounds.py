@@ -70,15 +70,16 @@ def _visit(step: Step, pace: Pace) -> Visit:
     server, graph = step.server, step.graph
     try:
         with serving(server, graph) as running:
-            _check(running, graph)
+            check(running, graph)
             loads = [load for load in GRAPHS[graph] if load.form in server.forms]
-            outcomes = tuple(_load(running, load, pace) for load in loads)
+            outcomes = tuple(loaded(running, load, pace) for load in loads)
             return Visit(step.round, server.key, graph, running.ready_seconds, outcomes)
     except (NotServing, wire.WrongAnswer, OSError) as fault:
         return Visit(step.round, server.key, graph, fault=str(fault))
 
 
-def _check(running: Running, graph: str) -> None:
+def check(running: Running, graph: str) -> None:
+    """A server that answers with other numbers than the graph's is not measured."""
     x = wire.rows(CHECKED_ROWS)
     expected = inprocess.session(graph).run(["log_prob"], {"x": x})[0]
     for form in running.server.forms:
@@ -87,7 +88,8 @@ def _check(running: Running, graph: str) -> None:
             raise wire.WrongAnswer(f"other numbers than the graph's own in {form}")
 
 
-def _load(running: Running, load: Load, pace: Pace) -> Outcome:
+def loaded(running: Running, load: Load, pace: Pace) -> Outcome:
+    """One load."""
     request = wire.score(running.server, wire.rows(load.rows), load.form)
     drive(running.port, request, load.connections, pace.warm_up)
     before = tree.cpu_seconds(running.keeper)
