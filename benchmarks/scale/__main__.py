@@ -1,7 +1,7 @@
 """A thousand replicas and 10^12 rows, on paper: `python -m benchmarks.scale` writes docs/scaling.md and simulated.md.
 
 It simulates for about a minute on one core; `--tables` fills only the tables of docs/scaling.md, which follow from
-costs.toml and benchmarks/serving.json.
+costs.toml, benchmarks/serving.json and benchmarks/scale.json.
 """
 
 import argparse
@@ -11,6 +11,7 @@ from typing import Final
 from benchmarks.scale import page, picture, simulated, studies
 from benchmarks.scale.checks import checks
 from benchmarks.scale.costs import Costs
+from benchmarks.scale.files import Files
 from benchmarks.scale.measured import Measured
 
 ROOT: Final = Path(__file__).parents[2]
@@ -23,7 +24,7 @@ def main() -> None:
     options.add_argument("--tables", action="store_true", help="simulate nothing")
     costs = Costs.read()
     text = DOCUMENT.read_text(encoding="utf-8")
-    DOCUMENT.write_text(page.fill(text, page.tables(costs, Measured())), encoding="utf-8")
+    DOCUMENT.write_text(page.fill(text, page.tables(costs, Measured(), Files())), encoding="utf-8")
     if options.parse_args().tables:
         return
     found, points = checks(costs), studies.points(studies.cases(costs))

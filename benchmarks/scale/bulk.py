@@ -11,6 +11,7 @@ from typing import Final
 
 from benchmarks.scale import jobs
 from benchmarks.serving.machine import machine
+from service.cores import usable_cores
 
 PAGE: Final = Path(__file__).parents[1] / "scale.md"
 FIGURES: Final = PAGE.with_suffix(".json")
@@ -42,9 +43,17 @@ def main() -> None:
     figures: dict[str, object] = {}
     files = jobs.prepare(options.rows)
     scored = jobs.scored(files, options.rounds)
-    figures["scored"] = {"rows": scored.rows, "in_memory": scored.in_memory, "rates": scored.rates}
     rate, memory = statistics.median(scored.rates), statistics.median(scored.in_memory)
     grown, held = max(job.grown_bytes for job in scored.jobs), max(job.held_bytes for job in scored.jobs)
+    figures["scored"] = {
+        "rows": scored.rows,
+        "blocks": scored.blocks,
+        "cores": usable_cores(),
+        "in_memory": scored.in_memory,
+        "rates": scored.rates,
+        "held_bytes": held,
+        "grown_bytes": grown,
+    }
     lines += [
         (f"{scored.rows:,} rows of Parquet scored", "", f"{rate:,.0f} rows/s; in memory {memory:,.0f}"),
         ("that, of the rows/s in memory", "≥ 85 %", f"{scored.share:.0%}"),
@@ -57,7 +66,7 @@ def main() -> None:
     lines.append(("the same job on a Ray cluster of two nodes", "identical", f"{told(same=same)}; {seconds:.0f} s"))
     write(lines, figures)
     drawn, same = jobs.drawn(options.draws)
-    figures["drawn"] = {workers: job.seconds for workers, job in drawn.items()}
+    figures["drawn"] = {"rows": options.draws, "seconds": {workers: job.seconds for workers, job in drawn.items()}}
     rates = ", ".join(f"{options.draws / job.seconds:,.0f} by {workers}" for workers, job in drawn.items())
     lines.append((f"{options.draws:,} rows drawn by one worker and by two", "identical", told(same=same)))
     lines.append(("rows/s of that", "", rates))

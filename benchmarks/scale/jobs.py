@@ -54,11 +54,13 @@ class Scored:
 
     Attributes:
         rows: of the files.
+        blocks: that the job made of them.
         in_memory: rows/s of the same graph on all cores of one process, without files; each round.
         jobs: the command; each round.
     """
 
     rows: int
+    blocks: int
     in_memory: tuple[float, ...]
     jobs: tuple[Job, ...]
 
@@ -103,13 +105,13 @@ def scored(files: Path, rounds: int) -> Scored:
             flow.log_prob(x[begin : begin + IN_MEMORY_ROWS])
         rates.append(len(x) / (time.monotonic() - began))
         jobs.append(timed(score(files), fresh("scored")))
-    return Scored(len(x), tuple(rates), tuple(jobs))
+    return Scored(len(x), len(parts(WORK / "scored")), tuple(rates), tuple(jobs))
 
 
 def killed(files: Path) -> bool:
     """Whether a job that is killed at three random points and resumed writes what one writes that is left alone."""
     folder, clock = fresh("killed"), random.Random(SEED)  # noqa: S311  (when to kill is no secret)
-    blocks = len(list(WORK.joinpath("scored").glob("part-*")))
+    blocks = len(parts(WORK / "scored"))
     for _ in range(KILLS):
         job = subprocess.Popen([*score(files), "--out", folder])
         wanted = len(done(folder)) + clock.uniform(0.5, blocks / (KILLS + 2))
@@ -161,6 +163,11 @@ def timed(command: list[str], folder: Path, **variables: str) -> Job:
     if job.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with {job.returncode}")
     return Job(time.monotonic() - began, held, max(0, held - first) if first else 0)
+
+
+def parts(folder: Path) -> list[Path]:
+    """The files that a job has written."""
+    return list(folder.glob("part-*"))
 
 
 def done(folder: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""Reads the costs of a replica off benchmarks/serving.json: `python -m benchmarks.scale.measured` prints [replica].
+"""Reads the costs of a replica off benchmarks/serving.json: `python -m benchmarks.scale.measured` prints them.
 
 Processor time per request is c + a / m + (p + b) r for r rows, with m requests to a turn of the loop: half of a
 worker's connections, for the other half waits meanwhile, or as many as fill a chunk. c, a and p + b are fitted to the
@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+
+from benchmarks.scale.files import Files
 
 SERVING: Final = Path(__file__).parents[1] / "serving.json"
 CHUNK_ROWS: Final = 1024
@@ -105,6 +107,8 @@ def main() -> None:
         f"npy = {(d - b[GRAPH] - apart) * 1e6:.2f}e-6",
         "[replica.row_seconds]",
         *(f"{graph} = {seconds * 1e6:.4g}e-6" for graph, seconds in b.items()),
+        "[bulk]",
+        f"read_seconds_per_row = {Files().read_seconds_per_row * 1e6:.2f}e-6",
     ]
     sys.stdout.write("\n".join(lines) + "\n")
 

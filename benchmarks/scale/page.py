@@ -1,4 +1,4 @@
-"""The tables of docs/scaling.md, between their marks: rendered from costs.toml and serving.json, nothing simulated."""
+"""The tables of docs/scaling.md, between their marks: rendered from costs and measurements, nothing simulated."""
 
 import re
 from collections.abc import Mapping
@@ -7,6 +7,7 @@ from typing import Final
 from benchmarks.scale import formulas
 from benchmarks.scale.costs import Costs
 from benchmarks.scale.estimates import BILLION, REPLICAS, TRILLION, WAYS, card_estimates, estimate
+from benchmarks.scale.files import Files
 from benchmarks.scale.measured import LOADS, Measured
 from benchmarks.scale.text import dollars, number, percent, round_number, signed, span, table
 
@@ -19,12 +20,13 @@ def fill(text: str, tables: Mapping[str, str]) -> str:
     return MARKED.sub(lambda found: f"{found[1]}\n{tables[found[2]]}\n\n{found[3]}", text)
 
 
-def tables(costs: Costs, measured: Measured) -> dict[str, str]:
+def tables(costs: Costs, measured: Measured, files: Files) -> dict[str, str]:
     """By name; nothing of them is simulated."""
     return {
         "conditions": f"`benchmarks/serving.json`, {measured.conditions}.",
         "measured": _measured(costs, measured),
         "steps": _steps(costs),
+        "files": _files(files),
         "saturation": _saturation(costs),
         "price": _price(costs),
         "cards": _cards(costs),
@@ -66,6 +68,19 @@ def _steps(costs: Costs) -> str:
         (f"memory of {REPLICAS:,} replicas", REPLICAS * costs.memory_bytes / 1e9, "GB"),
     ]
     return table(["step", "costs"], [[name, f"{number(figure)} {unit}"] for name, figure, unit in rows])
+
+
+def _files(files: Files) -> str:
+    drawn = files.drawn_per_second
+    rows = [
+        (f"{files.rows:,} rows of Parquet scored, rows/s", files.rows_per_second),
+        ("the same rows in memory, without files, rows/s", files.in_memory),
+        (f"blocks/s, of {files.block_rows:,} rows", files.blocks_per_second),
+        *((f"{files.drawn:,} rows drawn, rows/s, workers: {count}", rate) for count, rate in drawn.items()),
+        ("most that the job held, MB", files.held_bytes / 1e6),
+        ("read, match and write one row, one core, beside its arithmetic, ns", files.read_seconds_per_row * 1e9),
+    ]
+    return table(["files, `models/moons`, two cores", ""], [[name, number(figure)] for name, figure in rows])
 
 
 def _saturation(costs: Costs) -> str:

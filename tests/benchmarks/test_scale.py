@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from benchmarks.scale import formulas, page
 from benchmarks.scale.costs import COSTS, Costs, ReplicaCosts
 from benchmarks.scale.crew import Crew, work
+from benchmarks.scale.files import Files
 from benchmarks.scale.measured import Measured
 from benchmarks.scale.routing import ROUTERS
 from benchmarks.scale.simulation import Fleet, Outcome, simulate
@@ -220,12 +221,12 @@ def test_every_figure_that_is_assumed_or_measured_has_its_reason() -> None:
 
 
 def test_the_tables_of_the_page_follow_from_the_costs() -> None:
-    filled = page.fill(PAGE, page.tables(Costs.read(), Measured()))
+    filled = page.fill(PAGE, page.tables(Costs.read(), Measured(), Files()))
     assert filled == PAGE, "run python -m benchmarks.scale --tables"
 
 
 def test_every_table_is_on_the_page() -> None:
-    assert set(re.findall(r"<!-- table: (\w+) -->", PAGE)) == set(page.tables(Costs.read(), Measured()))
+    assert set(re.findall(r"<!-- table: (\w+) -->", PAGE)) == set(page.tables(Costs.read(), Measured(), Files()))
 
 
 def test_every_file_it_points_to_is_there() -> None:
