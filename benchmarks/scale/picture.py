@@ -21,7 +21,11 @@ SIZE: Final = (12.0, 9.0)
 COLOURS: Final = ("#0b6e4f", "#c8553d", "#3d5a98", "#b08900", "#7b4b94", "#3f8f9b")
 SINGLE, LARGE, FILES, QUIET = "#0b6e4f", "#c8553d", "#222222", "#8a8f98"
 FINE: Final = 400  # points of a formula's line
-LABELS: Final = 8.0  # times as far to the right as the last dot: room for its name
+LABELS: Final = 12.0  # times as far to the right as the last dot: room for its name
+LETTERS: Final = 8  # points; of an inch there are 72
+POINTS: Final = 72
+
+End = tuple[str, tuple[float, float], str]  # a line's name, where it ends, its colour
 
 
 def draw(costs: Costs, points: Sequence[Point], bulk: Sequence[tuple[int, float]], path: Path) -> None:
@@ -37,33 +41,37 @@ def draw(costs: Costs, points: Sequence[Point], bulk: Sequence[tuple[int, float]
 
 
 def _fleet(axes: Axes, costs: Costs, points: Sequence[Point], bulk: Sequence[tuple[int, float]]) -> None:
+    ends: list[End] = []
     for name, line in _study(points, "throughput"):
         colour = SINGLE if line[0].rows == 1 else LARGE
         _through(axes, line, lambda point: expected_rate(costs, point) * point.rows, colour)
         rates = [point.requests_per_second * point.rows for point in line]
         axes.plot([point.at for point in line], rates, "o", color=colour)
-        _name(axes, name, (line[-1].at, rates[-1]), colour)
+        ends.append((name, (line[-1].at, rates[-1]), colour))
     wire, row_seconds = costs.storage.machine_bytes_per_second, costs.row_seconds["flow64"]
     cores = np.geomspace(bulk[0][0], bulk[-1][0], FINE)
     expected = [formulas.bulk_rate(costs.bulk, row_seconds, core, wire) for core in cores]
     axes.plot(cores, expected, color=FILES, linewidth=1)
     axes.plot(*zip(*bulk, strict=True), "s", color=FILES)
-    _name(axes, "files, one wire of 10 Gbit/s", (bulk[-1][0], bulk[-1][1]), FILES)
+    ends.append(("files, one wire of 10 Gbit/s", (bulk[-1][0], bulk[-1][1]), FILES))
     axes.set(xscale="log", yscale="log", xlabel="replicas, one core each", ylabel="rows/s")
     _replicas(axes)
+    _names(axes, ends)
     axes.set_title("What a fleet gives (dots: simulated, lines: formulas)", loc="left")
 
 
 def _routing(axes: Axes, costs: Costs, points: Sequence[Point]) -> None:
+    ends: list[End] = []
     for colour, (name, line) in zip(COLOURS, _study(points, "policies"), strict=False):
         delays = [1e3 * point.p99 for point in line]
         axes.plot([point.at for point in line], delays, "o-", color=colour, linewidth=1)
-        _name(axes, name, (line[-1].at, delays[-1]), colour)
+        ends.append((name, (line[-1].at, delays[-1]), colour))
     idle = 1e3 * formulas.idle_latency(costs.replica(), max(MIX))
     axes.axhline(idle, color=QUIET, linewidth=1, linestyle=":")
     axes.annotate(f"{max(MIX):,} rows at an idle replica", (1, idle), (0, -11), textcoords="offset points", color=QUIET)
     axes.set(xscale="log", xlabel="replicas", ylabel="p99, ms", ylim=(0, None))
     _replicas(axes)
+    _names(axes, ends)
     axes.set_title(f"Routing the mix, load {percent(LOAD)} of saturation (simulated)", loc="left")
 
 
@@ -102,8 +110,17 @@ def _through(axes: Axes, line: Sequence[Point], formula: Callable[[Point], float
     axes.plot(at, [formula(replace(line[0], at=place)) for place in at], color=colour, linewidth=1)
 
 
-def _name(axes: Axes, name: str, at: tuple[float, float], colour: str) -> None:
-    axes.annotate(name, at, (7, 0), textcoords="offset points", va="center", color=colour, fontsize=8)
+def _names(axes: Axes, ends: Sequence[End]) -> None:
+    """Each line's name beside its end, none on another."""
+    pixels = axes.figure.dpi / POINTS
+    free = -np.inf
+    for name, at, colour in sorted(ends, key=lambda end: end[1][1]):
+        height = axes.transData.transform(at)[1] / pixels
+        free = max(free, height)
+        axes.annotate(
+            name, at, (7, free - height), textcoords="offset points", va="center", color=colour, fontsize=LETTERS
+        )
+        free += LETTERS + 2
 
 
 def _replicas(axes: Axes) -> None:
