@@ -1,25 +1,24 @@
 """Tensors in, tensors out: gathers what waits into one call of an engine and gives each caller its slice.
 
-There is no timer. What has arrived in one turn of the loop, or has queued while the engine was busy, is the next batch,
-so an idle service adds no delay. Requests cheap enough are computed at once, on the loop; the others by threads, a
-chunk at a time, and a request goes to the end of the queue after each chunk, so a million rows never hold up one. The
-queue is bounded in rows. It knows no HTTP and no flows.
+There is no timer. What has queued while the engine was busy is the next batch; so is what arrives in one turn of the
+loop, and in the turns after it as long as each brings more, so an idle service adds no delay. Requests cheap enough are
+computed at once, on the loop; the others by threads, a chunk at a time, and a request goes to the end of the queue
+after each chunk, so a million rows never hold up one. The queue is bounded in rows. It knows no HTTP and no flows.
 """
 
 import asyncio
 import math
 import time
-from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from service.engines.engine import Engine, Tensors
-from service.errors import DeadlinePassed, Overloaded
+from service.errors import Overloaded
+from service.lane import Computed, Job, Lane, Share
 from service.meters import GraphMeter
 from service.visit import Visit
 
@@ -32,97 +31,6 @@ INLINE_SECONDS: Final = 0.002
 BULK_SHARE: Final = 0.25
 # Weight of the last call in the measured pace.
 LAST_CALL: Final = 0.1
-
-
-@dataclass(slots=True, eq=False)
-class _Job:
-    rows: Rows
-    answer: "asyncio.Future[Tensors]"
-    lane: "_Lane"
-    deadline: float | None
-    visit: Visit
-    taken: int = 0
-    done: int = 0
-    tensors: dict[str, Rows] = field(default_factory=dict)
-    timer: asyncio.TimerHandle | None = None
-
-    def take(self, room: int) -> slice:
-        """The next rows that nobody computes yet, at most `room`."""
-        part = slice(self.taken, min(self.taken + room, len(self.rows)))
-        self.taken = part.stop
-        self.lane.rows -= part.stop - part.start
-        return part
-
-    def give(self, part: slice, batch: "_Computed", offset: int) -> None:
-        """Put the rows [offset, offset + len(part)) of a batch's answer into their place."""
-        visit, tensors = self.visit, batch.tensors
-        visit.taken = visit.taken or batch.began
-        visit.computed = batch.ended
-        size = part.stop - part.start
-        whole = size == len(self.rows)
-        for name, values in tensors.items():
-            if whole:
-                self.tensors[name] = values[offset : offset + size]
-                continue
-            if name not in self.tensors:
-                self.tensors[name] = np.empty((len(self.rows), *values.shape[1:]), values.dtype)
-            self.tensors[name][part] = values[offset : offset + size]
-        self.done += size
-        if self.done == len(self.rows) and not self.answer.done():
-            self.answer.set_result(self.tensors)
-
-    def refuse(self, error: Exception) -> None:
-        """Tell the caller, unless it has been answered or has gone."""
-        if not self.answer.done():
-            self.answer.set_exception(error)
-
-    def expire(self) -> None:
-        """The deadline has passed, wherever the job is."""
-        self.refuse(DeadlinePassed("the deadline of this request passed before its rows were computed"))
-
-    def leave(self) -> None:
-        """Nothing of it waits any more: it is answered, or its caller has gone."""
-        self.take(len(self.rows))
-        if self.timer is not None:
-            self.timer.cancel()
-
-
-Share = tuple[_Job, slice]
-
-
-class _Computed(NamedTuple):
-    """What an engine gave for a batch, and when it began and ended, by time.perf_counter."""
-
-    tensors: Tensors
-    began: float
-    ended: float
-
-
-@dataclass(slots=True, eq=False)
-class _Lane:
-    """A queue of jobs, and how many of their rows wait in it."""
-
-    jobs: deque[_Job] = field(default_factory=deque)
-    rows: int = 0
-
-    def add(self, job: _Job) -> None:
-        self.jobs.append(job)
-        self.rows += len(job.rows)
-
-    def take(self, room: int) -> list[Share]:
-        """At most `room` rows, of as many jobs as it takes; a job with rows left goes to the end."""
-        shares: list[Share] = []
-        while self.jobs and room:
-            job = self.jobs.popleft()
-            # A caller that has gone, or whose other chunk failed, needs no more rows.
-            if job.answer.done():
-                continue
-            part = job.take(room)
-            room -= part.stop - part.start
-            shares.append((job, part))
-            if job.taken < len(job.rows):
-                self.jobs.append(job)
-        return shares
 
 
 class Batcher:
@@ -159,10 +67,11 @@ class Batcher:
         self._chunk_rows = chunk_rows
         self._queue_rows = queue_rows
         self._pace = pace
-        self._quick = _Lane()
-        self._bulk = _Lane()
-        self._fresh: list[_Job] = []
+        self._quick = Lane()
+        self._bulk = Lane()
+        self._fresh: list[Job] = []
         self._scheduled = False
+        self._met = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self.meter = GraphMeter()
 
@@ -199,7 +108,7 @@ class Batcher:
         """Compute rows on a thread beside whatever waits; how long the queue is tells nothing of the engine."""
         await asyncio.get_running_loop().run_in_executor(self._executor, self._engine.run, {self._source: rows})
 
-    def _admit(self, rows: Rows, deadline: float | None, visit: Visit) -> _Job:
+    def _admit(self, rows: Rows, deadline: float | None, visit: Visit) -> Job:
         # Asked for once a batch: where system calls are slow, a running loop costs more than the rest of this.
         loop = self._loop if self._scheduled and self._loop is not None else asyncio.get_running_loop()
         waiting = self._quick.rows + self._bulk.rows
@@ -208,20 +117,30 @@ class Batcher:
             raise Overloaded(f"{waiting} rows wait already; come back later", self._seconds(waiting))
         lane = self._quick if len(rows) * self._pace <= INLINE_SECONDS else self._bulk
         visit.admitted = visit.admitted or time.perf_counter()
-        job = _Job(rows, loop.create_future(), lane, deadline, visit)
+        job = Job(rows, loop.create_future(), lane, deadline, visit)
         lane.add(job)
         self._fresh.append(job)
         if not self._scheduled:
             self._scheduled = True
             self._loop = loop
-            loop.call_soon(self._dispatch)
+            loop.call_soon(self._meet, loop)
         return job
 
     def _seconds(self, rows: int) -> float:
         return 1.0 if math.isinf(self._pace) else rows * self._pace / self._parallel
 
-    def _dispatch(self) -> None:
+    def _meet(self, loop: asyncio.AbstractEventLoop) -> None:
+        # What came while this turn's requests were read is read in the next one. A call of the engine, and all that is
+        # around it, costs several times a cheap row: those wait for each other, while they are cheap together.
+        if len(self._fresh) > self._met and self.waiting * self._pace <= INLINE_SECONDS:
+            self._met = len(self._fresh)
+            loop.call_soon(self._meet, loop)
+            return
+        self._met = 0
         self._scheduled = False
+        self._dispatch()
+
+    def _dispatch(self) -> None:
         if self._quick.rows and self._quick.rows * self._pace <= INLINE_SECONDS:
             self._compute_here(self._quick.take(self._chunk_rows))
         while self._idle > 0 and (batch := self._gather()):
@@ -247,14 +166,14 @@ class Batcher:
         self._executor.submit(self._compute_there, batch, asyncio.get_running_loop())
 
     def _compute_there(self, batch: list[Share], loop: asyncio.AbstractEventLoop) -> None:
-        outcome: _Computed | Exception
+        outcome: Computed | Exception
         try:
             outcome = self._call(_join(batch))
         except Exception as error:  # noqa: BLE001  (whatever it is, the callers of this batch must hear it)
             outcome = error
         loop.call_soon_threadsafe(self._land, batch, outcome)
 
-    def _land(self, batch: list[Share], outcome: _Computed | Exception) -> None:
+    def _land(self, batch: list[Share], outcome: Computed | Exception) -> None:
         self._idle += 1
         if not isinstance(outcome, Exception):
             self._give(batch, outcome)
@@ -280,23 +199,23 @@ class Batcher:
             for share in batch:
                 self._compute_here([share])
         else:
-            self._give(batch, _Computed(tensors, began, time.perf_counter()))
+            self._give(batch, Computed(tensors, began, time.perf_counter()))
 
-    def _give(self, batch: list[Share], computed: _Computed) -> None:
+    def _give(self, batch: list[Share], computed: Computed) -> None:
         offset = 0
         for job, part in batch:
             job.give(part, computed, offset)
             offset += part.stop - part.start
         self.meter.batch(offset)
 
-    def _call(self, rows: Rows) -> _Computed:
+    def _call(self, rows: Rows) -> Computed:
         began = time.perf_counter()
         tensors = self._engine.run({self._source: rows})
         ended = time.perf_counter()
         # Small calls cost more than their rows; only those near a whole chunk tell the pace.
         if not math.isinf(self._pace) and 2 * len(rows) > self._chunk_rows:
             self._pace += LAST_CALL * ((ended - began) / len(rows) - self._pace)
-        return _Computed(tensors, began, ended)
+        return Computed(tensors, began, ended)
 
 
 def _rows_of(batch: Sequence[Share]) -> int:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.batcher import Batcher
+from service.batcher import INLINE_SECONDS, Batcher
 from service.engines.engine import Tensors
 from service.errors import DeadlinePassed, EngineFailed, Overloaded
 from service.visit import Visit
@@ -260,6 +260,35 @@ def test_cheap_requests_of_one_turn_of_the_loop_are_one_call_on_the_loop(executo
 
     assert within_seconds(main()) == [[1, 1, 2, 2, 3, 3]]
     assert threads == [threading.main_thread()]
+
+
+def test_cheap_requests_that_come_while_others_are_met_are_in_their_call(executor: Executor, engine: Gated) -> None:
+    async def main() -> None:
+        batcher = Batcher(engine, "x", executor, 1, 100, pace=CHEAP)
+        await asyncio.gather(*(in_turn(turn, batcher) for turn in range(4)))
+
+    engine.gate.set()
+    within_seconds(main())
+    assert engine.calls == [[0, 1, 2, 3]]
+
+
+def test_requests_that_never_stop_coming_are_computed_when_they_are_no_longer_cheap(
+    executor: Executor, engine: Gated
+) -> None:
+    async def main() -> None:
+        batcher = Batcher(engine, "x", executor, 1, 100, pace=INLINE_SECONDS / 3)
+        await asyncio.gather(*(in_turn(turn, batcher) for turn in range(12)))
+
+    engine.gate.set()
+    within_seconds(main())
+    assert len(engine.calls[0]) <= 4
+
+
+async def in_turn(turn: int, batcher: Batcher) -> None:
+    """Ask for one row, so many turns of the loop from now."""
+    for _ in range(turn):
+        await asyncio.sleep(0)
+    await batcher.run(marked(turn))
 
 
 def test_a_cheap_request_does_not_wait_for_a_busy_engine(executor: Executor) -> None:
