@@ -1,7 +1,7 @@
 """Reads the costs of a replica off benchmarks/serving.json: `python -m benchmarks.scale.measured` prints them.
 
-Processor time per request is c + a / m + (p + b) r for r rows, with m requests to a turn of the loop: half of a
-worker's connections, for the other half waits meanwhile, or as many as fill a chunk. c, a and p + b are fitted to the
+Processor time per request is c + a / m + (p + b) r for r rows, with m requests to a turn of the loop: as many as
+a worker has connections, for it waits while more are coming, or as fill a chunk. c, a and p + b are fitted to the
 JSON loads by least squares of the relative error; b is what the graph takes in process.
 """
 
@@ -19,7 +19,7 @@ from benchmarks.scale.files import Files
 SERVING: Final = Path(__file__).parents[1] / "serving.json"
 CHUNK_ROWS: Final = 1024
 # key: rows, requests to a turn of each of two workers
-LOADS: Final = {"json 1x1": (1, 1), "json 1x32": (1, 8), "json 64x32": (64, 8), "json 1024x8": (1024, 1)}
+LOADS: Final = {"json 1x1": (1, 1), "json 1x32": (1, 16), "json 64x32": (64, 16), "json 1024x8": (1024, 1)}
 WORKERS: Final = {"diffeo-1": 1, "diffeo": 2}  # by the key of the server
 GRAPH: Final = "flow64"
 

@@ -2,7 +2,8 @@
 
 One core is shared by the loop and the engine. A turn reads whatever has come meanwhile, gathers at most a chunk of the
 rows that wait, computes it and answers the requests that are complete; no timer. What is simplified: a large request is
-computed between the small ones, where niceness would put it behind them.
+computed between the small ones, where niceness would put it behind them; and a turn has what came before it, where the
+service takes in what comes while it reads, which makes batches up to twice as large.
 """
 
 import math
