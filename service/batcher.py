@@ -14,15 +14,13 @@ from concurrent.futures import Executor
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from service.engines.engine import Engine, Tensors
 from service.errors import Overloaded
 from service.lane import Computed, Job, Lane, Share
 from service.meters import GraphMeter
+from service.rows import Rows
 from service.visit import Visit
-
-Rows = npt.NDArray[np.floating]  # [rows, D]
 
 # Waking a thread and being woken by it costs about a twentieth of this. No longer than a chunk takes: so long the loop
 # answers nobody.

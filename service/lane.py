@@ -6,13 +6,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from service.engines.engine import Tensors
 from service.errors import DeadlinePassed
+from service.rows import Rows
 from service.visit import Visit
-
-Rows = npt.NDArray[np.floating]  # [rows, D]
 
 
 @dataclass(slots=True, eq=False)

@@ -1,11 +1,9 @@
-"""The batcher moves rows and changes none: same answers, bounded waits, no work for those who left."""
+"""The batcher moves rows and changes none: same answers, no work for those who left."""
 
 import asyncio
 import threading
 import time
-from collections.abc import Coroutine, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
-from typing import TypeVar
+from concurrent.futures import Executor
 
 import numpy as np
 import pytest
@@ -14,62 +12,9 @@ from hypothesis import strategies as st
 
 from service.batcher import INLINE_SECONDS, Batcher
 from service.engines.engine import Tensors
-from service.errors import DeadlinePassed, EngineFailed, Overloaded
+from service.errors import EngineFailed
 from service.visit import Visit
-
-T = TypeVar("T")
-SECONDS = 10  # how long a test waits for what happens at once
-CHEAP = 1e-6  # seconds a row: some rows are computed on the loop, some thousands are not
-
-
-class Doubling:
-    """z = 2 x, and the sum of each row."""
-
-    def run(self, tensors: Tensors) -> Tensors:
-        return {"z": tensors["x"] * 2, "log_prob": tensors["x"].sum(axis=1)}
-
-
-class Gated(Doubling):
-    """Notes the first column of every call, waits for the gate, fails on 13."""
-
-    def __init__(self) -> None:
-        self.calls: list[list[float]] = []
-        self.entered = threading.Event()
-        self.gate = threading.Event()
-
-    def run(self, tensors: Tensors) -> Tensors:
-        self.calls.append(tensors["x"][:, 0].tolist())
-        self.entered.set()
-        assert self.gate.wait(SECONDS)
-        if 13 in self.calls[-1]:
-            raise EngineFailed("13")
-        return super().run(tensors)
-
-    async def busy(self) -> None:
-        """Returns once a call is in the engine."""
-        assert await asyncio.to_thread(self.entered.wait, SECONDS)
-
-
-@pytest.fixture(scope="module")
-def executor() -> Iterator[Executor]:
-    with ThreadPoolExecutor(4) as threads:
-        yield threads
-
-
-@pytest.fixture
-def engine() -> Iterator[Gated]:
-    engine = Gated()
-    yield engine
-    engine.gate.set()
-
-
-def marked(mark: float, rows: int = 1) -> np.ndarray:
-    return np.full((rows, 2), mark, dtype=np.float32)
-
-
-def within_seconds(main: Coroutine[object, object, T]) -> T:
-    """What `main` returns; a batcher that forgets a caller fails instead of waiting for ever."""
-    return asyncio.run(asyncio.wait_for(main, SECONDS))
+from tests.given.batching import CHEAP, SECONDS, Doubling, Gated, marked, within_seconds
 
 
 @given(
@@ -322,71 +267,6 @@ def test_bulk_goes_on_beside_any_number_of_cheap_requests(executor: Executor, en
     within_seconds(main())
     assert 1 in engine.calls[1]
     assert 2 in engine.calls[1]
-
-
-def test_a_full_queue_refuses_at_once_and_says_when_to_come_back(executor: Executor, engine: Gated) -> None:
-    async def main() -> float:
-        batcher = Batcher(engine, "x", executor, 2, 500, queue_rows=2000, pace=0.5)
-        first = [asyncio.create_task(batcher.run(marked(mark, 500))) for mark in (1, 2)]
-        await engine.busy()
-        waits = asyncio.create_task(batcher.run(marked(3, 1500)))
-        await asyncio.sleep(0)  # one turn of the loop, in which it enters the queue
-        with pytest.raises(Overloaded, match="1500 rows wait") as refusal:
-            await batcher.run(marked(4, 501))
-        fits = asyncio.create_task(batcher.run(marked(5, 500)))
-        engine.gate.set()
-        await asyncio.gather(*first, waits, fits)
-        return refusal.value.seconds
-
-    assert within_seconds(main()) == pytest.approx(1500 * 0.5 / 2)
-    assert 4 not in {mark for call in engine.calls for mark in call}
-
-
-def test_what_left_the_queue_leaves_room_in_it(executor: Executor, engine: Gated) -> None:
-    async def main() -> None:
-        batcher = Batcher(engine, "x", executor, 1, 4, queue_rows=10)
-        first = asyncio.create_task(batcher.run(marked(1, 4)))
-        await engine.busy()
-        gone = asyncio.create_task(batcher.run(marked(2, 10)))
-        await asyncio.sleep(0)  # one turn of the loop, in which it enters the queue
-        gone.cancel()
-        await asyncio.sleep(0)
-        assert batcher.waiting == 0
-        stays = asyncio.create_task(batcher.run(marked(3, 10)))
-        engine.gate.set()
-        await asyncio.gather(first, stays)
-
-    within_seconds(main())
-
-
-def test_a_request_larger_than_the_queue_is_served_when_nothing_else_waits(executor: Executor) -> None:
-    answer = within_seconds(Batcher(Doubling(), "x", executor, 1, 4, queue_rows=10).run(marked(1, 100)))
-    assert len(answer["z"]) == 100
-
-
-def test_a_deadline_is_kept_while_the_engine_is_busy_not_when_the_queue_comes_to_it(
-    executor: Executor, engine: Gated
-) -> None:
-    async def main() -> None:
-        batcher = Batcher(engine, "x", executor, 1, 4)
-        first = asyncio.create_task(batcher.run(marked(1)))
-        await engine.busy()
-        with pytest.raises(DeadlinePassed):
-            await batcher.run(marked(2), deadline=time.monotonic() + 0.01)
-        assert not first.done()
-        engine.gate.set()
-        await first
-
-    within_seconds(main())
-    assert engine.calls == [[1]]
-
-
-def test_a_deadline_that_is_kept_changes_nothing(executor: Executor) -> None:
-    async def main() -> Tensors:
-        deadline = time.monotonic() + SECONDS
-        return await Batcher(Doubling(), "x", executor, 1, 4).run(marked(1), deadline)
-
-    assert within_seconds(main())["z"].tolist() == [[2, 2]]
 
 
 class Timed(Doubling):

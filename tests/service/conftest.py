@@ -1,0 +1,21 @@
+"""What the tests of the batcher run on: threads, and an engine that waits for its gate."""
+
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+
+import pytest
+
+from tests.given.batching import Gated
+
+
+@pytest.fixture(scope="module")
+def executor() -> Iterator[Executor]:
+    with ThreadPoolExecutor(4) as threads:
+        yield threads
+
+
+@pytest.fixture
+def engine() -> Iterator[Gated]:
+    engine = Gated()
+    yield engine
+    engine.gate.set()
