@@ -17,6 +17,7 @@ RUN if [ "${EXTRA}" = cuda ]; then \
       /opt/diffeo/bin/pip install --force-reinstall --no-deps onnxruntime-gpu; \
     fi
 COPY bundle bundle
+COPY runtime runtime
 COPY diffeo diffeo
 COPY service service
 COPY training training
@@ -41,6 +42,7 @@ CMD ["serve"]
 FROM build AS build-train
 RUN /opt/diffeo/bin/pip install --constraint constraints.txt '.[train]'
 COPY bundle bundle
+COPY runtime runtime
 COPY diffeo diffeo
 COPY service service
 COPY training training

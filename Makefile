@@ -58,7 +58,7 @@ bench-scale: .venv/dev.done
 
 # Unmodified clients of the Open Inference Protocol in an environment of their own: 10,000 calls, about five minutes.
 clients: .venv/dev.done runs/clients/done
-	PYTHONPATH=tests/given $(BIN)/python tests/clients $(CALLS)
+	$(BIN)/python -m tests.clients $(CALLS)
 
 runs/clients/done: tests/clients/requirements.txt
 	$(PYTHON) -m venv runs/clients

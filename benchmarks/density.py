@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.mixture import GaussianMixture
 
-from diffeo.local import open_model
-from training.source import stream
-from training.targets import Circles, Moons, Target
+from diffeo.local.model import open_model
+from diffeo.training.source import stream
+from diffeo.training.targets import Circles, Moons, Target
 
 ROOT = Path(__file__).parents[1]
 TARGETS: dict[str, Target] = {"moons": Moons(), "circles": Circles()}

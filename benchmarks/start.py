@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 
-from diffeo.client import Client
+from diffeo.client.client import Client
 
 ROOT = Path(__file__).parents[1]
 RUNS = 9

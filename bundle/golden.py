@@ -10,9 +10,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from bundle import npy
-from bundle.errors import GoldenDisagrees, GoldenInvalid
-from bundle.manifest import MAIN_FILES, FileName, Trio
+from . import npy
+from .errors import GoldenDisagrees, GoldenInvalid
+from .manifest import MAIN_FILES, FileName, Trio
 
 GoldenArray = npt.NDArray[np.float64]
 Tensors = Mapping[str, npt.NDArray[np.floating]]

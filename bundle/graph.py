@@ -9,9 +9,9 @@ Reference: onnx/onnx.proto3 (field numbers), ONNX IR version 10.
 from collections.abc import Sequence
 from typing import Final
 
-from bundle import protobuf
-from bundle.errors import GraphRefused
-from bundle.manifest import Dtype
+from . import protobuf
+from .errors import GraphRefused
+from .manifest import Dtype
 
 OPERATORS: Final = frozenset(
     """

@@ -82,7 +82,7 @@ class Frozen(BaseModel):
 
 
 class Base(Frozen):
-    """Law of z and the counted random numbers that draw it (`bundle.base`)."""
+    """Law of z and the counted random numbers that draw it (`diffeo.bundle.base`)."""
 
     kind: Literal["standard_normal"]
     rng: Literal["philox4x64-10/1"]

@@ -6,7 +6,7 @@ Reference: Protocol Buffers, Encoding (protobuf.dev/programming-guides/encoding)
 from collections.abc import Iterator
 from typing import Final
 
-from bundle.errors import GraphRefused
+from .errors import GraphRefused
 
 Field = tuple[int, int | memoryview]  # number, varint or bytes
 

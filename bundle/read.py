@@ -15,16 +15,16 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from bundle import golden, graph
-from bundle.errors import (
+from . import golden, graph
+from .errors import (
     BundleMissing,
     DigestMismatch,
     ManifestInvalid,
     Uncertified,
     UnsafeFile,
 )
-from bundle.golden import ROUNDED_TOLERANCE, Golden
-from bundle.manifest import (
+from .golden import ROUNDED_TOLERANCE, Golden
+from .manifest import (
     MAIN_FILES,
     MANIFEST_NAME,
     MAX_FILE_BYTES,

@@ -1,7 +1,7 @@
 """`write` is all or nothing: a version appears whole, verified, under its name, or not at all.
 
-Everything is written to a dot folder beside the target and synced, manifest and seal last; the folder is read back
-through `bundle.read`, and one rename publishes it. A crash at any point leaves the old state and at most a dot folder,
+Everything is written to a dot folder beside the target and synced, manifest and seal last; the folder is read
+back and one rename publishes it. A crash at any point leaves the old state and at most a dot folder,
 which every reader ignores.
 """
 
@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bundle.errors import VersionExists
-from bundle.manifest import (
+from .errors import VersionExists
+from .manifest import (
     FORMAT,
     MANIFEST_NAME,
     RNG,
@@ -31,7 +31,7 @@ from bundle.manifest import (
     Variant,
     VariantName,
 )
-from bundle.read import Bundle, check_certificates, read, seal, versions
+from .read import Bundle, check_certificates, read, seal, versions
 
 
 @dataclass(frozen=True, slots=True)

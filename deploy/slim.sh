@@ -30,5 +30,5 @@ find "$packages" -type d \( -name tests -o -name include \) -prune -exec rm -rf 
 
 "$environment"/bin/python -c '
 import onnxruntime, pyarrow, pyarrow.ipc, scipy.special
-import service.app, service.trial
+import diffeo.service.app, diffeo.service.repository.preflight
 '

@@ -4,12 +4,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from diffeo.async_client import AsyncClient
-    from diffeo.client import Client
+    from diffeo.client.async_client import AsyncClient
+    from diffeo.client.client import Client
 
 __all__ = ["AsyncClient", "Client"]
 
-HOMES: Final = {"AsyncClient": "diffeo.async_client", "Client": "diffeo.client"}
+HOMES: Final = {"AsyncClient": "diffeo.client.async_client", "Client": "diffeo.client.client"}
 
 
 def __getattr__(name: str) -> object:

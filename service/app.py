@@ -18,23 +18,24 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from service import folder, repository
-from service.errors import Fault, InvalidRequest, ServiceError
-from service.exposition import Exposition
-from service.folder import Key
-from service.ledger import Ledger
-from service.metrics import Metrics
-from service.pulse import Pulse
-from service.requests import Limits
-from service.routes import files, health, metrics, models, openapi, tracing
-from service.routes.access import Access
-from service.routes.attendance import Attendance
-from service.routes.inference import Inference, Verb
-from service.routes.problems import REFUSALS, on_error, on_http_error
-from service.routes.tracing import Tracer
-from service.routes.v2.site import site
-from service.settings import Settings
-from service.watch import Watch
+from .errors import Fault, InvalidRequest, ServiceError
+from .health_probe import HealthProbe
+from .observability import tracing
+from .observability.prometheus import PrometheusText
+from .observability.registry import Metrics
+from .observability.shared_counters import SharedCounters
+from .observability.tracing import Tracer
+from .repository import repository, scan
+from .repository.scan import Key
+from .repository.watch import Watch
+from .requests import Limits
+from .routes import files, health, metrics, models, openapi
+from .routes.access import Access
+from .routes.disconnects import DisconnectWatcher
+from .routes.inference import Endpoint, Inference
+from .routes.problems import REFUSALS, on_error, on_http_error
+from .routes.v2.router import site
+from .settings import Settings
 
 # A tenth of the loop's weight: the loop goes first, and a thread that holds the interpreter while every core is taken
 # gives it back within some milliseconds. With the least weight, 19, the slowest small requests took twice as long.
@@ -47,11 +48,11 @@ class Service:
     """What serves, and what tells whether it still computes."""
 
     app: ASGIApp
-    pulse: Pulse
+    health_probe: HealthProbe
 
 
 def create_app(
-    settings: Settings, faults: Mapping[Key, str] = repository.NOTHING, ledger: Ledger | None = None
+    settings: Settings, faults: Mapping[Key, str] = repository.NOTHING, ledger: SharedCounters | None = None
 ) -> ASGIApp:
     """The application of `create_service`."""
     return create_service(settings, faults, ledger).app
@@ -60,7 +61,7 @@ def create_app(
 def create_service(
     settings: Settings,
     faults: Mapping[Key, str] = repository.NOTHING,
-    ledger: Ledger | None = None,
+    ledger: SharedCounters | None = None,
     labels: Mapping[str, str] = repository.NOTHING,
 ) -> Service:
     """The service over the repository that the settings name, every model loaded and proven; it follows the folder.
@@ -78,10 +79,10 @@ def create_service(
     executor = ThreadPoolExecutor(settings.threads, thread_name_prefix="engine", initializer=_step_back)
     loader = ThreadPoolExecutor(1, thread_name_prefix="loader", initializer=_step_back)
     # Marked before it is read: what changes in between is seen at the first look.
-    taken = folder.marks(settings.models)
+    taken = scan.marks(settings.models)
     loaded = repository.load(settings, executor, faults)
     watch = Watch(loaded, settings, executor, loader, taken)
-    ledger = ledger or Ledger()
+    ledger = ledger or SharedCounters()
     tracer = tracing.tracer(os.environ)
 
     @contextlib.asynccontextmanager
@@ -112,8 +113,8 @@ def create_service(
     app.include_router(health.router(loaded))
     limits = Limits(settings.max_rows, settings.max_num_samples)
     meters = Metrics(ledger, REFUSALS)
-    app.include_router(metrics.router(Exposition(ledger, meters, REFUSALS, loaded, settings.engine, labels)))
-    inference = Inference(loaded, settings, limits, Attendance(), meters)
+    app.include_router(metrics.router(PrometheusText(ledger, meters, REFUSALS, loaded, settings.engine, labels)))
+    inference = Inference(loaded, settings, limits, DisconnectWatcher(), meters)
     verbs = _verbs(inference, tracer)
     for path, verb in verbs.items():
         # Bare ASGI routes: FastAPI's own would build and validate each request a second time.
@@ -121,7 +122,7 @@ def create_service(
     for error, answer in _problems().items():
         app.add_exception_handler(error, answer)
     app.openapi = _once(lambda: openapi.describe(app))  # type: ignore[method-assign]  # FastAPI's documented way
-    return Service(Access(app, verbs, {"v2": site(inference)}), Pulse(loaded))
+    return Service(Access(app, verbs, {"v2": site(inference)}), HealthProbe(loaded))
 
 
 def _step_back() -> None:
@@ -129,10 +130,10 @@ def _step_back() -> None:
     os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
-def _verbs(inference: Inference, tracer: Tracer | None) -> dict[str, Verb]:
+def _verbs(inference: Inference, tracer: Tracer | None) -> dict[str, Endpoint]:
     handlers = {"sample": inference.sample, "log_prob": inference.log_prob, "transform": inference.transform}
     return {
-        f"/{verb}": Verb(handler, inference.attendance, inference.metrics.verb(verb), tracer)
+        f"/{verb}": Endpoint(handler, inference.disconnects, inference.metrics.verb(verb), tracer)
         for verb, handler in handlers.items()
     }
 

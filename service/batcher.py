@@ -15,12 +15,13 @@ from typing import Final
 
 import numpy as np
 
-from service.engines.engine import Engine, Tensors
-from service.errors import Overloaded
-from service.lane import Computed, Job, Lane, Share
-from service.meters import GraphMeter
-from service.rows import Rows
-from service.visit import Visit
+from diffeo.runtime.engines.engine import Engine, Tensors
+from diffeo.runtime.finite_rows import Rows
+
+from .errors import Overloaded
+from .observability.counters import GraphCounters
+from .observability.timing import RequestTiming
+from .row_queue import Computed, PendingRequest, RowQueue, RowSlice
 
 # Waking a thread and being woken by it costs about a twentieth of this. No longer than a chunk takes: so long the loop
 # answers nobody.
@@ -65,13 +66,13 @@ class Batcher:
         self._chunk_rows = chunk_rows
         self._queue_rows = queue_rows
         self._pace = pace
-        self._quick = Lane()
-        self._bulk = Lane()
-        self._fresh: list[Job] = []
+        self._quick = RowQueue()
+        self._bulk = RowQueue()
+        self._fresh: list[PendingRequest] = []
         self._scheduled = False
         self._met = 0
         self._loop: asyncio.AbstractEventLoop | None = None
-        self.meter = GraphMeter()
+        self.meter = GraphCounters()
 
     @property
     def pace(self) -> float:
@@ -83,20 +84,20 @@ class Batcher:
         """Rows that nobody computes yet."""
         return self._quick.rows + self._bulk.rows
 
-    async def run(self, rows: Rows, deadline: float | None = None, visit: Visit | None = None) -> Tensors:
+    async def run(self, rows: Rows, deadline: float | None = None, timing: RequestTiming | None = None) -> Tensors:
         """The engine's answer to rows [rows, D], computed with whatever else waits.
 
         Args:
             rows: at least one row.
             deadline: time.monotonic() after which nobody needs the answer.
-            visit: the request, to be stamped.
+            timing: the request, to be stamped.
 
         Raises:
             Overloaded: too many rows wait already.
             DeadlinePassed: at the deadline, not when the queue comes to the request.
             EngineFailed: the runtime gave up on these rows, whatever they were computed with.
         """
-        job = self._admit(rows, deadline, visit or Visit())
+        job = self._admit(rows, deadline, timing or RequestTiming())
         try:
             return await job.answer
         finally:
@@ -106,7 +107,7 @@ class Batcher:
         """Compute rows on a thread beside whatever waits; how long the queue is tells nothing of the engine."""
         await asyncio.get_running_loop().run_in_executor(self._executor, self._engine.run, {self._source: rows})
 
-    def _admit(self, rows: Rows, deadline: float | None, visit: Visit) -> Job:
+    def _admit(self, rows: Rows, deadline: float | None, timing: RequestTiming) -> PendingRequest:
         # Asked for once a batch: where system calls are slow, a running loop costs more than the rest of this.
         loop = self._loop if self._scheduled and self._loop is not None else asyncio.get_running_loop()
         waiting = self._quick.rows + self._bulk.rows
@@ -114,8 +115,8 @@ class Batcher:
         if waiting and waiting + len(rows) > self._queue_rows:
             raise Overloaded(f"{waiting} rows wait already; come back later", self._seconds(waiting))
         lane = self._quick if len(rows) * self._pace <= INLINE_SECONDS else self._bulk
-        visit.admitted = visit.admitted or time.perf_counter()
-        job = Job(rows, loop.create_future(), lane, deadline, visit)
+        timing.admitted = timing.admitted or time.perf_counter()
+        job = PendingRequest(rows, loop.create_future(), lane, deadline, timing)
         lane.add(job)
         self._fresh.append(job)
         if not self._scheduled:
@@ -154,16 +155,16 @@ class Batcher:
                 job.timer = asyncio.get_running_loop().call_later(wait, job.expire)
         self._fresh.clear()
 
-    def _gather(self) -> list[Share]:
+    def _gather(self) -> list[RowSlice]:
         kept = math.ceil(BULK_SHARE * self._chunk_rows) if self._bulk.rows else 0
         batch = self._quick.take(max(1, self._chunk_rows - kept))
         return batch + self._bulk.take(self._chunk_rows - _rows_of(batch))
 
-    def _launch(self, batch: list[Share]) -> None:
+    def _launch(self, batch: list[RowSlice]) -> None:
         self._idle -= 1
         self._executor.submit(self._compute_there, batch, asyncio.get_running_loop())
 
-    def _compute_there(self, batch: list[Share], loop: asyncio.AbstractEventLoop) -> None:
+    def _compute_there(self, batch: list[RowSlice], loop: asyncio.AbstractEventLoop) -> None:
         outcome: Computed | Exception
         try:
             outcome = self._call(_join(batch))
@@ -171,7 +172,7 @@ class Batcher:
             outcome = error
         loop.call_soon_threadsafe(self._land, batch, outcome)
 
-    def _land(self, batch: list[Share], outcome: Computed | Exception) -> None:
+    def _land(self, batch: list[RowSlice], outcome: Computed | Exception) -> None:
         self._idle += 1
         if not isinstance(outcome, Exception):
             self._give(batch, outcome)
@@ -183,7 +184,7 @@ class Batcher:
                 self._launch([share])
         self._dispatch()
 
-    def _compute_here(self, batch: list[Share]) -> None:
+    def _compute_here(self, batch: list[RowSlice]) -> None:
         if not batch:
             return
         try:
@@ -199,7 +200,7 @@ class Batcher:
         else:
             self._give(batch, Computed(tensors, began, time.perf_counter()))
 
-    def _give(self, batch: list[Share], computed: Computed) -> None:
+    def _give(self, batch: list[RowSlice], computed: Computed) -> None:
         offset = 0
         for job, part in batch:
             job.give(part, computed, offset)
@@ -216,10 +217,10 @@ class Batcher:
         return Computed(tensors, began, ended)
 
 
-def _rows_of(batch: Sequence[Share]) -> int:
+def _rows_of(batch: Sequence[RowSlice]) -> int:
     return sum(part.stop - part.start for _, part in batch)
 
 
-def _join(batch: Sequence[Share]) -> Rows:
+def _join(batch: Sequence[RowSlice]) -> Rows:
     blocks = [job.rows[part] for job, part in batch]
     return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)

@@ -11,21 +11,22 @@ from typing import Final
 
 import numpy as np
 
-from bundle import base
-from bundle.base import SEED_LIMIT
-from bundle.golden import Golden
-from bundle.manifest import VARIANT_FILES, Manifest, VariantName
-from bundle.read import Bundle
-from service.answer import Answer, InvalidRow
-from service.batcher import Batcher
-from service.codecs.codec import Outline
-from service.engines import ENGINES
-from service.engines.engine import Engine, Graphs
-from service.errors import DeadlinePassed, Fault, InvalidRequest, PrecisionNotFound, listed
-from service.requests import LADJ, LogProbRequest, OnInvalid, SampleRequest, TransformRequest
-from service.rows import Mask, Rows, Tensors, all_finite, answered, blanked, cleaned
-from service.settings import Settings
-from service.visit import Visit
+from diffeo.bundle import base
+from diffeo.bundle.base import SEED_LIMIT
+from diffeo.bundle.golden import Golden
+from diffeo.bundle.manifest import VARIANT_FILES, Manifest, VariantName
+from diffeo.bundle.read import Bundle
+from diffeo.runtime.engines import ENGINES
+from diffeo.runtime.engines.engine import Engine, Graphs
+from diffeo.runtime.finite_rows import Mask, Rows, Tensors, all_finite, answered, blanked, cleaned
+
+from .answer import Answer, InvalidRow
+from .batcher import Batcher
+from .codecs.codec import Outline
+from .errors import DeadlinePassed, Fault, InvalidRequest, PrecisionNotFound, listed
+from .observability.timing import RequestTiming
+from .requests import LADJ, LogProbRequest, OnInvalid, SampleRequest, TransformRequest
+from .settings import Settings
 
 # A piece of a sample takes about so long: the first byte soon, the work between two pieces little beside the piece.
 PIECE_SECONDS: Final = 0.01
@@ -87,22 +88,22 @@ class Model:
         return self.variants[precision]
 
     async def log_prob(
-        self, request: LogProbRequest, deadline: float | None = None, visit: Visit | None = None
+        self, request: LogProbRequest, deadline: float | None = None, timing: RequestTiming | None = None
     ) -> Answer:
         """Exact log density of each row, nats."""
         x, finite = await self._clean(request.x, self._dtype)
-        tensors = await self.forward.run(x, deadline, visit) if len(x) else self._nothing("z")
+        tensors = await self.forward.run(x, deadline, timing) if len(x) else self._nothing("z")
         return self._answer({"log_prob": tensors["log_prob"]}, finite, request.on_invalid, "x", self._spoken)
 
     async def transform(
-        self, request: TransformRequest, deadline: float | None = None, visit: Visit | None = None
+        self, request: TransformRequest, deadline: float | None = None, timing: RequestTiming | None = None
     ) -> Answer:
         """z = f(x) or x = f^-1(z), with the log|det| of that direction."""
         forward = request.direction == "forward"
         source, image = ("x", "z") if forward else ("z", "x")
         batcher = self.forward if forward else self.inverse
         rows, finite = await self._clean(request.rows, self._dtype if forward else np.dtype(np.float32))
-        tensors = await batcher.run(rows, deadline, visit) if len(rows) else self._nothing(image)
+        tensors = await batcher.run(rows, deadline, timing) if len(rows) else self._nothing(image)
         wanted = {part: tensors[part] for part in request.parts}
         return self._answer(wanted, finite, request.on_invalid, source, self._spoken)
 
@@ -110,7 +111,7 @@ class Model:
         """Fix the seed: the client's, or a fresh one that the answer names."""
         return Draw(secrets.randbelow(SEED_LIMIT) if request.seed is None else request.seed, request)
 
-    async def sample(self, draw: Draw, deadline: float | None = None, visit: Visit | None = None) -> Answer:
+    async def sample(self, draw: Draw, deadline: float | None = None, timing: RequestTiming | None = None) -> Answer:
         """All rows of a draw at once.
 
         Raises:
@@ -118,7 +119,7 @@ class Model:
         """
         try:
             async with asyncio.timeout(None if deadline is None else deadline - time.monotonic()):
-                pieces = [piece async for piece in self.pieces(draw, None, visit)]
+                pieces = [piece async for piece in self.pieces(draw, None, timing)]
         except TimeoutError:
             raise DeadlinePassed("the deadline of this request passed before its rows were drawn") from None
         tensors = {part: _joined([piece[part] for piece in pieces]) for part in draw.request.parts}
@@ -149,23 +150,23 @@ class Model:
         return Outline(draw.request.num_samples, self.manifest.columns, dtypes)
 
     async def pieces(
-        self, draw: Draw, deadline: float | None = None, visit: Visit | None = None
+        self, draw: Draw, deadline: float | None = None, timing: RequestTiming | None = None
     ) -> AsyncGenerator[Tensors, None]:
         """The rows of a draw, piece after piece, with flat memory; NaN where the flow has no finite answer.
 
         Args:
             draw: the rows.
             deadline: when the first piece must be there; who has it gets the others.
-            visit: the request, to be stamped.
+            timing: the request, to be stamped.
         """
         request = draw.request
         end = request.start + request.num_samples
-        visit = visit or Visit()
+        timing = timing or RequestTiming()
         ahead: deque[asyncio.Task[Tensors]] = deque()
         try:
             for start in range(request.start, end, self.piece_rows):
                 first = deadline if start == request.start else None
-                piece = self._piece(draw, start, min(self.piece_rows, end - start), first, visit)
+                piece = self._piece(draw, start, min(self.piece_rows, end - start), first, timing)
                 ahead.append(asyncio.ensure_future(piece))
                 if len(ahead) > AHEAD:
                     yield await ahead.popleft()
@@ -175,14 +176,16 @@ class Model:
             for task in ahead:
                 task.cancel()
 
-    async def _piece(self, draw: Draw, start: int, count: int, deadline: float | None, visit: Visit) -> Tensors:
+    async def _piece(
+        self, draw: Draw, start: int, count: int, deadline: float | None, timing: RequestTiming
+    ) -> Tensors:
         temperature = draw.request.temperature
         arguments = draw.seed, start, count, self.manifest.dimension, temperature
         if count <= INLINE_DRAW:
             z = base.draw(*arguments)
         else:
             z = await asyncio.get_running_loop().run_in_executor(self.executor, base.draw, *arguments)
-        answer = await self.inverse.run(z, deadline, visit)
+        answer = await self.inverse.run(z, deadline, timing)
         tensors = {"x": answer["x"], "log_prob": answer["log_prob"], "z": z}
         if temperature != 1:
             tensors["log_prob"] = base.tempered(answer["log_prob"], z, temperature)
@@ -190,7 +193,7 @@ class Model:
         if all_finite(wanted):
             return wanted
         good = answered(wanted, count)
-        visit.invalid += count - int(np.count_nonzero(good))
+        timing.invalid += count - int(np.count_nonzero(good))
         return {part: blanked(tensor, good) for part, tensor in wanted.items()}
 
     @property

@@ -8,9 +8,10 @@ from typing import Final, Literal, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from bundle.base import SEED_LIMIT, START_LIMIT
-from bundle.manifest import Manifest
-from service.errors import InvalidRequest, TooLarge, listed
+from diffeo.bundle.base import SEED_LIMIT, START_LIMIT
+from diffeo.bundle.manifest import Manifest
+
+from .errors import InvalidRequest, TooLarge, listed
 
 Rows = npt.NDArray[np.floating]  # [rows, D]
 Parameters = Mapping[str, object]

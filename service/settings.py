@@ -8,8 +8,9 @@ from pydantic import Field, ValidationError
 from pydantic.functional_validators import BeforeValidator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from service.cores import usable_cores
-from service.errors import SettingsInvalid
+from diffeo.runtime.cores import usable_cores
+
+from .errors import SettingsInvalid
 
 
 def _names(value: object) -> object:

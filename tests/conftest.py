@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
-import affine
 import hypothesis
 import pytest
-from asgi import App
-from process import Server
 
-from service.settings import Settings
+from diffeo.service.settings import Settings
+from tests.given.flows import affine
+from tests.given.servers.asgi_app import App
+from tests.given.servers.server_process import Server
 
 # The same examples on every run and every machine, as many as a minute for all tests allows.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=50)

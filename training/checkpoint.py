@@ -10,8 +10,8 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from training.errors import ResumeError
-from training.fit import Epoch, FitState
+from .errors import ResumeError
+from .fit import Epoch, FitState
 
 STATE = "state.safetensors"
 

@@ -19,7 +19,7 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
-from training import errors
+from . import errors
 
 Rows = npt.NDArray[np.float64]  # [rows, D]
 Columns = tuple[str, ...]
@@ -28,7 +28,7 @@ Reader = Callable[[str, bytes], tuple[Columns, Rows]]
 # Linear in the length of the cell, and narrower than float(), which also takes 1_000 and the digits of any script.
 NUMBER: Final = re.compile(r"[+-]?((\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?|nan|inf|infinity)", re.ASCII | re.IGNORECASE)
 BLANKS: Final = " \t"
-MAX_NAME: Final = 128  # what a manifest can hold (`bundle.manifest`)
+MAX_NAME: Final = 128  # what a manifest can hold (`diffeo.bundle.manifest`)
 MIN_COLUMNS: Final = 2  # a coupling moves some columns as a function of the others
 MIN_ROWS: Final = 500  # one in ten judges the model, and a mean of log_prob over fewer than 50 rows says little
 MIN_ROWS_PER_COLUMN: Final = 20  # with fewer a fit learns the rows, not their density

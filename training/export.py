@@ -18,9 +18,10 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from bundle.manifest import Dtype
-from training.errors import ExportError
-from training.flows.flow import Flow, standard_normal_log_prob
+from diffeo.bundle.manifest import Dtype
+
+from .errors import ExportError
+from .flows.flow import Flow, standard_normal_log_prob
 
 OPSET: Final = 20
 # A batch of 0 or 1 would be taken for a constant by torch.export.

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 from torch.optim import AdamW
 
-from training.errors import FitError
-from training.flows.flow import Flow
-from training.recipe import FitSection
+from .errors import FitError
+from .flows.flow import Flow
+from .recipe import FitSection
 
 # One bad step is chance; ten in a row are a learning rate that is too high, and no later step mends that.
 BAD_STEPS: Final = 10

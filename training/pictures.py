@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from training.fit import Epoch
+from .fit import Epoch
 
 Rows = npt.NDArray[np.floating]
 

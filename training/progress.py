@@ -6,8 +6,8 @@ from typing import Never
 
 from tqdm import tqdm
 
-from training.fit import Epoch
-from training.recipe import Recipe
+from .fit import Epoch
+from .recipe import Recipe
 
 
 class Bar:

@@ -4,14 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bundle.manifest import Certificate, VariantName
-from bundle.read import Bundle, read
-from bundle.write import parts_of, publish
-from training import certify
-from training.errors import CertificateError
-from training.flows.architecture import flow_from_bytes
-from training.flows.flow import Flow
-from training.variant import INT8, certify_int8, int8_files
+from diffeo.bundle.manifest import Certificate, VariantName
+from diffeo.bundle.read import Bundle, read
+from diffeo.bundle.write import parts_of, publish
+
+from .certification import certify
+from .errors import CertificateError
+from .flows.architecture import flow_from_bytes
+from .flows.flow import Flow
+from .int8.variant import INT8, certify_int8, int8_files
 
 
 @dataclass(frozen=True, slots=True)

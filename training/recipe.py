@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from training.errors import RecipeError
+from .errors import RecipeError
 
 RECIPES: Final = Path(__file__).parent / "recipes"
 NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
@@ -37,7 +37,7 @@ class DataSection(_Section):
 
 
 class FlowSection(_Section):
-    """The shape of the flow (`training.flows.architecture`)."""
+    """The shape of the flow (`diffeo.training.flows.architecture`)."""
 
     layers: Annotated[int, Field(ge=0, le=64)]
     hidden: Count
@@ -55,7 +55,7 @@ class FlowSection(_Section):
 
 
 class FitSection(_Section):
-    """The optimisation (`training.fit`)."""
+    """The optimisation (`diffeo.training.fit`)."""
 
     epochs: Count
     batch: Count

@@ -13,18 +13,21 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from bundle import base
-from bundle.manifest import PLANE, Calibration, Certificate, Dtype, FileName, Provenance, VariantName
-from bundle.read import Bundle
-from bundle.write import Parts, publish
-from training import certify, checkpoint, export, fit, int8, pictures, source, variant
-from training.errors import CertificateError, DeviceError
-from training.fit import Epoch, FitState
-from training.flows.architecture import Architecture, flow_to_bytes
-from training.flows.flow import Flow
-from training.progress import progress
-from training.recipe import Recipe
-from training.source import Source
+from diffeo.bundle import base
+from diffeo.bundle.manifest import PLANE, Calibration, Certificate, Dtype, FileName, Provenance, VariantName
+from diffeo.bundle.read import Bundle
+from diffeo.bundle.write import Parts, publish
+
+from . import checkpoint, export, fit, pictures, source
+from .certification import certify
+from .errors import CertificateError, DeviceError
+from .fit import Epoch, FitState
+from .flows.architecture import Architecture, flow_to_bytes
+from .flows.flow import Flow
+from .int8 import quantise, variant
+from .progress import progress
+from .recipe import Recipe
+from .source import Source
 
 Array = npt.NDArray[np.float64]
 
@@ -97,7 +100,7 @@ def run(recipe: Recipe, options: Options) -> Report:
     rows = source.load(recipe)
     architecture, dtype, state = prepare(recipe, rows, device)
     if options.int8:
-        int8.require_wide(state.flow)
+        quantise.require_wide(state.flow)
     fit_all(recipe, rows, state, options)
     flow = state.best.cpu()
 

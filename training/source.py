@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from training import data
-from training.data import Split
-from training.recipe import Recipe
-from training.targets import Circles, Moons, Target
+from . import data
+from .data import Split
+from .recipe import Recipe
+from .targets import Circles, Moons, Target
 
 
 @dataclass(frozen=True, slots=True)

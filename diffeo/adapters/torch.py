@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
-from diffeo.adapters.drawing import drawn
 from diffeo.density import SEED_LIMIT, Density
+
+from .drawing import drawn
 
 
 class FlowDistribution(Distribution):

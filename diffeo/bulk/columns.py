@@ -7,10 +7,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from diffeo.bulk.formats.format import Outline
 from diffeo.density import Rows
 from diffeo.errors import TableError
-from diffeo.table import number
+from diffeo.tables.files import number
+
+from .formats.format import Outline
 
 
 def matched(outline: Outline, names: Sequence[str], file: str) -> tuple[str, ...]:

@@ -3,17 +3,18 @@
 import argparse
 import sys
 
-from bundle.read import read
-from diffeo.bulk import crew, job
-from diffeo.bulk.crew import Crew
-from diffeo.bulk.job import Job, Model
-from diffeo.bulk.journal import Journal
-from diffeo.bulk.place import locate
-from diffeo.bulk.run import run
+from diffeo.bundle.read import read
 from diffeo.density import fresh_seed, settled
 from diffeo.errors import needing
-from diffeo.local import chosen
-from service.cores import usable_cores
+from diffeo.local.model import chosen
+from diffeo.runtime.cores import usable_cores
+
+from . import executors, job
+from .executors import Crew
+from .job import Job, Model
+from .job_folder import Journal
+from .location import locate
+from .run import run
 
 
 def score(options: argparse.Namespace) -> int:
@@ -52,10 +53,10 @@ def _model(options: argparse.Namespace) -> Model:
 def _crew(options: argparse.Namespace) -> Crew:
     if options.ray:
         with needing("--ray", "ray"):
-            from diffeo.bulk.ray_crew import on_ray  # noqa: PLC0415  (Ray is an extra of its own)
+            from .ray_executor import on_ray  # noqa: PLC0415  (Ray is an extra of its own)
 
         return on_ray
-    return crew.crew_of(options.workers or usable_cores())
+    return executors.crew_of(options.workers or usable_cores())
 
 
 def _kept(options: argparse.Namespace) -> list[str]:

@@ -5,17 +5,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bundle.read import Bundle
-from diffeo.bulk.ask import Answers, Ask, Draws, Source, computed
-from diffeo.bulk.block import Block, cut
-from diffeo.bulk.columns import matched
-from diffeo.bulk.formats import FORMATS
-from diffeo.bulk.journal import Facts
-from diffeo.bulk.place import Place, found
+from diffeo.bundle.read import Bundle
 from diffeo.density import Direction, Draw, latent
 from diffeo.errors import TableError
-from diffeo.local import check_draw
-from service.requests import LADJ
+from diffeo.local.model import check_draw
+from diffeo.service.requests import LADJ
+
+from .block import Block, cut
+from .columns import matched
+from .formats import FORMATS
+from .job_folder import Facts
+from .location import Place, found
+from .query import Answers, Ask, Draws, Source, computed
 
 SCHEMA: Final = "diffeo-job/1"
 # About a second of one core for a small flow, and what is lost when a job is killed; a file of some megabytes.

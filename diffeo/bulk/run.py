@@ -9,12 +9,12 @@ from typing import Never
 
 from tqdm import tqdm
 
-from diffeo.bulk.block import Record
-from diffeo.bulk.crew import Crew
-from diffeo.bulk.job import Job
-from diffeo.bulk.journal import Journal
-from diffeo.bulk.place import Place
-from diffeo.bulk.work import Work
+from .block import Record
+from .executors import Crew
+from .job import Job
+from .job_folder import Journal
+from .location import Place
+from .worker import Work
 
 
 @dataclass(frozen=True, slots=True)

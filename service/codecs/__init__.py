@@ -2,12 +2,12 @@
 
 from typing import Final
 
-from service.codecs.arrow import Arrow
-from service.codecs.codec import Codec
-from service.codecs.csv import Csv
-from service.codecs.json import Json
-from service.codecs.ndjson import Ndjson
-from service.codecs.npy import Npy
-from service.codecs.npz import Npz
+from .arrow import Arrow
+from .codec import Codec
+from .csv import Csv
+from .json import Json
+from .ndjson import Ndjson
+from .npy import Npy
+from .npz import Npz
 
 CODECS: Final[tuple[Codec, ...]] = (Json(), Npy(), Npz(), Arrow(), Ndjson(), Csv())

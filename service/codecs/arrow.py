@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from service.answer import Answer, Tensor
-from service.codecs import ipc
-from service.codecs.codec import Outline
-from service.codecs.columns import schema, vectors
-from service.codecs.whole import outline_of, whole
-from service.query import read_query
-from service.requests import Payload
+from ..answer import Answer, Tensor
+from ..query import read_query
+from ..requests import Payload
+from .codec import Outline
+from .parsing import arrow_ipc
+from .parsing.columns import schema, vectors
+from .parsing.whole import outline_of, whole
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,7 +30,7 @@ class Arrow:
         parameters = read_query(query)
         if not body:
             return Payload(parameters)
-        names, rows = ipc.read(body)
+        names, rows = arrow_ipc.read(body)
         return Payload(parameters, rows, None, names)
 
     def encode(self, answer: Answer) -> bytes:
@@ -63,7 +63,7 @@ class ArrowStream:
         return _plain(pa.record_batch(arrays, schema=self.schema).serialize())
 
     def tail(self) -> bytes:
-        return ipc.END
+        return arrow_ipc.END
 
 
 def _plain(buffer: "pa.Buffer") -> bytes:

@@ -6,8 +6,8 @@ from typing import Protocol
 
 import numpy as np
 
-from service.answer import Answer, Tensor
-from service.requests import Payload
+from ..answer import Answer, Tensor
+from ..requests import Payload
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from bundle.manifest import MAX_COLUMNS
-from service.answer import Answer, Tensor
-from service.codecs.codec import Outline
-from service.codecs.columns import schema
-from service.codecs.lines import NULL, lines
-from service.codecs.whole import outline_of, whole
-from service.errors import InvalidRequest, MalformedBody
-from service.query import read_query
-from service.requests import Payload, Rows
+from diffeo.bundle.manifest import MAX_COLUMNS
+
+from ..answer import Answer, Tensor
+from ..errors import InvalidRequest, MalformedBody
+from ..query import read_query
+from ..requests import Payload, Rows
+from .codec import Outline
+from .parsing.columns import schema
+from .parsing.number_lines import NULL, lines
+from .parsing.whole import outline_of, whole
 
 if TYPE_CHECKING:
     from pyarrow.csv import InvalidRow

@@ -12,10 +12,10 @@ import numpy as np
 import orjson
 import simdjson
 
-from service.answer import Answer, Tensor
-from service.codecs.codec import Outline
-from service.errors import InvalidRequest, MalformedBody
-from service.requests import Payload, Rows
+from ..answer import Answer, Tensor
+from ..errors import InvalidRequest, MalformedBody
+from ..requests import Payload, Rows
+from .codec import Outline
 
 ROWS: Final = ("x", "z")
 # Several times what any call takes; each key costs a walk over the object.

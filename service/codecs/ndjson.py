@@ -9,13 +9,13 @@ from typing import Final
 import numpy as np
 import simdjson
 
-from service.answer import Answer, Tensor
-from service.codecs.codec import Outline
-from service.codecs.lines import NULL, lines
-from service.codecs.whole import outline_of, whole
-from service.errors import InvalidRequest, MalformedBody
-from service.query import read_query
-from service.requests import Payload, Rows
+from ..answer import Answer, Tensor
+from ..errors import InvalidRequest, MalformedBody
+from ..query import read_query
+from ..requests import Payload, Rows
+from .codec import Outline
+from .parsing.number_lines import NULL, lines
+from .parsing.whole import outline_of, whole
 
 Table = tuple[str | None, Rows]
 Row = tuple[str | None, Sequence[object]]

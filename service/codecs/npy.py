@@ -6,14 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bundle import npy
-from service.answer import Answer, Tensor
-from service.codecs.codec import Outline
-from service.codecs.columns import TABLES
-from service.codecs.whole import outline_of, whole
-from service.errors import MalformedBody, NotAcceptable
-from service.query import read_query
-from service.requests import Payload
+from diffeo.bundle import npy
+
+from ..answer import Answer, Tensor
+from ..errors import MalformedBody, NotAcceptable
+from ..query import read_query
+from ..requests import Payload
+from .codec import Outline
+from .parsing.columns import TABLES
+from .parsing.whole import outline_of, whole
 
 
 class Npy:

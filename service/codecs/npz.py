@@ -7,13 +7,14 @@ from typing import Final
 
 import numpy as np
 
-from bundle import npy
-from service.answer import Answer
-from service.codecs import archive
-from service.codecs.codec import Outline
-from service.errors import MalformedBody
-from service.query import read_query
-from service.requests import Payload
+from diffeo.bundle import npy
+
+from ..answer import Answer
+from ..errors import MalformedBody
+from ..query import read_query
+from ..requests import Payload
+from .codec import Outline
+from .parsing import zip_member
 
 ROWS: Final[Mapping[bytes, str]] = {b"x.npy": "x", b"z.npy": "z"}
 INVALID_ROWS: Final = "invalid_rows"
@@ -33,11 +34,11 @@ class Npz:
         parameters = read_query(query)
         if not body:
             return Payload(parameters)
-        member = archive.only_member(body)
+        member = zip_member.only_member(body)
         if member.name not in ROWS:
             raise MalformedBody("the archive's member has another name; expected x.npy or z.npy")
         try:
-            return Payload(parameters, npy.read(archive.unpacked(member)), ROWS[member.name])
+            return Payload(parameters, npy.read(zip_member.unpacked(member)), ROWS[member.name])
         except npy.NpyInvalid as error:
             raise MalformedBody(str(error)) from error
 

@@ -1,1 +1,1 @@
-"""HTTP: here and in `service.app`, nowhere else."""
+"""HTTP: here and in `diffeo.service.app`, nowhere else."""

@@ -14,7 +14,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.logs import AccessLines
+from ..observability.logs import AccessLines
 
 HEADER: Final = b"x-request-id"
 # Only what cannot forge a log line or a header is taken over from a client.

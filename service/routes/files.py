@@ -6,16 +6,17 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Path, Response
 
-from bundle.errors import BundleError
-from bundle.manifest import KNOWN_FILES, MANIFEST_NAME, SEAL_NAME
-from bundle.read import read_file, seal_of
-from service.errors import FileNotInBundle, VersionRefused, listed
-from service.model import Model
-from service.repository import Repository
-from service.requests import Address
-from service.routes.models import Name, Version
-from service.routes.openapi import Document
-from service.settings import Settings
+from diffeo.bundle.errors import BundleError
+from diffeo.bundle.manifest import KNOWN_FILES, MANIFEST_NAME, SEAL_NAME
+from diffeo.bundle.read import read_file, seal_of
+
+from ..errors import FileNotInBundle, VersionRefused, listed
+from ..model import Model
+from ..repository.repository import Repository
+from ..requests import Address
+from ..settings import Settings
+from .models import Name, Version
+from .openapi import Document
 
 MEDIA_TYPE: Final = "application/octet-stream"
 FILES: Final = sorted({*KNOWN_FILES, MANIFEST_NAME, SEAL_NAME})

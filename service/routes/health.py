@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
-from service.repository import Repository
+from ..repository.repository import Repository
 
 
 class Health(BaseModel):

@@ -10,23 +10,24 @@ from typing import Final
 
 from starlette.types import Receive, Scope, Send
 
-from service.answer import Answer
-from service.codecs.codec import Codec, Stream
-from service.errors import NotAcceptable, TooLarge
-from service.meters import VerbMeter
-from service.metrics import Metrics
-from service.model import Draw, Model
-from service.repository import Repository
-from service.requests import Address, Limits, LogProbRequest, Payload, SampleRequest, TransformRequest
-from service.routes import wire
-from service.routes.access import request_id
-from service.routes.attendance import Attendance
-from service.routes.exchange import ClientGone, Exchange, Header, Reply
-from service.routes.problems import CLIENT_GONE, GONE, INTERNAL, kind_of, reply_to
-from service.routes.tracing import Tracer
-from service.rows import Tensors
-from service.settings import Settings
-from service.visit import Visit
+from diffeo.runtime.finite_rows import Tensors
+
+from ..answer import Answer
+from ..codecs.codec import Codec, Stream
+from ..errors import NotAcceptable, TooLarge
+from ..model import Draw, Model
+from ..observability.counters import EndpointCounters
+from ..observability.registry import Metrics
+from ..observability.timing import RequestTiming
+from ..observability.tracing import Tracer
+from ..repository.repository import Repository
+from ..requests import Address, Limits, LogProbRequest, Payload, SampleRequest, TransformRequest
+from ..settings import Settings
+from . import negotiation
+from .access import request_id
+from .disconnects import DisconnectWatcher
+from .problems import CLIENT_GONE, GONE, INTERNAL, kind_of, reply_to
+from .request_context import ClientGone, Header, Reply, RequestContext
 
 # Below this a body is decoded or an answer encoded faster than a thread is woken.
 INLINE_BYTES: Final = 64 * 1024
@@ -37,16 +38,16 @@ FACTS: Final = {
 }
 TIMING: Final = b"server-timing"
 
-Handler = Callable[[Exchange], Awaitable[Reply]]
+Handler = Callable[[RequestContext], Awaitable[Reply]]
 Refuse = Callable[[Exception, str], Reply]
 
 
-class Verb:
+class Endpoint:
     """One handler as an ASGI application: its reply or its problem is sent, and a client that has gone is noted.
 
     Args:
         handler: makes the reply.
-        attendance: tells it of a client that has gone.
+        disconnects: tells it of a client that has gone.
         meter: counts what no model is found for.
         tracer: makes spans, where traces are wanted.
         refuse: the reply to an error, given the request's id.
@@ -55,53 +56,53 @@ class Verb:
     def __init__(
         self,
         handler: Handler,
-        attendance: Attendance,
-        meter: VerbMeter,
+        disconnects: DisconnectWatcher,
+        meter: EndpointCounters,
         tracer: Tracer | None = None,
         refuse: Refuse = reply_to,
     ) -> None:
         self._handler = handler
-        self._attendance = attendance
+        self._disconnects = disconnects
         self._meter = meter
         self._tracer = tracer
         self._refuse = refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        http = Exchange(scope, receive, send, self._meter)
-        visit = http.visit
+        http = RequestContext(scope, receive, send, self._meter)
+        timing = http.timing
         try:
             reply = await self._reply(http)
-            visit.status = reply.status
-            visit.leave()
-            reply.headers.append((TIMING, _timing(visit)))
+            timing.status = reply.status
+            timing.leave()
+            reply.headers.append((TIMING, _timing(timing)))
             await http.answer(reply)
         except asyncio.CancelledError:
-            visit.reason, visit.status = GONE, CLIENT_GONE
+            timing.reason, timing.status = GONE, CLIENT_GONE
             if not http.left:
                 raise
         except Exception:
             # Whatever the head said: the answer breaks off.
-            visit.reason, visit.status = INTERNAL.type, INTERNAL.status
+            timing.reason, timing.status = INTERNAL.type, INTERNAL.status
             raise
         finally:
-            self._attendance.leave(http)
-            http.meter.count(visit)
+            self._disconnects.unwatch(http)
+            http.meter.count(timing)
             if self._tracer is not None:
                 self._tracer.trace(http)
 
-    async def _reply(self, http: Exchange) -> Reply:
+    async def _reply(self, http: RequestContext) -> Reply:
         try:
             return await self._handler(http)
         except ClientGone:
-            http.visit.reason = GONE
+            http.timing.reason = GONE
             return Reply(CLIENT_GONE, [])
         except asyncio.CancelledError:
             if not http.left:
                 raise
-            http.visit.reason = GONE
+            http.timing.reason = GONE
             return Reply(CLIENT_GONE, [])
         except Exception as error:  # noqa: BLE001  (what nobody foresaw is a problem document too)
-            http.visit.reason = kind_of(error).type
+            http.timing.reason = kind_of(error).type
             return self._refuse(error, request_id(http.scope))
 
 
@@ -112,10 +113,10 @@ class Inference:
     repository: Repository
     settings: Settings
     limits: Limits
-    attendance: Attendance
+    disconnects: DisconnectWatcher
     metrics: Metrics
 
-    async def sample(self, http: Exchange) -> Reply:
+    async def sample(self, http: RequestContext) -> Reply:
         """Draw rows."""
         deadline = http.deadline(self.settings.timeout_seconds)
         payload, write = await self._receive(http)
@@ -129,44 +130,44 @@ class Inference:
                 _check_size(write, request.num_samples, self.settings.max_json_samples)
             elif request.num_samples > model.piece_rows:
                 return await self._stream(http, write, stream, model, draw, deadline)
-        return await _reply(http, write, await model.sample(draw, deadline, http.visit))
+        return await _reply(http, write, await model.sample(draw, deadline, http.timing))
 
-    async def log_prob(self, http: Exchange) -> Reply:
+    async def log_prob(self, http: RequestContext) -> Reply:
         """Score rows."""
         deadline = http.deadline(self.settings.timeout_seconds)
         payload, write = await self._receive(http)
         model = self._model(http, payload)
         request = LogProbRequest.parse(payload, model.manifest, self.limits)
-        return await _reply(http, write, await model.log_prob(request, deadline, http.visit))
+        return await _reply(http, write, await model.log_prob(request, deadline, http.timing))
 
-    async def transform(self, http: Exchange) -> Reply:
+    async def transform(self, http: RequestContext) -> Reply:
         """Send rows through the flow."""
         deadline = http.deadline(self.settings.timeout_seconds)
         payload, write = await self._receive(http)
         model = self._model(http, payload)
         request = TransformRequest.parse(_one_part(payload, write), model.manifest, self.limits)
         _check_format(write, request.parts)
-        return await _reply(http, write, await model.transform(request, deadline, http.visit))
+        return await _reply(http, write, await model.transform(request, deadline, http.timing))
 
-    def _model(self, http: Exchange, payload: Payload) -> Model:
+    def _model(self, http: RequestContext, payload: Payload) -> Model:
         model = self.repository.find(Address.parse(payload.parameters))
         http.meter = self.metrics.meet(http.meter.verb, model)
         return model
 
-    async def _receive(self, http: Exchange) -> tuple[Payload, Codec]:
+    async def _receive(self, http: RequestContext) -> tuple[Payload, Codec]:
         body = await http.body(self.settings.max_body_bytes)
-        self.attendance.enter(http)
-        read = wire.reader(http, body)
+        self.disconnects.watch(http)
+        read = negotiation.reader(http, body)
         query = http.query()
-        write = wire.writer(http, query.pop("format", None), read)
+        write = negotiation.writer(http, query.pop("format", None), read)
         if len(body) <= INLINE_BYTES:
             return read.decode(body, query), write
         return await asyncio.to_thread(read.decode, body, query), write
 
     async def _stream(  # noqa: PLR0913, PLR0917  (what a stream is made of)
-        self, http: Exchange, write: Codec, stream: Stream, model: Model, draw: Draw, deadline: float
+        self, http: RequestContext, write: Codec, stream: Stream, model: Model, draw: Draw, deadline: float
     ) -> Reply:
-        pieces = model.pieces(draw, deadline, http.visit)
+        pieces = model.pieces(draw, deadline, http.timing)
         # What can be refused is refused by the first piece, while there is still a status to say it with.
         first = await anext(pieces)
         _note(http, model, draw.request.num_samples)
@@ -174,7 +175,7 @@ class Inference:
         if stream.length is not None:
             # A stream that breaks in the middle is then a short read to every client.
             headers.append((b"content-length", b"%d" % stream.length))
-        return Reply(200, headers, parts=_parts(http.visit, stream, first, pieces))
+        return Reply(200, headers, parts=_parts(http.timing, stream, first, pieces))
 
 
 def _check_format(write: Codec, parts: tuple[str, ...]) -> None:
@@ -199,15 +200,15 @@ def _one_part(payload: Payload, write: Codec) -> Payload:
     return Payload(parameters, payload.rows, payload.rows_name, payload.columns)
 
 
-async def _reply(http: Exchange, write: Codec, answer: Answer) -> Reply:
+async def _reply(http: RequestContext, write: Codec, answer: Answer) -> Reply:
     rows = len(next(iter(answer.tensors.values())))
     _note(http, answer, rows)
     values = rows * len(answer.columns) * len(answer.tensors)
-    visit = http.visit
-    visit.rows, visit.invalid = rows, len(answer.invalid_rows)
-    visit.encoding = perf_counter()
+    timing = http.timing
+    timing.rows, timing.invalid = rows, len(answer.invalid_rows)
+    timing.encoding = perf_counter()
     content = write.encode(answer) if values <= INLINE_VALUES else await asyncio.to_thread(write.encode, answer)
-    visit.encode = perf_counter() - visit.encoding
+    timing.encode = perf_counter() - timing.encoding
     headers = _headers(write, answer.model, answer.version, answer.facts)
     headers.append((b"content-length", b"%d" % len(content)))
     if answer.invalid_rows:
@@ -216,22 +217,22 @@ async def _reply(http: Exchange, write: Codec, answer: Answer) -> Reply:
 
 
 async def _parts(
-    visit: Visit, stream: Stream, first: Tensors, pieces: AsyncGenerator[Tensors, None]
+    timing: RequestTiming, stream: Stream, first: Tensors, pieces: AsyncGenerator[Tensors, None]
 ) -> AsyncGenerator[bytes, None]:
     async with contextlib.aclosing(pieces):
         yield stream.head()
-        visit.encoding = perf_counter()
-        content = await _piece(visit, stream, first)
-        visit.encode = perf_counter() - visit.encoding
+        timing.encoding = perf_counter()
+        content = await _piece(timing, stream, first)
+        timing.encode = perf_counter() - timing.encoding
         yield content
         async for piece in pieces:
-            yield await _piece(visit, stream, piece)
+            yield await _piece(timing, stream, piece)
     if tail := stream.tail():
         yield tail
 
 
-async def _piece(visit: Visit, stream: Stream, tensors: Tensors) -> bytes:
-    visit.rows += len(next(iter(tensors.values())))
+async def _piece(timing: RequestTiming, stream: Stream, tensors: Tensors) -> bytes:
+    timing.rows += len(next(iter(tensors.values())))
     values = sum(tensor.size for tensor in tensors.values())
     return stream.piece(tensors) if values <= INLINE_VALUES else await asyncio.to_thread(stream.piece, tensors)
 
@@ -252,14 +253,14 @@ def _heading(media_type: str, model: str, version: int) -> tuple[Header, ...]:
     )
 
 
-def _timing(visit: Visit) -> bytes:
+def _timing(timing: RequestTiming) -> bytes:
     # A stream is written after its head, and a problem has nothing to write: what is not known is not named.
-    if not visit.encode:
-        return b"queue;dur=%.3f, compute;dur=%.3f" % (visit.queue * 1e3, visit.compute * 1e3)
-    spans = visit.queue * 1e3, visit.compute * 1e3, visit.encode * 1e3
+    if not timing.encode:
+        return b"queue;dur=%.3f, compute;dur=%.3f" % (timing.queue * 1e3, timing.compute * 1e3)
+    spans = timing.queue * 1e3, timing.compute * 1e3, timing.encode * 1e3
     return b"queue;dur=%.3f, compute;dur=%.3f, encode;dur=%.3f" % spans
 
 
-def _note(http: Exchange, spoke: Answer | Model, rows: int) -> None:
+def _note(http: RequestContext, spoke: Answer | Model, rows: int) -> None:
     name = spoke.model if isinstance(spoke, Answer) else spoke.name
     http.scope["state"]["log"] = {"model": name, "version": spoke.version, "rows": rows}

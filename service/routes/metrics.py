@@ -6,10 +6,10 @@ from fastapi import APIRouter, Request, Response
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, choose_encoder
 
-from service.exposition import Exposition
+from ..observability.prometheus import PrometheusText
 
 
-def router(exposition: Exposition) -> APIRouter:
+def router(exposition: PrometheusText) -> APIRouter:
     """The numbers of one exposition."""
     routes = APIRouter(tags=["operations"])
     registry = CollectorRegistry()

@@ -6,11 +6,12 @@ from typing import Annotated, Final, Literal
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from bundle.manifest import Base, Calibration, Certificate, Provenance, Variant, VariantName
-from bundle.read import is_version
-from service.model import Model
-from service.repository import Refused, Repository
-from service.settings import Settings
+from diffeo.bundle.manifest import Base, Calibration, Certificate, Provenance, Variant, VariantName
+from diffeo.bundle.read import is_version
+
+from ..model import Model
+from ..repository.repository import Refused, Repository
+from ..settings import Settings
 
 VERSION_DIGITS: Final = 10
 

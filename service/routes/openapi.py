@@ -1,4 +1,4 @@
-"""What /docs shows of the three verbs. Requests are parsed by `service.requests`; a test holds the two together."""
+"""The OpenAPI description of the three operations that /docs shows; `service.requests` parses the requests."""
 
 from typing import Annotated, Any, Final, Literal, get_args
 
@@ -7,8 +7,8 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 from pydantic.json_schema import models_json_schema
 
-from service.codecs import CODECS
-from service.settings import Precision
+from ..codecs import CODECS
+from ..settings import Precision
 
 Row = Annotated[list[float | None], Field(min_length=1)]
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$", examples=["moons"])]

@@ -12,10 +12,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service import errors
-from service.errors import Fault, Overloaded, RequestError, ServiceError
-from service.routes.access import request_id
-from service.routes.exchange import Header, Reply
+from .. import errors
+from ..errors import Fault, Overloaded, RequestError, ServiceError
+from .access import request_id
+from .request_context import Header, Reply
 
 MEDIA_TYPE: Final = b"application/problem+json"
 

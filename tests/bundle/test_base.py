@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from bundle import base
+from diffeo.bundle import base
 
 SEEDS = st.integers(0, base.SEED_LIMIT - 1)
 STARTS = st.integers(0, 2**40)

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from bundle import graph
-from bundle.errors import GraphRefused
+from diffeo.bundle import graph
+from diffeo.bundle.errors import GraphRefused
 
 FORWARD = (Path(__file__).parents[1] / "data/affine2d/1/forward.onnx").read_bytes()
 

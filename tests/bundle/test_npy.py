@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from bundle import npy
+from diffeo.bundle import npy
 
 TABLES = st.sampled_from([np.float32, np.float64]).flatmap(
     lambda dtype: arrays(dtype, st.tuples(st.integers(0, 20), st.integers(1, 5)))

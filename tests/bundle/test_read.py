@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bundle.errors import BundleError, BundleMissing, DigestMismatch, ManifestInvalid, Uncertified, UnsafeFile
-from bundle.read import is_version, read, seal, versions
+from diffeo.bundle.errors import BundleError, BundleMissing, DigestMismatch, ManifestInvalid, Uncertified, UnsafeFile
+from diffeo.bundle.read import is_version, read, seal, versions
 
 ROOT = Path(__file__).parents[2]
 BUNDLES = [ROOT / "tests/data/affine2d/1", ROOT / "models/moons/1", ROOT / "models/circles/1"]

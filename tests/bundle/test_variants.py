@@ -5,14 +5,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import affine
 import numpy as np
 import onnx
 import pytest
 from onnx import helper
 
-from bundle import graph
-from bundle.errors import (
+from diffeo.bundle import graph
+from diffeo.bundle.errors import (
     BundleError,
     DigestMismatch,
     GoldenDisagrees,
@@ -22,10 +21,11 @@ from bundle.errors import (
     Uncertified,
     UnsafeFile,
 )
-from bundle.golden import ROUNDED_TOLERANCE
-from bundle.manifest import PLANE_CHECKS, VARIANT_CHECKS, VARIANT_FILES, Certificate, Check, Manifest
-from bundle.read import read, seal
-from bundle.write import Parts, parts_of, write
+from diffeo.bundle.golden import ROUNDED_TOLERANCE
+from diffeo.bundle.manifest import PLANE_CHECKS, VARIANT_CHECKS, VARIANT_FILES, Certificate, Check, Manifest
+from diffeo.bundle.read import read, seal
+from diffeo.bundle.write import Parts, parts_of, write
+from tests.given.flows import affine
 
 ROOT = Path(__file__).parents[2]
 PLAIN = [ROOT / "tests/data/affine2d/1", ROOT / "models/moons/1", ROOT / "models/circles/1"]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bundle.errors import BundleError, Uncertified, VersionExists
-from bundle.read import read, versions
-from bundle.write import Parts, parts_of, publish, write
+from diffeo.bundle.errors import BundleError, Uncertified, VersionExists
+from diffeo.bundle.read import read, versions
+from diffeo.bundle.write import Parts, parts_of, publish, write
 
 AFFINE = Path(__file__).parents[1] / "data/affine2d/1"
 

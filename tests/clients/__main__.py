@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from process import Server
+from tests.given.servers.server_process import Server
 
 ROOT: Final = Path(__file__).parents[2]
 PYTHON: Final = ROOT / "runs/clients/bin/python"
@@ -22,8 +22,8 @@ def main() -> None:
     given = parser.parse_args()
     server = Server(ROOT / "models", DIFFEO_WORKERS=str(given.workers), DIFFEO_LOG_LEVEL="warning")
     try:
-        command = [str(PYTHON), str(ROOT / "tests/clients/mixed.py"), server.url, "--calls", str(given.calls)]
-        outcome = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        command = [str(PYTHON), "-m", "tests.clients.mixed", server.url, "--calls", str(given.calls)]
+        outcome = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
     finally:
         server.stop()
     print(json.dumps(outcome, indent=1))

@@ -8,8 +8,9 @@ import httpx
 import numpy as np
 from kserve import InferenceRESTClient, InferInput, InferRequest, RESTConfig
 from kserve.protocol.infer_type import InferResponse, RequestedOutput
-from pool import Pool, same
-from question import Question, draw
+
+from tests.clients.pool import Pool, same
+from tests.clients.question import Question, draw
 
 Call = Callable[[Pool, random.Random], Awaitable[None]]
 

@@ -15,13 +15,13 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Final
 
-from pool import Pool, fetch
+from tests.clients.pool import Pool, fetch
 
 # By name, where a client's calls are and what is installed for them.
 CLIENTS: Final = {
-    "triton": ("tritonclient_sync", "Triton", "tritonclient"),
-    "triton-aio": ("tritonclient_aio", "TritonAio", "tritonclient"),
-    "kserve": ("kserve_rest", "Kserve", "kserve"),
+    "triton": ("tests.clients.tritonclient_sync", "Triton", "tritonclient"),
+    "triton-aio": ("tests.clients.tritonclient_aio", "TritonAio", "tritonclient"),
+    "kserve": ("tests.clients.kserve_rest", "Kserve", "kserve"),
 }
 SHOWN: Final = 20
 # Most of what is asked of a server is an inference.

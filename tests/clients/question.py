@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
-from pool import SEED, SIZE, Pool
+
+from tests.clients.pool import SEED, SIZE, Pool
 
 MAX_ROWS: Final = 40
 

@@ -6,10 +6,11 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import numpy as np
 import tritonclient.http.aio as http
-from pool import Pool
-from question import draw
 from tritonclient.utils import InferenceServerException
-from tritonclient_sync import COMPRESSIONS, check, inputs, outputs, refused
+
+from tests.clients.pool import Pool
+from tests.clients.question import draw
+from tests.clients.tritonclient_sync import COMPRESSIONS, check, inputs, outputs, refused
 
 Call = Callable[[Pool, random.Random], Awaitable[None]]
 

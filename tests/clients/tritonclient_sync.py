@@ -5,10 +5,11 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 import numpy as np
-from pool import Pool, same
-from question import Question, draw
 from tritonclient import http
 from tritonclient.utils import InferenceServerException
+
+from tests.clients.pool import Pool, same
+from tests.clients.question import Question, draw
 
 COMPRESSIONS: Final = (None, None, "gzip", "deflate")
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bundle.write import Parts, publish
-from training import export, run
-from training.data import split
-from training.flows.architecture import Architecture
-from training.recipe import parse
-from training.source import Source, stream
+from diffeo.bundle.write import Parts, publish
+from diffeo.training import export, run
+from diffeo.training.data import split
+from diffeo.training.flows.architecture import Architecture
+from diffeo.training.recipe import parse
+from diffeo.training.source import Source, stream
 
 MEAN, SCALE = (1.0, -2.0), (2.0, 4.0)
 

@@ -8,13 +8,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import affine
 import numpy as np
 import pytest
-from process import DIFFEO, free_port
 
-from bundle import base
-from diffeo import cli
+from diffeo.bundle import base
+from diffeo.cli import main
+from tests.given.flows import affine
+from tests.given.servers.server_process import DIFFEO, free_port
 
 LOCAL = ["--model", "affine2d", "--models", str(affine.DATA)]
 ROWS = "weight,id,height\n-2,7,1\n2,8,3\n,9,0\n"
@@ -55,7 +55,7 @@ def test_a_server_and_a_bundle_give_the_same_bytes(
     answers = []
     for source in (LOCAL, remote):
         out = [] if suffix is None else ["--out", f"out{suffix}"]
-        assert cli.main([*command, *source, *out]) == 0
+        assert main.main([*command, *source, *out]) == 0
         told = capsys.readouterr()
         assert told.err == ""
         answers.append(told.out.encode() if suffix is None else (here / f"out{suffix}").read_bytes())
@@ -67,7 +67,7 @@ def test_a_server_and_a_bundle_give_the_same_bytes(
 @pytest.mark.usefixtures("here")
 def test_the_numbers_are_those_known_by_hand(capsys: pytest.CaptureFixture[str]) -> None:
     def run(*command: str) -> np.ndarray:
-        assert cli.main([*command, *LOCAL]) == 0
+        assert main.main([*command, *LOCAL]) == 0
         return np.genfromtxt(io.StringIO(capsys.readouterr().out), delimiter=",", names=True, missing_values="")
 
     sample = run("sample", "-n", "4", "--seed", "7")
@@ -83,7 +83,7 @@ def test_the_numbers_are_those_known_by_hand(capsys: pytest.CaptureFixture[str])
 def test_log_prob_takes_columns_by_name_and_leaves_a_gap_for_a_row_without_numbers(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["log-prob", "rows.csv", *LOCAL]) == 0
+    assert main.main(["log-prob", "rows.csv", *LOCAL]) == 0
     header, first, second, third = capsys.readouterr().out.splitlines()
     assert (header, third) == ("log_prob", '""')
     np.testing.assert_allclose([float(first), float(second)], affine.log_prob([[1, -2], [3, 2]]), rtol=1e-6)
@@ -92,32 +92,32 @@ def test_log_prob_takes_columns_by_name_and_leaves_a_gap_for_a_row_without_numbe
 
 def test_a_table_of_names_alone_is_answered_with_names_alone(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "empty.csv").write_text("height,weight\n")
-    assert cli.main(["log-prob", "empty.csv", *LOCAL]) == 0
+    assert main.main(["log-prob", "empty.csv", *LOCAL]) == 0
     assert capsys.readouterr().out == "log_prob\n"
 
 
 @pytest.mark.usefixtures("here")
 def test_rows_come_through_a_pipe(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    cli.main(["log-prob", "rows.csv", *LOCAL])
+    main.main(["log-prob", "rows.csv", *LOCAL])
     expected = capsys.readouterr().out
     monkeypatch.setattr("sys.stdin", io.StringIO(ROWS))
-    assert cli.main(["log-prob", "-", *LOCAL]) == 0
+    assert main.main(["log-prob", "-", *LOCAL]) == 0
     assert capsys.readouterr().out == expected
 
 
 def test_a_sample_without_a_seed_tells_the_one_that_draws_it_again(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["sample", *LOCAL]) == 0
+    assert main.main(["sample", *LOCAL]) == 0
     first = capsys.readouterr()
-    assert cli.main(["sample", *LOCAL, "--seed", first.err.split()[1]]) == 0
+    assert main.main(["sample", *LOCAL, "--seed", first.err.split()[1]]) == 0
     assert capsys.readouterr().out == first.out
 
 
 def test_a_sample_is_asked_for_in_pages(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["sample", "-n", "1e2", "--seed", "7", *LOCAL]
-    cli.main(command)
+    main.main(command)
     whole = capsys.readouterr().out
-    monkeypatch.setattr("diffeo.ask.PAGE_ROWS", 7)
-    cli.main(command)
+    monkeypatch.setattr("diffeo.cli.commands.PAGE_ROWS", 7)
+    main.main(command)
     assert capsys.readouterr().out == whole
     assert len(whole.splitlines()) == 101
 
@@ -125,7 +125,7 @@ def test_a_sample_is_asked_for_in_pages(monkeypatch: pytest.MonkeyPatch, capsys:
 def test_inspect_shows_the_same_certificate_from_both(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     shown = []
     for command in (["inspect", str(affine.PATH)], ["inspect", "affine2d", "--url", url]):
-        assert cli.main(command) == 0
+        assert main.main(command) == 0
         content = json.loads(capsys.readouterr().out)
         shown.append(content.get("newest", content))
     for name in ("digest", "columns", "dtype", "base", "certificate", "calibration", "provenance"):
@@ -162,7 +162,7 @@ def test_a_refusal_is_one_sentence_and_exit_code_1(
     (here / "notes.txt").write_text("rows")
     (here / "ragged.csv").write_text("1,2\n3\n")
     (here / "wide.csv").write_text("a,b,c\n1,2,3\n")
-    assert cli.main(command) == 1
+    assert main.main(command) == 1
     told = capsys.readouterr()
     assert told.out == ""
     assert told.err.startswith(f"diffeo {command[0]}: ")
@@ -182,13 +182,13 @@ def test_a_refusal_is_one_sentence_and_exit_code_1(
 def test_a_server_refuses_what_a_bundle_refuses(
     more: list[str], words: str, remote: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["sample", *remote, *more]) == 1
+    assert main.main(["sample", *remote, *more]) == 1
     assert words in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_a_service_that_is_not_there_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     address = f"http://127.0.0.1:{free_port()}"
-    assert cli.main(["sample", "--model", "m", "--url", address]) == 1
+    assert main.main(["sample", "--model", "m", "--url", address]) == 1
     assert capsys.readouterr().err.startswith(f"diffeo sample: no service answers at {address}: ")
 
 
@@ -201,7 +201,7 @@ def test_a_service_that_is_not_there_is_a_sentence(capsys: pytest.CaptureFixture
 )  # fmt: skip
 def test_a_wrong_command_line_is_exit_code_2_and_usage(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
-        cli.main(command)
+        main.main(command)
     assert end.value.code == 2
     assert "usage: diffeo" in capsys.readouterr().err
 
@@ -210,8 +210,8 @@ def test_an_interrupt_is_exit_code_130(monkeypatch: pytest.MonkeyPatch, capsys: 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("diffeo.local.open_model", interrupt)
-    assert cli.main(["sample", *LOCAL]) == 130
+    monkeypatch.setattr("diffeo.local.model.open_model", interrupt)
+    assert main.main(["sample", *LOCAL]) == 130
     assert capsys.readouterr().err == "interrupted\n"
 
 
@@ -219,9 +219,9 @@ def test_what_nobody_foresaw_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> N
     def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("diffeo.local.open_model", fail)
+    monkeypatch.setattr("diffeo.local.model.open_model", fail)
     with pytest.raises(ZeroDivisionError):
-        cli.main(["sample", *LOCAL])
+        main.main(["sample", *LOCAL])
 
 
 def run(command: list[str], finish: Callable[[subprocess.Popen[str]], object]) -> tuple[int, str]:
@@ -244,6 +244,8 @@ def test_a_reader_who_leaves_early_is_no_failure(count: str) -> None:
     ("package", "extra", "command"), [("scipy", "local", ["sample", *LOCAL]), ("ray", "ray", ["serve", "--ray"])]
 )
 def test_an_installation_without_a_part_says_what_it_needs(package: str, extra: str, command: list[str]) -> None:
-    program = f"import sys; sys.modules[{package!r}] = None; from diffeo.cli import main; sys.exit(main({command}))"
+    program = (
+        f"import sys; sys.modules[{package!r}] = None; from diffeo.cli.main import main; sys.exit(main({command}))"
+    )
     code, errors = run([sys.executable, "-c", program], lambda process: process.wait())
     assert (code, errors) == (1, f"diffeo {command[0]}: needs {package}; pip install 'diffeo[{extra}]'\n")

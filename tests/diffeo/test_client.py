@@ -9,18 +9,18 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
-import affine
 import httpx
 import numpy as np
 import pytest
-from awaited import CLIENTS
-from process import free_port
 
-from bundle import base, npy
 from diffeo import Client
-from diffeo.client import RemoteModel
+from diffeo.bundle import base, npy
+from diffeo.client.client import RemoteModel
 from diffeo.errors import DiffeoError, Problem, Unreachable, WrongTable
-from diffeo.local import open_model
+from diffeo.local.model import open_model
+from tests.given.clients.sync_facade import CLIENTS
+from tests.given.flows import affine
+from tests.given.servers.server_process import free_port
 
 X = np.array([[1, -2], [3, 2], [np.nan, 0]], np.float32)
 PARTS = ("x", "log_prob", "z")

@@ -3,10 +3,10 @@
 import math
 
 import pytest
-from played import LOST, Stage, in_turn, problem
 
+from diffeo.client.steps import Answer, Head, Lost, Request
 from diffeo.errors import Problem, Unreachable
-from diffeo.steps import Answer, Head, Lost, Request
+from tests.given.clients.fake_service import LOST, Stage, in_turn, problem
 
 FINE = (Head(200, {}), b"fi", b"ne")
 ASKED = Request("POST", "/log_prob", {"model": "m"}, b"rows", {"content-type": "application/x-npy"})

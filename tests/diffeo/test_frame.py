@@ -2,17 +2,18 @@
 
 from collections.abc import Iterator
 
-import affine
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from awaited import CLIENTS
 
-from diffeo import Client, frame
-from diffeo.client import RemoteModel
+from diffeo import Client
+from diffeo.client import frames
+from diffeo.client.client import RemoteModel
 from diffeo.errors import WrongTable
-from diffeo.local import LocalModel, open_model
+from diffeo.local.model import LocalModel, open_model
+from tests.given.clients.sync_facade import CLIENTS
+from tests.given.flows import affine
 
 Frame = type[pd.DataFrame] | type[pl.DataFrame]
 Model = RemoteModel | LocalModel
@@ -76,7 +77,7 @@ def test_a_frame_that_does_not_fit_is_told(model: Model, kind: Frame) -> None:
 def test_a_name_that_is_there_twice_is_told() -> None:
     twice = pd.DataFrame([[1.0, 2.0]], columns=["a", "a"])
     with pytest.raises(WrongTable, match="the frame repeats the column 'a'"):
-        frame.rows(twice, ["a"])
+        frames.rows(twice, ["a"])
 
 
 @pytest.mark.parametrize("kind", [dict, np.ndarray, type("DataFrame", (pd.DataFrame,), {})])
@@ -88,10 +89,10 @@ def test_what_is_no_frame_is_told(url: str, kind: type) -> None:
 @pytest.mark.parametrize("dtype", ["Int64", "Float32", "boolean", "float64[pyarrow]", "int32"])
 def test_every_number_of_pandas_is_one(dtype: str) -> None:
     column = pd.Series([0, 1], dtype=dtype)
-    np.testing.assert_array_equal(frame.rows(pd.DataFrame({"a": column}), ["a"]), [[0.0], [1.0]])
+    np.testing.assert_array_equal(frames.rows(pd.DataFrame({"a": column}), ["a"]), [[0.0], [1.0]])
 
 
 def test_a_missing_value_is_nan() -> None:
     missing = [pd.DataFrame({"a": pd.array([1, None], dtype="Int64")}), pl.DataFrame({"a": [1, None]})]
     for table in missing:
-        np.testing.assert_array_equal(frame.rows(table, ["a"]), [[1.0], [np.nan]])
+        np.testing.assert_array_equal(frames.rows(table, ["a"]), [[1.0], [np.nan]])

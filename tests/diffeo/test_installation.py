@@ -23,9 +23,9 @@ def test_the_client_alone_requires_httpx_and_numpy() -> None:
     assert {re.split(r"[^A-Za-z0-9_-]", line)[0] for line in bare} == {"httpx", "numpy"}
 
 
-@pytest.mark.parametrize("program", ["from diffeo import Client, AsyncClient", "import diffeo.client"])
+@pytest.mark.parametrize("program", ["from diffeo import Client, AsyncClient", "import diffeo.client.client"])
 def test_a_client_loads_httpx_and_numpy_and_nothing_of_the_service(program: str) -> None:
-    assert loaded(program, {"httpx", "numpy", *HEAVY, "service", "training"}) == {"httpx", "numpy"}
+    assert loaded(program, {"httpx", "numpy", *HEAVY, "diffeo.service", "diffeo.training"}) == {"httpx", "numpy"}
 
 
 def test_a_client_works_without_all_that_is_not_required(url: str) -> None:
@@ -41,7 +41,7 @@ def test_a_client_works_without_all_that_is_not_required(url: str) -> None:
 
 
 def test_the_shell_loads_no_client_and_no_service_before_it_needs_one() -> None:
-    assert loaded("import diffeo.cli", {"httpx", "service", "training", *HEAVY, *BULK}) == set()
+    assert loaded("import diffeo.cli.main", {"httpx", "diffeo.service", "diffeo.training", *HEAVY, *BULK}) == set()
 
 
 def test_what_is_not_at_the_door_is_told_as_python_tells_it() -> None:

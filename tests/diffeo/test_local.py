@@ -9,19 +9,20 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import affine
 import numpy as np
 import pytest
-from asgi import App
-from awaited import CLIENTS
-from through import Through
 
-from bundle.errors import DigestMismatch
-from diffeo import Client, cache
-from diffeo.client import RemoteModel
-from diffeo.compute import CHUNK_ROWS
+from diffeo import Client
+from diffeo.bundle.errors import DigestMismatch
+from diffeo.client.client import RemoteModel
 from diffeo.errors import DiffeoError, NotInstalled, Problem, Unreachable
-from diffeo.local import LocalModel, open_bundle
+from diffeo.local import cache
+from diffeo.local.flow import CHUNK_ROWS
+from diffeo.local.model import LocalModel, open_bundle
+from tests.given.clients.app_transport import Through
+from tests.given.clients.sync_facade import CLIENTS
+from tests.given.flows import affine
+from tests.given.servers.asgi_app import App
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("x", "log_prob", "z")
@@ -32,7 +33,7 @@ BUNDLES = {"affine2d": affine.PATH, "moons": ROOT / "models/moons/1"}
 
 @pytest.fixture(scope="module", params=BUNDLES)
 def remote(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RemoteModel]:
-    from service.settings import Settings  # noqa: PLC0415
+    from diffeo.service.settings import Settings  # noqa: PLC0415
 
     folder = tmp_path_factory.mktemp("models")
     shutil.copytree(BUNDLES[request.param], folder / request.param / "1")
@@ -216,7 +217,7 @@ def test_an_installation_without_a_runtime_says_what_it_needs(package: str, url:
 
 def test_a_local_model_loads_no_server() -> None:
     program = (
-        "import sys; from diffeo import local, cache\n"
+        "import sys; from diffeo.local import cache, model\n"
         "print(*sorted({'fastapi', 'starlette', 'uvicorn', 'orjson', 'simdjson', 'torch'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

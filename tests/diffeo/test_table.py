@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from diffeo import table
 from diffeo.errors import TableError
+from diffeo.tables import files
 
 finite = st.floats(width=32, allow_nan=False, allow_infinity=False)
 tables = arrays.arrays(np.float32, st.tuples(st.integers(1, 5), st.just(2)), elements=finite)
@@ -22,10 +22,10 @@ tables = arrays.arrays(np.float32, st.tuples(st.integers(1, 5), st.just(2)), ele
 @given(rows=tables)
 def test_rows_read_back_to_the_bit_in_one_part_or_many(suffix: str, rows: np.ndarray, tmp_path: Path) -> None:
     path = tmp_path / f"rows{suffix}"
-    with table.writer(path, ["a", "b"]) as out:
+    with files.writer(path, ["a", "b"]) as out:
         for row in rows:
             out.write(row[None])
-    read = table.read(path)
+    read = files.read(path)
     assert read.rows.astype(np.float32).tobytes() == rows.tobytes()
     assert read.columns == (("a", "b") if suffix == ".csv" else None)
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
@@ -55,7 +55,7 @@ CSV: dict[str, tuple[str | bytes, tuple[str, ...] | None, list[list[float]]]] = 
 def test_csv_is_numbers_with_or_without_names(
     text: str | bytes, columns: tuple[str, ...] | None, rows: list[list[float]], tmp_path: Path
 ) -> None:
-    read = table.read(written(tmp_path / "rows.csv", text))
+    read = files.read(written(tmp_path / "rows.csv", text))
     assert read.columns == columns
     np.testing.assert_array_equal(read.rows, np.array(rows).reshape(-1, 2))
 
@@ -89,46 +89,46 @@ BAD: dict[str, tuple[str, str | bytes, str]] = {
 @pytest.mark.parametrize(("name", "content", "words"), BAD.values(), ids=BAD.keys())
 def test_what_is_no_table_is_refused(name: str, content: str | bytes, words: str, tmp_path: Path) -> None:
     with pytest.raises(TableError, match=words):
-        table.read(written(tmp_path / name, content))
+        files.read(written(tmp_path / name, content))
 
 
 def test_a_file_that_cannot_be_opened_is_told_apart_from_one_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(TableError, match=r"no file .*absent.csv"):
-        table.read(tmp_path / "absent.csv")
+        files.read(tmp_path / "absent.csv")
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(TableError, match=r"folder.csv cannot be read: Is a directory"):
-        table.read(tmp_path / "folder.csv")
+        files.read(tmp_path / "folder.csv")
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.uint8, np.float16, np.float64, ">f8"])
 def test_npy_of_any_numbers_is_a_table(dtype: object, tmp_path: Path) -> None:
     rows = np.arange(6).reshape(3, 2).astype(dtype)
-    read = table.read(written(tmp_path / "rows.npy", saved(np.asfortranarray(rows))))
+    read = files.read(written(tmp_path / "rows.npy", saved(np.asfortranarray(rows))))
     np.testing.assert_array_equal(read.rows, rows)
     assert read.rows.dtype == np.float64
-    assert table.read(written(tmp_path / "rows.npy", saved(rows.astype(np.float32)))).rows.dtype == np.float32
+    assert files.read(written(tmp_path / "rows.npy", saved(rows.astype(np.float32)))).rows.dtype == np.float32
 
 
-NAMED = table.Table(np.array([[1.0, 2.0, 3.0]]), ("a", "b", "c"))
+NAMED = files.Table(np.array([[1.0, 2.0, 3.0]]), ("a", "b", "c"))
 
 
 def test_columns_are_taken_by_name_where_the_file_has_them_and_as_they_stand_where_not() -> None:
     assert NAMED.select(["c", "a"]).tolist() == [[3, 1]]
     assert NAMED.select(["x", "y", "z"]).tolist() == [[1, 2, 3]]
-    assert table.Table(NAMED.rows, None).select(["x", "y", "z"]).tolist() == [[1, 2, 3]]
+    assert files.Table(NAMED.rows, None).select(["x", "y", "z"]).tolist() == [[1, 2, 3]]
 
 
 def test_a_file_of_other_columns_is_refused() -> None:
     with pytest.raises(TableError, match="lacks the column 'height'; the model takes a, height"):
         NAMED.select(["a", "height"])
     with pytest.raises(TableError, match="has 3 columns; the model takes a, b"):
-        table.Table(NAMED.rows, None).select(["a", "b"])
+        files.Table(NAMED.rows, None).select(["a", "b"])
 
 
 def test_nan_is_an_empty_cell_and_one_column_of_npy_is_a_vector(tmp_path: Path) -> None:
     rows = np.array([[np.nan], [0.1]], np.float32)
     for name in ("out.csv", "out.npy"):
-        with table.writer(tmp_path / name, ["log_prob"]) as out:
+        with files.writer(tmp_path / name, ["log_prob"]) as out:
             out.write(rows)
     assert (tmp_path / "out.csv").read_text() == 'log_prob\n""\n0.1\n'
     np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), rows[:, 0])
@@ -136,9 +136,9 @@ def test_nan_is_an_empty_cell_and_one_column_of_npy_is_a_vector(tmp_path: Path) 
 
 @pytest.mark.parametrize("suffix", [".csv", ".npy"])
 def test_no_rows_are_a_file_too(suffix: str, tmp_path: Path) -> None:
-    with table.writer(tmp_path / f"out{suffix}", ["a", "b"]):
+    with files.writer(tmp_path / f"out{suffix}", ["a", "b"]):
         pass
-    assert table.read(tmp_path / f"out{suffix}").rows.shape == (0, 2)
+    assert files.read(tmp_path / f"out{suffix}").rows.shape == (0, 2)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".npy"])
@@ -146,7 +146,7 @@ def test_a_failure_leaves_the_file_that_was_there(suffix: str, tmp_path: Path) -
     path = written(tmp_path / f"out{suffix}", "before")
 
     def write_half() -> None:
-        with table.writer(path, ["a", "b"]) as out:
+        with files.writer(path, ["a", "b"]) as out:
             out.write(np.ones((1, 2)))
             raise ZeroDivisionError
 
@@ -158,5 +158,5 @@ def test_a_failure_leaves_the_file_that_was_there(suffix: str, tmp_path: Path) -
 @pytest.mark.parametrize("name", ["out.txt", "nowhere/out.csv", "file.csv/out.npy"])
 def test_a_place_that_cannot_be_written_is_known_before_any_row_is(name: str, tmp_path: Path) -> None:
     written(tmp_path / "file.csv", "1\n")
-    with pytest.raises(TableError, match="written"), table.writer(tmp_path / name, ["a"]):
+    with pytest.raises(TableError, match="written"), files.writer(tmp_path / name, ["a"]):
         raise AssertionError("reached the first row")

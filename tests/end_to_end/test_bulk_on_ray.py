@@ -6,11 +6,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import affine
-import jobs
-import nodes
 import pytest
-from process import DIFFEO
+
+from tests.given import job_files
+from tests.given.flows import affine
+from tests.given.servers import ray_nodes
+from tests.given.servers.server_process import DIFFEO
 
 pytest.importorskip("ray", reason="Ray is an extra: pip install 'diffeo[ray]'")
 
@@ -26,7 +27,7 @@ COMMANDS = {
 def address() -> Iterator[str]:
     """Of a cluster of two nodes with a core each."""
     with subprocess.Popen(
-        [sys.executable, nodes.__file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, ray_nodes.__file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as cluster:
         assert cluster.stdin
         assert cluster.stdout
@@ -35,11 +36,11 @@ def address() -> Iterator[str]:
 
 
 def test_two_nodes_write_the_bytes_of_one_process(address: str, tmp_path: Path) -> None:
-    jobs.save(tmp_path / "rows.parquet", jobs.table(jobs.rows(5000)))
+    job_files.save(tmp_path / "rows.parquet", job_files.table(job_files.rows(5000)))
     for verb, command in COMMANDS.items():
         for crew in (["--workers", "1"], ["--ray"]):
             out = ["--out", f"{verb}{crew[0]}"]
             # A process of its own: Ray warns of itself, and warnings are errors here.
             environment = {**os.environ, "RAY_ADDRESS": address}
             subprocess.run([DIFFEO, *command, *MODEL, *crew, *out], cwd=tmp_path, env=environment, check=True)
-        assert jobs.bytes_of(tmp_path / f"{verb}--ray") == jobs.bytes_of(tmp_path / f"{verb}--workers")
+        assert job_files.bytes_of(tmp_path / f"{verb}--ray") == job_files.bytes_of(tmp_path / f"{verb}--workers")

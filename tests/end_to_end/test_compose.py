@@ -4,11 +4,12 @@ import threading
 import time
 from collections.abc import Iterator
 
-import affine
 import httpx
 import numpy as np
 import pytest
-from compose import Compose, missing
+
+from tests.given.flows import affine
+from tests.given.servers.compose_project import Compose, missing
 
 REASON = missing()
 pytestmark = [pytest.mark.compose, pytest.mark.skipif(REASON is not None, reason=str(REASON))]
@@ -77,7 +78,7 @@ def test_the_container_has_limits_and_a_read_only_root(compose: Compose) -> None
 
 def test_the_image_has_no_torch(compose: Compose) -> None:
     assert compose.inside("python3", "-c", "import torch").returncode != 0
-    assert compose.inside("python3", "-c", "import service.app, pyarrow.ipc").returncode == 0
+    assert compose.inside("python3", "-c", "import diffeo.service.app, pyarrow.ipc").returncode == 0
 
 
 def test_it_becomes_healthy(compose: Compose) -> None:

@@ -8,13 +8,13 @@ import httpx
 import numpy as np
 import pytest
 import torch
-from fitted import fitted, flow_of
-from process import Server
 
-from bundle import base
-from bundle.read import read
-from diffeo.cli import main
-from training.flows.flow import Flow
+from diffeo.bundle import base
+from diffeo.bundle.read import read
+from diffeo.cli.main import main
+from diffeo.training.flows.flow import Flow
+from tests.given.flows.fitted import fitted, flow_of
+from tests.given.servers.server_process import Server
 
 
 @pytest.fixture(scope="module")

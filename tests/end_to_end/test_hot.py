@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
 
-import affine
 import httpx
 import numpy as np
 import pytest
-from process import Server
+
+from tests.given.flows import affine
+from tests.given.servers.server_process import Server
 
 SWAPS = int(os.environ.get("DIFFEO_SWAPS", "2"))
 CLIENTS = 4

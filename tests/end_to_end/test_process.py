@@ -8,11 +8,11 @@ import httpx
 import numpy as np
 import pytest
 import torch
-from process import Server
 
-from bundle.read import read
-from training.flows.architecture import flow_from_bytes
-from training.targets import Circles, Moons, Target
+from diffeo.bundle.read import read
+from diffeo.training.flows.architecture import flow_from_bytes
+from diffeo.training.targets import Circles, Moons, Target
+from tests.given.servers.server_process import Server
 
 ROOT = Path(__file__).parents[2]
 TARGETS: dict[str, tuple[Target, float]] = {"moons": (Moons(), 0.02), "circles": (Circles(), 0.05)}

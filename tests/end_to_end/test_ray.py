@@ -8,18 +8,18 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
-import affine
 import httpx
 import numpy as np
 import pytest
-import seeded
-from process import Server, free_port
-from scrape import Scrape
 
-from bundle import npy
+from diffeo.bundle import npy
+from tests.given.flows import affine
+from tests.given.servers import seeded_load
+from tests.given.servers.metrics_scrape import Scrape
+from tests.given.servers.server_process import Server, free_port
 
 pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed: pip install 'diffeo[ray]'")
-NODES = Path(__file__).parents[1] / "given/nodes.py"
+NODES = Path(__file__).parents[1] / "given/servers/ray_nodes.py"
 X = [[1.0, -2.0], [3.0, 2.0], [None, 0.0]]
 V2 = {"inputs": [{"name": "x", "shape": [2, 2], "datatype": "FP32", "data": [1, -2, 3, 2]}]}
 NPY = {"content-type": "application/x-npy"}
@@ -130,20 +130,20 @@ def replicas(cluster: Cluster) -> set[str]:
 
 
 def test_a_scrape_says_which_replica_it_shows(cluster: Cluster) -> None:
-    seeded.until(lambda: len(replicas(cluster)) == 2)
+    seeded_load.until(lambda: len(replicas(cluster)) == 2)
 
 
 def test_a_node_killed_under_load_costs_at_most_one_more_try(cluster: Cluster, url: str) -> None:
     """One node is gone after it."""
-    with seeded.Load(cluster.url, seeded.known(url), retries=1) as load:
+    with seeded_load.Load(cluster.url, seeded_load.known(url), retries=1) as load:
         load.more(200)
         cluster.kill_a_node()
         load.more(200)
     assert load.failures == []
-    assert load.again <= seeded.CLIENTS
+    assert load.again <= seeded_load.CLIENTS
 
 
 def test_a_version_that_is_published_is_served_by_the_replica_that_is_left(cluster: Cluster) -> None:
     """Last: other answers after it."""
     affine.shifted(cluster.models / "affine2d/2", 1)
-    seeded.until(lambda: httpx.post(cluster.url + "/log_prob", json={"x": X}).json()["version"] == 2)
+    seeded_load.until(lambda: httpx.post(cluster.url + "/log_prob", json={"x": X}).json()["version"] == 2)

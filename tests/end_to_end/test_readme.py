@@ -10,7 +10,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from process import free_port
+
+from tests.given.servers.server_process import free_port
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -7,13 +7,13 @@ import httpx
 import numpy as np
 import pytest
 import torch
-from fitted import fitted, flow_of
-from process import Server
 
-from bundle import base
-from bundle.read import read
-from training.flows.flow import Flow
-from training.flows.matrix import BlockTriangular
+from diffeo.bundle import base
+from diffeo.bundle.read import read
+from diffeo.training.flows.flow import Flow
+from diffeo.training.flows.matrix import BlockTriangular
+from tests.given.flows.fitted import fitted, flow_of
+from tests.given.servers.server_process import Server
 
 COLUMNS = 5
 

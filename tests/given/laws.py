@@ -5,8 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from training.flows.flow import Flow
-from training.flows.transform import Transform
+from diffeo.training.flows.flow import Flow
+from diffeo.training.flows.transform import Transform
 
 Map = Transform | Flow
 Law = Callable[[Map, Tensor], None]

@@ -5,7 +5,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 
 import pytest
 
-from tests.given.batching import Gated
+from tests.given.servers.counted_engines import Gated
 
 
 @pytest.fixture(scope="module")

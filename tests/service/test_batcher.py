@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.batcher import INLINE_SECONDS, Batcher
-from service.engines.engine import Tensors
-from service.errors import EngineFailed
-from service.visit import Visit
-from tests.given.batching import CHEAP, SECONDS, Doubling, Gated, marked, within_seconds
+from diffeo.runtime.engines.engine import Tensors
+from diffeo.service.batcher import INLINE_SECONDS, Batcher
+from diffeo.service.errors import EngineFailed
+from diffeo.service.observability.timing import RequestTiming
+from tests.given.servers.counted_engines import CHEAP, SECONDS, Doubling, Gated, marked, within_seconds
 
 
 @given(
@@ -284,17 +284,17 @@ class Timed(Doubling):
 
 @pytest.mark.parametrize("pace", [CHEAP, 1.0])
 def test_a_visit_is_stamped_around_the_first_and_the_last_of_all_its_rows(executor: Executor, pace: float) -> None:
-    engine, visit = Timed(), Visit()
+    engine, timing = Timed(), RequestTiming()
 
     async def main() -> None:
         batcher = Batcher(engine, "x", executor, 1, 4, pace=pace)
         for _ in range(2):
-            await batcher.run(marked(1, 9), visit=visit)
+            await batcher.run(marked(1, 9), timing=timing)
 
     within_seconds(main())
     began, ended = zip(*engine.calls, strict=True)
     assert len(began) == 6
-    assert visit.began <= visit.admitted <= visit.taken <= began[0]
-    assert visit.computed >= ended[-1]
-    visit.leave()
-    assert (visit.queue, visit.compute) == (visit.taken - visit.admitted, visit.computed - visit.taken)
+    assert timing.began <= timing.admitted <= timing.taken <= began[0]
+    assert timing.computed >= ended[-1]
+    timing.leave()
+    assert (timing.queue, timing.compute) == (timing.taken - timing.admitted, timing.computed - timing.taken)

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from service.answer import Answer, InvalidRow
-from service.codecs import CODECS
-from service.codecs.codec import Codec, Outline
-from service.errors import RequestError
-from service.requests import Payload
+from diffeo.service.answer import Answer, InvalidRow
+from diffeo.service.codecs import CODECS
+from diffeo.service.codecs.codec import Codec, Outline
+from diffeo.service.errors import RequestError
+from diffeo.service.requests import Payload
 
 COLUMNS = ("x0", "x1", "x2", "x3")
 STREAMING = [codec for codec in CODECS if codec.name not in {"json", "npz"}]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from service import cores
+from diffeo.runtime import cores
 
 
 @pytest.fixture(autouse=True)

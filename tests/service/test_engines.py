@@ -1,17 +1,17 @@
 """Every runtime gives the same numbers behind the one verb, or says in a sentence why it cannot."""
 
-import affine
 import numpy as np
 import onnxruntime
 import pytest
 import torch
 
-from bundle.read import read
-from service.engines import ENGINES
-from service.engines.bound import BoundEngine, sizes
-from service.engines.onnx import OnnxEngine, open_session
-from service.errors import EngineFailed, ProviderMissing
-from service.settings import Settings
+from diffeo.bundle.read import read
+from diffeo.runtime.engines import ENGINES
+from diffeo.runtime.engines.io_binding import BoundEngine, sizes
+from diffeo.runtime.engines.onnx import OnnxEngine, open_session
+from diffeo.service.errors import EngineFailed, ProviderMissing
+from diffeo.service.settings import Settings
+from tests.given.flows import affine
 
 CUDA = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
 FILES = read(affine.PATH).files

@@ -4,11 +4,11 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-import affine
 import pytest
-from asgi import App
 
-from service.settings import Settings
+from diffeo.service.settings import Settings
+from tests.given.flows import affine
+from tests.given.servers.asgi_app import App
 
 FOLDER = "/models/affine2d/versions/1/files"
 NAMES = sorted(path.name for path in affine.PATH.iterdir())

@@ -4,17 +4,17 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
-import affine
 import numpy as np
 import pytest
 import torch
-import v2
-from asgi import App
 
-from bundle import base
-from service.settings import Settings
-from training import export
-from training.flows.architecture import Architecture
+from diffeo.bundle import base
+from diffeo.service.settings import Settings
+from diffeo.training import export
+from diffeo.training.flows.architecture import Architecture
+from tests.given.clients import v2_client as v2
+from tests.given.flows import affine
+from tests.given.servers.asgi_app import App
 
 NEAR = np.array([[1 + 1e-9, -2 + 1e-8]])  # float32 holds the mean, and nothing so near it
 NPY = {"content-type": "application/x-npy"}
@@ -66,7 +66,10 @@ def test_a_v2_model_says_so_and_keeps_them_in_bytes_and_in_json(wide: App) -> No
     assert [tensor["datatype"] for tensor in (*there["inputs"], *back["outputs"])] == ["FP64", "FP64", "FP32"]
     expected = wide.post("/log_prob", json={"x": NEAR.tolist()}).json()["log_prob"]
     raw = v2.Sent(NEAR.tobytes(), {v2.LENGTH: "0"})
-    for sent in (raw, *(v2.body(v2.tensor("x", NEAR, "FP64", binary=binary)) for binary in (True, False))):
+    for sent in (
+        raw,
+        *(v2.body(v2.tensor("x", NEAR, "FP64", binary=binary)) for binary in (True, False)),
+    ):
         np.testing.assert_array_equal(v2.ask(wide, "wide", sent).tensors["log_prob"], np.float32(expected))
     z = v2.body(v2.tensor("z", affine.forward(NEAR)))
     np.testing.assert_allclose(v2.ask(wide, "wide.inverse", z).tensors["x"], NEAR, rtol=1e-9)

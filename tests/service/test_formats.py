@@ -4,12 +4,12 @@ import io
 import json
 from collections.abc import AsyncIterator, Iterator
 
-import affine
 import numpy as np
 import pytest
-from asgi import App
 
-from service.settings import Settings
+from diffeo.service.settings import Settings
+from tests.given.flows import affine
+from tests.given.servers.asgi_app import App
 
 NPY = "application/x-npy"
 JSON = "application/json"
@@ -133,7 +133,7 @@ def test_a_stream_that_fails_midway_is_broken_off(small: App, monkeypatch: pytes
             raise ZeroDivisionError(seed, temperature)
         return np.zeros((count, dimension), np.float32)
 
-    monkeypatch.setattr("bundle.base.draw", fail_later)
+    monkeypatch.setattr("diffeo.bundle.base.draw", fail_later)
     with pytest.raises(ZeroDivisionError):
         small.post("/sample?num_samples=300&format=npy")
 

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from service.ledger import LEVEL, PAGES, Ledger
+from diffeo.service.observability.shared_counters import LEVEL, PAGES, SharedCounters
 
 COUNT = LEVEL + 1
 
 
 @pytest.fixture
-def join(tmp_path: Path) -> Iterator[Callable[[], Ledger]]:
+def join(tmp_path: Path) -> Iterator[Callable[[], SharedCounters]]:
     """One more process with a book in the folder: locks are of files opened, so this one can stand for several."""
-    ledgers: list[Ledger] = []
+    ledgers: list[SharedCounters] = []
 
-    def join() -> Ledger:
-        ledgers.append(Ledger(tmp_path))
+    def join() -> SharedCounters:
+        ledgers.append(SharedCounters(tmp_path))
         return ledgers[-1]
 
     yield join
@@ -26,7 +26,7 @@ def join(tmp_path: Path) -> Iterator[Callable[[], Ledger]]:
         ledger.close()
 
 
-def test_every_process_sees_the_sum_of_all(join: Callable[[], Ledger]) -> None:
+def test_every_process_sees_the_sum_of_all(join: Callable[[], SharedCounters]) -> None:
     first, second = join(), join()
     first.page("a", "x")[COUNT] += 2
     second.page("a", "x")[COUNT] += 3
@@ -38,13 +38,13 @@ def test_every_process_sees_the_sum_of_all(join: Callable[[], Ledger]) -> None:
 
 
 def test_a_process_alone_needs_no_folder() -> None:
-    ledger = Ledger()
+    ledger = SharedCounters()
     ledger.page("a")[COUNT] += 1
     ledger.page("a")[COUNT] += 1
     assert ledger.sums()["a",][COUNT] == 2
 
 
-def test_the_counts_of_a_process_that_ended_stay_and_its_levels_do_not(join: Callable[[], Ledger]) -> None:
+def test_the_counts_of_a_process_that_ended_stay_and_its_levels_do_not(join: Callable[[], SharedCounters]) -> None:
     first, second = join(), join()
     for ledger in (first, second):
         page = ledger.page("a")
@@ -55,7 +55,9 @@ def test_the_counts_of_a_process_that_ended_stay_and_its_levels_do_not(join: Cal
     assert (sums[COUNT], sums[LEVEL]) == (2, 1)
 
 
-def test_the_next_process_goes_on_in_the_book_of_one_that_ended(join: Callable[[], Ledger], tmp_path: Path) -> None:
+def test_the_next_process_continues_the_file_of_one_that_ended(
+    join: Callable[[], SharedCounters], tmp_path: Path
+) -> None:
     first, second = join(), join()
     first.page("a")[COUNT] += 1
     first.page("a")[LEVEL] += 7
@@ -69,21 +71,21 @@ def test_the_next_process_goes_on_in_the_book_of_one_that_ended(join: Callable[[
 
 
 def test_a_full_book_counts_nothing_more_and_fails_nobody() -> None:
-    ledger = Ledger()
+    ledger = SharedCounters()
     for number in range(PAGES + 3):
         ledger.page("a", str(number))[COUNT] += 1
     assert len(ledger.sums()) == PAGES
 
 
 def test_a_key_of_any_length_is_a_page_or_none() -> None:
-    ledger = Ledger()
+    ledger = SharedCounters()
     for length in (255, 256, 257, 5000):
         ledger.page("k" * length)[COUNT] += 1
     assert {key: cells[COUNT] for key, cells in ledger.sums().items()} == {("k" * 255,): 1, ("k" * 256,): 1}
 
 
 def test_memory_that_cannot_be_had_is_not_counted_in(
-    join: Callable[[], Ledger], monkeypatch: pytest.MonkeyPatch
+    join: Callable[[], SharedCounters], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

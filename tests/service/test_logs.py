@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from asgi import App
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.logs import FLUSH_SECONDS, JsonLines
-from service.routes.access import Access
+from diffeo.service.observability.logs import FLUSH_SECONDS, JsonLines
+from diffeo.service.routes.access import Access
+from tests.given.servers.asgi_app import App
 
 Lines = Callable[[], list[dict[str, object]]]
 
@@ -23,7 +23,7 @@ def lines(app: App, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lines]:
     """What the service has logged since the last call, one object a line."""
     # Lines of the tests before go first, and none waits for others here.
     app.rest(2 * FLUSH_SECONDS)
-    monkeypatch.setattr("service.logs.FLUSH_SECONDS", 0)
+    monkeypatch.setattr("diffeo.service.observability.logs.FLUSH_SECONDS", 0)
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonLines())
@@ -105,7 +105,7 @@ def test_what_nobody_foresaw_is_logged_with_its_traceback_and_told_without(
     def break_down(*_: object) -> None:
         raise ZeroDivisionError("secret")
 
-    monkeypatch.setattr("bundle.base.draw", break_down)
+    monkeypatch.setattr("diffeo.bundle.base.draw", break_down)
     response = app.post("/sample")
     failure, request = lines()
     assert (request["message"], request["status"]) == ("request", 500)

@@ -8,27 +8,27 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import affine
 import httpx
 import numpy as np
 import pytest
-from asgi import App
-from gated import SECONDS, Service
 from hypothesis import given
 from hypothesis import strategies as st
-from scrape import Scrape
 
-from bundle import npy
-from service import meters
-from service.batcher import Batcher
-from service.engines.engine import Tensors
-from service.errors import EngineFailed
-from service.ledger import Ledger
-from service.meters import GraphMeter, VerbMeter
-from service.routes.openapi import VERBS
-from service.routes.problems import KINDS, REFUSALS
-from service.settings import Settings
-from service.visit import Visit
+from diffeo.bundle import npy
+from diffeo.runtime.engines.engine import Tensors
+from diffeo.service.batcher import Batcher
+from diffeo.service.errors import EngineFailed
+from diffeo.service.observability import counters
+from diffeo.service.observability.counters import EndpointCounters, GraphCounters
+from diffeo.service.observability.shared_counters import SharedCounters
+from diffeo.service.observability.timing import RequestTiming
+from diffeo.service.routes.openapi import VERBS
+from diffeo.service.routes.problems import KINDS, REFUSALS
+from diffeo.service.settings import Settings
+from tests.given.flows import affine
+from tests.given.servers.asgi_app import App
+from tests.given.servers.gated_engine import SECONDS, Service
+from tests.given.servers.metrics_scrape import Scrape
 
 MODEL = {"model": "affine2d", "version": "1"}
 STAGES = ("queue", "compute", "encode")
@@ -127,14 +127,14 @@ def test_every_problem_there_is_has_a_cell_of_its_own() -> None:
     over_the_protocol = {("invalid-request", 400)}
     assert set(REFUSALS) == ours | over_the_protocol | {("internal", 500), ("client-gone", 499)}
     assert len(set(REFUSALS)) == len(REFUSALS)
-    meter, cells = VerbMeter("sample", refusals=REFUSALS), Ledger().page("a")
+    meter, cells = EndpointCounters("sample", refusals=REFUSALS), SharedCounters().page("a")
     meter.bind(cells)
     for reason, status in (("", 200), *REFUSALS, ("one that nobody knows", 418)):
-        visit = Visit()
-        visit.reason, visit.status = reason, status
-        meter.count(visit)
+        timing = RequestTiming()
+        timing.reason, timing.status = reason, status
+        meter.count(timing)
     # What nobody knows is the first, which is the internal error.
-    ends = [cells[meters.REFUSED + number] for number in range(len(REFUSALS))]
+    ends = [cells[counters.REFUSED + number] for number in range(len(REFUSALS))]
     assert ends == [2] + [1] * (len(REFUSALS) - 1)
 
 
@@ -178,7 +178,7 @@ def test_requests_over_the_protocol_are_counted_as_the_verbs_that_answer_them(fr
 def test_a_stream_counts_the_rows_that_it_sent_and_tells_what_is_known_at_its_head(
     monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
-    monkeypatch.setattr("service.model.MAX_PIECE_CHUNKS", 1)
+    monkeypatch.setattr("diffeo.service.model.MAX_PIECE_CHUNKS", 1)
     with App(settings) as app:
         response = app.post("/sample?num_samples=5000&format=csv")
         found = scrape(app)
@@ -205,7 +205,7 @@ def test_rows_that_a_stream_has_no_answer_for_are_counted(monkeypatch: pytest.Mo
     def overflow(_: int, answer: Tensors) -> None:
         answer["x"][:2] = np.inf
 
-    monkeypatch.setattr("service.model.MAX_PIECE_CHUNKS", 1)
+    monkeypatch.setattr("diffeo.service.model.MAX_PIECE_CHUNKS", 1)
     with App(settings) as app:
         change_answers(monkeypatch, overflow)
         app.post(f"/sample?num_samples={3 * settings.chunk_rows}&format=npy")
@@ -220,7 +220,7 @@ def test_a_stream_that_breaks_counts_as_a_failure(monkeypatch: pytest.MonkeyPatc
         if call == 2:
             raise EngineFailed("the third")
 
-    monkeypatch.setattr("service.model.MAX_PIECE_CHUNKS", 1)
+    monkeypatch.setattr("diffeo.service.model.MAX_PIECE_CHUNKS", 1)
     with App(settings) as app:
         change_answers(monkeypatch, fail)
         with pytest.raises(EngineFailed):
@@ -272,41 +272,48 @@ def test_a_request_that_waits_in_vain_says_how_long(monkeypatch: pytest.MonkeyPa
     assert (queue > 20, compute) == (True, 0)
 
 
-@given(st.lists(st.floats(0, 100) | st.sampled_from(meters.SECONDS), max_size=20))
+@given(st.lists(st.floats(0, 100) | st.sampled_from(counters.SECONDS), max_size=20))
 def test_a_histogram_puts_each_value_below_the_first_bound_that_is_not_less(values: list[float]) -> None:
-    cells = Ledger().page("a")
+    cells = SharedCounters().page("a")
     for value in values:
-        meters.observe(cells, meters.QUEUE, value)
-    size = len(meters.SECONDS) + 1
-    counts = [cells[meters.QUEUE + place] for place in range(size)]
-    expected = [sum(bisect_left(meters.SECONDS, value) == place for value in values) for place in range(size)]
+        counters.observe(cells, counters.QUEUE, value)
+    size = len(counters.SECONDS) + 1
+    counts = [cells[counters.QUEUE + place] for place in range(size)]
+    expected = [sum(bisect_left(counters.SECONDS, value) == place for value in values) for place in range(size)]
     assert counts == expected
-    assert math.isclose(cells[meters.QUEUE + size], sum(values), abs_tol=1e-9)
-    for place, bound in enumerate(meters.SECONDS):
+    assert math.isclose(cells[counters.QUEUE + size], sum(values), abs_tol=1e-9)
+    for place, bound in enumerate(counters.SECONDS):
         assert sum(counts[: place + 1]) == sum(value <= bound for value in values)
 
 
 def test_the_parts_of_a_page_do_not_overlap() -> None:
-    starts = [meters.ROWS_ANSWERED, meters.ROWS_INVALID, meters.REQUEST, meters.QUEUE, meters.COMPUTE, meters.ENCODE]
-    sizes = [1, 1, *[len(meters.SECONDS) + 2] * 4]
+    starts = [
+        counters.ROWS_ANSWERED,
+        counters.ROWS_INVALID,
+        counters.REQUEST,
+        counters.QUEUE,
+        counters.COMPUTE,
+        counters.ENCODE,
+    ]
+    sizes = [1, 1, *[len(counters.SECONDS) + 2] * 4]
     ends = [start + size for start, size in zip(starts, sizes, strict=True)]
-    assert ends == [*starts[1:], meters.REFUSED]
-    assert meters.REFUSED + len(REFUSALS) <= len(Ledger().page("a"))
+    assert ends == [*starts[1:], counters.REFUSED]
+    assert counters.REFUSED + len(REFUSALS) <= len(SharedCounters().page("a"))
 
 
 def test_what_was_counted_before_there_was_a_page_is_counted_in_it() -> None:
-    meter, cells = GraphMeter(), Ledger().page("a")
+    meter, cells = GraphCounters(), SharedCounters().page("a")
     meter.batch(3)
     meter.wait(5)
     meter.bind(cells)
     meter.batch(2)
     meter.wait(1)
-    place = meters.BATCH + len(meters.ROWS) + 1
+    place = counters.BATCH + len(counters.ROWS) + 1
     assert (cells[place], cells[0]) == (5, 1)
 
 
 def test_two_models_of_one_name_share_a_page_while_one_replaces_the_other() -> None:
-    old, new, cells = GraphMeter(), GraphMeter(), Ledger().page("a")
+    old, new, cells = GraphCounters(), GraphCounters(), SharedCounters().page("a")
     old.bind(cells)
     old.wait(10)
     new.bind(cells)

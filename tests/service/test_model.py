@@ -6,22 +6,22 @@ import itertools
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 
-import affine
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bundle import base
-from bundle.read import read
-from service import model
-from service.answer import Answer
-from service.batcher import Batcher
-from service.engines.engine import Tensors
-from service.errors import InvalidRequest
-from service.model import Model
-from service.requests import LADJ, LogProbRequest, OnInvalid, SampleRequest, TransformRequest
-from service.settings import Settings
+from diffeo.bundle import base
+from diffeo.bundle.read import read
+from diffeo.runtime.engines.engine import Tensors
+from diffeo.service import model
+from diffeo.service.answer import Answer
+from diffeo.service.batcher import Batcher
+from diffeo.service.errors import InvalidRequest
+from diffeo.service.model import Model
+from diffeo.service.requests import LADJ, LogProbRequest, OnInvalid, SampleRequest, TransformRequest
+from diffeo.service.settings import Settings
+from tests.given.flows import affine
 
 PARTS = ("x", "log_prob", "z")
 X = np.array([[1, -2], [3, 2], [-1, 6], [0.1, 0.2]], np.float32)

@@ -7,15 +7,15 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import affine
 import numpy as np
 import pytest
-from asgi import App
-from gated import SECONDS, Service
-from scrape import Scrape
 
-from bundle import npy
-from service.settings import Settings
+from diffeo.bundle import npy
+from diffeo.service.settings import Settings
+from tests.given.flows import affine
+from tests.given.servers.asgi_app import App
+from tests.given.servers.gated_engine import SECONDS, Service
+from tests.given.servers.metrics_scrape import Scrape
 
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = ROOT / "deploy/prometheus"

@@ -3,15 +3,15 @@
 import subprocess
 import sys
 
-import affine
+from tests.given.flows import affine
 
 PROGRAM = """
 import sys
 from pathlib import Path
-from service.app import create_app
-from service.settings import Settings
+from diffeo.service.app import create_app
+from diffeo.service.settings import Settings
 create_app(Settings(models=Path(sys.argv[1])))
-absent = {"torch", "onnx", "onnxscript", "sklearn", "matplotlib", "pyarrow", "training", "opentelemetry.sdk"}
+absent = {"torch", "onnx", "onnxscript", "sklearn", "matplotlib", "pyarrow", "diffeo.training", "opentelemetry.sdk"}
 print(*sorted(absent & set(sys.modules)))
 """
 
@@ -22,7 +22,7 @@ def test_a_fresh_process_serves_without_what_training_needs() -> None:
 
 
 def test_importing_the_service_reads_no_settings_and_starts_nothing() -> None:
-    program = "import threading, service.app, service.server; print(threading.active_count())"
+    program = "import threading, diffeo.service.app, diffeo.service.process.server; print(threading.active_count())"
     environment = {"DIFFEO_PORT": "not a port", "DIFFEO_MODELS": "/nowhere"}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "1"

@@ -3,12 +3,12 @@
 import json
 
 import pytest
-from asgi import App
 from pydantic import TypeAdapter, ValidationError
 
-from service.codecs import CODECS
-from service.routes.openapi import REFUSALS, VERBS
-from service.routes.problems import KINDS
+from diffeo.service.codecs import CODECS
+from diffeo.service.routes.openapi import REFUSALS, VERBS
+from diffeo.service.routes.problems import KINDS
+from tests.given.servers.asgi_app import App
 
 ROWS = [[1, 2], [3, 4]]
 BODIES: dict[str, list[object]] = {

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import httpx
 import numpy as np
 import pytest
-from gated import SECONDS, Service
 
-from bundle import npy
+from diffeo.bundle import npy
+from tests.given.servers.gated_engine import SECONDS, Service
 
 ROWS = npy.write(np.zeros((8, 2), np.float32))
 NPY = {"content-type": "application/x-npy"}

@@ -4,21 +4,21 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import affine
 import numpy as np
 import pytest
 import torch
-import v2
-from asgi import App
 
-from bundle.manifest import PLANE_CHECKS, VARIANT_CHECKS, Certificate, Check
-from bundle.read import read
-from bundle.write import parts_of, write
-from service.app import create_app
-from service.errors import SettingsInvalid
-from service.settings import Settings
-from training import export
-from training.flows.architecture import Architecture
+from diffeo.bundle.manifest import PLANE_CHECKS, VARIANT_CHECKS, Certificate, Check
+from diffeo.bundle.read import read
+from diffeo.bundle.write import parts_of, write
+from diffeo.service.app import create_app
+from diffeo.service.errors import SettingsInvalid
+from diffeo.service.settings import Settings
+from diffeo.training import export
+from diffeo.training.flows.architecture import Architecture
+from tests.given.clients import v2_client as v2
+from tests.given.flows import affine
+from tests.given.servers.asgi_app import App
 
 # The variant is known by its mean, which is this far from the model's: nearer than its golden vectors tolerate.
 SHIFT = 0.01

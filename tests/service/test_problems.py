@@ -3,16 +3,16 @@
 import asyncio
 import json
 
-import affine
 import pytest
-from asgi import App
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import Request
 
-from service import errors
-from service.errors import Fault, RequestError, ServiceError
-from service.routes.problems import KINDS, on_error
+from diffeo.service import errors
+from diffeo.service.errors import Fault, RequestError, ServiceError
+from diffeo.service.routes.problems import KINDS, on_error
+from tests.given.flows import affine
+from tests.given.servers.asgi_app import App
 
 CLASSES = [error for error in vars(errors).values() if isinstance(error, type) and issubclass(error, ServiceError)]
 # Met before anything listens, so no client is ever told.

@@ -9,7 +9,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from service.protocol import OneWriteProtocol
+from diffeo.service.process.http_protocol import OneWriteProtocol
 
 HEAD: Final = b"HTTP/1.1 200 OK\r\n"
 LARGE: Final = b"x" * 200_000

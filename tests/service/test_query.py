@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.errors import InvalidRequest
-from service.query import read_query
-from service.requests import Address, Limits, Payload, SampleRequest
+from diffeo.service.errors import InvalidRequest
+from diffeo.service.query import read_query
+from diffeo.service.requests import Address, Limits, Payload, SampleRequest
 
 LIMITS = Limits(max_rows=5, max_num_samples=2**53)
 

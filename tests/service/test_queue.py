@@ -6,10 +6,10 @@ from concurrent.futures import Executor
 
 import pytest
 
-from service.batcher import Batcher
-from service.engines.engine import Tensors
-from service.errors import DeadlinePassed, Overloaded
-from tests.given.batching import SECONDS, Doubling, Gated, marked, within_seconds
+from diffeo.runtime.engines.engine import Tensors
+from diffeo.service.batcher import Batcher
+from diffeo.service.errors import DeadlinePassed, Overloaded
+from tests.given.servers.counted_engines import SECONDS, Doubling, Gated, marked, within_seconds
 
 
 def test_a_full_queue_refuses_at_once_and_says_when_to_come_back(executor: Executor, engine: Gated) -> None:

@@ -3,18 +3,18 @@
 from importlib import import_module
 from pathlib import Path
 
-import affine
 import pytest
 import yaml
 
-from service.errors import SettingsInvalid
-from service.settings import Settings
+from diffeo.service.errors import SettingsInvalid
+from diffeo.service.settings import Settings
+from tests.given.flows import affine
 
 pytest.importorskip("ray", reason="ray is not installed: pip install 'diffeo[ray]'")
 
 from ray.serve.schema import ServeDeploySchema
 
-from service import ray_app
+from diffeo.service.process import ray_app
 
 FILE = Path(__file__).parents[2] / "deploy/ray.yaml"
 

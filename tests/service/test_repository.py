@@ -6,18 +6,18 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
-import affine
 import onnx
 import pytest
 import torch
 
-from bundle.read import read
-from service import repository
-from service.errors import InvalidRequest, ModelNotFound, NothingToServe, VersionNotFound, VersionRefused
-from service.model import Model
-from service.repository import Refused, Repository
-from service.requests import Address
-from service.settings import Settings
+from diffeo.bundle.read import read
+from diffeo.service.errors import InvalidRequest, ModelNotFound, NothingToServe, VersionNotFound, VersionRefused
+from diffeo.service.model import Model
+from diffeo.service.repository import repository
+from diffeo.service.repository.repository import Refused, Repository
+from diffeo.service.requests import Address
+from diffeo.service.settings import Settings
+from tests.given.flows import affine
 
 ANY = Address(None, None)
 

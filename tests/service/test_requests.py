@@ -3,15 +3,15 @@
 import json
 from collections.abc import Callable
 
-import affine
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bundle.read import read
-from service.errors import InvalidRequest, RequestError, TooLarge
-from service.requests import Address, Limits, LogProbRequest, Payload, SampleRequest, TransformRequest
+from diffeo.bundle.read import read
+from diffeo.service.errors import InvalidRequest, RequestError, TooLarge
+from diffeo.service.requests import Address, Limits, LogProbRequest, Payload, SampleRequest, TransformRequest
+from tests.given.flows import affine
 
 MANIFEST = read(affine.PATH).manifest
 LIMITS = Limits(max_rows=5, max_num_samples=100)

@@ -3,13 +3,13 @@
 import json
 import re
 
-import affine
 import httpx
 import numpy as np
 import pytest
-from asgi import App
 
-from bundle import base
+from diffeo.bundle import base
+from tests.given.flows import affine
+from tests.given.servers.asgi_app import App
 
 Z = base.draw(7, 0, 3, 2)
 

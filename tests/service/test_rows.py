@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.rows import FEW_VALUES, all_finite, cleaned
+from diffeo.runtime.finite_rows import FEW_VALUES, all_finite, cleaned
 
 LARGEST = float(np.finfo(np.float32).max)
 # Where a quick look could go wrong: squares that overflow, the last float32, what float64 alone holds, no number.

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import affine
 import httpx
 import numpy as np
 import onnxruntime
 import pytest
-from process import DIFFEO, Server
-from scrape import Scrape
+
+from tests.given.flows import affine
+from tests.given.servers.metrics_scrape import Scrape
+from tests.given.servers.server_process import DIFFEO, Server
 
 HOSTILE = {
     "a path": b'GET /%0a%7b"message":"FAKE"%7d HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n',

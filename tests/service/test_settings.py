@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from service.cores import usable_cores
-from service.errors import SettingsInvalid
-from service.settings import Settings, settle
+from diffeo.runtime.cores import usable_cores
+from diffeo.service.errors import SettingsInvalid
+from diffeo.service.settings import Settings, settle
 
 
 def test_the_defaults_serve_this_machine_only_on_its_own_cores() -> None:

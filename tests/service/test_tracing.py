@@ -8,21 +8,21 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
-import affine
 import httpx
 import pytest
-from asgi import App
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
-from process import Server
 
-from service.errors import SettingsInvalid
-from service.routes import tracing
-from service.routes.spans import Spans
-from service.settings import Settings
+from diffeo.service.errors import SettingsInvalid
+from diffeo.service.observability import tracing
+from diffeo.service.observability.spans import Spans
+from diffeo.service.settings import Settings
+from tests.given.flows import affine
+from tests.given.servers.asgi_app import App
+from tests.given.servers.server_process import Server
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -38,7 +38,7 @@ def exporter() -> InMemorySpanExporter:
 def traced(settings: Settings, exporter: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr("service.app.tracing.tracer", lambda _: Spans(provider))
+    monkeypatch.setattr("diffeo.service.app.tracing.tracer", lambda _: Spans(provider))
     with App(settings) as running:
         yield running
     provider.shutdown()
@@ -91,7 +91,7 @@ def test_only_a_fault_of_the_service_is_an_error(
     traced: App, exporter: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     traced.post("/sample", json={"model": "none"})
-    monkeypatch.setattr("service.model.Model.settle", None)
+    monkeypatch.setattr("diffeo.service.model.Model.settle", None)
     traced.post("/sample")
     refused, failed = exporter.get_finished_spans()
     assert refused.status.status_code == StatusCode.UNSET
@@ -144,8 +144,8 @@ def test_a_way_to_send_that_is_not_installed_is_refused_with_its_name(more: Mapp
 def test_without_the_extra_the_service_says_so_and_serves(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.delitem(sys.modules, "service.routes.spans")
-    monkeypatch.delattr("service.routes.spans")
+    monkeypatch.delitem(sys.modules, "diffeo.service.observability.spans")
+    monkeypatch.delattr("diffeo.service.observability.spans")
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.resources", None)
     with caplog.at_level(logging.WARNING, "diffeo"):
         assert tracing.tracer({ENDPOINT: "http://127.0.0.1:1"}) is None

@@ -4,13 +4,13 @@ import asyncio
 import sys
 from pathlib import Path
 
-import affine
 import pytest
 
-from service import folder, trial
-from service.folder import Key
-from service.settings import Settings
-from service.trial import Verdict, dump, parse, try_out
+from diffeo.service.repository import preflight, scan
+from diffeo.service.repository.preflight import PreflightResult, dump, parse, try_out
+from diffeo.service.repository.scan import Key
+from diffeo.service.settings import Settings
+from tests.given.flows import affine
 
 # Tells of nothing bad until it comes to "killer" or "sleeper".
 STAND_IN = """
@@ -39,7 +39,7 @@ def test_a_good_version_has_no_fault_and_a_bad_one_has_its_reason(tmp_path: Path
 
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trial, "COMMAND", (sys.executable, "-c", STAND_IN))
+    monkeypatch.setattr(preflight, "COMMAND", (sys.executable, "-c", STAND_IN))
 
 
 @pytest.mark.usefixtures("stand_in")
@@ -53,7 +53,7 @@ def test_a_version_that_ends_the_process_is_the_only_one_refused(tmp_path: Path)
 
 @pytest.mark.usefixtures("stand_in")
 def test_a_version_that_never_loads_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trial, "TRIAL_SECONDS", 0.5)
+    monkeypatch.setattr(preflight, "TRIAL_SECONDS", 0.5)
     assert judged(tmp_path, "a", "sleeper", "b") == {
         "a": None, "sleeper": "its graphs were not loaded within 0.5 seconds", "b": None,
     }  # fmt: skip
@@ -63,7 +63,7 @@ def test_a_version_that_never_loads_is_given_up(tmp_path: Path, monkeypatch: pyt
 def test_what_is_known_is_not_tried_again_until_its_files_change(tmp_path: Path) -> None:
     affine.copy_to(tmp_path, "killer")
     settings, key = Settings(models=tmp_path), ("killer", 1)
-    known = {key: Verdict(folder.mark(tmp_path, key), None)}
+    known = {key: PreflightResult(scan.mark(tmp_path, key), None)}
     assert asyncio.run(try_out(settings, [key], known)) == known
     (tmp_path / "killer/1/golden.npy").write_bytes(b"other")
     assert "SIGSEGV" in str(asyncio.run(try_out(settings, [key], known))[key].fault)
@@ -71,5 +71,8 @@ def test_what_is_known_is_not_tried_again_until_its_files_change(tmp_path: Path)
 
 def test_verdicts_travel_as_text(tmp_path: Path) -> None:
     affine.copy_to(tmp_path)
-    verdicts = {("affine2d", 1): Verdict(folder.mark(tmp_path, ("affine2d", 1)), "why"), ("gone", 2): Verdict((), None)}
+    verdicts = {
+        ("affine2d", 1): PreflightResult(scan.mark(tmp_path, ("affine2d", 1)), "why"),
+        ("gone", 2): PreflightResult((), None),
+    }
     assert parse(dump(verdicts)) == verdicts

@@ -6,18 +6,18 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
-import affine
 import numpy as np
 import pytest
 
-from service import folder, repository
-from service.folder import Key
-from service.model import Model
-from service.repository import Refused, Repository
-from service.requests import Address, LogProbRequest
-from service.settings import Settings
-from service.trial import Verdict, Verdicts
-from service.watch import Watch
+from diffeo.service.model import Model
+from diffeo.service.repository import repository, scan
+from diffeo.service.repository.preflight import PreflightResult, PreflightResults
+from diffeo.service.repository.repository import Refused, Repository
+from diffeo.service.repository.scan import Key
+from diffeo.service.repository.watch import Watch
+from diffeo.service.requests import Address, LogProbRequest
+from diffeo.service.settings import Settings
+from tests.given.flows import affine
 
 NEWEST = Address("affine2d", None)
 
@@ -35,15 +35,15 @@ class Followed:
         affine.copy_to(models)
         self.models = models
         self.settings = Settings(models=models)
-        taken = folder.marks(models)
+        taken = scan.marks(models)
         self.repository: Repository = repository.load(self.settings, executor)
         self.tried: list[Key] = []
         self.faults: dict[Key, str] = {}
         self.watch = Watch(self.repository, self.settings, executor, executor, taken, self.trial)
 
-    async def trial(self, _: Settings, keys: Sequence[Key]) -> Verdicts:
+    async def trial(self, _: Settings, keys: Sequence[Key]) -> PreflightResults:
         self.tried.extend(keys)
-        return {key: Verdict((), self.faults.get(key)) for key in keys}
+        return {key: PreflightResult((), self.faults.get(key)) for key in keys}
 
     def look(self, times: int = 2) -> None:
         """Look until what has changed before has rested."""
@@ -218,7 +218,7 @@ def test_a_new_model_that_is_refused_harms_no_other(followed: Followed) -> None:
 
 
 def test_a_look_that_fails_does_not_end_the_watch(followed: Followed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.watch.LOOK_SECONDS", 0.001)
+    monkeypatch.setattr("diffeo.service.repository.watch.LOOK_SECONDS", 0.001)
     looks = 0
 
     async def look() -> None:

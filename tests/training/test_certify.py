@@ -9,14 +9,15 @@ import pytest
 import torch
 from onnx import numpy_helper
 
-from bundle.manifest import FileName
-from bundle.read import Bundle, read
-from training import certify, export
-from training.errors import CertificateError
-from training.flows.architecture import Architecture, flow_from_bytes
-from training.flows.conditioner import ConditionerShape
-from training.flows.coupling import AffineCoupling
-from training.flows.flow import Flow
+from diffeo.bundle.manifest import FileName
+from diffeo.bundle.read import Bundle, read
+from diffeo.training import export
+from diffeo.training.certification import certify
+from diffeo.training.errors import CertificateError
+from diffeo.training.flows.architecture import Architecture, flow_from_bytes
+from diffeo.training.flows.conditioner import ConditionerShape
+from diffeo.training.flows.coupling import AffineCoupling
+from diffeo.training.flows.flow import Flow
 
 MOONS = Path(__file__).parents[2] / "models/moons/1"
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from pyarrow import parquet
 
-from training import data
-from training.errors import (
+from diffeo.training import data
+from diffeo.training.errors import (
     BadHeader,
     DataError,
     DataMissing,

@@ -7,11 +7,11 @@ import onnx
 import pytest
 import torch
 
-from training import export
-from training.errors import ExportError
-from training.flows.architecture import Architecture
-from training.flows.flow import Flow
-from training.runtime import Graph
+from diffeo.training import export
+from diffeo.training.errors import ExportError
+from diffeo.training.flows.architecture import Architecture
+from diffeo.training.flows.flow import Flow
+from diffeo.training.graph_session import Graph
 
 SHAPES = [(2, 0, "float32"), (2, 3, "float32"), (5, 2, "float32"), (2, 2, "float64")]
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from training import checkpoint, fit
-from training.errors import FitError, ResumeError
-from training.flows.architecture import Architecture
-from training.recipe import FitSection
+from diffeo.training import checkpoint, fit
+from diffeo.training.errors import FitError, ResumeError
+from diffeo.training.flows.architecture import Architecture
+from diffeo.training.recipe import FitSection
 
 SETTINGS = FitSection(epochs=4, batch=64, learning_rate=5e-3, seed=3)
 

@@ -6,16 +6,16 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from laws import LAWS, Law
 
-from training.flows.architecture import Architecture, flow_from_bytes, flow_to_bytes
-from training.flows.conditioner import ConditionerShape
-from training.flows.coupling import AffineCoupling
-from training.flows.flow import Flow, standard_normal_log_prob
-from training.flows.matrix import BlockTriangular
-from training.flows.standardise import Standardise
-from training.flows.transform import Transform
-from training.flows.triangular_coupling import TriangularCoupling
+from diffeo.training.flows.architecture import Architecture, flow_from_bytes, flow_to_bytes
+from diffeo.training.flows.conditioner import ConditionerShape
+from diffeo.training.flows.coupling import AffineCoupling
+from diffeo.training.flows.flow import Flow, standard_normal_log_prob
+from diffeo.training.flows.matrix import BlockTriangular
+from diffeo.training.flows.standardise import Standardise
+from diffeo.training.flows.transform import Transform
+from diffeo.training.flows.triangular_coupling import TriangularCoupling
+from tests.given.laws import LAWS, Law
 
 
 def trained(transform: Transform | Flow, spread: float = 0.5) -> Transform | Flow:

@@ -6,17 +6,18 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from laws import LAWS, Law
 from onnx import numpy_helper
-from wide import HIDDEN, rows, wide
 
-from training import export, rounding
-from training.errors import NothingToRound
-from training.flows.architecture import Architecture
-from training.flows.flow import Flow
-from training.flows.rounded_product import LEVELS, WEIGHT_LIMIT, RoundedProduct
-from training.int8 import LEAST_HIDDEN, in_int8
-from training.runtime import Graph
+from diffeo.training import export
+from diffeo.training.errors import NothingToRound
+from diffeo.training.flows.architecture import Architecture
+from diffeo.training.flows.flow import Flow
+from diffeo.training.flows.rounded_product import LEVELS, WEIGHT_LIMIT, RoundedProduct
+from diffeo.training.graph_session import Graph
+from diffeo.training.int8 import rounding
+from diffeo.training.int8.quantise import LEAST_HIDDEN, in_int8
+from tests.given.flows.wide import HIDDEN, rows, wide
+from tests.given.laws import LAWS, Law
 
 SHAPES = [(2, 2, 0), (5, 3, 0), (6, 2, 2)]  # columns, hidden layers, block
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from training.flows.rounded_product import WEIGHT_LIMIT
-from training.integers import integers_of
+from diffeo.training.flows.rounded_product import WEIGHT_LIMIT
+from diffeo.training.int8.integers import integers_of
 
 FEATURES, OUTPUTS = 64, 10
 

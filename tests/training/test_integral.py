@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from training.integral import integrate
-from training.source import stream
-from training.targets import Circles, Moons, Target
+from diffeo.training.certification.integral import integrate
+from diffeo.training.source import stream
+from diffeo.training.targets import Circles, Moons, Target
 
 TARGETS = [Moons(0.05), Circles(0.05), Circles(0.02)]
 

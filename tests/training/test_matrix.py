@@ -9,11 +9,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training import export
-from training.errors import IllConditioned
-from training.flows.architecture import Architecture
-from training.flows.matrix import BlockTriangular
-from training.runtime import Graph
+from diffeo.training import export
+from diffeo.training.errors import IllConditioned
+from diffeo.training.flows.architecture import Architecture
+from diffeo.training.flows.matrix import BlockTriangular
+from diffeo.training.graph_session import Graph
 
 SIZES = st.integers(1, 9)
 

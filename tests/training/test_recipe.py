@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from training import recipe
-from training.errors import RecipeError
+from diffeo.training import recipe
+from diffeo.training.errors import RecipeError
 
 RECIPES = sorted(recipe.RECIPES.glob("*.toml"))
 GOOD = {

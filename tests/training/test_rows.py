@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training import data
-from training.errors import (
+from diffeo.training import data
+from diffeo.training.errors import (
     CollinearColumns,
     ConstantColumn,
     DataError,

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from training.source import stream
-from training.targets import Circles, Moons, Target
+from diffeo.training.source import stream
+from diffeo.training.targets import Circles, Moons, Target
 
 STEP = 0.02
 # Entropies of the populations in nats, known independently by quadrature over the plane.

@@ -8,15 +8,17 @@ import pytest
 import torch
 from onnx import numpy_helper
 from torch import Tensor
-from wide import rows, wide
 
-from bundle import golden
-from bundle.errors import GoldenDisagrees
-from bundle.manifest import PLANE_CHECKS, VARIANT_CHECKS, FileName
-from training import certify, export, int8, variant
-from training.errors import CertificateError, NothingToRound
-from training.flows.flow import Flow
-from training.flows.rounded_product import LEVELS
+from diffeo.bundle import golden
+from diffeo.bundle.errors import GoldenDisagrees
+from diffeo.bundle.manifest import PLANE_CHECKS, VARIANT_CHECKS, FileName
+from diffeo.training import export
+from diffeo.training.certification import certify
+from diffeo.training.errors import CertificateError, NothingToRound
+from diffeo.training.flows.flow import Flow
+from diffeo.training.flows.rounded_product import LEVELS
+from diffeo.training.int8 import quantise, variant
+from tests.given.flows.wide import rows, wide
 
 COLUMNS = 3
 Files = dict[FileName, bytes]
@@ -59,7 +61,7 @@ def test_in_the_plane_the_integral_is_asked_too() -> None:
 
 def test_its_golden_vectors_are_those_of_the_rounded_flow(flow: Flow, files: Files, data: np.ndarray) -> None:
     vectors = golden.parse(files["golden.int8.npy"], COLUMNS)
-    z, _ = int8.in_int8(flow, COLUMNS).double().forward(torch.from_numpy(data[: len(vectors.x)]))
+    z, _ = quantise.in_int8(flow, COLUMNS).double().forward(torch.from_numpy(data[: len(vectors.x)]))
     np.testing.assert_allclose(vectors.z, z.numpy(), rtol=1e-12)
 
 
@@ -119,8 +121,8 @@ def test_steps_that_depend_on_the_batch_are_caught(
     def of_the_whole_batch(h: Tensor) -> Tensor:
         return (h.amax(dim=(0, 1)) / LEVELS).expand(h.shape[0])
 
-    rounded = int8.in_int8(flow, COLUMNS)
-    monkeypatch.setattr("training.flows.rounded_product.row_scale", of_the_whole_batch)
+    rounded = quantise.in_int8(flow, COLUMNS)
+    monkeypatch.setattr("diffeo.training.flows.rounded_product.row_scale", of_the_whole_batch)
     forward, inverse = export.to_onnx(rounded, COLUMNS, "float32")
     with pytest.raises(CertificateError, match="batch_invariance is"):
         variant.certify_int8(flow, {"forward.int8.onnx": forward, "inverse.int8.onnx": inverse}, data)

@@ -6,12 +6,12 @@ from dataclasses import asdict, dataclass
 from safetensors.torch import load, save
 from torch import Tensor
 
-from training.flows.conditioner import ConditionerShape
-from training.flows.coupling import AffineCoupling, Coupling
-from training.flows.flow import Flow
-from training.flows.matrix import BlockTriangular
-from training.flows.standardise import Standardise
-from training.flows.triangular_coupling import TriangularCoupling
+from .conditioner import ConditionerShape
+from .coupling import AffineCoupling, Coupling
+from .flow import Flow
+from .matrix import BlockTriangular
+from .standardise import Standardise
+from .triangular_coupling import TriangularCoupling
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from training.flows.conditioner import Conditioner, ConditionerShape
-from training.flows.row_sum import row_sum
-from training.flows.transform import Transform
+from .conditioner import Conditioner, ConditionerShape
+from .row_sum import row_sum
+from .transform import Transform
 
 
 class Coupling(Transform):

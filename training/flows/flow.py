@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from torch import Tensor, nn
 
-from training.flows.row_sum import row_sum
-from training.flows.transform import Transform
+from .row_sum import row_sum
+from .transform import Transform
 
 
 class Flow(nn.Module):

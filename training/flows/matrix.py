@@ -8,7 +8,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from training.errors import IllConditioned
+from ..errors import IllConditioned
 
 # An error of one part in 10^7 in z_a becomes one part in 10 in x_a at this condition number: no digit is left.
 MAX_CONDITION: Final = 1e6

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from training.flows.transform import Transform
+from .transform import Transform
 
 
 class Standardise(Transform):

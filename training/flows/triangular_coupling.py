@@ -5,10 +5,10 @@ import copy
 import torch
 from torch import Tensor
 
-from training.flows.conditioner import ConditionerShape
-from training.flows.coupling import Coupling
-from training.flows.matrix import Matrix
-from training.flows.row_sum import row_sum
+from .conditioner import ConditionerShape
+from .coupling import Coupling
+from .matrix import Matrix
+from .row_sum import row_sum
 
 
 class TriangularCoupling(Coupling):

@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 
-from training.fit import Epoch
+from ..fit import Epoch
 
 Curves = Mapping[str, Sequence[Epoch]]  # by the id of the trial
 

@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from training.study.claims.topology import CHANGES
-from training.study.claims.variants import plain
-from training.study.curves import Curves
-from training.study.results import Results, Spread, Value
+from .claims.topology import CHANGES
+from .claims.variants import plain
+from .curves import Curves
+from .results import Results, Spread, Value
 
 DPI: Final = 110
 BLUE, RED, GREEN, GREY = "#1f5fb4", "#d62728", "#2e8b57", "#777777"

@@ -10,11 +10,12 @@ import torch
 from scipy.spatial.distance import cdist
 from torch import Tensor
 
-from bundle import base
-from training.errors import IllConditioned
-from training.flows.flow import Flow, standard_normal_log_prob
-from training.flows.matrix import BlockTriangular
-from training.study.populations import Population
+from diffeo.bundle import base
+
+from ..errors import IllConditioned
+from ..flows.flow import Flow, standard_normal_log_prob
+from ..flows.matrix import BlockTriangular
+from .populations import Population
 
 Array = npt.NDArray[np.float64]
 Figures = dict[str, float]

@@ -7,9 +7,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
-from training.recipe import FitSection, FlowSection
-from training.study.populations import LAWS, TABLES
-from training.study.trial import Trial
+from ..recipe import FitSection, FlowSection
+from .populations import LAWS, TABLES
+from .trial import Trial
 
 PLAN: Final = Path(__file__).parent / "plan.toml"
 GRID: Final = ("moons", "circles")

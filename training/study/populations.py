@@ -10,9 +10,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from training import data, source
-from training.errors import DataMissing, UnreadableFile
-from training.targets import Circles, Moons, Target
+from .. import data, source
+from ..errors import DataMissing, UnreadableFile
+from ..targets import Circles, Moons, Target
 
 Rows = npt.NDArray[np.float64]  # [rows, D]
 Vector = npt.NDArray[np.float64]

@@ -13,18 +13,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bundle import base
-from bundle.manifest import Certificate
-from training import integral, run, source
-from training.certify import Subject
-from training.flows.architecture import Architecture, flow_from_bytes
-from training.flows.flow import Flow
-from training.flows.matrix import BlockTriangular
-from training.study import measures, store
-from training.study.plan import GRID, PRODUCT, Plan
-from training.study.populations import LAWS, TEST_ROWS, population
-from training.study.results import Row, Value
-from training.study.trial import Trial, code
+from diffeo.bundle import base
+from diffeo.bundle.manifest import Certificate
+
+from .. import run, source
+from ..certification import integral
+from ..certification.certify import Subject
+from ..flows.architecture import Architecture, flow_from_bytes
+from ..flows.flow import Flow
+from ..flows.matrix import BlockTriangular
+from . import measures, store
+from .plan import GRID, PRODUCT, Plan
+from .populations import LAWS, TEST_ROWS, population
+from .results import Row, Value
+from .trial import Trial, code
 
 Settings = dict[str, Value]
 

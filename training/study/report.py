@@ -7,11 +7,12 @@ from typing import Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from bundle.manifest import Manifest
-from training.study.claims import budget, jacobian, layers, richness, stability, topology
-from training.study.claims.claim import Claim, table
-from training.study.populations import TABLES
-from training.study.results import Results, number
+from diffeo.bundle.manifest import Manifest
+
+from .claims import budget, jacobian, layers, richness, stability, topology
+from .claims.claim import Claim, table
+from .populations import TABLES
+from .results import Results, number
 
 PAGES: Final = Path(__file__).parent / "pages"
 FITS: Final = ("grid", "topology", "severed", "triangular")

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from training.study.populations import LAWS, TABLES
-from training.study.trial import Outcome, Trial
+from .populations import LAWS, TABLES
+from .trial import Outcome, Trial
 
 Value = str | int | float | None
 

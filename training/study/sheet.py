@@ -10,10 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from bundle import base
-from training.pictures import BLUE, GREEN, RED, SHOWN_SIGMA
-from training.study.figures import RESULTS_KEY
-from training.study.results import Results, Row
+from diffeo.bundle import base
+
+from ..pictures import BLUE, GREEN, RED, SHOWN_SIGMA
+from .figures import RESULTS_KEY
+from .results import Results, Row
 
 Points = Mapping[str, npt.NDArray[np.float32]]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from training.fit import Epoch
-from training.study.results import Row
-from training.study.trial import Outcome
+from ..fit import Epoch
+from .results import Row
+from .trial import Outcome
 
 
 def has(folder: Path, digest: str) -> bool:

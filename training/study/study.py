@@ -4,15 +4,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from bundle.manifest import Manifest
-from bundle.read import read, versions
-from training.errors import StudyError
-from training.study import curves, figures, probes, report, results, sheet, store, workers
-from training.study.curves import Curves
-from training.study.plan import EVIDENCE, GRID, Plan
-from training.study.populations import TABLES, available
-from training.study.results import Results, Row
-from training.study.trial import Trial
+from diffeo.bundle.manifest import Manifest
+from diffeo.bundle.read import read, versions
+
+from ..errors import StudyError
+from . import curves, figures, probes, report, results, sheet, store, workers
+from .curves import Curves
+from .plan import EVIDENCE, GRID, Plan
+from .populations import TABLES, available
+from .results import Results, Row
+from .trial import Trial
 
 RESULTS: Final = "results.csv"
 CURVES: Final = "curves.csv"

@@ -14,15 +14,14 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-import training
-from training import fit, source
-from training.fit import Epoch, FitState
-from training.flows.architecture import Architecture, flow_to_bytes
-from training.flows.coupling import Coupling
-from training.flows.flow import Flow
-from training.recipe import FitSection, FlowSection
-from training.study import measures
-from training.study.populations import population
+from .. import fit, source
+from ..fit import Epoch, FitState
+from ..flows.architecture import Architecture, flow_to_bytes
+from ..flows.coupling import Coupling
+from ..flows.flow import Flow
+from ..recipe import FitSection, FlowSection
+from . import measures
+from .populations import population
 
 # What an outcome depends on beside its settings; a change here asks for every trial again.
 CODE: Final = (
@@ -147,7 +146,7 @@ def _severed(flow: Flow) -> Flow:
 
 def code(*patterns: str) -> str:
     """The digests of these files of `training`, by name."""
-    folder = Path(training.__file__).parent
+    folder = Path(__file__).parent.parent
     files = sorted(path for pattern in patterns for path in folder.glob(pattern))
     names = {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
     return json.dumps(names, sort_keys=True)

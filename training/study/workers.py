@@ -12,9 +12,9 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from training.errors import StudyError
-from training.study import store, trial
-from training.study.trial import Trial
+from ..errors import StudyError
+from . import store, trial
+from .trial import Trial
 
 
 def run_all(trials: Sequence[Trial], cache: Path, data: Path | None, workers: int) -> None:

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Final
 
-from diffeo.bulk.formats.arrow import Arrow
-from diffeo.bulk.formats.csv import Csv
-from diffeo.bulk.formats.format import Format
-from diffeo.bulk.formats.npy import Npy
-from diffeo.bulk.formats.parquet import Parquet
+from .arrow import Arrow
+from .csv import Csv
+from .format import Format
+from .npy import Npy
+from .parquet import Parquet
 
 FORMATS: Final[Mapping[str, Format]] = {
     ".parquet": Parquet(),

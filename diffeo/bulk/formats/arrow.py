@@ -7,9 +7,9 @@ from typing import Final
 import pyarrow as pa
 from pyarrow import ipc
 
-from diffeo.bulk.block import Span
-from diffeo.bulk.formats.format import Outline, Sink, cropped, gathered
-from diffeo.bulk.place import Hashed, Place
+from ..block import Span
+from ..location import Hashed, Place
+from .format import Outline, Sink, cropped, gathered
 
 MAGIC: Final = b"ARROW1"
 

@@ -11,10 +11,11 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from diffeo.bulk.block import Span
-from diffeo.bulk.formats.format import Outline, Sink, sliced
-from diffeo.bulk.place import Hashed, Place
-from diffeo.table import number
+from diffeo.tables.files import number
+
+from ..block import Span
+from ..location import Hashed, Place
+from .format import Outline, Sink, sliced
 
 MARK: Final = b"\xef\xbb\xbf"
 HEAD_BYTES: Final = 2**20

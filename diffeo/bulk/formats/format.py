@@ -7,8 +7,8 @@ from typing import Final, Protocol
 
 import pyarrow as pa
 
-from diffeo.bulk.block import Span
-from diffeo.bulk.place import Hashed, Place
+from ..block import Span
+from ..location import Hashed, Place
 
 # Rows in memory at a time: enough that a step through Python costs nothing beside them.
 READ_ROWS: Final = 65_536

@@ -8,10 +8,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.lib import format as npy
 
-from diffeo.bulk.block import Span, cut
-from diffeo.bulk.formats.format import READ_ROWS, Outline, Sink
-from diffeo.bulk.place import Hashed, Place
-from diffeo.table import NPY_ERRORS
+from diffeo.tables.files import NPY_ERRORS
+
+from ..block import Span, cut
+from ..location import Hashed, Place
+from .format import READ_ROWS, Outline, Sink
 
 AXES: Final = 2
 VERSION_1: Final = (1, 0)

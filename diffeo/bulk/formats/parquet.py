@@ -6,9 +6,9 @@ from contextlib import contextmanager
 import pyarrow as pa
 from pyarrow import parquet
 
-from diffeo.bulk.block import Span
-from diffeo.bulk.formats.format import READ_ROWS, Outline, Sink, cropped, gathered
-from diffeo.bulk.place import Hashed, Place
+from ..block import Span
+from ..location import Hashed, Place
+from .format import READ_ROWS, Outline, Sink, cropped, gathered
 
 
 class Parquet:

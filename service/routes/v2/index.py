@@ -4,10 +4,10 @@ from typing import Final
 
 import orjson
 
-from service.errors import InvalidRequest, MalformedBody
-from service.model import Model
-from service.repository import Refused, Repository
-from service.routes.v2.face import FACES, Face
+from ...errors import InvalidRequest, MalformedBody
+from ...model import Model
+from ...repository.repository import Refused, Repository
+from .protocol_model import PROTOCOL_MODELS, ProtocolModel
 
 MAX_BYTES: Final = 64 * 1024
 NO_LOADING: Final = (
@@ -22,7 +22,7 @@ def index(repository: Repository, body: bytes) -> list[dict[str, object]]:
         _entry(face, name, number, entry)
         for name, found in repository.models.items()
         for number, entry in found.items()
-        for face in FACES
+        for face in PROTOCOL_MODELS
         if not ready or isinstance(entry, Model)
     ]
 
@@ -39,7 +39,7 @@ def _ready(body: bytes) -> bool:
     return bool(given.get("ready", False))
 
 
-def _entry(face: Face, name: str, number: int, entry: Model | Refused) -> dict[str, object]:
+def _entry(face: ProtocolModel, name: str, number: int, entry: Model | Refused) -> dict[str, object]:
     refused = isinstance(entry, Refused)
     return {
         "name": face.name(name),

@@ -6,22 +6,22 @@ import time
 from time import perf_counter
 from typing import Final, NamedTuple
 
-from service.answer import Answer
-from service.codecs.inflate import FORMATS, inflate
-from service.codecs.oip import request, response
-from service.codecs.oip.request import Call
-from service.codecs.oip.response import Body
-from service.codecs.oip.signature import Signature
-from service.errors import InvalidRequest, TooLarge, UnsupportedFormat, listed
-from service.model import Model
-from service.requests import Address, LogProbRequest, Parameters, Payload, SampleRequest, TransformRequest
-from service.routes.exchange import Exchange, Header, Reply
-from service.routes.inference import INLINE_BYTES, INLINE_VALUES, Inference
-from service.routes.v2 import face
-from service.routes.v2.face import LOG_PROB, NUM_SAMPLES, SAMPLE, Face
-from service.routes.v2.problems import JSON
-from service.tally import Clock, Spent, Tally
-from service.visit import Visit
+from ...answer import Answer
+from ...codecs.parsing.inflate import FORMATS, inflate
+from ...codecs.v2 import request, response
+from ...codecs.v2.request import Call
+from ...codecs.v2.response import Body
+from ...codecs.v2.signature import Signature
+from ...errors import InvalidRequest, TooLarge, UnsupportedFormat, listed
+from ...model import Model
+from ...observability.statistics import Clock, Spent, Tally
+from ...observability.timing import RequestTiming
+from ...requests import Address, LogProbRequest, Parameters, Payload, SampleRequest, TransformRequest
+from ..inference import INLINE_BYTES, INLINE_VALUES, Inference
+from ..request_context import Header, Reply, RequestContext
+from . import protocol_model
+from .problems import JSON
+from .protocol_model import LOG_PROB, NUM_SAMPLES, SAMPLE, ProtocolModel
 
 LENGTH: Final = b"inference-header-content-length"
 BYTES: Final = b"application/octet-stream"
@@ -39,7 +39,7 @@ SHOWN_NAME: Final = 64
 class Asked(NamedTuple):
     """What a request says before its body is read."""
 
-    face: Face
+    face: ProtocolModel
     address: Address
     body: bytes
     length: bytes | None
@@ -58,23 +58,23 @@ class Infer:
         self._repository = inference.repository
         self._settings = inference.settings
         self._limits = inference.limits
-        self._attendance = inference.attendance
+        self._disconnects = inference.disconnects
         self._metrics = inference.metrics
         self._tally = tally
 
-    async def answer(self, http: Exchange, name: str, version: int | None) -> Reply:
+    async def answer(self, http: RequestContext, name: str, version: int | None) -> Reply:
         """The outputs of one request."""
         deadline = http.deadline(self._settings.timeout_seconds)
-        flow, kind = face.parse(name)
+        flow, kind = protocol_model.parse(name)
         http.meter = self._metrics.verb(kind.verb)
         asked = Asked(kind, Address(flow, version), await self._body(http), http.headers.get(LENGTH), deadline)
-        self._attendance.enter(http)
+        self._disconnects.watch(http)
         model = self._repository.find(asked.address)
         http.meter = self._metrics.meet(kind.verb, model)
         http.scope["state"]["log"] = {"model": name, "version": model.version}
         clock = Clock()
         try:
-            reply, rows, spent = await self._answer(asked, model, clock, http.visit)
+            reply, rows, spent = await self._answer(asked, model, clock, http.timing)
         except Exception:
             self._tally.refused((name, model.version), clock.total())
             raise
@@ -82,23 +82,25 @@ class Infer:
         http.scope["state"]["log"]["rows"] = rows
         return reply
 
-    async def _answer(self, asked: Asked, model: Model, clock: Clock, visit: Visit) -> tuple[Reply, int, Spent]:
+    async def _answer(
+        self, asked: Asked, model: Model, clock: Clock, timing: RequestTiming
+    ) -> tuple[Reply, int, Spent]:
         call = await _decoded(asked, asked.face.signature(model.manifest))
         _check_names(call.parameters, asked.face)
         deadline = min(asked.deadline, _timeout(call.parameters))
         read = clock.lap()
         precise = self._precise(asked, model, call.parameters)
-        answer = await self._compute(asked, precise, call, deadline, visit)
+        answer = await self._compute(asked, precise, call, deadline, timing)
         computed = clock.lap()
-        visit.encoding = perf_counter()
+        timing.encoding = perf_counter()
         encoded = await _encoded(asked.face, call, answer)
-        visit.encode = perf_counter() - visit.encoding
-        visit.rows, visit.invalid = len(next(iter(answer.tensors.values()))), len(answer.invalid_rows)
-        queue = round(1e9 * (visit.taken - visit.admitted)) if visit.taken else 0
+        timing.encode = perf_counter() - timing.encoding
+        timing.rows, timing.invalid = len(next(iter(answer.tensors.values()))), len(answer.invalid_rows)
+        queue = round(1e9 * (timing.taken - timing.admitted)) if timing.taken else 0
         spent = Spent(queue, read, computed - queue, clock.lap())
-        return Reply(200, _headers(encoded), encoded.content), visit.rows, spent
+        return Reply(200, _headers(encoded), encoded.content), timing.rows, spent
 
-    async def _body(self, http: Exchange) -> bytes:
+    async def _body(self, http: RequestContext) -> bytes:
         limit = self._settings.max_body_bytes
         encoding = http.header(b"content-encoding", IDENTITY)
         if encoding not in FORMATS and encoding != IDENTITY:
@@ -113,19 +115,21 @@ class Infer:
         named = Address.parse({"precision": parameters["precision"]})
         return self._repository.find(Address(asked.address.model, asked.address.version, named.precision))
 
-    async def _compute(self, asked: Asked, model: Model, call: Call, deadline: float, visit: Visit) -> Answer:
+    async def _compute(self, asked: Asked, model: Model, call: Call, deadline: float, timing: RequestTiming) -> Answer:
         own = {name: value for name, value in call.parameters.items() if name not in COMMON}
         if asked.face is SAMPLE:
-            return await self._sample(model, call, own, deadline, visit)
+            return await self._sample(model, call, own, deadline, timing)
         source = asked.face.source
         if asked.face is LOG_PROB:
             scored = LogProbRequest.parse(Payload(own, call.rows(source), source), model.manifest, self._limits)
-            return await model.log_prob(scored, deadline, visit)
+            return await model.log_prob(scored, deadline, timing)
         own |= {"direction": asked.face.suffix, "return": _parts(call)}
         sent = TransformRequest.parse(Payload(own, call.rows(source), source), model.manifest, self._limits)
-        return await model.transform(sent, deadline, visit)
+        return await model.transform(sent, deadline, timing)
 
-    async def _sample(self, model: Model, call: Call, own: Parameters, deadline: float, visit: Visit) -> Answer:
+    async def _sample(
+        self, model: Model, call: Call, own: Parameters, deadline: float, timing: RequestTiming
+    ) -> Answer:
         tensor = call.inputs.get(NUM_SAMPLES)
         if tensor is not None and NUM_SAMPLES in own:
             raise InvalidRequest(f"{NUM_SAMPLES} is given as an input and as a parameter; give one")
@@ -134,7 +138,7 @@ class Infer:
         if drawn.num_samples > self._settings.max_json_samples:
             detail = f"an answer of the protocol holds at most {self._settings.max_json_samples}: page with start"
             raise TooLarge(f"{NUM_SAMPLES} is {drawn.num_samples}; {detail}")
-        return await model.sample(model.settle(drawn), deadline, visit)
+        return await model.sample(model.settle(drawn), deadline, timing)
 
 
 async def _decoded(asked: Asked, signature: Signature) -> Call:
@@ -143,7 +147,7 @@ async def _decoded(asked: Asked, signature: Signature) -> Call:
     return await asyncio.to_thread(request.decode, asked.body, asked.length, signature)
 
 
-async def _encoded(kind: Face, call: Call, answer: Answer) -> Body:
+async def _encoded(kind: ProtocolModel, call: Call, answer: Answer) -> Body:
     written = sum(answer.tensors[output.name].size for output in call.outputs if not output.binary)
     copied = sum(answer.tensors[output.name].nbytes for output in call.outputs if output.binary)
     arguments = _facts(kind, call, answer), call.outputs, answer.tensors
@@ -152,7 +156,7 @@ async def _encoded(kind: Face, call: Call, answer: Answer) -> Body:
     return await asyncio.to_thread(response.encode, *arguments)
 
 
-def _facts(kind: Face, call: Call, answer: Answer) -> dict[str, object]:
+def _facts(kind: ProtocolModel, call: Call, answer: Answer) -> dict[str, object]:
     facts: dict[str, object] = {"model_name": kind.name(answer.model), "model_version": str(answer.version)}
     if call.id is not None:
         facts["id"] = call.id
@@ -173,7 +177,7 @@ def _parts(call: Call) -> list[str]:
     return [output.name for output in call.outputs]
 
 
-def _check_names(parameters: Parameters, kind: Face) -> None:
+def _check_names(parameters: Parameters, kind: ProtocolModel) -> None:
     takes = kind.parameters | COMMON
     for name in parameters:
         if name not in takes:

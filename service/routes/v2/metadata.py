@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Final
 
-from service.codecs.oip.signature import Tensor
-from service.model import Model
-from service.repository import Repository
-from service.requests import Limits
-from service.routes.v2.face import Face
-from service.settings import Settings
+from ...codecs.v2.signature import Tensor
+from ...model import Model
+from ...repository.repository import Repository
+from ...requests import Limits
+from ...settings import Settings
+from .protocol_model import ProtocolModel
 
 # Optional parts of the protocol that are offered whole: loading and unloading of models is not.
 EXTENSIONS: Final = ("binary_tensor_data", "model_configuration", "parameters", "statistics")
@@ -24,7 +24,7 @@ def server() -> dict[str, object]:
     return {"name": "diffeo", "version": version("diffeo"), "extensions": EXTENSIONS}
 
 
-def metadata(repository: Repository, face: Face, model: Model, settings: Settings) -> dict[str, object]:
+def metadata(repository: Repository, face: ProtocolModel, model: Model, settings: Settings) -> dict[str, object]:
     """One face of a flow, and in which versions it is served."""
     signature = face.signature(model.manifest)
     served = [number for number, entry in repository.versions(model.name).items() if isinstance(entry, Model)]
@@ -37,7 +37,7 @@ def metadata(repository: Repository, face: Face, model: Model, settings: Setting
     }
 
 
-def configuration(face: Face, model: Model, settings: Settings, limits: Limits) -> dict[str, object]:
+def configuration(face: ProtocolModel, model: Model, settings: Settings, limits: Limits) -> dict[str, object]:
     """The same as tools read it that ask how a model may be driven."""
     platform, backend = PLATFORMS[settings.engine]
     signature = face.signature(model.manifest)

@@ -8,9 +8,9 @@ from typing import Final
 
 import orjson
 
-from service.errors import Fault, InvalidRequest, Overloaded, RequestError, ServiceError, UnsupportedFormat
-from service.routes.exchange import Header, Reply
-from service.routes.problems import INTERNAL, KINDS
+from ...errors import Fault, InvalidRequest, Overloaded, RequestError, ServiceError, UnsupportedFormat
+from ..problems import INTERNAL, KINDS
+from ..request_context import Header, Reply
 
 JSON: Final = b"application/json"
 # The protocol knows no 422.

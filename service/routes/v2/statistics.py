@@ -2,18 +2,18 @@
 
 from collections.abc import Iterable
 
-from service.model import Model
-from service.repository import Repository
-from service.routes.v2.face import FACES, Face
-from service.tally import Sum, Tally
+from ...model import Model
+from ...observability.statistics import Sum, Tally
+from ...repository.repository import Repository
+from .protocol_model import PROTOCOL_MODELS, ProtocolModel
 
 
-def of_model(repository: Repository, tally: Tally, face: Face, flow: str) -> dict[str, object]:
+def of_model(repository: Repository, tally: Tally, face: ProtocolModel, flow: str) -> dict[str, object]:
     """One model in all its served versions."""
     return of_versions(tally, face, (entry for entry in repository.versions(flow).values() if isinstance(entry, Model)))
 
 
-def of_versions(tally: Tally, face: Face, models: Iterable[Model]) -> dict[str, object]:
+def of_versions(tally: Tally, face: ProtocolModel, models: Iterable[Model]) -> dict[str, object]:
     """One face of these versions."""
     return {"model_stats": [_entry(tally, face, model) for model in models]}
 
@@ -21,10 +21,10 @@ def of_versions(tally: Tally, face: Face, models: Iterable[Model]) -> dict[str, 
 def of_all(repository: Repository, tally: Tally) -> dict[str, object]:
     """Every model in every served version."""
     served = [entry for found in repository.models.values() for entry in found.values() if isinstance(entry, Model)]
-    return {"model_stats": [_entry(tally, face, model) for model in served for face in FACES]}
+    return {"model_stats": [_entry(tally, face, model) for model in served for face in PROTOCOL_MODELS]}
 
 
-def _entry(tally: Tally, face: Face, model: Model) -> dict[str, object]:
+def _entry(tally: Tally, face: ProtocolModel, model: Model) -> dict[str, object]:
     name = face.name(model.name)
     counts = tally.of((name, model.version))
     phases = {phase: _sum(total) for phase, total in counts.phases.items()}

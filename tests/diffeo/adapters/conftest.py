@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-import affine
 import pytest
 
 from diffeo import Client
 from diffeo.density import Density
-from diffeo.local import open_model
+from diffeo.local.model import open_model
+from tests.given.flows import affine
 
 
 @pytest.fixture(scope="session", params=["remote", "local"])

@@ -1,13 +1,13 @@
 """A flow has the shapes and the numbers of scipy.stats.multivariate_normal where it is that law."""
 
-import affine
 import numpy as np
 import pytest
-from normal import Normal
 from scipy import stats
 
 from diffeo.adapters.scipy import FlowDistribution
 from diffeo.density import Density
+from tests.given.flows import affine
+from tests.given.flows.standard_normal import Normal
 
 LAW = stats.multivariate_normal(affine.MEAN, np.diag(affine.SCALE**2))
 RNG = np.random.default_rng(1)

@@ -1,10 +1,8 @@
 """A flow is an outlier detector of scikit-learn: each of its own checks passes with a flow as wide as its rows."""
 
-import affine
 import numpy as np
 import pandas as pd
 import pytest
-from normal import Normal
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -13,7 +11,9 @@ from sklearn.utils.estimator_checks import check_estimator, estimator_checks_gen
 
 from diffeo.adapters.sklearn import FlowDensity
 from diffeo.density import Density
-from diffeo.local import open_model
+from diffeo.local.model import open_model
+from tests.given.flows import affine
+from tests.given.flows.standard_normal import Normal
 
 X = affine.inverse(np.random.default_rng(1).normal(size=(400, 2)))
 # A flow has a width of its own, and these checks make rows of another one; they are run with flows of that width.

@@ -1,6 +1,5 @@
 """A flow is a torch Distribution: torch's own laws, wrappers and checks take it for the normal law that it is."""
 
-import affine
 import numpy as np
 import pytest
 import torch
@@ -8,6 +7,7 @@ from torch.distributions import AffineTransform, Independent, Normal, Transforme
 
 from diffeo.adapters.torch import FlowDistribution
 from diffeo.density import Density
+from tests.given.flows import affine
 
 LAW = Independent(Normal(torch.tensor(affine.MEAN), torch.tensor(affine.SCALE)), 1)
 SHAPES = [(), (1,), (5,), (2, 3)]

@@ -2,17 +2,17 @@
 
 from pathlib import Path
 
-import jobs
 import pyarrow as pa
 import pytest
 from pyarrow import ipc
 
 from diffeo.bulk.formats import FORMATS
-from diffeo.bulk.place import locate
+from diffeo.bulk.location import locate
+from tests.given import job_files
 
 SUFFIXES = [".parquet", ".arrow", ".arrows", ".csv", ".npy"]
 ROWS = 2345
-TABLE = jobs.table(jobs.rows(ROWS))
+TABLE = job_files.table(job_files.rows(ROWS))
 
 
 def read(path: Path, block_rows: int) -> list[pa.Table]:
@@ -33,7 +33,7 @@ def read(path: Path, block_rows: int) -> list[pa.Table]:
 @pytest.mark.parametrize("block_rows", [100, 999, 1000, 2000, 10_000])
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_the_spans_of_a_file_have_all_of_its_rows_in_order(suffix: str, block_rows: int, tmp_path: Path) -> None:
-    spans = read(jobs.save(tmp_path / f"rows{suffix}", TABLE), block_rows)
+    spans = read(job_files.save(tmp_path / f"rows{suffix}", TABLE), block_rows)
     assert max(span.num_rows for span in spans) <= block_rows
     whole = pa.concat_tables(spans)
     for place, name in enumerate(whole.schema.names):
@@ -42,7 +42,7 @@ def test_the_spans_of_a_file_have_all_of_its_rows_in_order(suffix: str, block_ro
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_file_without_rows_has_no_spans(suffix: str, tmp_path: Path) -> None:
-    assert read(jobs.save(tmp_path / f"rows{suffix}", TABLE.slice(0, 0)), 100) == []
+    assert read(job_files.save(tmp_path / f"rows{suffix}", TABLE.slice(0, 0)), 100) == []
 
 
 CSV = b'a,b\n1,2\n3\n\n"4\n,""x""",5\r\n\r\n6,7,8\n9,\n10,11'

@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from service.answer import Answer
-from service.codecs.arrow import Arrow
-from service.errors import InvalidRequest, MalformedBody
+from diffeo.service.answer import Answer
+from diffeo.service.codecs.arrow import Arrow
+from diffeo.service.errors import InvalidRequest, MalformedBody
 
 ARROW = Arrow()
 

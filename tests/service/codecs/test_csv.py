@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.answer import Answer
-from service.codecs.csv import BLOCK_BYTES, Csv
-from service.errors import InvalidRequest, MalformedBody, RequestError
+from diffeo.service.answer import Answer
+from diffeo.service.codecs.csv import BLOCK_BYTES, Csv
+from diffeo.service.errors import InvalidRequest, MalformedBody, RequestError
 
 CSV = Csv()
 

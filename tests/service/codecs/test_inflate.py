@@ -6,8 +6,8 @@ import zlib
 
 import pytest
 
-from service.codecs.inflate import inflate
-from service.errors import MalformedBody, TooLarge
+from diffeo.service.codecs.parsing.inflate import inflate
+from diffeo.service.errors import MalformedBody, TooLarge
 
 PACK = {"gzip": gzip.compress, "deflate": zlib.compress}
 CONTENT = b'{"x": [[1, 2]]}' * 100

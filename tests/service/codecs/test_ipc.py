@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from service.codecs import ipc
-from service.errors import InvalidRequest, MalformedBody
+from diffeo.service.codecs.parsing import arrow_ipc
+from diffeo.service.errors import InvalidRequest, MalformedBody
 
 
 def message(
@@ -92,7 +92,7 @@ def batch_of(
 def test_a_stream_is_read_in_either_byte_order(big: bool) -> None:  # noqa: FBT001
     data = np.array([1, 2.5], ">f8" if big else "<f8").tobytes()
     body = schema_of([b"a"], big=big) + batch_of(2, [(2, 0)], [(0, 0), (0, 16)], data)
-    np.testing.assert_array_equal(ipc.read(body)[1], [[1], [2.5]])
+    np.testing.assert_array_equal(arrow_ipc.read(body)[1], [[1], [2.5]])
     np.testing.assert_array_equal(pa.ipc.open_stream(body).read_all()["a"].to_numpy(), [1, 2.5])
 
 
@@ -117,7 +117,7 @@ HANDMADE = {
 @pytest.mark.parametrize(("following", "words"), HANDMADE.values(), ids=HANDMADE.keys())
 def test_a_record_batch_that_does_not_fit_its_schema_is_malformed(following: bytes, words: str) -> None:
     with pytest.raises(MalformedBody, match=re.escape(words)):
-        ipc.read(NUMBERS + following)
+        arrow_ipc.read(NUMBERS + following)
 
 
 def test_buffers_that_share_bytes_are_refused() -> None:
@@ -125,12 +125,12 @@ def test_buffers_that_share_bytes_are_refused() -> None:
     names = [b"%d" % index for index in range(4096)]
     nodes, buffers = [(2**12, 0)] * 4096, [(0, 0), (0, 8 * 2**12)] * 4096
     with pytest.raises(MalformedBody, match="claims more values than it holds"):
-        ipc.read(schema_of(names) + batch_of(2**12, nodes, buffers, data))
+        arrow_ipc.read(schema_of(names) + batch_of(2**12, nodes, buffers, data))
 
 
 def test_a_batch_without_rows_needs_no_buffers() -> None:
     body = NUMBERS + batch_of(0, [(0, 0)], [(2**40, 0), (2**40, 0)], b"")
-    assert ipc.read(body)[1].shape == (0, 1)
+    assert arrow_ipc.read(body)[1].shape == (0, 1)
 
 
 NAMES = {
@@ -145,12 +145,12 @@ NAMES = {
 @pytest.mark.parametrize(("body", "words"), NAMES.values(), ids=NAMES.keys())
 def test_a_schema_that_no_model_can_have_is_refused(body: bytes, words: str) -> None:
     with pytest.raises(InvalidRequest, match=words):
-        ipc.read(body)
+        arrow_ipc.read(body)
 
 
 def test_a_name_that_is_no_utf8_is_malformed() -> None:
     with pytest.raises(MalformedBody, match="column 1 is not UTF-8"):
-        ipc.read(schema_of([b"\xe9"]))
+        arrow_ipc.read(schema_of([b"\xe9"]))
 
 
 HEAVY = {
@@ -164,7 +164,7 @@ HEAVY = {
 def test_what_a_schema_shares_is_not_unfolded(body: bytes) -> None:
     tracemalloc.start()
     with pytest.raises(InvalidRequest):
-        ipc.read(body)
+        arrow_ipc.read(body)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 2**20

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.answer import Answer, InvalidRow
-from service.codecs.json import SMALL_BYTES, Json
-from service.errors import InvalidRequest, MalformedBody, RequestError
+from diffeo.service.answer import Answer, InvalidRow
+from diffeo.service.codecs.json import SMALL_BYTES, Json
+from diffeo.service.errors import InvalidRequest, MalformedBody, RequestError
 
 JSON = Json()
 

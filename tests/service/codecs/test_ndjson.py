@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.answer import Answer
-from service.codecs.ndjson import Ndjson
-from service.errors import InvalidRequest, MalformedBody, RequestError
+from diffeo.service.answer import Answer
+from diffeo.service.codecs.ndjson import Ndjson
+from diffeo.service.errors import InvalidRequest, MalformedBody, RequestError
 
 NDJSON = Ndjson()
 

@@ -5,11 +5,11 @@ import io
 import numpy as np
 import pytest
 
-from bundle import npy
-from service.answer import Answer
-from service.codecs.codec import Outline
-from service.codecs.npy import Npy
-from service.errors import MalformedBody, NotAcceptable
+from diffeo.bundle import npy
+from diffeo.service.answer import Answer
+from diffeo.service.codecs.codec import Outline
+from diffeo.service.codecs.npy import Npy
+from diffeo.service.errors import MalformedBody, NotAcceptable
 
 NPY = Npy()
 

@@ -5,8 +5,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from mixed import CLIENTS, run
-from pool import fetch
+
+from tests.clients.mixed import CLIENTS, run
+from tests.clients.pool import fetch
 
 ROOT = Path(__file__).parents[3]
 # kserve brings a Kubernetes client, gRPC and a server: `make clients` gives it an environment of its own.
@@ -22,8 +23,8 @@ def test_tritonclient_has_every_answer_that_it_asks_for(url: str, client: str) -
 
 @pytest.mark.skipif(not KSERVE.exists(), reason="kserve is not installed; make clients installs it")
 def test_all_clients_have_every_answer_that_they_ask_for(url: str) -> None:
-    command = [str(KSERVE), str(ROOT / "tests/clients/mixed.py"), url, "--calls", "150", "--models", "affine2d"]
-    outcome = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    command = [str(KSERVE), "-m", "tests.clients.mixed", url, "--calls", "150", "--models", "affine2d"]
+    outcome = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
     assert (outcome["calls"], outcome["first_failures"]) == (150, [])
     assert {kind.partition(":")[0] for kind in outcome["kinds"]} == set(CLIENTS)
 

@@ -7,24 +7,24 @@ import math
 import zlib
 from collections.abc import Callable, Iterator
 
-import affine
 import httpx
 import numpy as np
 import pytest
-import v2
-from asgi import App
-from gated import SECONDS, Service
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bundle import base
-from service.requests import LADJ
-from service.settings import Settings
+from diffeo.bundle import base
+from diffeo.service.requests import LADJ
+from diffeo.service.settings import Settings
+from tests.given.clients import v2_client as v2
+from tests.given.flows import affine
+from tests.given.servers.asgi_app import App
+from tests.given.servers.gated_engine import SECONDS, Service
 
 X = np.array([[3.0, 2.0], [0.5, -1.0], [1.0, -2.0]])
 Z = base.draw(7, 5, 3, 2)
 ROWS = len(X)
-FACES = {
+PROTOCOL_MODELS = {
     "affine2d": ("x", X, {"log_prob": affine.log_prob(X)}),
     "affine2d.forward": ("x", X, {"z": affine.forward(X), LADJ: np.full(ROWS, affine.LADJ)}),
     "affine2d.inverse": ("z", X, {"x": affine.inverse(X), LADJ: np.full(ROWS, -affine.LADJ)}),
@@ -36,24 +36,24 @@ SEEDED = {"seed": 7, "start": 5}
 
 
 def request(model: str, *, binary: bool, **more: object) -> v2.Sent:
-    name, values, _ = FACES[model]
+    name, values, _ = PROTOCOL_MODELS[model]
     datatype = "INT64" if name == "num_samples" else "FP32"
     parameters = {**(SEEDED if name == "num_samples" else {}), "binary_data_output": binary}
     return v2.body(v2.tensor(name, values, datatype, binary=binary), **{"parameters": parameters, **more})
 
 
 @pytest.mark.parametrize("binary", [True, False])
-@pytest.mark.parametrize("model", FACES)
+@pytest.mark.parametrize("model", PROTOCOL_MODELS)
 def test_a_face_answers_what_is_known_by_hand(app: App, model: str, *, binary: bool) -> None:
     answer = v2.ask(app, model, request(model, binary=binary))
     assert (answer.head["model_name"], answer.head["model_version"]) == (model, "1")
-    assert list(answer.tensors) == list(FACES[model][2])
+    assert list(answer.tensors) == list(PROTOCOL_MODELS[model][2])
     for name, tensor in answer.tensors.items():
-        np.testing.assert_allclose(tensor, FACES[model][2][name], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(tensor, PROTOCOL_MODELS[model][2][name], rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("binary", [True, False])
-@pytest.mark.parametrize("model", FACES)
+@pytest.mark.parametrize("model", PROTOCOL_MODELS)
 def test_each_output_may_be_had_alone(app: App, model: str, *, binary: bool) -> None:
     whole = v2.ask(app, model, request(model, binary=True)).tensors
     for name in whole:
@@ -99,7 +99,7 @@ def test_rows_may_be_float64(app: App) -> None:
 
 
 def test_no_rows_have_no_answers(app: App) -> None:
-    for model, (name, _, outputs) in FACES.items():
+    for model, (name, _, outputs) in PROTOCOL_MODELS.items():
         if name == "num_samples":
             continue
         for binary in (True, False):
@@ -217,7 +217,7 @@ def test_what_nobody_foresaw_is_an_error_like_others(app: App, monkeypatch: pyte
     def broken(*_: object) -> None:
         raise ZeroDivisionError("/opt/secret")
 
-    monkeypatch.setattr("service.routes.v2.infer.response.encode", broken)
+    monkeypatch.setattr("diffeo.service.routes.v2.infer.response.encode", broken)
     status, sentence = error(app, one_row())
     assert status == 500
     assert "secret" not in sentence
@@ -279,7 +279,7 @@ lengths = st.sampled_from([None, "0", "1", "16", "-1", "x"])
     document=values,
     rest=st.binary(max_size=16) | st.just(b""),
     length=lengths,
-    model=st.sampled_from([*FACES, "affine2d/versions/1"]),
+    model=st.sampled_from([*PROTOCOL_MODELS, "affine2d/versions/1"]),
 )
 def test_no_body_breaks_the_service(app: App, document: object, rest: bytes, length: str | None, model: str) -> None:
     headers = {} if length is None else {v2.LENGTH: length}

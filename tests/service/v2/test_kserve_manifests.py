@@ -3,13 +3,13 @@
 import subprocess
 from pathlib import Path
 
-import affine
 import pytest
 import yaml
-from asgi import App
 
-from bundle.manifest import FORMAT
-from service.settings import settle
+from diffeo.bundle.manifest import FORMAT
+from diffeo.service.settings import settle
+from tests.given.flows import affine
+from tests.given.servers.asgi_app import App
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "deploy/kserve"

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
-import affine
 import numpy as np
 import pytest
-import v2
-from asgi import App
 
-from service.requests import LADJ
-from service.settings import Settings
+from diffeo.service.requests import LADJ
+from diffeo.service.settings import Settings
+from tests.given.clients import v2_client as v2
+from tests.given.flows import affine
+from tests.given.servers.asgi_app import App
 
 MODELS = ["affine2d", "affine2d.sample", "affine2d.forward", "affine2d.inverse"]
 ROWS = {"datatype": "FP32", "shape": [-1, 2]}

@@ -5,14 +5,14 @@ import math
 
 import numpy as np
 import pytest
-import v2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.codecs.oip.document import MAX_TENSORS, SMALL_BYTES
-from service.codecs.oip.request import Call, Wanted, decode
-from service.codecs.oip.signature import ANY, Signature, Tensor
-from service.errors import InvalidRequest, MalformedBody, RequestError
+from diffeo.service.codecs.v2.document import MAX_TENSORS, SMALL_BYTES
+from diffeo.service.codecs.v2.request import Call, Wanted, decode
+from diffeo.service.codecs.v2.signature import ANY, Signature, Tensor
+from diffeo.service.errors import InvalidRequest, MalformedBody, RequestError
+from tests.given.clients import v2_client as v2
 
 ROWS = Signature(
     (Tensor("x", ("FP32", "FP64"), (ANY, 2)),), (Tensor("z", ("FP32",), (ANY, 2)), Tensor("y", ("FP32",), (ANY,)))
@@ -56,7 +56,10 @@ def test_null_is_a_value_that_is_missing() -> None:
 
 
 def test_no_rows_are_a_tensor_too() -> None:
-    for sent in (v2.body(v2.tensor("x", np.zeros((0, 2)))), v2.body(v2.tensor("x", np.zeros((0, 2)), binary=True))):
+    for sent in (
+        v2.body(v2.tensor("x", np.zeros((0, 2)))),
+        v2.body(v2.tensor("x", np.zeros((0, 2)), binary=True)),
+    ):
         assert call_of(sent).inputs["x"].shape == (0, 2)
 
 

@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from service.codecs.oip.request import Wanted
-from service.codecs.oip.response import encode
+from diffeo.service.codecs.v2.request import Wanted
+from diffeo.service.codecs.v2.response import encode
 
 Z = np.array([[1, 2], [math.nan, math.nan], [-0.1, math.inf]], np.float32)
 TENSORS = {"z": Z, "y": np.array([0.1, math.nan, 3], np.float64)}

@@ -5,9 +5,9 @@ from itertools import product
 
 import pytest
 
-from training.study.claims import budget, jacobian, layers, richness, stability, topology, unit
-from training.study.claims.claim import Case, count, exceptions
-from training.study.results import Results, Row, Spread
+from diffeo.training.study.claims import budget, jacobian, layers, richness, stability, topology, unit
+from diffeo.training.study.claims.claim import Case, count, exceptions
+from diffeo.training.study.results import Results, Row, Spread
 
 SIZES = tuple(product((512, 1024), (10, 20)))
 HELD = (0.01, 0.1, 1.0, 10.0, 100.0)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from training.flows.architecture import Architecture
-from training.flows.flow import Flow
-from training.study import measures
-from training.study.populations import Population
+from diffeo.training.flows.architecture import Architecture
+from diffeo.training.flows.flow import Flow
+from diffeo.training.study import measures
+from diffeo.training.study.populations import Population
 
 
 def standard(columns: int, scale: float = 1.0) -> Flow:

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training import source
-from training.errors import DataMissing, UnreadableFile
-from training.study import populations
-from training.study.populations import LAWS, Arcs, RotatedMoons, Table, available, population
-from training.targets import Moons
+from diffeo.training import source
+from diffeo.training.errors import DataMissing, UnreadableFile
+from diffeo.training.study import populations
+from diffeo.training.study.populations import LAWS, Arcs, RotatedMoons, Table, available, population
+from diffeo.training.targets import Moons
 
 PLANE = [name for name in LAWS if name != "product of moons"]
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.fit import Epoch
-from training.study import curves, results
-from training.study.results import Results, Row, Spread, number
+from diffeo.training.fit import Epoch
+from diffeo.training.study import curves, results
+from diffeo.training.study.results import Results, Row, Spread, number
 
 
 def rows(*values: float, **settings: results.Value) -> Results:

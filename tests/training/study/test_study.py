@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from diffeo.cli import main
-from training.errors import StudyError
-from training.study import figures, report, results, study, workers
-from training.study.populations import TABLES
-from training.study.study import Options
+from diffeo.cli.main import main
+from diffeo.training.errors import StudyError
+from diffeo.training.study import figures, report, results, study, workers
+from diffeo.training.study.populations import TABLES
+from diffeo.training.study.study import Options
 
 ROOT = Path(__file__).parents[3]
 COMMITTED = ROOT / "docs/study"
@@ -50,8 +50,8 @@ def test_a_second_study_runs_nothing_and_writes_the_same(place: Path, monkeypatc
         raise AssertionError("something was run again")
 
     monkeypatch.setattr(workers, "ProcessPoolExecutor", refuse)
-    monkeypatch.setattr("training.study.probes.laws", refuse)
-    monkeypatch.setattr("training.study.probes.served", refuse)
+    monkeypatch.setattr("diffeo.training.study.probes.laws", refuse)
+    monkeypatch.setattr("diffeo.training.study.probes.served", refuse)
     before = {file.name: file.read_bytes() for file in (place / "out").iterdir()}
     study.study(options(place))
     assert {file.name: file.read_bytes() for file in (place / "out").iterdir()} == before

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from training.flows.architecture import flow_from_bytes
-from training.recipe import FitSection, FlowSection
-from training.study import store, trial
-from training.study.plan import Plan
-from training.study.results import FIGURES, row
-from training.study.trial import Outcome, Trial
+from diffeo.training.flows.architecture import flow_from_bytes
+from diffeo.training.recipe import FitSection, FlowSection
+from diffeo.training.study import store, trial
+from diffeo.training.study.plan import Plan
+from diffeo.training.study.results import FIGURES, row
+from diffeo.training.study.trial import Outcome, Trial
 
 
 def small(**settings: object) -> Trial:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from training.errors import DataMissing, StudyError
-from training.recipe import FitSection, FlowSection
-from training.study import store, workers
-from training.study.trial import Trial
+from diffeo.training.errors import DataMissing, StudyError
+from diffeo.training.recipe import FitSection, FlowSection
+from diffeo.training.study import store, workers
+from diffeo.training.study.trial import Trial
 
 
 def small(data: str) -> Trial:

@@ -3,8 +3,8 @@
 from itertools import product
 from typing import Final
 
-from training.study.claims.claim import Case, Claim, count, exceptions, table
-from training.study.results import Results, Spread, Value, number
+from ..results import Results, Spread, Value, number
+from .claim import Case, Claim, count, exceptions, table
 
 SAID: Final = "Going from hidden 512 / 10 epochs to 1024 / 20 epochs matches better."
 

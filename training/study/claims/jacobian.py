@@ -3,8 +3,8 @@
 from itertools import product
 from typing import Final
 
-from training.study.claims.claim import Case, Claim, count, exceptions, table
-from training.study.results import Results, number
+from ..results import Results, number
+from .claim import Case, Claim, count, exceptions, table
 
 SAID_4: Final = "The off-diagonal block of the Jacobian is never needed in training."
 SAID_5: Final = "det A is the product of the diagonal entries, and enters the density."

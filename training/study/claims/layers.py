@@ -3,9 +3,9 @@
 from itertools import pairwise, product
 from typing import Final
 
-from training.study.claims import unit
-from training.study.claims.claim import Case, Claim, all_hold, count, exceptions, none_holds, table
-from training.study.results import Results
+from ..results import Results
+from . import unit
+from .claim import Case, Claim, all_hold, count, exceptions, none_holds, table
 
 SAID: Final = "More coupling layers match the data better."
 

@@ -3,9 +3,9 @@
 from itertools import product
 from typing import Final
 
-from training.study.claims.claim import Case, Claim, all_hold, count, exceptions, none_holds, table
-from training.study.claims.variants import plain, variants
-from training.study.results import Results, Spread, Value
+from ..results import Results, Spread, Value
+from .claim import Case, Claim, all_hold, count, exceptions, none_holds, table
+from .variants import plain, variants
 
 SAID: Final = "A higher determinant means a richer model and richer samples."
 NEUTRAL: Final = 1.0

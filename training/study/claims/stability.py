@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from training.study.claims.claim import Case, Claim, all_hold, count, exceptions, none_holds, table
-from training.study.claims.variants import plain, variants
-from training.study.results import Results, number
+from ..results import Results, number
+from .claim import Case, Claim, all_hold, count, exceptions, none_holds, table
+from .variants import plain, variants
 
 SAID: Final = (
     "A determinant near 1 makes synthesis more stable and efficient; a small one brings numerical instability."

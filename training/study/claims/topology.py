@@ -3,8 +3,8 @@
 from itertools import pairwise, product
 from typing import Final
 
-from training.study.claims.claim import Case, Claim, count, exceptions, table
-from training.study.results import Results, Spread
+from ..results import Results, Spread
+from .claim import Case, Claim, count, exceptions, table
 
 SAID: Final = "Moons are easier than circles, because the classes are better separated."
 

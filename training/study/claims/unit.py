@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Final
 
-from training.study.claims.claim import table
-from training.study.results import Results, Spread, number
+from ..results import Results, Spread, number
+from .claim import table
 
 ONE_LAYER: Final = 318.009
 FIVE_LAYERS: Final = 71.656

@@ -1,6 +1,6 @@
 """The variants of A that claims 6 and 7 compare, by the names that tables and figures use."""
 
-from training.study.results import Results, Value
+from ..results import Results, Value
 
 
 def variants(chosen: Results) -> dict[str, Results]:

@@ -1,0 +1,1 @@
+"""The client: the service's operations over HTTP, with NumPy arrays in and out."""

@@ -1,0 +1,1 @@
+"""A model computed in this process, straight from its bundle."""

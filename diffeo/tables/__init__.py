@@ -1,0 +1,1 @@
+"""Tables of any kind become rows of a model: one rule for columns and cells."""

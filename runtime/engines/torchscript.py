@@ -1,0 +1,59 @@
+"""TorchScript behind the same verb; the one file of the service that imports torch."""
+
+import io
+
+import torch
+
+from diffeo.service.errors import EngineFailed, ProviderMissing
+from diffeo.service.settings import Settings
+
+from .engine import Engine, Graphs, Tensors
+
+OUTPUTS = {
+    "x": ("z", "log_abs_det_jacobian", "log_prob"),
+    "z": ("x", "log_abs_det_jacobian", "log_prob"),
+}
+
+
+class TorchScriptEngine:
+    """One traced graph on one device."""
+
+    def __init__(self, content: bytes, source: str, device: torch.device) -> None:
+        try:
+            self._graph = torch.jit.load(io.BytesIO(content), map_location=device)  # type: ignore[no-untyped-call]  # torch leaves load untyped
+        except RuntimeError as error:
+            raise EngineFailed(f"TorchScript refused the graph of {source}: {error}") from error
+        self._source = source
+        self._device = device
+
+    def run(self, tensors: Tensors) -> Tensors:
+        """Compute the graph on rows [B, D]."""
+        # A copy: rows may be a read-only view of a request's body, which torch does not take.
+        rows = torch.tensor(tensors[self._source], device=self._device)
+        try:
+            with torch.inference_mode():
+                answers = self._graph(rows)
+            return {name: tensor.cpu().numpy() for name, tensor in zip(OUTPUTS[self._source], answers, strict=True)}
+        except (RuntimeError, ValueError) as error:
+            raise EngineFailed(f"TorchScript failed on {len(rows)} rows: {error}") from error
+
+
+def load(graphs: Graphs, settings: Settings) -> tuple[Engine, Engine]:
+    """The forward and the inverse engine of a bundle's TorchScript graphs.
+
+    Raises:
+        EngineFailed: the bundle has no TorchScript graphs, or one does not load.
+        ProviderMissing: cuda is asked for and torch sees no device.
+    """
+    if "forward.ts" not in graphs:
+        raise EngineFailed(
+            "the bundle has no TorchScript graphs; fit it with --torchscript or serve it with engine onnx"
+        )
+    wants_cuda = settings.execution_providers[0] == "cuda"
+    if wants_cuda and not torch.cuda.is_available():
+        raise ProviderMissing("execution provider cuda: torch sees no CUDA device here")
+    device = torch.device("cuda" if wants_cuda else "cpu")
+    # Chunks already run side by side, one core each.
+    torch.set_num_threads(1)
+    forward = TorchScriptEngine(graphs["forward.ts"], "x", device)
+    return forward, TorchScriptEngine(graphs["inverse.ts"], "z", device)

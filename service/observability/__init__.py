@@ -1,0 +1,1 @@
+"""How an operator sees the service: counters, Prometheus text, logs, timings and traces."""

@@ -1,0 +1,56 @@
+"""An app whose engines wait for a gate: what happens while rows are computed, as slowly as a test wants it."""
+
+import threading
+from pathlib import Path
+
+import httpx
+import pytest
+
+from diffeo.runtime.engines import ENGINES
+from diffeo.runtime.engines.engine import Engine, Graphs, Tensors
+from diffeo.service.app import create_service
+from diffeo.service.settings import Settings
+from tests.given.flows import affine
+
+SECONDS = 10  # how long a test waits for what happens at once
+
+
+class Gated:
+    """The engine of the bundle, once the gate is open; counts the rows that came to it."""
+
+    def __init__(self, engine: Engine, gate: threading.Event, rows: list[int]) -> None:
+        self._engine = engine
+        self._gate = gate
+        self._rows = rows
+
+    def run(self, tensors: Tensors) -> Tensors:
+        assert self._gate.wait(SECONDS)
+        self._rows.append(len(next(iter(tensors.values()))))
+        return self._engine.run(tensors)
+
+
+class Service:
+    """An app whose engines wait for a gate, and the exchanges of one loop with it."""
+
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, timeout_seconds: float = SECONDS, models: Path = affine.DATA
+    ) -> None:
+        self.gate, self.rows = threading.Event(), list[int]()
+        load = ENGINES["onnx"]
+
+        def gated(graphs: Graphs, settings: Settings) -> tuple[Engine, Engine]:
+            forward, inverse = load(graphs, settings)
+            return Gated(forward, self.gate, self.rows), Gated(inverse, self.gate, self.rows)
+
+        monkeypatch.setitem(ENGINES, "onnx", gated)
+        # Nothing here is cheap enough to be computed on the loop, which must not wait for the gate.
+        monkeypatch.setattr("diffeo.service.batcher.INLINE_SECONDS", 0)
+        self.gate.set()
+        limits = {"max_queue_rows": 20, "timeout_seconds": timeout_seconds}
+        service = create_service(Settings(models=models, threads=1, chunk_rows=4, **limits))
+        self.app, self.health_probe = service.app, service.health_probe
+        self.gate.clear()
+        self.rows.clear()
+
+    def client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://service.test")

@@ -1,0 +1,1 @@
+"""Measures exported graphs against the flow in float64, and issues the certificate."""
