@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from diffeo.service.errors import InvalidRequest
 from diffeo.service.query import read_query
-from diffeo.service.requests import Address, Limits, Payload, SampleRequest
+from diffeo.service.requests import ModelSelector, Limits, Payload, SampleRequest
 
 LIMITS = Limits(max_rows=5, max_num_samples=2**53)
 
@@ -43,7 +43,7 @@ NOT_NUMBERS = ["", ".5", "1.", "nan", "inf", "1e999", "1e9999", "00.1", "1_0", "
 def test_text_that_is_no_whole_number_is_refused(name: str, text: str) -> None:
     parameters = read_query({name: text})
     with pytest.raises(InvalidRequest, match=f"{name} must be a whole number"):
-        (Address.parse if name == "version" else sample)(parameters)
+        (ModelSelector.parse if name == "version" else sample)(parameters)
 
 
 @pytest.mark.parametrize("text", NOT_NUMBERS, ids=lambda text: text[:5])

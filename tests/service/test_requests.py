@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from diffeo.bundle.read import read
 from diffeo.service.errors import InvalidRequest, RequestError, TooLarge
-from diffeo.service.requests import Address, Limits, LogProbRequest, Payload, SampleRequest, TransformRequest
+from diffeo.service.requests import ModelSelector, Limits, LogProbRequest, Payload, SampleRequest, TransformRequest
 from tests.given.flows import affine
 
 MANIFEST = read(affine.PATH).manifest
@@ -21,7 +21,7 @@ Call = Callable[..., object]
 
 def addressed(**parameters: object) -> SampleRequest:
     """Both parsers that a request meets."""
-    Address.parse(parameters)
+    ModelSelector.parse(parameters)
     return sample(**parameters)
 
 
@@ -54,15 +54,15 @@ def test_a_log_prob_request_answers_invalid_rows_with_null_unless_told() -> None
 def test_a_transform_request_answers_the_image_and_the_jacobian_unless_told(
     direction: str, source: str, image: str
 ) -> None:
-    assert transform(ROWS, source, direction=direction).parts == (image, "log_abs_det_jacobian")
-    assert transform(ROWS, source, direction=direction, **returned(image)).parts == (image,)
+    assert transform(ROWS, source, direction=direction).outputs == (image, "log_abs_det_jacobian")
+    assert transform(ROWS, source, direction=direction, **returned(image)).outputs == (image,)
     assert transform(ROWS, None, direction=direction).direction == direction
 
 
 def test_the_address_is_part_of_any_request() -> None:
     parameters = {"model": "affine2d", "version": 3}
-    assert Address.parse(parameters) == Address("affine2d", 3)
-    assert Address.parse({}) == Address(None, None)
+    assert ModelSelector.parse(parameters) == ModelSelector("affine2d", 3)
+    assert ModelSelector.parse({}) == ModelSelector(None, None)
     assert sample(**parameters) == sample()
     assert log_prob(**parameters).on_invalid == "null"
     assert transform(direction="forward", **parameters).direction == "forward"
@@ -91,7 +91,7 @@ def test_a_value_at_its_bound_passes_and_the_next_is_refused(
     addressed(**inside)
     with pytest.raises(RequestError) as refusal:
         addressed(**outside)
-    (fault,) = refusal.value.faults
+    (fault,) = refusal.value.field_errors
     assert fault.pointer.lstrip("/") in outside
     assert fault.detail == str(refusal.value)
 
@@ -112,7 +112,7 @@ CASES = [(name, value) for name, values in WRONG_TYPES.items() for value in valu
 def test_a_value_of_another_type_is_refused_at_its_place(name: str, value: object) -> None:
     with pytest.raises(InvalidRequest) as refusal:
         addressed(**{name: value})
-    assert [fault.pointer for fault in refusal.value.faults] == [f"/{name}"]
+    assert [fault.pointer for fault in refusal.value.field_errors] == [f"/{name}"]
 
 
 @pytest.mark.parametrize("call", [sample, log_prob, lambda **p: transform(direction="forward", **p)])
@@ -124,7 +124,7 @@ def test_a_value_of_another_type_is_refused_at_its_place(name: str, value: objec
 def test_an_unknown_parameter_is_refused_by_its_name(call: Call, name: str, pointer: str) -> None:
     with pytest.raises(InvalidRequest, match=r"unknown parameter; this call takes .*model, .*version") as refusal:
         call(**{name: 1})
-    assert refusal.value.faults[0].pointer == pointer
+    assert refusal.value.field_errors[0].pointer == pointer
 
 
 REFUSED_ROWS = {
@@ -152,7 +152,7 @@ def test_what_a_call_does_not_take_is_refused_with_a_pointer_and_a_way_out(
 ) -> None:
     with pytest.raises(RequestError, match=words) as refusal:
         call()
-    assert [fault.pointer for fault in refusal.value.faults] == [pointer]
+    assert [fault.pointer for fault in refusal.value.field_errors] == [pointer]
     assert isinstance(refusal.value, TooLarge) == ("limit" in str(refusal.value))
 
 
@@ -188,7 +188,7 @@ def test_no_parameter_breaks_a_call(call: Call, parameters: dict[str, object]) -
     try:
         assert call(**parameters).on_invalid in {"null", "error"}
     except RequestError as refusal:
-        assert len(refusal.faults) == 1
+        assert len(refusal.field_errors) == 1
 
 
 @given(st.dictionaries(names, values))
@@ -196,13 +196,13 @@ def test_parameters_are_a_valid_request_or_one_request_error(parameters: dict[st
     try:
         request = addressed(**parameters)
     except RequestError as refusal:
-        assert len(refusal.faults) == 1
+        assert len(refusal.field_errors) == 1
     else:
         assert 1 <= request.num_samples <= LIMITS.max_num_samples
         assert 0 <= request.start < 2**53 - request.num_samples
         assert 0 < request.temperature <= 10
-        assert set(request.parts) <= {"x", "log_prob", "z"}
-        assert request.parts
+        assert set(request.outputs) <= {"x", "log_prob", "z"}
+        assert request.outputs
 
 
 def named(*columns: str, name: str | None = None) -> LogProbRequest:

@@ -91,7 +91,7 @@ FAULTS = {
 def test_what_is_no_number_is_refused_with_its_line_and_column(body: bytes, pointer: str, words: str) -> None:
     with pytest.raises(InvalidRequest, match=re.escape(words)) as refusal:
         CSV.decode(body, {})
-    assert [fault.pointer for fault in refusal.value.faults] == [pointer]
+    assert [fault.pointer for fault in refusal.value.field_errors] == [pointer]
     assert len(str(refusal.value)) < 200
 
 

@@ -93,7 +93,7 @@ RAGGED = {
 def test_what_is_not_a_table_is_refused_at_its_place(value: str, pointer: str, more: str) -> None:
     with pytest.raises(InvalidRequest) as refusal:
         JSON.decode(f'{{"x": {value}{more}}}'.encode(), {})
-    assert [fault.pointer for fault in refusal.value.faults] == [pointer]
+    assert [fault.pointer for fault in refusal.value.field_errors] == [pointer]
 
 
 TABLES = {
@@ -161,7 +161,7 @@ def test_parameters_are_told_from_rows() -> None:
 def test_a_body_that_cannot_mean_one_request_is_refused(body: bytes, query: dict[str, str], pointer: str) -> None:
     with pytest.raises(InvalidRequest) as refusal:
         JSON.decode(body, query)
-    assert [fault.pointer for fault in refusal.value.faults] == [pointer]
+    assert [fault.pointer for fault in refusal.value.field_errors] == [pointer]
 
 
 def test_json_never_carries_nan_and_keeps_the_order_of_an_answer() -> None:

@@ -118,7 +118,7 @@ ROWS = {
 def test_what_is_no_row_like_the_first_is_refused_at_its_place(body: bytes, pointer: str) -> None:
     with pytest.raises(InvalidRequest) as refusal:
         NDJSON.decode(body, {})
-    assert [fault.pointer for fault in refusal.value.faults] == [pointer]
+    assert [fault.pointer for fault in refusal.value.field_errors] == [pointer]
     assert len(str(refusal.value)) < 200
 
 

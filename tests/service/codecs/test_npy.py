@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from diffeo.bundle import npy
-from diffeo.service.answer import Answer
-from diffeo.service.codecs.codec import Outline
+from diffeo.service.answer import Answer, AnswerSchema
 from diffeo.service.codecs.npy import Npy
 from diffeo.service.errors import MalformedBody, NotAcceptable
 
@@ -92,13 +91,13 @@ def test_npy_is_the_file_that_numpy_saves(tensors: dict[str, np.ndarray]) -> Non
 
 
 def test_the_header_of_a_stream_and_its_length_are_known_before_the_rows() -> None:
-    stream = NPY.stream(Outline(10**9, ("a", "b"), {"x": np.dtype(np.float32)}))
-    assert stream.head() == npy.header((10**9, 2), np.dtype(np.float32))
-    assert stream.length == len(stream.head()) + 8 * 10**9
+    stream = NPY.stream_encoder(AnswerSchema(10**9, ("a", "b"), {"x": np.dtype(np.float32)}))
+    assert stream.header() == npy.header((10**9, 2), np.dtype(np.float32))
+    assert stream.content_length == len(stream.header()) + 8 * 10**9
 
 
 def test_npy_carries_one_array_and_refuses_two() -> None:
     with pytest.raises(NotAcceptable, match="one array and the answer has x, log_prob"):
         NPY.encode(Answer("m", 1, ("a", "b"), {"x": TABLE, "log_prob": VECTOR}))
     with pytest.raises(NotAcceptable, match="one array and the answer has x, z"):
-        NPY.stream(Outline(3, ("a", "b"), {"x": TABLE.dtype, "z": TABLE.dtype}))
+        NPY.stream_encoder(AnswerSchema(3, ("a", "b"), {"x": TABLE.dtype, "z": TABLE.dtype}))

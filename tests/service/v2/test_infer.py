@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffeo.bundle import base
-from diffeo.service.requests import LADJ
+from diffeo.bundle.parameters import LOG_ABS_DET_JACOBIAN
 from diffeo.service.settings import Settings
 from tests.given.clients import v2_client as v2
 from tests.given.flows import affine
@@ -26,8 +26,8 @@ Z = base.draw(7, 5, 3, 2)
 ROWS = len(X)
 PROTOCOL_MODELS = {
     "affine2d": ("x", X, {"log_prob": affine.log_prob(X)}),
-    "affine2d.forward": ("x", X, {"z": affine.forward(X), LADJ: np.full(ROWS, affine.LADJ)}),
-    "affine2d.inverse": ("z", X, {"x": affine.inverse(X), LADJ: np.full(ROWS, -affine.LADJ)}),
+    "affine2d.forward": ("x", X, {"z": affine.forward(X), LOG_ABS_DET_JACOBIAN: np.full(ROWS, affine.LADJ)}),
+    "affine2d.inverse": ("z", X, {"x": affine.inverse(X), LOG_ABS_DET_JACOBIAN: np.full(ROWS, -affine.LADJ)}),
     "affine2d.sample": ("num_samples", [ROWS], {
         "x": affine.inverse(Z), "log_prob": affine.log_prob(affine.inverse(Z)), "z": Z
     }),

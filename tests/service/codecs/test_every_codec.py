@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from diffeo.service.answer import Answer, InvalidRow
+from diffeo.service.answer import Answer, AnswerSchema, InvalidRow
 from diffeo.service.codecs import CODECS
-from diffeo.service.codecs.codec import Codec, Outline
+from diffeo.service.codecs.codec import Codec
 from diffeo.service.errors import RequestError
 from diffeo.service.requests import Payload
 
@@ -42,9 +42,9 @@ def answer_of(table: np.ndarray, parts: tuple[str, ...] = ("x",)) -> Answer:
     return Answer("m", 1, columns, {part: tensors[part] for part in parts}, {}, invalid)
 
 
-def outline_of(answer: Answer) -> Outline:
+def outline_of(answer: Answer) -> AnswerSchema:
     rows = len(next(iter(answer.tensors.values())))
-    return Outline(rows, answer.columns, {name: tensor.dtype for name, tensor in answer.tensors.items()})
+    return AnswerSchema(rows, answer.columns, {name: tensor.dtype for name, tensor in answer.tensors.items()})
 
 
 def rows_of(codec: Codec, body: bytes) -> np.ndarray:
@@ -85,23 +85,23 @@ parts = st.permutations(["x", "log_prob", "z"]).flatmap(
 
 def joined(codec: Codec, answer: Answer, cut: list[int]) -> bytes:
     outline = outline_of(answer)
-    stream = codec.stream(outline)
+    stream = codec.stream_encoder(outline)
     assert stream is not None
     edges = [0, *sorted(min(place, outline.rows) for place in cut), outline.rows]
     pieces = [
-        stream.piece({name: tensor[begin:end] for name, tensor in answer.tensors.items()})
+        stream.block({name: tensor[begin:end] for name, tensor in answer.tensors.items()})
         for begin, end in pairwise(edges)
         if begin < end
     ]
-    body = b"".join([stream.head(), *pieces, stream.tail()])
-    assert stream.length in {None, len(body)}
+    body = b"".join([stream.header(), *pieces, stream.footer()])
+    assert stream.content_length in {None, len(body)}
     return body
 
 
 @given(dtypes.flatmap(lambda dtype: tables(dtype, nan=True)), parts)
 @every_stream
 def test_a_streams_parts_joined_are_the_encoded_whole(codec: Codec, table: np.ndarray, names: tuple[str, ...]) -> None:
-    answer = answer_of(table, names[:1] if codec.single else names)
+    answer = answer_of(table, names[:1] if codec.single_array else names)
     assert joined(codec, answer, []) == codec.encode(answer)
 
 
@@ -117,8 +117,8 @@ def test_however_a_stream_is_cut_the_same_rows_are_read(codec: Codec, table: np.
 
 @every_codec
 def test_a_format_streams_or_says_that_it_must_be_whole(codec: Codec) -> None:
-    outline = Outline(3, ("x0",), {"x": np.dtype(np.float32)})
-    assert (codec.stream(outline) is None) == (codec not in STREAMING)
+    outline = AnswerSchema(3, ("x0",), {"x": np.dtype(np.float32)})
+    assert (codec.stream_encoder(outline) is None) == (codec not in STREAMING)
 
 
 @every_codec

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from diffeo.service.codecs.v2.request import Wanted
+from diffeo.service.codecs.v2.request import RequestedOutput
 from diffeo.service.codecs.v2.response import encode
 
 Z = np.array([[1, 2], [math.nan, math.nan], [-0.1, math.inf]], np.float32)
@@ -15,7 +15,7 @@ FACTS = {"model_name": "m", "model_version": "1"}
 
 
 def test_numbers_are_flat_and_null_where_they_are_not_finite() -> None:
-    content, json_bytes = encode(FACTS, [Wanted("y", binary=False), Wanted("z", binary=False)], TENSORS)
+    content, json_bytes = encode(FACTS, [RequestedOutput("y", binary=False), RequestedOutput("z", binary=False)], TENSORS)
     assert json_bytes is None
     assert content.decode() == (
         '{"model_name":"m","model_version":"1","outputs":['
@@ -25,7 +25,7 @@ def test_numbers_are_flat_and_null_where_they_are_not_finite() -> None:
 
 
 def test_bytes_follow_the_json_in_its_order_to_the_last_bit() -> None:
-    wanted = [Wanted("y", binary=True), Wanted("z", binary=True)]
+    wanted = [RequestedOutput("y", binary=True), RequestedOutput("z", binary=True)]
     content, json_bytes = encode(FACTS, wanted, TENSORS)
     head = json.loads(content[:json_bytes])
     assert [output["parameters"] for output in head["outputs"]] == [{"binary_data_size": 24}, {"binary_data_size": 24}]
@@ -34,7 +34,7 @@ def test_bytes_follow_the_json_in_its_order_to_the_last_bit() -> None:
 
 
 def test_an_output_in_json_has_no_parameters_and_one_in_bytes_no_data() -> None:
-    content, json_bytes = encode(FACTS, [Wanted("z", binary=True), Wanted("y", binary=False)], TENSORS)
+    content, json_bytes = encode(FACTS, [RequestedOutput("z", binary=True), RequestedOutput("y", binary=False)], TENSORS)
     first, second = json.loads(content[:json_bytes])["outputs"]
     assert set(first) == {"name", "datatype", "shape", "parameters"}
     assert set(second) == {"name", "datatype", "shape", "data"}
@@ -44,7 +44,7 @@ def test_an_output_in_json_has_no_parameters_and_one_in_bytes_no_data() -> None:
 @pytest.mark.parametrize("binary", [True, False])
 @pytest.mark.parametrize("tensor", [Z[:0], Z[::-1], Z[:, 0], Z.T], ids=["no rows", "backwards", "a column", "turned"])
 def test_whatever_lies_in_memory_is_sent_row_after_row(tensor: np.ndarray, *, binary: bool) -> None:
-    content, json_bytes = encode(FACTS, [Wanted("t", binary=binary)], {"t": tensor})
+    content, json_bytes = encode(FACTS, [RequestedOutput("t", binary=binary)], {"t": tensor})
     (output,) = json.loads(content[:json_bytes])["outputs"]
     assert output["shape"] == list(tensor.shape)
     if binary:

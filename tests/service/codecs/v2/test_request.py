@@ -9,26 +9,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffeo.service.codecs.v2.document import MAX_TENSORS, SMALL_BYTES
-from diffeo.service.codecs.v2.request import Call, Wanted, decode
-from diffeo.service.codecs.v2.signature import ANY, Signature, Tensor
+from diffeo.service.codecs.v2.request import InferRequest, RequestedOutput, decode
+from diffeo.service.codecs.v2.signature import ANY_SIZE, Signature, TensorSpec
 from diffeo.service.errors import InvalidRequest, MalformedBody, RequestError
 from tests.given.clients import v2_client as v2
 
 ROWS = Signature(
-    (Tensor("x", ("FP32", "FP64"), (ANY, 2)),), (Tensor("z", ("FP32",), (ANY, 2)), Tensor("y", ("FP32",), (ANY,)))
+    (TensorSpec("x", ("FP32", "FP64"), (ANY_SIZE, 2)),), (TensorSpec("z", ("FP32",), (ANY_SIZE, 2)), TensorSpec("y", ("FP32",), (ANY_SIZE,)))
 )
-COUNT = Signature((Tensor("n", ("INT64",), (1,), required=False),), (Tensor("x", ("FP32",), (ANY, 2)),))
+COUNT = Signature((TensorSpec("n", ("INT64",), (1,), required=False),), (TensorSpec("x", ("FP32",), (ANY_SIZE, 2)),))
 X = [[1.5, -2.0], [3.0, 0.1], [1e-40, 2.0]]
 ENTRY = {"name": "x", "shape": [2, 2], "datatype": "FP32", "data": [1, 2, 3, 4]}
 OUTPUT = {"name": "z"}
 
 
-def call_of(sent: v2.Sent, signature: Signature = ROWS) -> Call:
+def call_of(sent: v2.Sent, signature: Signature = ROWS) -> InferRequest:
     length = sent.headers.get(v2.LENGTH)
     return decode(sent.content, None if length is None else length.encode(), signature)
 
 
-def read(document: object, signature: Signature = ROWS) -> Call:
+def read(document: object, signature: Signature = ROWS) -> InferRequest:
     return decode(json.dumps(document).encode(), None, signature)
 
 
@@ -149,17 +149,17 @@ def test_what_no_field_of_the_protocol_is_is_ignored() -> None:
 
 @pytest.mark.parametrize("absent", [{}, {"id": None, "parameters": None, "outputs": None}, {"outputs": []}])
 def test_all_outputs_are_wanted_where_none_is_named(absent: dict[str, object]) -> None:
-    assert read({"inputs": [ENTRY], **absent}).outputs == (Wanted("z", binary=False), Wanted("y", binary=False))
+    assert read({"inputs": [ENTRY], **absent}).outputs == (RequestedOutput("z", binary=False), RequestedOutput("y", binary=False))
     asked = {**absent, "parameters": {"binary_data_output": True, "seed": 7}}
     call = read({"inputs": [ENTRY], **asked})
-    assert call.outputs == (Wanted("z", binary=True), Wanted("y", binary=True))
+    assert call.outputs == (RequestedOutput("z", binary=True), RequestedOutput("y", binary=True))
     assert (call.id, call.parameters) == (None, {"seed": 7})
 
 
 def test_outputs_come_in_the_order_asked_for_and_each_may_be_bytes_or_numbers() -> None:
     outputs = [{"name": "y", "parameters": {"binary_data": False}}, {"name": "z"}]
     call = read({"inputs": [ENTRY], "outputs": outputs, "parameters": {"binary_data_output": True}})
-    assert call.outputs == (Wanted("y", binary=False), Wanted("z", binary=True))
+    assert call.outputs == (RequestedOutput("y", binary=False), RequestedOutput("z", binary=True))
 
 
 def test_a_length_may_be_told_of_json_alone() -> None:
@@ -171,7 +171,7 @@ def test_a_length_may_be_told_of_json_alone() -> None:
 def test_a_raw_body_is_the_only_input_and_all_answers_are_bytes(rows: int) -> None:
     call = decode(np.float32(X[:rows]).tobytes(), b"0", ROWS)
     np.testing.assert_array_equal(call.inputs["x"], np.float32(X[:rows]))
-    assert call.outputs == (Wanted("z", binary=True), Wanted("y", binary=True))
+    assert call.outputs == (RequestedOutput("z", binary=True), RequestedOutput("y", binary=True))
     assert decode(np.int64([7]).tobytes(), b"0", COUNT).inputs["n"].tolist() == [7]
 
 
