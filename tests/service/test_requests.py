@@ -122,14 +122,14 @@ def test_a_value_of_another_type_is_refused_at_its_place(name: str, value: objec
     ids=lambda text: text[:8],
 )
 def test_an_unknown_parameter_is_refused_by_its_name(call: Call, name: str, pointer: str) -> None:
-    with pytest.raises(InvalidRequest, match=r"unknown parameter; this call takes .*model, .*version") as refusal:
+    with pytest.raises(InvalidRequest, match=r"unknown parameter; this operation takes .*model, .*version") as refusal:
         call(**{name: 1})
     assert refusal.value.field_errors[0].pointer == pointer
 
 
 REFUSED_ROWS = {
     "rows in a sample": (lambda: SampleRequest.parse(Payload({}, ROWS, "x"), LIMITS), "/x", "no rows"),
-    "no rows to score": (lambda: log_prob(None, None), "/x", "x is missing: a list of rows of 2 numbers"),
+    "no rows to score": (lambda: log_prob(None, None), "/x", "x is missing; send a list of rows of 2 numbers"),
     "z to score": (lambda: log_prob(ROWS, "z"), "/z", "takes rows of x"),
     "z forward": (lambda: transform(ROWS, "z", direction="forward"), "/z", "takes rows of x"),
     "x inverse": (lambda: transform(ROWS, "x", direction="inverse"), "/x", "takes rows of z"),
@@ -141,8 +141,8 @@ REFUSED_ROWS = {
     "another on_invalid": (lambda: log_prob(on_invalid="skip"), "/on_invalid", "null"),
     "too wide": (lambda: log_prob(np.zeros((1, 3))), "/x/0", "3 numbers; this model takes 2: height, weight"),
     "too narrow": (lambda: log_prob(np.zeros((1, 1))), "/x/0", "1 numbers"),
-    "too many rows": (lambda: log_prob(np.zeros((6, 2))), "/x", "6 rows; the limit here is 5: send it in parts"),
-    "too many samples": (lambda: sample(num_samples=101), "/num_samples", "limit here is 100: page with start"),
+    "too many rows": (lambda: log_prob(np.zeros((6, 2))), "/x", "6 rows; the limit is 5: send the rows in several requests"),
+    "too many samples": (lambda: sample(num_samples=101), "/num_samples", "limit is 100: draw the rows in several requests with start"),
 }
 
 
@@ -217,7 +217,7 @@ def test_named_columns_are_matched_by_name() -> None:
 
 @pytest.mark.parametrize("columns", [("height", "depth"), ("weight", "weight")])
 def test_a_table_without_a_column_of_the_model_is_refused(columns: tuple[str, ...]) -> None:
-    with pytest.raises(InvalidRequest, match=r"lacks (weight|height); this call takes the columns height, weight"):
+    with pytest.raises(InvalidRequest, match=r"lacks (weight|height); this operation takes the columns height, weight"):
         named(*columns)
 
 

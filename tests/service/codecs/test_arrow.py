@@ -1,4 +1,4 @@
-"""Arrow: columns of numbers with names; what pyarrow writes is read, and what it wrote and somebody changed is not."""
+"""The Arrow format: streams that pyarrow writes are read; changed or cut streams are errors."""
 
 import re
 import struct
@@ -130,7 +130,7 @@ OTHER_TYPES = {
 
 @pytest.mark.parametrize("column", OTHER_TYPES.values(), ids=OTHER_TYPES.keys())
 def test_a_column_of_anything_but_numbers_is_refused(column: pa.Array) -> None:
-    with pytest.raises(InvalidRequest, match="column 2 is not of plain numbers"):
+    with pytest.raises(InvalidRequest, match="column 2 does not hold plain numbers"):
         ARROW.decode(written(batch(a=F32, b=column)), {})
 
 
@@ -151,32 +151,32 @@ def int64s(*values: int) -> bytes:
 BUFFERS = int64s(0, 1, 8, 12, 24, 1, 32, 12)
 NODES = int64s(3, 1, 3, 1)
 
-MESSAGE = "no message of an Arrow stream begins at byte"
+MESSAGE = "are not a complete Arrow message"
 LENGTHS = "columns of different lengths"
-BUFFER = "a buffer of the Arrow stream is shorter than its column, or leads out of its message"
+BUFFER = "a buffer of the Arrow stream is shorter than its column, or is outside its message"
 
 MALFORMED = {
     "no Arrow": (b"a,b\n1,2\n", MESSAGE),
-    "the file format": (b"ARROW1\0\0" + PLAIN, "is an Arrow file; send the stream format"),
-    "lz4": (written(batch(a=F32), compression="lz4"), "compressed; send them as they are"),
-    "zstd": (written(batch(a=F32), compression="zstd"), "compressed; send them as they are"),
+    "the file format": (b"ARROW1\0\0" + PLAIN, "is in the Arrow file format; send the Arrow stream format"),
+    "lz4": (written(batch(a=F32), compression="lz4"), "compressed; send them without compression"),
+    "zstd": (written(batch(a=F32), compression="zstd"), "compressed; send them without compression"),
     "an old frame": (written(batch(a=F32), use_legacy_format=True), MESSAGE),
     "a frame of another mark": (b"\xff\xff\xff\xfe" + PLAIN[4:], MESSAGE),
     "the mark of the end alone": (PLAIN[-8:], "does not begin with a schema"),
     "a batch before the schema": (PLAIN[len(SCHEMA) :], "does not begin with a schema"),
-    "two schemas": (SCHEMA + PLAIN, "a message that is no record batch"),
+    "two schemas": (SCHEMA + PLAIN, "a message that is not a record batch"),
     "a byte behind the end": (PLAIN + b"\0", "ends at byte 416 of 417"),
     "two streams": (PLAIN * 2, "ends at byte 416 of 832"),
     "a message of no bytes": (PLAIN[:4] + bytes(4) + PLAIN[8:], "ends at byte 8 of 416"),
     "a message of fewer than no bytes": (PLAIN[:4] + struct.pack("<i", -8) + PLAIN[8:], MESSAGE),
     "a message beyond the end": (PLAIN[:4] + struct.pack("<i", 2**31 - 1) + PLAIN[8:], MESSAGE),
     "a message of zeros": (PLAIN[:4] + struct.pack("<i", 8) + bytes(8), "older than V4, empty or cut off"),
-    "a message of ones": (PLAIN[:4] + struct.pack("<i", 64) + b"\xff" * 64, "leads out of itself"),
+    "a message of ones": (PLAIN[:4] + struct.pack("<i", 64) + b"\xff" * 64, "has an offset outside the message"),
     "columns of another length": (patched(NODES, int64s(3, 1, 2, 1)), LENGTHS),
     "a column of fewer than no rows": (patched(NODES, int64s(-1, 0, -1, 0)), LENGTHS),
     "nulls without a bitmap": (patched(BUFFERS, int64s(0, 0, 8, 12, 24, 1, 32, 12)), BUFFER),
-    "more nulls than it says": (patched(NODES, int64s(3, 1, 3, 0)), "more or fewer nulls than it says"),
-    "fewer nulls than it says": (patched(NODES, int64s(3, 2, 3, 1)), "more or fewer nulls than it says"),
+    "more nulls than it says": (patched(NODES, int64s(3, 1, 3, 0)), "another number of nulls than its header says"),
+    "fewer nulls than it says": (patched(NODES, int64s(3, 2, 3, 1)), "another number of nulls than its header says"),
     "a bitmap behind the end": (patched(BUFFERS, int64s(0, 1, 8, 12, 48, 1, 32, 12)), BUFFER),
     "values too short": (patched(BUFFERS, int64s(0, 1, 8, 11, 24, 1, 32, 12)), BUFFER),
     "values behind the end": (patched(BUFFERS, int64s(0, 1, 8, 12, 24, 1, 40, 12)), BUFFER),

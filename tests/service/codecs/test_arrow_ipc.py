@@ -1,4 +1,4 @@
-"""Arrow messages made by hand: what no honest writer writes is refused, and costs no more than its bytes."""
+"""Arrow messages made by hand: messages that no normal writer produces are errors and need little memory."""
 
 import re
 import struct
@@ -96,8 +96,8 @@ def test_a_stream_is_read_in_either_byte_order(big: bool) -> None:  # noqa: FBT0
     np.testing.assert_array_equal(pa.ipc.open_stream(body).read_all()["a"].to_numpy(), [1, 2.5])
 
 
-BATCH = "not one node and two buffers a column"
-BUFFER = "a buffer of the Arrow stream is shorter than its column, or leads out of its message"
+BATCH = "does not have one node and two buffers for each column"
+BUFFER = "a buffer of the Arrow stream is shorter than its column, or is outside its message"
 NUMBERS = schema_of([b"a"])
 HANDMADE = {
     "a bitmap too short": (batch_of(9, [(9, 1)], [(0, 1), (8, 72)], bytes(80)), BUFFER),
@@ -134,11 +134,11 @@ def test_a_batch_without_rows_needs_no_buffers() -> None:
 
 
 NAMES = {
-    "a name that stands twice": (schema_of([b"a", b"b", b"a"]), "repeats the name"),
+    "a name that stands twice": (schema_of([b"a", b"b", b"a"]), "repeats a column name"),
     "a name of a kilobyte": (schema_of([b"a" * 1024]), "longer than 512 bytes"),
     "too many columns": (schema_of([b"%d" % index for index in range(4097)]), "has 4097 columns"),
     "no column": (schema_of([]), "has 0 columns"),
-    "one more metadata than is looked at": (schema_of([b"a"], metadata=65), "not of plain numbers"),
+    "one more metadata than is looked at": (schema_of([b"a"], metadata=65), "does not hold plain numbers"),
 }
 
 

@@ -1,4 +1,4 @@
-"""csv: names, then numbers; what is neither is refused with its line and column, and nothing is guessed."""
+"""The csv format: a header line, then rows of numbers; every other cell is an error with its line and column."""
 
 import csv
 import io
@@ -70,20 +70,20 @@ FAULTS = {
     "a quote behind a space": (b'a,b\n1, "2"\n', "/0/1", "line 2, column 2"),
     "two numbers in a field": (b"a,b\n1 2,3\n", "/0/0", "line 2, column 1"),
     "a quote that opens late": (b'a,b\n1"2",3\n', "/0/0", "line 2, column 1"),
-    "a quote that does not close": (b'a,b\n1,2\n"3,4\n', "/1", "line 3 has 1 fields"),
+    "a quote that does not close": (b'a,b\n1,2\n"3,4\n', "/1", "line 3 has 1 cells"),
     "a doubled quote": (b'a,b\n"1""2",3\n', "/0/0", "line 2, column 1"),
     "a line feed in quotes": (b'a,b\n"1\n2",3\n', "/0/0", "line 2, column 1"),
     "a NUL": (b"a,b\n1,\0\n", "/0/1", "line 2, column 2"),
     "another script": ("a,b\n1,\u0662\n".encode(), "/0/1", "line 2, column 2"),
     "a second header": (b"a,b\n1,2\na,b\n", "/1/0", "line 3, column 1"),
     "a fault behind a header of two lines": (b'"a\nb",c\n1,x\n', "/0/1", "line 3, column 2"),
-    "a line too long": (b"a,b,c\n1,2,3\n1,2\n", "/1", "line 3 has 2 fields; the header names 3 columns"),
-    "a line too short": (b"a,b\n1,2\n1,2\n1,2,3\n", "/2", "line 4 has 3 fields; the header names 2 columns"),
-    "a comma at the end of a line": (b"a,b\n1,2,\n", "/0", "line 2 has 3 fields"),
+    "a line too long": (b"a,b,c\n1,2,3\n1,2\n", "/1", "line 3 has 2 cells; the header has 3 names"),
+    "a line too short": (b"a,b\n1,2\n1,2\n1,2,3\n", "/2", "line 4 has 3 cells; the header has 2 names"),
+    "a comma at the end of a line": (b"a,b\n1,2,\n", "/0", "line 2 has 3 cells"),
     "an empty line among rows": (b"a,b\n1,2\n\n3,4\n", "/1", "line 3 is empty"),
     "an empty line before the rows": (b"a,b\r\n\r\n1,2\r\n", "/0", "line 2 is empty"),
     "semicolons": (b"a;b\n1;2\n", "/0/0", "line 2, column 1"),
-    "a number beyond float64": (b"a,b\n1,2\n3,-1e999\n", "/1/1", "line 3, column 2: a number beyond float64"),
+    "a number beyond float64": (b"a,b\n1,2\n3,-1e999\n", "/1/1", "line 3, column 2: the number is out of the range of float64"),
 }
 
 
@@ -98,14 +98,14 @@ def test_what_is_no_number_is_refused_with_its_line_and_column(body: bytes, poin
 @pytest.mark.parametrize("many", [1, 50_000])
 def test_the_line_is_counted_right_however_far_it_is(many: int) -> None:
     rows = b"0.5,0.25,0.125,0.0625\n" * many
-    for fault, words in ((b"1,2,3\n", f"line {many + 2} has 3 fields"), (b"1,2,3,4e\n", f"line {many + 2}, column 4")):
+    for fault, words in ((b"1,2,3\n", f"line {many + 2} has 3 cells"), (b"1,2,3,4e\n", f"line {many + 2}, column 4")):
         with pytest.raises(InvalidRequest, match=words):
             CSV.decode(b"a,b,c,d\n" + rows + fault + rows, {})
 
 
-NO_NAMES = "line 1 holds no names"
-NOT_ONCE = "line 1 repeats a name or leaves one empty"
-NO_HEADER = "line 1 is no header"
+NO_NAMES = "line 1 has no names"
+NOT_UNIQUE = "line 1 has an empty or repeated name"
+NO_HEADER = "line 1 is not a csv header"
 
 HEADERS = {
     "numbers": (b"1.5,2\n3,4\n", NO_NAMES),
@@ -113,10 +113,10 @@ HEADERS = {
     "nan": (b"nan,-inf\n3,4\n", NO_NAMES),
     "an empty line": (b"\na,b\n1,2\n", NO_NAMES),
     "commas alone": (b",,\n1,2,3\n", NO_NAMES),
-    "a name that is empty": (b"a,,c\n1,2,3\n", NOT_ONCE),
-    "a name that is empty in quotes": (b'a,""\n1,2\n', NOT_ONCE),
-    "a name that stands twice": (b"a,b,a\n1,2,3\n", NOT_ONCE),
-    "a name that stands twice once in quotes": (b'a,"a"\n1,2\n', NOT_ONCE),
+    "a name that is empty": (b"a,,c\n1,2,3\n", NOT_UNIQUE),
+    "a name that is empty in quotes": (b'a,""\n1,2\n', NOT_UNIQUE),
+    "a name that stands twice": (b"a,b,a\n1,2,3\n", NOT_UNIQUE),
+    "a name that stands twice once in quotes": (b'a,"a"\n1,2\n', NOT_UNIQUE),
     "too many names": (",".join(f"c{index}" for index in range(4097)).encode(), "line 1 names 4097 columns"),
     "names that are too long": (",".join(f"{index:01000}a" for index in range(4096)).encode(), NO_HEADER),
     "a name that is too long": (b"a" * 1_000_000, NO_HEADER),

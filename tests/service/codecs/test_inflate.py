@@ -1,4 +1,4 @@
-"""A compressed body is what it was before, or refused; never more in memory than a body may be."""
+"""A compressed body decompresses to its content or is an error; memory stays below the limit."""
 
 import gzip
 import tracemalloc

@@ -1,4 +1,4 @@
-"""npy, strict both ways: one small-headed table of floats in, one array out, parameters in the query string."""
+"""The npy format: one table of floats in a request, one array in a response, parameters in the query string."""
 
 import io
 
@@ -97,7 +97,7 @@ def test_the_header_of_a_stream_and_its_length_are_known_before_the_rows() -> No
 
 
 def test_npy_carries_one_array_and_refuses_two() -> None:
-    with pytest.raises(NotAcceptable, match="one array and the answer has x, log_prob"):
+    with pytest.raises(NotAcceptable, match="one array, but the answer has x, log_prob"):
         NPY.encode(Answer("m", 1, ("a", "b"), {"x": TABLE, "log_prob": VECTOR}))
-    with pytest.raises(NotAcceptable, match="one array and the answer has x, z"):
+    with pytest.raises(NotAcceptable, match="one array, but the answer has x, z"):
         NPY.stream_encoder(AnswerSchema(3, ("a", "b"), {"x": TABLE.dtype, "z": TABLE.dtype}))

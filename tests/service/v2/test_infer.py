@@ -182,7 +182,7 @@ REFUSALS: dict[str, tuple[str, v2.Sent, int, str]] = {
     ),
     "a seed in words": ("affine2d.sample", v2.body(parameters={"seed": "7"}), 400, "seed must be a whole number"),
     "very many samples": ("affine2d.sample", v2.body(parameters={"num_samples": 10**7}), 413, "page with start"),
-    "more samples than there are": ("affine2d.sample", v2.body(parameters={"num_samples": 10**9}), 413, "limit here"),
+    "more samples than there are": ("affine2d.sample", v2.body(parameters={"num_samples": 10**9}), 413, "the limit is"),
 }  # fmt: skip
 
 

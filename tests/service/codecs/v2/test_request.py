@@ -176,7 +176,7 @@ def test_a_raw_body_is_the_only_input_and_all_answers_are_bytes(rows: int) -> No
 
 
 def test_a_raw_body_of_two_numbers_is_no_single_number() -> None:
-    with pytest.raises(MalformedBody, match=r"16 bytes is no input n: INT64 \[1\]"):
+    with pytest.raises(MalformedBody, match=r"16 bytes does not fit input n: INT64 \[1\]"):
         decode(np.int64([7, 8]).tobytes(), b"0", COUNT)
 
 
@@ -263,9 +263,9 @@ BAD_REQUESTS: dict[str, tuple[dict[str, object], str]] = {
     "an unknown input": ({"inputs": [{**ENTRY, "name": "y"}]}, "input 'y' is unknown; this model has x"),
     "an input with a long name": ({"inputs": [{**ENTRY, "name": LONG}]}, "is unknown; this model has x"),
     "an input twice": ({"inputs": [ENTRY, ENTRY]}, "input x is given twice"),
-    "no input at all": ({"inputs": []}, r"input x is missing: FP32 \[-1, 2\]"),
+    "no input at all": ({"inputs": []}, r"input x is missing; send it as FP32 \[-1, 2\]"),
     "an unknown output": ({"inputs": [ENTRY], "outputs": [{"name": "x"}]}, "output 'x' is unknown; .* has z, y"),
-    "an output twice": ({"inputs": [ENTRY], "outputs": [OUTPUT, OUTPUT]}, "output z is asked for twice"),
+    "an output twice": ({"inputs": [ENTRY], "outputs": [OUTPUT, OUTPUT]}, "output z is requested twice"),
     "outputs that are a text": ({"inputs": [ENTRY], "outputs": "z"}, "outputs must be a list"),
     "an output in words": (
         {"inputs": [ENTRY], "outputs": [{"name": "z", "parameters": {"binary_data": "yes"}}]}, "must be true or false"
@@ -283,7 +283,7 @@ BAD_REQUESTS: dict[str, tuple[dict[str, object], str]] = {
     "an id that is long": ({"inputs": [ENTRY], "id": LONG}, "id must be a string"),
     "parameters that are a list": ({"inputs": [ENTRY], "parameters": []}, "parameters must be an object"),
     "a parameter that is an object": ({"inputs": [ENTRY], "parameters": {"a": {}}}, "parameters must be an object"),
-    "very many inputs": ({"inputs": [ENTRY] * (MAX_TENSORS + 1)}, "inputs; expected at most"),
+    "very many inputs": ({"inputs": [ENTRY] * (MAX_TENSORS + 1)}, "inputs; send at most"),
 }  # fmt: skip
 
 
