@@ -125,8 +125,8 @@ def test_temperature_scales_z_and_log_prob_is_then_that_of_the_scaled_law(densit
 
 def test_a_seed_is_drawn_when_none_is_given_and_the_answer_names_it(density: Model) -> None:
     first, second = (sample(density, SampleRequest(3, None, 0, 1.0, ("x",))) for _ in range(2))
-    assert first.facts["seed"] != second.facts["seed"]
-    again = sample(density, SampleRequest(3, int(str(first.facts["seed"])), 0, 1.0, ("x",)))
+    assert first.metadata["seed"] != second.metadata["seed"]
+    again = sample(density, SampleRequest(3, int(str(first.metadata["seed"])), 0, 1.0, ("x",)))
     assert again.tensors["x"].tobytes() == first.tensors["x"].tobytes()
 
 

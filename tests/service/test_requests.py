@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from diffeo.bundle.read import read
 from diffeo.service.errors import InvalidRequest, RequestError, TooLarge
-from diffeo.service.requests import ModelSelector, Limits, LogProbRequest, Payload, SampleRequest, TransformRequest
+from diffeo.service.requests import Limits, LogProbRequest, ModelSelector, Payload, SampleRequest, TransformRequest
 from tests.given.flows import affine
 
 MANIFEST = read(affine.PATH).manifest
 LIMITS = Limits(max_rows=5, max_num_samples=100)
 ROWS = np.zeros((2, 2))
-Call = Callable[..., object]
+Parse = Callable[..., object]
 
 
 def addressed(**parameters: object) -> SampleRequest:
@@ -29,11 +29,11 @@ def sample(**parameters: object) -> SampleRequest:
     return SampleRequest.parse(Payload(parameters), LIMITS)
 
 
-def log_prob(rows: np.ndarray | None = ROWS, name: str | None = "x", **parameters: object) -> LogProbRequest:
+def log_prob(rows: np.ndarray | None = ROWS, name: str | None = "x", /, **parameters: object) -> LogProbRequest:
     return LogProbRequest.parse(Payload(parameters, rows, name), MANIFEST, LIMITS)
 
 
-def transform(rows: np.ndarray | None = ROWS, name: str | None = "x", **parameters: object) -> TransformRequest:
+def transform(rows: np.ndarray | None = ROWS, name: str | None = "x", /, **parameters: object) -> TransformRequest:
     return TransformRequest.parse(Payload(parameters, rows, name), MANIFEST, LIMITS)
 
 
@@ -115,15 +115,15 @@ def test_a_value_of_another_type_is_refused_at_its_place(name: str, value: objec
     assert [fault.pointer for fault in refusal.value.field_errors] == [f"/{name}"]
 
 
-@pytest.mark.parametrize("call", [sample, log_prob, lambda **p: transform(direction="forward", **p)])
+@pytest.mark.parametrize("parse", [sample, log_prob, lambda **p: transform(direction="forward", **p)])
 @pytest.mark.parametrize(
     ("name", "pointer"),
     [("X", "/X"), ("Seed", "/Seed"), ("", "/"), ("a/b~c", "/a~1b~0c"), ("é", "/é"), ("k" * 500, "/" + "k" * 64)],
     ids=lambda text: text[:8],
 )
-def test_an_unknown_parameter_is_refused_by_its_name(call: Call, name: str, pointer: str) -> None:
+def test_an_unknown_parameter_is_refused_by_its_name(parse: Parse, name: str, pointer: str) -> None:
     with pytest.raises(InvalidRequest, match=r"unknown parameter; this operation takes .*model, .*version") as refusal:
-        call(**{name: 1})
+        parse(**{name: 1})
     assert refusal.value.field_errors[0].pointer == pointer
 
 
@@ -141,17 +141,25 @@ REFUSED_ROWS = {
     "another on_invalid": (lambda: log_prob(on_invalid="skip"), "/on_invalid", "null"),
     "too wide": (lambda: log_prob(np.zeros((1, 3))), "/x/0", "3 numbers; this model takes 2: height, weight"),
     "too narrow": (lambda: log_prob(np.zeros((1, 1))), "/x/0", "1 numbers"),
-    "too many rows": (lambda: log_prob(np.zeros((6, 2))), "/x", "6 rows; the limit is 5: send the rows in several requests"),
-    "too many samples": (lambda: sample(num_samples=101), "/num_samples", "limit is 100: draw the rows in several requests with start"),
+    "too many rows": (
+        lambda: log_prob(np.zeros((6, 2))),
+        "/x",
+        "6 rows; the limit is 5: send the rows in several requests",
+    ),
+    "too many samples": (
+        lambda: sample(num_samples=101),
+        "/num_samples",
+        "limit is 100: draw the rows in several requests with start",
+    ),
 }
 
 
-@pytest.mark.parametrize(("call", "pointer", "words"), REFUSED_ROWS.values(), ids=REFUSED_ROWS.keys())
+@pytest.mark.parametrize(("parse", "pointer", "words"), REFUSED_ROWS.values(), ids=REFUSED_ROWS.keys())
 def test_what_a_call_does_not_take_is_refused_with_a_pointer_and_a_way_out(
-    call: Call, pointer: str, words: str
+    parse: Parse, pointer: str, words: str
 ) -> None:
     with pytest.raises(RequestError, match=words) as refusal:
-        call()
+        parse()
     assert [fault.pointer for fault in refusal.value.field_errors] == [pointer]
     assert isinstance(refusal.value, TooLarge) == ("limit" in str(refusal.value))
 
@@ -183,10 +191,12 @@ values = st.recursive(
 
 
 @given(st.dictionaries(names, values))
-@pytest.mark.parametrize("call", [log_prob, transform])
-def test_no_parameter_breaks_a_call(call: Call, parameters: dict[str, object]) -> None:
+@pytest.mark.parametrize("parse", [log_prob, transform])
+def test_no_parameter_breaks_a_call(
+    parse: Callable[..., LogProbRequest | TransformRequest], parameters: dict[str, object]
+) -> None:
     try:
-        assert call(**parameters).on_invalid in {"null", "error"}
+        assert parse(**parameters).on_invalid in {"null", "error"}
     except RequestError as refusal:
         assert len(refusal.field_errors) == 1
 

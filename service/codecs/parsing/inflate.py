@@ -26,7 +26,7 @@ def inflate(body: bytes, encoding: str, limit: int) -> bytes:
     try:
         content = decompressor.decompress(body, limit + 1)
     except zlib.error:
-        raise MalformedBody(f"the body is not {encoding}, as Content-Encoding says") from None
+        raise MalformedBody(f"the body is not {encoding}") from None
     if len(content) > limit:
         raise TooLarge(f"the decompressed body exceeds the limit of {limit} bytes; send fewer rows in each request")
     if not decompressor.eof or decompressor.unused_data:

@@ -7,9 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from diffeo.service.answer import Answer
+from diffeo.service.answer import Answer, Tensor
 from diffeo.service.codecs.arrow import Arrow
 from diffeo.service.errors import InvalidRequest, MalformedBody
+from tests.given.decoded_rows import decoded_rows
 
 ARROW = Arrow()
 
@@ -19,7 +20,8 @@ def written(*batches: pa.RecordBatch, **options: object) -> bytes:
     with pa.ipc.new_stream(sink, batches[0].schema, options=pa.ipc.IpcWriteOptions(**options)) as writer:
         for batch in batches:
             writer.write_batch(batch)
-    return sink.getvalue().to_pybytes()
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
 
 
 def batch(**columns: pa.Array) -> pa.RecordBatch:
@@ -55,12 +57,12 @@ def test_a_column_of_any_number_is_read_and_null_is_nan(given: pa.DataType, expe
 @pytest.mark.parametrize("given", [kind for kind in TYPES if pa.types.is_integer(kind)], ids=str)
 def test_the_ends_of_an_integer_are_read_with_their_sign(given: pa.DataType) -> None:
     ends = np.iinfo(given.to_pandas_dtype())
-    rows = ARROW.decode(written(batch(a=pa.array([ends.min, ends.max], given))), {}).rows
+    rows = decoded_rows(ARROW, written(batch(a=pa.array([ends.min, ends.max], given))))
     np.testing.assert_array_equal(rows, np.array([[ends.min], [ends.max]], float))
 
 
 def test_float32_columns_stay_float32_until_one_is_wider() -> None:
-    assert ARROW.decode(written(batch(a=F32, b=F32)), {}).rows.dtype == np.float32
+    assert decoded_rows(ARROW, written(batch(a=F32, b=F32))).dtype == np.float32
     payload = ARROW.decode(written(batch(a=F32, b=F64)), {})
     assert payload.columns == ("a", "b")
     np.testing.assert_array_equal(payload.rows, np.array([[0.5, 0.1], [np.nan, 2], [-0.0, 3]]), strict=True)
@@ -89,28 +91,21 @@ def test_rows_are_the_same_however_they_are_laid_out(body: bytes) -> None:
     payload = ARROW.decode(body, {})
     column = np.array([0.5, np.nan, -0.0] * 2, np.float32)
     assert payload.columns == ("a", "b")
-    np.testing.assert_array_equal(payload.rows, np.stack([column, column], axis=1), strict=True)
-    assert np.signbit(payload.rows[[2, 5]]).all()
+    rows = decoded_rows(ARROW, body)
+    np.testing.assert_array_equal(rows, np.stack([column, column], axis=1), strict=True)
+    assert np.signbit(rows[[2, 5]]).all()
 
 
 def test_a_stream_may_hold_no_rows() -> None:
-    assert ARROW.decode(written(batch(a=F32[:0], b=F64[:0])), {}).rows.shape == (0, 2)
+    assert decoded_rows(ARROW, written(batch(a=F32[:0], b=F64[:0]))).shape == (0, 2)
     schema_alone = written(batch(a=F32))[: len(pa.schema([("a", pa.float32())]).serialize())]
-    assert ARROW.decode(schema_alone, {}).rows.shape == (0, 1)
+    assert decoded_rows(ARROW, schema_alone).shape == (0, 1)
 
 
 def test_nan_with_a_payload_is_a_nan_and_no_warning() -> None:
     signalling = np.array([0x7F800001], np.uint32).view(np.float32)
-    rows = ARROW.decode(written(batch(a=pa.array(signalling), b=F64[:1])), {}).rows
+    rows = decoded_rows(ARROW, written(batch(a=pa.array(signalling), b=F64[:1])))
     assert np.isnan(rows).tolist() == [[True, False]]
-
-
-class Extension(pa.ExtensionType):
-    def __init__(self) -> None:
-        super().__init__(pa.float32(), "test.extension")
-
-    def __arrow_ext_serialize__(self) -> bytes:
-        return b""
 
 
 OTHER_TYPES = {
@@ -124,7 +119,7 @@ OTHER_TYPES = {
     "structs": pa.array([{"a": 1.0}] * 3),
     "a dictionary": pa.array([1.0, 2.0, 1.0]).dictionary_encode(),
     "runs": pa.RunEndEncodedArray.from_arrays([3], [1.0]),
-    "an extension": pa.ExtensionArray.from_storage(Extension(), F32),
+    "an extension": pa.ExtensionArray.from_storage(pa.opaque(pa.float32(), "test", "extension"), F32),
 }
 
 
@@ -200,7 +195,7 @@ def test_a_stream_that_is_cut_off_is_malformed(end: int) -> None:
 
 
 def test_pyarrow_reads_an_answer_with_null_where_a_row_has_none() -> None:
-    tensors = {
+    tensors: dict[str, Tensor] = {
         "x": np.array([[1, 0.1], [np.nan, np.nan]], np.float64),
         "z": np.array([[3, 4], [np.nan, np.nan]], np.float32),
         "log_prob": np.array([-0.5, np.nan], np.float32),

@@ -61,7 +61,8 @@ def vector(builder: flatbuffers.Builder, tables: list[int]) -> int:
     builder.StartVector(4, len(tables), 4)
     for table in reversed(tables):
         builder.PrependUOffsetTRelative(table)
-    return builder.EndVector()
+    end: int = builder.EndVector()
+    return end
 
 
 def structs(builder: flatbuffers.Builder, pairs: list[tuple[int, int]]) -> int:
@@ -69,7 +70,8 @@ def structs(builder: flatbuffers.Builder, pairs: list[tuple[int, int]]) -> int:
     for first, second in reversed(pairs):
         builder.PrependInt64(second)
         builder.PrependInt64(first)
-    return builder.EndVector()
+    end: int = builder.EndVector()
+    return end
 
 
 def batch_of(

@@ -13,6 +13,7 @@ from diffeo.service.codecs import CODECS
 from diffeo.service.codecs.codec import Codec
 from diffeo.service.errors import RequestError
 from diffeo.service.requests import Payload
+from tests.given.decoded_rows import decoded_rows
 
 COLUMNS = ("x0", "x1", "x2", "x3")
 STREAMING = [codec for codec in CODECS if codec.name not in {"json", "npz"}]
@@ -20,44 +21,39 @@ STREAMING = [codec for codec in CODECS if codec.name not in {"json", "npz"}]
 every_codec = pytest.mark.parametrize("codec", CODECS, ids=lambda codec: codec.name)
 every_stream = pytest.mark.parametrize("codec", STREAMING, ids=lambda codec: codec.name)
 
-dtypes = st.sampled_from([np.float32, np.float64])
+dtypes: st.SearchStrategy[type[np.floating]] = st.sampled_from((np.float32, np.float64))
 
 
 def tables(dtype: type[np.floating], *, nan: bool = False) -> st.SearchStrategy[np.ndarray]:
     shapes = st.tuples(st.integers(1, 6), st.integers(1, 4))
-    width = np.dtype(dtype).itemsize * 8
-    whole = arrays.arrays(dtype, shapes, elements=st.floats(width=width, allow_nan=False, allow_infinity=False))
-    return whole.flatmap(with_rows_blanked) if nan else whole
+    numbers = st.floats(width=32 if dtype is np.float32 else 64, allow_nan=False, allow_infinity=False)
+    tables = arrays.arrays(dtype, shapes, elements=numbers)
+    return tables.flatmap(with_rows_of_nan) if nan else tables
 
 
-def with_rows_blanked(table: np.ndarray) -> st.SearchStrategy[np.ndarray]:
+def with_rows_of_nan(table: np.ndarray) -> st.SearchStrategy[np.ndarray]:
     good = arrays.arrays(np.bool_, len(table))
     return good.map(lambda keep: np.where(keep[:, None], table, table.dtype.type(np.nan)))
 
 
-def answer_of(table: np.ndarray, parts: tuple[str, ...] = ("x",)) -> Answer:
+def answer_of(table: np.ndarray, outputs: tuple[str, ...] = ("x",)) -> Answer:
     tensors = {"x": table, "log_prob": np.clip(table[:, 0], -1e9, 1e9).astype(np.float32), "z": -table}
     invalid = tuple(InvalidRow(int(row), "non_finite_input") for row in np.flatnonzero(np.isnan(table[:, 0])))
     columns = COLUMNS[: table.shape[1]]
-    return Answer("m", 1, columns, {part: tensors[part] for part in parts}, {}, invalid)
+    return Answer("m", 1, columns, {name: tensors[name] for name in outputs}, {}, invalid)
 
 
-def outline_of(answer: Answer) -> AnswerSchema:
+def schema_of(answer: Answer) -> AnswerSchema:
     rows = len(next(iter(answer.tensors.values())))
     return AnswerSchema(rows, answer.columns, {name: tensor.dtype for name, tensor in answer.tensors.items()})
-
-
-def rows_of(codec: Codec, body: bytes) -> np.ndarray:
-    rows = codec.decode(body, {}).rows
-    assert rows is not None
-    return rows
 
 
 @given(dtypes.flatmap(tables))
 @every_codec
 def test_every_format_reads_back_the_bits_that_it_wrote(codec: Codec, table: np.ndarray) -> None:
-    payload = codec.decode(codec.encode(answer_of(table)), {})
-    assert payload.rows.astype(table.dtype).tobytes() == table.tobytes()
+    body = codec.encode(answer_of(table))
+    payload = codec.decode(body, {})
+    assert decoded_rows(codec, body).astype(table.dtype).tobytes() == table.tobytes()
     assert payload.rows_name in {"x", None}
     assert payload.columns in {COLUMNS[: table.shape[1]], None}
 
@@ -65,7 +61,7 @@ def test_every_format_reads_back_the_bits_that_it_wrote(codec: Codec, table: np.
 @every_codec
 def test_a_table_longer_than_any_block_is_written_to_its_last_row(codec: Codec) -> None:
     table = np.random.default_rng(7).standard_normal((5001, 2), np.float32)
-    np.testing.assert_array_equal(rows_of(codec, codec.encode(answer_of(table))).astype(np.float32), table)
+    np.testing.assert_array_equal(decoded_rows(codec, codec.encode(answer_of(table))).astype(np.float32), table)
 
 
 @given(dtypes.flatmap(lambda dtype: tables(dtype, nan=True)))
@@ -73,32 +69,32 @@ def test_a_table_longer_than_any_block_is_written_to_its_last_row(codec: Codec) 
     "codec", [codec for codec in CODECS if codec.name in {"npy", "arrow", "csv"}], ids=lambda codec: codec.name
 )
 def test_a_row_without_an_answer_reads_back_as_nan_where_a_table_can_hold_one(codec: Codec, table: np.ndarray) -> None:
-    rows = rows_of(codec, codec.encode(answer_of(table)))
+    rows = decoded_rows(codec, codec.encode(answer_of(table)))
     np.testing.assert_array_equal(rows.astype(table.dtype), table)
 
 
 cuts = st.lists(st.integers(0, 6), max_size=3)
-parts = st.permutations(["x", "log_prob", "z"]).flatmap(
+outputs = st.permutations(["x", "log_prob", "z"]).flatmap(
     lambda names: st.integers(1, 3).map(lambda count: tuple(names[:count]))
 )
 
 
 def joined(codec: Codec, answer: Answer, cut: list[int]) -> bytes:
-    outline = outline_of(answer)
-    stream = codec.stream_encoder(outline)
+    schema = schema_of(answer)
+    stream = codec.stream_encoder(schema)
     assert stream is not None
-    edges = [0, *sorted(min(place, outline.rows) for place in cut), outline.rows]
-    pieces = [
+    edges = [0, *sorted(min(place, schema.rows) for place in cut), schema.rows]
+    blocks = [
         stream.block({name: tensor[begin:end] for name, tensor in answer.tensors.items()})
         for begin, end in pairwise(edges)
         if begin < end
     ]
-    body = b"".join([stream.header(), *pieces, stream.footer()])
+    body = b"".join([stream.header(), *blocks, stream.footer()])
     assert stream.content_length in {None, len(body)}
     return body
 
 
-@given(dtypes.flatmap(lambda dtype: tables(dtype, nan=True)), parts)
+@given(dtypes.flatmap(lambda dtype: tables(dtype, nan=True)), outputs)
 @every_stream
 def test_a_streams_parts_joined_are_the_encoded_whole(codec: Codec, table: np.ndarray, names: tuple[str, ...]) -> None:
     answer = answer_of(table, names[:1] if codec.single_array else names)
@@ -110,21 +106,21 @@ def test_a_streams_parts_joined_are_the_encoded_whole(codec: Codec, table: np.nd
 def test_however_a_stream_is_cut_the_same_rows_are_read(codec: Codec, table: np.ndarray, cut: list[int]) -> None:
     answer = answer_of(table)
     body = joined(codec, answer, cut)
-    assert rows_of(codec, body).astype(table.dtype).tobytes() == table.tobytes()
+    assert decoded_rows(codec, body).astype(table.dtype).tobytes() == table.tobytes()
     # A record batch has a frame of its own; in all other formats nobody can tell where the cuts were.
     assert codec.name == "arrow" or body == codec.encode(answer)
 
 
 @every_codec
 def test_a_format_streams_or_says_that_it_must_be_whole(codec: Codec) -> None:
-    outline = AnswerSchema(3, ("x0",), {"x": np.dtype(np.float32)})
-    assert (codec.stream_encoder(outline) is None) == (codec not in STREAMING)
+    schema = AnswerSchema(3, ("x0",), {"x": np.dtype(np.float32)})
+    assert (codec.stream_encoder(schema) is None) == (codec not in STREAMING)
 
 
 @every_codec
 def test_an_answer_of_no_rows_can_be_written(codec: Codec) -> None:
     written = codec.encode(answer_of(np.empty((0, 2), np.float32)))
-    assert codec.name == "ndjson" or rows_of(codec, written).shape in {(0, 2), (0, 0)}
+    assert codec.name == "ndjson" or decoded_rows(codec, written).shape in {(0, 2), (0, 0)}
 
 
 def accepted_or_refused(codec: Codec, body: bytes) -> None:

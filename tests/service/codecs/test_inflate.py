@@ -3,25 +3,26 @@
 import gzip
 import tracemalloc
 import zlib
+from collections.abc import Callable, Mapping
 
 import pytest
 
 from diffeo.service.codecs.parsing.inflate import inflate
 from diffeo.service.errors import MalformedBody, TooLarge
 
-PACK = {"gzip": gzip.compress, "deflate": zlib.compress}
+COMPRESS: Mapping[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "deflate": zlib.compress}
 CONTENT = b'{"x": [[1, 2]]}' * 100
 
 
-@pytest.mark.parametrize("encoding", PACK)
+@pytest.mark.parametrize("encoding", COMPRESS)
 @pytest.mark.parametrize("content", [b"", CONTENT], ids=["nothing", "much"])
 def test_what_was_compressed_comes_back(encoding: str, content: bytes) -> None:
-    assert inflate(PACK[encoding](content), encoding, len(content)) == content
+    assert inflate(COMPRESS[encoding](content), encoding, len(content)) == content
 
 
-@pytest.mark.parametrize("encoding", PACK)
+@pytest.mark.parametrize("encoding", COMPRESS)
 def test_a_bomb_is_refused_before_it_goes_off(encoding: str) -> None:
-    bomb = PACK[encoding](bytes(50_000_000))
+    bomb = COMPRESS[encoding](bytes(50_000_000))
     assert len(bomb) < 100_000
     tracemalloc.start()
     with pytest.raises(TooLarge, match="limit of 1000000 bytes"):
@@ -30,10 +31,10 @@ def test_a_bomb_is_refused_before_it_goes_off(encoding: str) -> None:
     tracemalloc.stop()
 
 
-@pytest.mark.parametrize("encoding", PACK)
+@pytest.mark.parametrize("encoding", COMPRESS)
 def test_what_is_not_one_whole_stream_is_malformed(encoding: str) -> None:
-    packed = PACK[encoding](CONTENT)
-    other = PACK["gzip" if encoding == "deflate" else "deflate"](CONTENT)
+    packed = COMPRESS[encoding](CONTENT)
+    other = COMPRESS["gzip" if encoding == "deflate" else "deflate"](CONTENT)
     for body in (b"", b"{}", packed[:-1], packed + b"\0", packed * 2, other, packed[:-4] + b"\0\0\0\0"):
         with pytest.raises(MalformedBody, match=encoding):
             inflate(body, encoding, 10**6)

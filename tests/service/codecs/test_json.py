@@ -4,6 +4,7 @@ import json
 import math
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,14 +12,9 @@ from hypothesis import strategies as st
 from diffeo.service.answer import Answer, InvalidRow
 from diffeo.service.codecs.json import SMALL_BYTES, Json
 from diffeo.service.errors import InvalidRequest, MalformedBody, RequestError
+from tests.given.decoded_rows import decoded_rows
 
 JSON = Json()
-
-
-def rows_of(text: str | bytes) -> np.ndarray:
-    rows = JSON.decode(text if isinstance(text, bytes) else text.encode(), {}).rows
-    assert rows is not None
-    return rows
 
 
 MALFORMED = {
@@ -110,8 +106,8 @@ TABLES = {
 
 @pytest.mark.parametrize(("text", "expected"), TABLES.items(), ids=TABLES.keys())
 @pytest.mark.parametrize("more", ["", ', "return": ["x"]', ', "model": "[[["'])
-def test_a_table_is_read_to_the_last_bit_and_null_is_nan(text: str, expected: object, more: str) -> None:
-    rows = rows_of(f'{{"x": {text}{more}}}')
+def test_a_table_is_read_to_the_last_bit_and_null_is_nan(text: str, expected: npt.ArrayLike, more: str) -> None:
+    rows = decoded_rows(JSON, f'{{"x": {text}{more}}}'.encode())
     assert rows.dtype == np.float64
     np.testing.assert_array_equal(rows, expected)
     np.testing.assert_array_equal(np.signbit(rows), np.signbit(expected))
@@ -125,18 +121,19 @@ disguises = st.lists(cells | st.lists(cells, max_size=3), max_size=3) | cells | 
 @given(st.lists(pairs | disguises, max_size=4) | st.lists(pairs))
 def test_a_body_is_a_table_exactly_when_python_reads_one(value: list[object]) -> None:
     text = json.dumps({"x": value})
+    table = [row for row in value if isinstance(row, list) and row]
     is_table = (
-        all(isinstance(row, list) and row for row in value)
-        and all(cell is None or type(cell) in {int, float} for row in value for cell in row)
-        and len({len(row) for row in value}) < 2
+        len(table) == len(value)
+        and all(cell is None or type(cell) in {int, float} for row in table for cell in row)
+        and len({len(row) for row in table}) < 2
     )
     if not is_table:
         with pytest.raises(RequestError):
             JSON.decode(text.encode(), {})
     else:
-        expected = [[math.nan if cell is None else cell for cell in row] for row in value]
+        expected = [[math.nan if cell is None else cell for cell in row] for row in table]
         np.testing.assert_array_equal(
-            rows_of(text), np.array(expected, np.float64).reshape(len(value), -1 if value else 0)
+            decoded_rows(JSON, text.encode()), np.array(expected, np.float64).reshape(len(value), -1 if value else 0)
         )
 
 
@@ -181,7 +178,7 @@ ROWS = st.lists(st.lists(ROW_VALUES | st.lists(st.integers(0, 9)), max_size=3) |
 DOCUMENTS = st.dictionaries(st.sampled_from(["x", "z", "model", "return", "[,", 'a"b']), ROWS | ROW_VALUES, max_size=3)
 
 
-def meaning(body: bytes) -> object:
+def meaning(body: bytes) -> tuple[object, ...]:
     try:
         payload = JSON.decode(body, {})
     except RequestError as refusal:

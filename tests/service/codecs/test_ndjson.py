@@ -4,13 +4,15 @@ import json
 import math
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffeo.service.answer import Answer
+from diffeo.service.answer import Answer, Tensor
 from diffeo.service.codecs.ndjson import Ndjson
 from diffeo.service.errors import InvalidRequest, MalformedBody, RequestError
+from tests.given.decoded_rows import decoded_rows
 
 NDJSON = Ndjson()
 
@@ -140,12 +142,14 @@ TABLES = {
 
 
 @pytest.mark.parametrize(("body", "name", "expected"), TABLES.values(), ids=TABLES.keys())
-def test_a_table_is_read_to_the_last_bit_and_null_is_nan(body: bytes, name: str | None, expected: object) -> None:
-    payload = NDJSON.decode(body, {})
-    assert payload.rows_name == name
-    assert payload.rows.dtype == np.float64
-    np.testing.assert_array_equal(payload.rows, expected)
-    np.testing.assert_array_equal(np.signbit(payload.rows), np.signbit(expected))
+def test_a_table_is_read_to_the_last_bit_and_null_is_nan(
+    body: bytes, name: str | None, expected: npt.ArrayLike
+) -> None:
+    rows = decoded_rows(NDJSON, body)
+    assert NDJSON.decode(body, {}).rows_name == name
+    assert rows.dtype == np.float64
+    np.testing.assert_array_equal(rows, expected)
+    np.testing.assert_array_equal(np.signbit(rows), np.signbit(expected))
 
 
 cells = st.integers(-9, 9) | st.floats(-9, 9) | st.none()
@@ -163,25 +167,26 @@ def test_a_body_is_a_table_exactly_when_python_reads_one(lines: list[object], la
     body = "\n".join(json.dumps(line, separators=layout) for line in lines).encode()
     names = {tuple(line) if isinstance(line, dict) else () for line in lines}
     bare = [next(iter(line.values()), None) if isinstance(line, dict) else line for line in lines]
+    table = [row for row in bare if isinstance(row, list) and row]
     is_table = (
         names in ({()}, {("x",)}, {("z",)})
         and not any(line == {} for line in lines)
-        and all(isinstance(row, list) and row for row in bare)
-        and all(cell is None or type(cell) in {int, float} for row in bare for cell in row)
-        and len({len(row) for row in bare}) == 1
+        and len(table) == len(bare)
+        and all(cell is None or type(cell) in {int, float} for row in table for cell in row)
+        and len({len(row) for row in table}) == 1
     )
     if not is_table:
         with pytest.raises(RequestError):
             NDJSON.decode(body, {})
         return
     payload = NDJSON.decode(body, {})
-    expected = [[math.nan if cell is None else cell for cell in row] for row in bare]
+    expected = [[math.nan if cell is None else cell for cell in row] for row in table]
     np.testing.assert_array_equal(payload.rows, np.array(expected, np.float64))
     assert payload.rows_name == next(iter(next(iter(names))), None)
 
 
 def test_a_line_mirrors_a_row_of_the_json_answer_and_is_null_where_there_is_none() -> None:
-    tensors = {
+    tensors: dict[str, Tensor] = {
         "x": np.array([[1, 0.1], [math.nan, math.nan], [-0.0, 1e-7]], np.float32),
         "log_prob": np.array([-0.1, math.nan, 3], np.float64),
         "z": np.array([[1, 2], [math.nan, math.nan], [3, 4]], np.float32),

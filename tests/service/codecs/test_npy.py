@@ -3,6 +3,7 @@
 import io
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from diffeo.bundle import npy
@@ -22,9 +23,9 @@ def packed(text: str, data: bytes = b"\0" * 8, version: bytes = b"\1\0") -> byte
     return b"\x93NUMPY" + version + size + text.encode() + data
 
 
-def saved(array: np.ndarray) -> bytes:
+def saved(array: npt.ArrayLike) -> bytes:
     buffer = io.BytesIO()
-    np.save(buffer, array)
+    np.save(buffer, np.asanyarray(array))
     return buffer.getvalue()
 
 

@@ -6,12 +6,13 @@ import struct
 import tracemalloc
 import zipfile
 import zlib
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from diffeo.bundle import npy
-from diffeo.service.answer import Answer, InvalidRow
+from diffeo.service.answer import Answer, InvalidRow, Tensor
 from diffeo.service.codecs.npz import Npz
 from diffeo.service.codecs.parsing import zip_member
 from diffeo.service.errors import MalformedBody, TooLarge
@@ -55,22 +56,22 @@ def patched(body: bytes, at: int, form: str, *values: int) -> bytes:
     return bytes(changed)
 
 
-def saved(**tensors: np.ndarray) -> bytes:
+def savez(name: str, table: np.ndarray) -> bytes:
     buffer = io.BytesIO()
-    np.savez(buffer, **tensors)
+    np.savez(buffer, allow_pickle=False, **{name: table})
     return buffer.getvalue()
 
 
-def saved_packed(**tensors: np.ndarray) -> bytes:
+def savez_compressed(name: str, table: np.ndarray) -> bytes:
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **tensors)
+    np.savez_compressed(buffer, allow_pickle=False, **{name: table})
     return buffer.getvalue()
 
 
 @pytest.mark.parametrize("name", ["x", "z"])
-@pytest.mark.parametrize("save", [saved, saved_packed])
-def test_one_member_is_read_under_its_name(name: str, save: object) -> None:
-    payload = NPZ.decode(save(**{name: X}), {"model": "m"})
+@pytest.mark.parametrize("save", [savez, savez_compressed])
+def test_one_member_is_read_under_its_name(name: str, save: Callable[[str, np.ndarray], bytes]) -> None:
+    payload = NPZ.decode(save(name, X), {"model": "m"})
     assert (payload.rows_name, payload.parameters) == (name, {"model": "m"})
     np.testing.assert_array_equal(payload.rows, X, strict=True)
 
@@ -82,7 +83,7 @@ def test_an_archive_that_was_written_to_a_pipe_has_its_sizes_behind_the_data(wid
 
 def test_numpy_reads_every_tensor_and_the_rows_without_an_answer() -> None:
     log_prob = np.array([0.25, np.nan, 1], np.float32)
-    tensors = {"x": X.astype(np.float64)[:, ::-1], "log_prob": log_prob}
+    tensors: dict[str, Tensor] = {"x": X.astype(np.float64)[:, ::-1], "log_prob": log_prob}
     body = NPZ.encode(Answer("m", 1, ("a", "b"), tensors, {}, (InvalidRow(1, "non_finite_input"),)))
     with np.load(io.BytesIO(body), allow_pickle=False) as file:
         assert file.files == ["x", "log_prob", "invalid_rows"]
@@ -135,7 +136,7 @@ BAD_NPZ = {
     "a name with a path": (packed({"../x.npy": CONTENT}), "another name"),
     "a name in other letters": (packed({"X.NPY": CONTENT}), "another name"),
     "an npy of text": (packed({"x.npy": b"1,2"}), "header of npy"),
-    "an npy of integers": (saved(x=np.zeros((1, 2), np.int64)), "expected float32 or float64"),
+    "an npy of integers": (savez("x", np.zeros((1, 2), np.int64)), "expected float32 or float64"),
     "bzip2": (packed({"x.npy": CONTENT}, zipfile.ZIP_BZIP2), METHOD),
     "lzma": (packed({"x.npy": CONTENT}, zipfile.ZIP_LZMA), METHOD),
     "an encrypted member": (flagged(0x0001), METHOD),

@@ -15,7 +15,8 @@ from diffeo.service.errors import InvalidRequest, MalformedBody, RequestError
 from tests.given.clients import v2_client as v2
 
 ROWS = Signature(
-    (TensorSpec("x", ("FP32", "FP64"), (ANY_SIZE, 2)),), (TensorSpec("z", ("FP32",), (ANY_SIZE, 2)), TensorSpec("y", ("FP32",), (ANY_SIZE,)))
+    (TensorSpec("x", ("FP32", "FP64"), (ANY_SIZE, 2)),),
+    (TensorSpec("z", ("FP32",), (ANY_SIZE, 2)), TensorSpec("y", ("FP32",), (ANY_SIZE,))),
 )
 COUNT = Signature((TensorSpec("n", ("INT64",), (1,), required=False),), (TensorSpec("x", ("FP32",), (ANY_SIZE, 2)),))
 X = [[1.5, -2.0], [3.0, 0.1], [1e-40, 2.0]]
@@ -36,7 +37,7 @@ def test_bytes_flat_data_and_nested_data_are_the_same_tensor() -> None:
     flat, _ = v2.tensor("x", X)
     packed = call_of(v2.body(v2.tensor("x", X, binary=True))).inputs["x"]
     assert packed.dtype == np.float32
-    for data in (flat["data"], np.float32(X).tolist()):
+    for data in (flat["data"], np.array(X, np.float32).tolist()):
         numbers = read({"inputs": [{**flat, "data": data}]}).inputs["x"]
         assert numbers.dtype == np.float64
         np.testing.assert_array_equal(numbers.astype(np.float32), packed)
@@ -149,7 +150,10 @@ def test_what_no_field_of_the_protocol_is_is_ignored() -> None:
 
 @pytest.mark.parametrize("absent", [{}, {"id": None, "parameters": None, "outputs": None}, {"outputs": []}])
 def test_all_outputs_are_wanted_where_none_is_named(absent: dict[str, object]) -> None:
-    assert read({"inputs": [ENTRY], **absent}).outputs == (RequestedOutput("z", binary=False), RequestedOutput("y", binary=False))
+    assert read({"inputs": [ENTRY], **absent}).outputs == (
+        RequestedOutput("z", binary=False),
+        RequestedOutput("y", binary=False),
+    )
     asked = {**absent, "parameters": {"binary_data_output": True, "seed": 7}}
     call = read({"inputs": [ENTRY], **asked})
     assert call.outputs == (RequestedOutput("z", binary=True), RequestedOutput("y", binary=True))
@@ -169,15 +173,15 @@ def test_a_length_may_be_told_of_json_alone() -> None:
 
 @pytest.mark.parametrize("rows", [1, 3])
 def test_a_raw_body_is_the_only_input_and_all_answers_are_bytes(rows: int) -> None:
-    call = decode(np.float32(X[:rows]).tobytes(), b"0", ROWS)
-    np.testing.assert_array_equal(call.inputs["x"], np.float32(X[:rows]))
+    call = decode(np.array(X[:rows], np.float32).tobytes(), b"0", ROWS)
+    np.testing.assert_array_equal(call.inputs["x"], np.array(X[:rows], np.float32))
     assert call.outputs == (RequestedOutput("z", binary=True), RequestedOutput("y", binary=True))
-    assert decode(np.int64([7]).tobytes(), b"0", COUNT).inputs["n"].tolist() == [7]
+    assert decode(np.array([7], np.int64).tobytes(), b"0", COUNT).inputs["n"].tolist() == [7]
 
 
 def test_a_raw_body_of_two_numbers_is_no_single_number() -> None:
     with pytest.raises(MalformedBody, match=r"16 bytes does not fit input n: INT64 \[1\]"):
-        decode(np.int64([7, 8]).tobytes(), b"0", COUNT)
+        decode(np.array([7, 8], np.int64).tobytes(), b"0", COUNT)
 
 
 def test_an_input_that_is_not_required_may_be_missing() -> None:

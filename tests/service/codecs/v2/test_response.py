@@ -6,16 +6,19 @@ import math
 import numpy as np
 import pytest
 
+from diffeo.service.answer import Tensor
 from diffeo.service.codecs.v2.request import RequestedOutput
 from diffeo.service.codecs.v2.response import encode
 
 Z = np.array([[1, 2], [math.nan, math.nan], [-0.1, math.inf]], np.float32)
-TENSORS = {"z": Z, "y": np.array([0.1, math.nan, 3], np.float64)}
+TENSORS: dict[str, Tensor] = {"z": Z, "y": np.array([0.1, math.nan, 3], np.float64)}
 FACTS = {"model_name": "m", "model_version": "1"}
 
 
 def test_numbers_are_flat_and_null_where_they_are_not_finite() -> None:
-    content, json_bytes = encode(FACTS, [RequestedOutput("y", binary=False), RequestedOutput("z", binary=False)], TENSORS)
+    content, json_bytes = encode(
+        FACTS, [RequestedOutput("y", binary=False), RequestedOutput("z", binary=False)], TENSORS
+    )
     assert json_bytes is None
     assert content.decode() == (
         '{"model_name":"m","model_version":"1","outputs":['
@@ -34,7 +37,9 @@ def test_bytes_follow_the_json_in_its_order_to_the_last_bit() -> None:
 
 
 def test_an_output_in_json_has_no_parameters_and_one_in_bytes_no_data() -> None:
-    content, json_bytes = encode(FACTS, [RequestedOutput("z", binary=True), RequestedOutput("y", binary=False)], TENSORS)
+    content, json_bytes = encode(
+        FACTS, [RequestedOutput("z", binary=True), RequestedOutput("y", binary=False)], TENSORS
+    )
     first, second = json.loads(content[:json_bytes])["outputs"]
     assert set(first) == {"name", "datatype", "shape", "parameters"}
     assert set(second) == {"name", "datatype", "shape", "data"}
