@@ -1,7 +1,7 @@
 """Reads an Arrow IPC stream of number columns into one table; memory stays proportional to the body.
 
 pyarrow would read more types, but it unpacks a schema before its size can be checked: names and metadata that many
-fields share cost the square of their bytes, and a compressed buffer costs whatever size it claims. This reader checks
+fields share cost the square of their bytes, and a compressed buffer costs the size that it claims. This reader checks
 shapes first, accepts a buffer only inside its own message, and rejects buffers that share bytes.
 
 Reference: Arrow Columnar Format 1.5, IPC streaming format; Message.fbs, Schema.fbs.

@@ -43,7 +43,7 @@ class InferRequest:
     Attributes:
         id: the client's id of the request, if any; the response repeats it.
         parameters: the parameters of the request, without `binary_data_output`.
-        inputs: the tensors by name. Floats from JSON are float64 whatever their datatype.
+        inputs: the tensors by name. Floats from JSON are float64, also if their datatype is FP32.
         outputs: the requested outputs, in the order of the response.
     """
 

@@ -47,7 +47,9 @@ TYPES = {
 
 @pytest.mark.parametrize(("given", "expected"), TYPES.items(), ids=str)
 @pytest.mark.parametrize("nulls", [False, True])
-def test_a_column_of_any_number_is_read_and_null_is_nan(given: pa.DataType, expected: type, nulls: bool) -> None:  # noqa: FBT001
+def test_a_column_of_any_number_type_is_read_and_null_becomes_nan(
+    given: pa.DataType, expected: type, *, nulls: bool
+) -> None:
     values = [1, None if nulls else 7, 100] * 5
     payload = ARROW.decode(written(batch(a=pa.array(values).cast(given))), {})
     assert (payload.columns, payload.rows_name) == (("a",), None)
@@ -55,13 +57,13 @@ def test_a_column_of_any_number_is_read_and_null_is_nan(given: pa.DataType, expe
 
 
 @pytest.mark.parametrize("given", [kind for kind in TYPES if pa.types.is_integer(kind)], ids=str)
-def test_the_ends_of_an_integer_are_read_with_their_sign(given: pa.DataType) -> None:
+def test_the_smallest_and_largest_integers_are_read_exactly(given: pa.DataType) -> None:
     ends = np.iinfo(given.to_pandas_dtype())
     rows = decoded_rows(ARROW, written(batch(a=pa.array([ends.min, ends.max], given))))
     np.testing.assert_array_equal(rows, np.array([[ends.min], [ends.max]], float))
 
 
-def test_float32_columns_stay_float32_until_one_is_wider() -> None:
+def test_float32_columns_stay_float32_unless_one_column_is_wider() -> None:
     assert decoded_rows(ARROW, written(batch(a=F32, b=F32))).dtype == np.float32
     payload = ARROW.decode(written(batch(a=F32, b=F64)), {})
     assert payload.columns == ("a", "b")
@@ -82,12 +84,12 @@ LAYOUTS = {
     "metadata": written(*[PAIR.replace_schema_metadata({"pandas": "{}" * 1000})] * 2),
     "metadata of a column": written(*[PAIR.cast(pa.schema([FIELD, pa.field("b", pa.float32())]))] * 2),
     "version 4": written(PAIR, PAIR, metadata_version=pa.ipc.MetadataVersion.V4),
-    "no mark of the end": written(PAIR, PAIR)[:-8],
+    "no end-of-stream marker": written(PAIR, PAIR)[:-8],
 }
 
 
 @pytest.mark.parametrize("body", LAYOUTS.values(), ids=LAYOUTS.keys())
-def test_rows_are_the_same_however_they_are_laid_out(body: bytes) -> None:
+def test_every_layout_of_the_same_rows_gives_the_same_table(body: bytes) -> None:
     payload = ARROW.decode(body, {})
     column = np.array([0.5, np.nan, -0.0] * 2, np.float32)
     assert payload.columns == ("a", "b")
@@ -96,13 +98,13 @@ def test_rows_are_the_same_however_they_are_laid_out(body: bytes) -> None:
     assert np.signbit(rows[[2, 5]]).all()
 
 
-def test_a_stream_may_hold_no_rows() -> None:
+def test_a_stream_without_rows_is_an_empty_table() -> None:
     assert decoded_rows(ARROW, written(batch(a=F32[:0], b=F64[:0]))).shape == (0, 2)
     schema_alone = written(batch(a=F32))[: len(pa.schema([("a", pa.float32())]).serialize())]
     assert decoded_rows(ARROW, schema_alone).shape == (0, 1)
 
 
-def test_nan_with_a_payload_is_a_nan_and_no_warning() -> None:
+def test_a_signalling_nan_is_read_without_a_warning() -> None:
     signalling = np.array([0x7F800001], np.uint32).view(np.float32)
     rows = decoded_rows(ARROW, written(batch(a=pa.array(signalling), b=F64[:1])))
     assert np.isnan(rows).tolist() == [[True, False]]
@@ -124,7 +126,7 @@ OTHER_TYPES = {
 
 
 @pytest.mark.parametrize("column", OTHER_TYPES.values(), ids=OTHER_TYPES.keys())
-def test_a_column_of_anything_but_numbers_is_refused(column: pa.Array) -> None:
+def test_a_column_that_is_not_of_numbers_is_an_invalid_request(column: pa.Array) -> None:
     with pytest.raises(InvalidRequest, match="column 2 does not hold plain numbers"):
         ARROW.decode(written(batch(a=F32, b=column)), {})
 
@@ -142,7 +144,7 @@ def int64s(*values: int) -> bytes:
     return struct.pack(f"<{len(values)}q", *values)
 
 
-# Three rows of two float32 columns: a bitmap of one byte and twelve bytes of values each, padded to eight.
+# Three rows of two float32 columns. Each has a bitmap of one byte and twelve bytes of values, padded to eight bytes.
 BUFFERS = int64s(0, 1, 8, 12, 24, 1, 32, 12)
 NODES = int64s(3, 1, 3, 1)
 
@@ -156,8 +158,8 @@ MALFORMED = {
     "lz4": (written(batch(a=F32), compression="lz4"), "compressed; send them without compression"),
     "zstd": (written(batch(a=F32), compression="zstd"), "compressed; send them without compression"),
     "an old frame": (written(batch(a=F32), use_legacy_format=True), MESSAGE),
-    "a frame of another mark": (b"\xff\xff\xff\xfe" + PLAIN[4:], MESSAGE),
-    "the mark of the end alone": (PLAIN[-8:], "does not begin with a schema"),
+    "another continuation marker": (b"\xff\xff\xff\xfe" + PLAIN[4:], MESSAGE),
+    "the end-of-stream marker alone": (PLAIN[-8:], "does not begin with a schema"),
     "a batch before the schema": (PLAIN[len(SCHEMA) :], "does not begin with a schema"),
     "two schemas": (SCHEMA + PLAIN, "a message that is not a record batch"),
     "a byte behind the end": (PLAIN + b"\0", "ends at byte 416 of 417"),
@@ -182,10 +184,10 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize(("body", "words"), MALFORMED.values(), ids=MALFORMED.keys())
-def test_what_is_not_one_stream_of_plain_columns_is_malformed(body: bytes, words: str) -> None:
-    with pytest.raises(MalformedBody, match=re.escape(words)) as refusal:
+def test_a_body_that_is_not_one_stream_of_plain_columns_is_malformed(body: bytes, words: str) -> None:
+    with pytest.raises(MalformedBody, match=re.escape(words)) as caught:
         ARROW.decode(body, {})
-    assert len(str(refusal.value)) < 200
+    assert len(str(caught.value)) < 200
 
 
 @pytest.mark.parametrize("end", [end for end in range(1, len(PLAIN) - 8) if end != len(SCHEMA)])
@@ -194,7 +196,7 @@ def test_a_stream_that_is_cut_off_is_malformed(end: int) -> None:
         ARROW.decode(PLAIN[:end], {})
 
 
-def test_pyarrow_reads_an_answer_with_null_where_a_row_has_none() -> None:
+def test_pyarrow_reads_an_answer_and_null_marks_a_row_without_a_result() -> None:
     tensors: dict[str, Tensor] = {
         "x": np.array([[1, 0.1], [np.nan, np.nan]], np.float64),
         "z": np.array([[3, 4], [np.nan, np.nan]], np.float32),
@@ -210,7 +212,7 @@ def test_pyarrow_reads_an_answer_with_null_where_a_row_has_none() -> None:
     assert [str(kind) for kind in table.schema.types] == ["double", "double", "float", "float", "float"]
 
 
-def test_the_columns_of_x_make_way_for_the_answers_own() -> None:
+def test_columns_of_x_are_renamed_if_a_name_is_reserved() -> None:
     table = np.zeros((1, 2), np.float32)
     body = ARROW.encode(Answer("m", 1, ("z1", "b"), {"x": table, "z": table}))
     assert pa.ipc.open_stream(body).schema.names == ["x0", "x1", "z0", "z1"]

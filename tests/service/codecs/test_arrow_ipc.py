@@ -91,7 +91,7 @@ def batch_of(
 
 
 @pytest.mark.parametrize("big", [False, True])
-def test_a_stream_is_read_in_either_byte_order(big: bool) -> None:  # noqa: FBT001
+def test_a_stream_is_read_in_either_byte_order(*, big: bool) -> None:
     data = np.array([1, 2.5], ">f8" if big else "<f8").tobytes()
     body = schema_of([b"a"], big=big) + batch_of(2, [(2, 0)], [(0, 0), (0, 16)], data)
     np.testing.assert_array_equal(arrow_ipc.read(body)[1], [[1], [2.5]])
@@ -122,7 +122,7 @@ def test_a_record_batch_that_does_not_fit_its_schema_is_malformed(following: byt
         arrow_ipc.read(NUMBERS + following)
 
 
-def test_buffers_that_share_bytes_are_refused() -> None:
+def test_buffers_that_share_bytes_are_malformed() -> None:
     data = bytes(8 * 2**12)
     names = [b"%d" % index for index in range(4096)]
     nodes, buffers = [(2**12, 0)] * 4096, [(0, 0), (0, 8 * 2**12)] * 4096
@@ -145,12 +145,12 @@ NAMES = {
 
 
 @pytest.mark.parametrize(("body", "words"), NAMES.values(), ids=NAMES.keys())
-def test_a_schema_that_no_model_can_have_is_refused(body: bytes, words: str) -> None:
+def test_a_schema_that_no_model_can_have_is_an_invalid_request(body: bytes, words: str) -> None:
     with pytest.raises(InvalidRequest, match=words):
         arrow_ipc.read(body)
 
 
-def test_a_name_that_is_no_utf8_is_malformed() -> None:
+def test_a_name_that_is_not_utf8_is_malformed() -> None:
     with pytest.raises(MalformedBody, match="column 1 is not UTF-8"):
         arrow_ipc.read(schema_of([b"\xe9"]))
 
@@ -163,7 +163,7 @@ HEAVY = {
 
 
 @pytest.mark.parametrize("body", HEAVY.values(), ids=HEAVY.keys())
-def test_what_a_schema_shares_is_not_unfolded(body: bytes) -> None:
+def test_parts_that_many_columns_share_are_not_copied_for_each_column(body: bytes) -> None:
     tracemalloc.start()
     with pytest.raises(InvalidRequest):
         arrow_ipc.read(body)

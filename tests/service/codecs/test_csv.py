@@ -52,7 +52,7 @@ def test_a_table_is_read_to_the_last_bit_with_its_names(
     np.testing.assert_array_equal(np.signbit(rows), np.signbit(expected))
 
 
-FAULTS = {
+WRONG_CELLS = {
     "text": (b"a,b\n1,2\n3,abc\n", "/1/1", "line 3, column 2"),
     "nan": (b"a,b\nnan,2\n", "/0/0", "line 2, column 1"),
     "NA": (b"a,b\n1,NA\n", "/0/1", "line 2, column 2"),
@@ -95,20 +95,25 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize(("body", "pointer", "words"), FAULTS.values(), ids=FAULTS.keys())
-def test_what_is_no_number_is_refused_with_its_line_and_column(body: bytes, pointer: str, words: str) -> None:
-    with pytest.raises(InvalidRequest, match=re.escape(words)) as refusal:
+@pytest.mark.parametrize(("body", "pointer", "words"), WRONG_CELLS.values(), ids=WRONG_CELLS.keys())
+def test_a_wrong_cell_is_an_invalid_request_that_names_its_line_and_column(
+    body: bytes, pointer: str, words: str
+) -> None:
+    with pytest.raises(InvalidRequest, match=re.escape(words)) as caught:
         CSV.decode(body, {})
-    assert [fault.pointer for fault in refusal.value.field_errors] == [pointer]
-    assert len(str(refusal.value)) < 200
+    assert [error.pointer for error in caught.value.field_errors] == [pointer]
+    assert len(str(caught.value)) < 200
 
 
 @pytest.mark.parametrize("many", [1, 50_000])
-def test_the_line_is_counted_right_however_far_it_is(many: int) -> None:
+def test_the_line_number_is_right_far_into_the_body(many: int) -> None:
     rows = b"0.5,0.25,0.125,0.0625\n" * many
-    for fault, words in ((b"1,2,3\n", f"line {many + 2} has 3 cells"), (b"1,2,3,4e\n", f"line {many + 2}, column 4")):
+    for wrong_line, words in (
+        (b"1,2,3\n", f"line {many + 2} has 3 cells"),
+        (b"1,2,3,4e\n", f"line {many + 2}, column 4"),
+    ):
         with pytest.raises(InvalidRequest, match=words):
-            CSV.decode(b"a,b,c,d\n" + rows + fault + rows, {})
+            CSV.decode(b"a,b,c,d\n" + rows + wrong_line + rows, {})
 
 
 NO_NAMES = "line 1 has no names"
@@ -137,23 +142,23 @@ HEADERS = {
 
 
 @pytest.mark.parametrize(("body", "words"), HEADERS.values(), ids=HEADERS.keys())
-def test_a_header_that_does_not_name_each_column_once_is_refused(body: bytes, words: str) -> None:
-    with pytest.raises(RequestError, match=words) as refusal:
+def test_a_header_that_does_not_name_each_column_once_is_an_error(body: bytes, words: str) -> None:
+    with pytest.raises(RequestError, match=words) as caught:
         CSV.decode(body, {})
-    assert len(str(refusal.value)) < 200
+    assert len(str(caught.value)) < 200
 
 
-def test_a_carriage_return_ends_no_line() -> None:
+def test_a_carriage_return_alone_does_not_end_a_line() -> None:
     with pytest.raises(MalformedBody, match="carriage return"):
         CSV.decode(b"a,b\n1,2\r3,4\n", {})
 
 
-def test_a_line_longer_than_any_is_refused() -> None:
+def test_a_line_longer_than_a_block_is_an_invalid_request() -> None:
     with pytest.raises(InvalidRequest, match=f"longer than {BLOCK_BYTES} bytes"):
         CSV.decode(b"a\n" + b"0" * (2 * BLOCK_BYTES + 1) + b"\n", {})
 
 
-def test_an_answer_is_a_header_and_lines_of_the_shortest_numbers() -> None:
+def test_an_answer_is_a_header_and_lines_of_numbers_in_their_shortest_form() -> None:
     tensors: dict[str, Tensor] = {
         "x": np.array([[1, 0.1], [math.nan, math.nan], [-0.0, 1e-7]], np.float32),
         "z": np.array([[1, 2], [math.nan, math.nan], [3, 4]], np.float64),
@@ -164,7 +169,7 @@ def test_an_answer_is_a_header_and_lines_of_the_shortest_numbers() -> None:
     )
 
 
-def test_a_row_without_an_answer_is_no_empty_line_which_readers_skip() -> None:
+def test_a_row_without_a_result_is_not_an_empty_line() -> None:
     body = CSV.encode(Answer("m", 1, ("a", "b"), {"log_prob": np.array([1, math.nan], np.float32)}))
     assert body == b'log_prob\n1.0\n""\n'
     np.testing.assert_array_equal(CSV.decode(body, {}).rows, [[1], [math.nan]])
@@ -181,7 +186,7 @@ def test_a_row_without_an_answer_is_no_empty_line_which_readers_skip() -> None:
         (("Z0", "z"), "Z0,z,z0,z1"),
     ],
 )
-def test_no_name_stands_twice_in_a_header(columns: tuple[str, ...], header: str) -> None:
+def test_every_name_in_a_header_is_unique(columns: tuple[str, ...], header: str) -> None:
     table = np.zeros((1, 2), np.float32)
     assert CSV.encode(Answer("m", 1, columns, {"x": table, "z": table})).decode().splitlines()[0] == header
     alone = CSV.encode(Answer("m", 1, columns, {"x": table})).decode().splitlines()[0]
@@ -194,7 +199,7 @@ names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8) | st.sampl
 
 
 @given(st.lists(names, min_size=1, max_size=4, unique=True))
-def test_any_names_are_read_back_here_and_by_python(columns: list[str]) -> None:
+def test_any_column_names_are_read_back_by_this_codec_and_by_python(columns: list[str]) -> None:
     body = CSV.encode(Answer("m", 1, tuple(columns), {"x": np.ones((1, len(columns)), np.float32)}))
     read = list(CSV.decode(body, {}).columns or ())
     assert read == next(csv.reader(io.StringIO(body.decode(), newline="")))[: len(columns)] or read == columns

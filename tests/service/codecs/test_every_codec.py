@@ -1,4 +1,4 @@
-"""What every wire format does alike: it reads back the bits that it wrote, whole or in parts, and refuses in words."""
+"""Properties of every format: it reads back the bits that it wrote, and a wrong body raises one request error."""
 
 from itertools import pairwise
 
@@ -32,8 +32,8 @@ def tables(dtype: type[np.floating], *, nan: bool = False) -> st.SearchStrategy[
 
 
 def with_rows_of_nan(table: np.ndarray) -> st.SearchStrategy[np.ndarray]:
-    good = arrays.arrays(np.bool_, len(table))
-    return good.map(lambda keep: np.where(keep[:, None], table, table.dtype.type(np.nan)))
+    finite = arrays.arrays(np.bool_, len(table))
+    return finite.map(lambda keep: np.where(keep[:, None], table, table.dtype.type(np.nan)))
 
 
 def answer_of(table: np.ndarray, outputs: tuple[str, ...] = ("x",)) -> Answer:
@@ -59,7 +59,7 @@ def test_every_format_reads_back_the_bits_that_it_wrote(codec: Codec, table: np.
 
 
 @every_codec
-def test_a_table_longer_than_any_block_is_written_to_its_last_row(codec: Codec) -> None:
+def test_a_table_longer_than_a_block_is_written_to_its_last_row(codec: Codec) -> None:
     table = np.random.default_rng(7).standard_normal((5001, 2), np.float32)
     np.testing.assert_array_equal(decoded_rows(codec, codec.encode(answer_of(table))).astype(np.float32), table)
 
@@ -68,7 +68,9 @@ def test_a_table_longer_than_any_block_is_written_to_its_last_row(codec: Codec) 
 @pytest.mark.parametrize(
     "codec", [codec for codec in CODECS if codec.name in {"npy", "arrow", "csv"}], ids=lambda codec: codec.name
 )
-def test_a_row_without_an_answer_reads_back_as_nan_where_a_table_can_hold_one(codec: Codec, table: np.ndarray) -> None:
+def test_a_row_without_a_result_reads_back_as_nan_if_the_format_has_nan_or_null(
+    codec: Codec, table: np.ndarray
+) -> None:
     rows = decoded_rows(codec, codec.encode(answer_of(table)))
     np.testing.assert_array_equal(rows.astype(table.dtype), table)
 
@@ -83,7 +85,7 @@ def joined(codec: Codec, answer: Answer, cut: list[int]) -> bytes:
     schema = schema_of(answer)
     stream = codec.stream_encoder(schema)
     assert stream is not None
-    edges = [0, *sorted(min(place, schema.rows) for place in cut), schema.rows]
+    edges = [0, *sorted(min(row, schema.rows) for row in cut), schema.rows]
     blocks = [
         stream.block({name: tensor[begin:end] for name, tensor in answer.tensors.items()})
         for begin, end in pairwise(edges)
@@ -96,38 +98,40 @@ def joined(codec: Codec, answer: Answer, cut: list[int]) -> bytes:
 
 @given(dtypes.flatmap(lambda dtype: tables(dtype, nan=True)), outputs)
 @every_stream
-def test_a_streams_parts_joined_are_the_encoded_whole(codec: Codec, table: np.ndarray, names: tuple[str, ...]) -> None:
+def test_header_block_and_footer_joined_are_the_encoded_answer(
+    codec: Codec, table: np.ndarray, names: tuple[str, ...]
+) -> None:
     answer = answer_of(table, names[:1] if codec.single_array else names)
     assert joined(codec, answer, []) == codec.encode(answer)
 
 
 @given(dtypes.flatmap(tables), cuts)
 @every_stream
-def test_however_a_stream_is_cut_the_same_rows_are_read(codec: Codec, table: np.ndarray, cut: list[int]) -> None:
+def test_a_stream_of_any_blocks_has_the_same_rows(codec: Codec, table: np.ndarray, cut: list[int]) -> None:
     answer = answer_of(table)
     body = joined(codec, answer, cut)
     assert decoded_rows(codec, body).astype(table.dtype).tobytes() == table.tobytes()
-    # A record batch has a frame of its own; in all other formats nobody can tell where the cuts were.
+    # Each Arrow record batch has its own frame. In the other formats the blocks leave no trace.
     assert codec.name == "arrow" or body == codec.encode(answer)
 
 
 @every_codec
-def test_a_format_streams_or_says_that_it_must_be_whole(codec: Codec) -> None:
+def test_a_format_has_a_stream_encoder_or_returns_none(codec: Codec) -> None:
     schema = AnswerSchema(3, ("x0",), {"x": np.dtype(np.float32)})
     assert (codec.stream_encoder(schema) is None) == (codec not in STREAMING)
 
 
 @every_codec
-def test_an_answer_of_no_rows_can_be_written(codec: Codec) -> None:
+def test_an_answer_without_rows_can_be_encoded(codec: Codec) -> None:
     written = codec.encode(answer_of(np.empty((0, 2), np.float32)))
     assert codec.name == "ndjson" or decoded_rows(codec, written).shape in {(0, 2), (0, 0)}
 
 
-def accepted_or_refused(codec: Codec, body: bytes) -> None:
+def check_decodes_or_raises_request_error(codec: Codec, body: bytes) -> None:
     try:
         payload = codec.decode(body, {})
-    except RequestError as refusal:
-        assert 0 < len(str(refusal)) < 200
+    except RequestError as error:
+        assert 0 < len(str(error)) < 200
         return
     assert isinstance(payload, Payload)
     if payload.rows is not None:
@@ -138,8 +142,8 @@ def accepted_or_refused(codec: Codec, body: bytes) -> None:
 
 @given(st.binary(max_size=200))
 @every_codec
-def test_any_bytes_are_accepted_or_refused_and_never_anything_else(codec: Codec, body: bytes) -> None:
-    accepted_or_refused(codec, body)
+def test_any_bytes_decode_or_raise_a_request_error(codec: Codec, body: bytes) -> None:
+    check_decodes_or_raises_request_error(codec, body)
 
 
 TABLE = np.array([[0.5, -1.25], [3e8, 1e-7], [-0.0, 2]])
@@ -148,30 +152,30 @@ changes = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 4), st.binary(max_s
 
 @given(dtypes, changes)
 @every_codec
-def test_a_body_with_bytes_changed_is_accepted_or_refused_and_never_anything_else(
+def test_a_body_with_changed_bytes_decodes_or_raises_a_request_error(
     codec: Codec, dtype: type[np.floating], change: list[tuple[float, int, bytes]]
 ) -> None:
     body = codec.encode(answer_of(TABLE.astype(dtype)))
-    for place, removed, added in change:
-        at = int(place * len(body))
+    for position, removed, added in change:
+        at = int(position * len(body))
         body = body[:at] + added + body[at + removed :]
-    accepted_or_refused(codec, body)
+    check_decodes_or_raises_request_error(codec, body)
 
 
 @every_codec
-def test_a_body_cut_anywhere_is_accepted_or_refused_and_never_anything_else(codec: Codec) -> None:
+def test_a_body_cut_at_any_byte_decodes_or_raises_a_request_error(codec: Codec) -> None:
     body = codec.encode(answer_of(TABLE))
     for end in range(len(body)):
-        accepted_or_refused(codec, body[:end])
+        check_decodes_or_raises_request_error(codec, body[:end])
 
 
 @pytest.mark.parametrize("codec", [codec for codec in CODECS if codec.name != "json"], ids=lambda codec: codec.name)
-def test_parameters_stand_in_the_query_where_the_body_is_a_table_and_need_no_body(codec: Codec) -> None:
+def test_a_table_format_takes_parameters_from_the_query_with_and_without_a_body(codec: Codec) -> None:
     query = {"model": "m", "version": "2", "return": "x,z"}
     parameters = {"model": "m", "version": 2, "return": ["x", "z"]}
     assert codec.decode(b"", query) == Payload(parameters)
     assert codec.decode(codec.encode(answer_of(TABLE)), query).parameters == parameters
 
 
-def test_formats_are_told_apart_by_name_and_by_media_type() -> None:
+def test_every_format_has_its_own_name_and_media_type() -> None:
     assert len({codec.name for codec in CODECS}) == len({codec.media_type for codec in CODECS}) == len(CODECS)

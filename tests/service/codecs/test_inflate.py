@@ -16,12 +16,12 @@ CONTENT = b'{"x": [[1, 2]]}' * 100
 
 @pytest.mark.parametrize("encoding", COMPRESS)
 @pytest.mark.parametrize("content", [b"", CONTENT], ids=["nothing", "much"])
-def test_what_was_compressed_comes_back(encoding: str, content: bytes) -> None:
+def test_a_compressed_body_decompresses_to_its_content(encoding: str, content: bytes) -> None:
     assert inflate(COMPRESS[encoding](content), encoding, len(content)) == content
 
 
 @pytest.mark.parametrize("encoding", COMPRESS)
-def test_a_bomb_is_refused_before_it_goes_off(encoding: str) -> None:
+def test_a_decompression_bomb_is_too_large_and_is_not_decompressed(encoding: str) -> None:
     bomb = COMPRESS[encoding](bytes(50_000_000))
     assert len(bomb) < 100_000
     tracemalloc.start()
@@ -32,7 +32,7 @@ def test_a_bomb_is_refused_before_it_goes_off(encoding: str) -> None:
 
 
 @pytest.mark.parametrize("encoding", COMPRESS)
-def test_what_is_not_one_whole_stream_is_malformed(encoding: str) -> None:
+def test_a_body_that_is_not_one_complete_compressed_stream_is_malformed(encoding: str) -> None:
     packed = COMPRESS[encoding](CONTENT)
     other = COMPRESS["gzip" if encoding == "deflate" else "deflate"](CONTENT)
     for body in (b"", b"{}", packed[:-1], packed + b"\0", packed * 2, other, packed[:-4] + b"\0\0\0\0"):

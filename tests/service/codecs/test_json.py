@@ -1,4 +1,4 @@
-"""JSON, strict both ways: what is not one object of parameters and one table is refused at its place."""
+"""The JSON format is strict: a body that is not one object of parameters and one table is an error with a pointer."""
 
 import json
 import math
@@ -53,10 +53,10 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED.keys())
-def test_what_is_not_strict_json_is_malformed(body: bytes) -> None:
-    with pytest.raises(MalformedBody, match=r"^(the body|a key of the body) [\w ]+") as refusal:
+def test_a_body_that_is_not_strict_json_is_malformed(body: bytes) -> None:
+    with pytest.raises(MalformedBody, match=r"^(the body|a key of the body) [\w ]+") as caught:
         JSON.decode(body, {})
-    assert len(str(refusal.value)) < 200
+    assert len(str(caught.value)) < 200
 
 
 RAGGED = {
@@ -70,7 +70,7 @@ RAGGED = {
     "a row that shrinks": ("[[1, 2, 3], [4]]", "/x/1"),
     "a row that grows": ("[[1], [2, 3, 4]]", "/x/1"),
     "an empty row among rows": ("[[1, 2], []]", "/x/1"),
-    # Flattened, each of these has as many numbers and brackets as a table of the same number of rows.
+    # These have the same number of numbers and brackets as a table with the same number of rows.
     "a table of pairs in disguise": ("[[1, 2], 3, [[4, 5], 6]]", "/x/1"),
     "a table of ones in disguise": ("[[1], 2, [[3]]]", "/x/1"),
     "a boolean": ("[[true, 1]]", "/x/0/0"),
@@ -86,10 +86,10 @@ RAGGED = {
 
 @pytest.mark.parametrize(("value", "pointer"), RAGGED.values(), ids=RAGGED.keys())
 @pytest.mark.parametrize("more", ["", ', "return": ["x"]', ', "model": "[[["'])
-def test_what_is_not_a_table_is_refused_at_its_place(value: str, pointer: str, more: str) -> None:
-    with pytest.raises(InvalidRequest) as refusal:
+def test_rows_that_are_not_a_table_are_an_invalid_request_with_a_pointer(value: str, pointer: str, more: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
         JSON.decode(f'{{"x": {value}{more}}}'.encode(), {})
-    assert [fault.pointer for fault in refusal.value.field_errors] == [pointer]
+    assert [error.pointer for error in caught.value.field_errors] == [pointer]
 
 
 TABLES = {
@@ -106,7 +106,7 @@ TABLES = {
 
 @pytest.mark.parametrize(("text", "expected"), TABLES.items(), ids=TABLES.keys())
 @pytest.mark.parametrize("more", ["", ', "return": ["x"]', ', "model": "[[["'])
-def test_a_table_is_read_to_the_last_bit_and_null_is_nan(text: str, expected: npt.ArrayLike, more: str) -> None:
+def test_a_table_is_read_to_the_last_bit_and_null_becomes_nan(text: str, expected: npt.ArrayLike, more: str) -> None:
     rows = decoded_rows(JSON, f'{{"x": {text}{more}}}'.encode())
     assert rows.dtype == np.float64
     np.testing.assert_array_equal(rows, expected)
@@ -137,7 +137,7 @@ def test_a_body_is_a_table_exactly_when_python_reads_one(value: list[object]) ->
         )
 
 
-def test_parameters_are_told_from_rows() -> None:
+def test_parameters_are_separated_from_rows() -> None:
     body = b'{"model": "m", "z": [[1]], "seed": 7, "temperature": 0.5, "return": ["x"], "flag": true, "none": null}'
     payload = JSON.decode(body, {})
     assert payload.rows_name == "z"
@@ -155,13 +155,13 @@ def test_parameters_are_told_from_rows() -> None:
     ],
     ids=["x and z", "a query beside the body", "ten thousand keys"],
 )
-def test_a_body_that_cannot_mean_one_request_is_refused(body: bytes, query: dict[str, str], pointer: str) -> None:
-    with pytest.raises(InvalidRequest) as refusal:
+def test_a_body_that_is_not_one_request_is_an_invalid_request(body: bytes, query: dict[str, str], pointer: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
         JSON.decode(body, query)
-    assert [fault.pointer for fault in refusal.value.field_errors] == [pointer]
+    assert [error.pointer for error in caught.value.field_errors] == [pointer]
 
 
-def test_json_never_carries_nan_and_keeps_the_order_of_an_answer() -> None:
+def test_json_writes_null_for_nan_and_keeps_the_order_of_the_answer() -> None:
     x = np.array([[1, 2], [math.nan, math.nan]], np.float32)
     tensors = {"x": x, "log_prob": np.array([-0.1, math.nan], np.float32)}
     text = JSON.encode(
@@ -178,19 +178,19 @@ ROWS = st.lists(st.lists(ROW_VALUES | st.lists(st.integers(0, 9)), max_size=3) |
 DOCUMENTS = st.dictionaries(st.sampled_from(["x", "z", "model", "return", "[,", 'a"b']), ROWS | ROW_VALUES, max_size=3)
 
 
-def meaning(body: bytes) -> tuple[object, ...]:
+def decoded_or_error(body: bytes) -> tuple[object, ...]:
     try:
         payload = JSON.decode(body, {})
-    except RequestError as refusal:
-        return type(refusal), str(refusal)
+    except RequestError as error:
+        return type(error), str(error)
     rows = None if payload.rows is None else (payload.rows.shape, payload.rows.tobytes())
     return payload.parameters, rows, payload.rows_name
 
 
 @given(DOCUMENTS.map(json.dumps).map(str.encode))
-def test_the_way_that_a_body_is_read_never_changes_what_it_means(body: bytes) -> None:
-    # White space leads a small body to the way of the large ones.
-    assert meaning(body) == meaning(body + b" " * SMALL_BYTES)
+def test_the_fast_and_the_careful_path_give_the_same_result(body: bytes) -> None:
+    # White space makes a small body large, so that it takes the path of large bodies.
+    assert decoded_or_error(body) == decoded_or_error(body + b" " * SMALL_BYTES)
 
 
 @given(
@@ -200,4 +200,4 @@ def test_a_large_body_is_a_table_only_if_every_row_is_as_long_as_the_first(rows:
     flat = all(isinstance(value, int) for row in rows for value in row)
     is_table = flat and len({len(row) for row in rows}) == 1 and bool(rows[0])
     body = json.dumps({"x": rows}).encode() + b" " * SMALL_BYTES
-    assert (meaning(body)[0] is not InvalidRequest) == is_table
+    assert (decoded_or_error(body)[0] is not InvalidRequest) == is_table

@@ -19,7 +19,7 @@ from diffeo.service.errors import MalformedBody, TooLarge
 
 NPZ = Npz()
 X = np.array([[0.5, -1], [2, 3], [4, 5]], np.float32)
-LOCAL, ENTRY, END = 0, -22 - 51, -22  # where the three records begin; x.npy has 5 letters
+LOCAL, ENTRY, END = 0, -22 - 51, -22  # positions of the three records; the name x.npy has 5 letters
 
 
 def packed(members: dict[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
@@ -70,18 +70,18 @@ def savez_compressed(name: str, table: np.ndarray) -> bytes:
 
 @pytest.mark.parametrize("name", ["x", "z"])
 @pytest.mark.parametrize("save", [savez, savez_compressed])
-def test_one_member_is_read_under_its_name(name: str, save: Callable[[str, np.ndarray], bytes]) -> None:
+def test_the_file_of_an_archive_is_read_under_its_name(name: str, save: Callable[[str, np.ndarray], bytes]) -> None:
     payload = NPZ.decode(save(name, X), {"model": "m"})
     assert (payload.rows_name, payload.parameters) == (name, {"model": "m"})
     np.testing.assert_array_equal(payload.rows, X, strict=True)
 
 
 @pytest.mark.parametrize("wide", [False, True])
-def test_an_archive_that_was_written_to_a_pipe_has_its_sizes_behind_the_data(wide: bool) -> None:  # noqa: FBT001
+def test_an_archive_written_to_a_pipe_with_sizes_after_the_data_is_read(*, wide: bool) -> None:
     np.testing.assert_array_equal(NPZ.decode(streamed(npy.write(X), wide=wide), {}).rows, X)
 
 
-def test_numpy_reads_every_tensor_and_the_rows_without_an_answer() -> None:
+def test_numpy_reads_every_tensor_and_the_invalid_rows() -> None:
     log_prob = np.array([0.25, np.nan, 1], np.float32)
     tensors: dict[str, Tensor] = {"x": X.astype(np.float64)[:, ::-1], "log_prob": log_prob}
     body = NPZ.encode(Answer("m", 1, ("a", "b"), tensors, {}, (InvalidRow(1, "non_finite_input"),)))
@@ -92,7 +92,7 @@ def test_numpy_reads_every_tensor_and_the_rows_without_an_answer() -> None:
         np.testing.assert_array_equal(file["invalid_rows"], np.array([1], np.int64), strict=True)
 
 
-def test_the_same_answer_is_the_same_bytes_on_every_day(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_answer_has_the_same_bytes_on_every_day(monkeypatch: pytest.MonkeyPatch) -> None:
     answer = Answer("m", 1, ("a", "b"), {"x": X})
     today = NPZ.encode(answer)
     monkeypatch.setattr("time.time", lambda: 2e9)
@@ -108,10 +108,10 @@ STREAM = zlib.compress(CONTENT, wbits=-15)
 
 
 def deflated(stream: bytes, gap: bytes = b"", flags: int = 0) -> bytes:
-    """An archive whose member claims to inflate to CONTENT; the gap lies between its bytes and the directory."""
-    what = (flags, 8, 0, 33, zlib.crc32(CONTENT), len(stream), len(CONTENT), 5, 0)
-    local = struct.pack("<4s5H3L2H", b"PK\3\4", 20, *what) + b"x.npy" + stream + gap
-    entry = struct.pack("<4s6H3L5H2L", b"PK\1\2", 20, 20, *what, 0, 0, 0, 0, 0) + b"x.npy"
+    """An archive whose file claims to decompress to CONTENT; `gap` is between its bytes and the directory."""
+    fields = (flags, 8, 0, 33, zlib.crc32(CONTENT), len(stream), len(CONTENT), 5, 0)
+    local = struct.pack("<4s5H3L2H", b"PK\3\4", 20, *fields) + b"x.npy" + stream + gap
+    entry = struct.pack("<4s6H3L5H2L", b"PK\1\2", 20, 20, *fields, 0, 0, 0, 0, 0) + b"x.npy"
     return local + entry + struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, len(entry), len(local), 0)
 
 
@@ -123,6 +123,7 @@ NOT_AT_END = "directory of the archive is not at its end"
 OVERLAP = "parts of the archive overlap or have bytes between them"
 METHOD = "encrypted, or compressed with another method than deflate"
 DISAGREE = "directory of the archive and the header of its file disagree"
+NO_ENTRY = "directory of the archive has no valid entry"
 MISMATCH = "does not match its size and checksum"
 
 BAD_NPZ = {
@@ -152,10 +153,10 @@ BAD_NPZ = {
     "a comment": (patched(PLAIN, -2, "<H", 4) + b"note", "does not end like a zip archive"),
     "a comment that is not there": (patched(PLAIN, -2, "<H", 4), NOT_AT_END),
     "no member before the directory": (patched(PLAIN, LOCAL, "<L", 0), "does not begin with its file"),
-    "no entry in the directory": (patched(PLAIN, ENTRY, "<L", 0), "directory of the archive has no valid entry"),
-    "a directory of no bytes": (patched(PLAIN, END + 12, "<LL", 0, len(PLAIN) - 22), "directory of the archive has no valid entry"),
+    "no entry in the directory": (patched(PLAIN, ENTRY, "<L", 0), NO_ENTRY),
+    "a directory of no bytes": (patched(PLAIN, END + 12, "<LL", 0, len(PLAIN) - 22), NO_ENTRY),
     "a directory of a few bytes": (
-        patched(patched(PLAIN, END + 12, "<LL", 9, len(PLAIN) - 31), -31, "<4B", *b"PK\1\2"), "directory of the archive has no valid entry"
+        patched(patched(PLAIN, END + 12, "<LL", 9, len(PLAIN) - 31), -31, "<4B", *b"PK\1\2"), NO_ENTRY
     ),
     "a directory that lies elsewhere": (patched(PLAIN, END + 16, "<L", 0), NOT_AT_END),
     "a directory beyond the end": (patched(PLAIN, END + 16, "<L", 0xFFFFFFFF), NOT_AT_END),
@@ -181,23 +182,23 @@ BAD_NPZ = {
 
 
 @pytest.mark.parametrize(("body", "words"), BAD_NPZ.values(), ids=BAD_NPZ.keys())
-def test_what_is_not_an_archive_of_one_table_is_malformed(body: bytes, words: str) -> None:
-    with pytest.raises(MalformedBody, match=re.escape(words)) as refusal:
+def test_a_body_that_is_not_an_archive_of_one_table_is_malformed(body: bytes, words: str) -> None:
+    with pytest.raises(MalformedBody, match=re.escape(words)) as caught:
         NPZ.decode(body, {})
-    assert len(str(refusal.value)) < 200
+    assert len(str(caught.value)) < 200
 
 
 @pytest.mark.parametrize("body", [deflated(STREAM), deflated(STREAM, bytes(16), 0x0008)])
-def test_an_archive_made_by_hand_is_read_when_nothing_is_wrong_with_it(body: bytes) -> None:
+def test_a_valid_archive_made_by_hand_is_read(body: bytes) -> None:
     np.testing.assert_array_equal(NPZ.decode(body, {}).rows, X)
 
 
-def test_a_member_that_claims_more_than_the_limit_is_too_large() -> None:
+def test_a_file_that_claims_a_size_above_the_limit_is_too_large() -> None:
     with pytest.raises(TooLarge, match="536870913 bytes; the limit is 536870912"):
         NPZ.decode(patched(DEFLATED, ENTRY + 24, "<L", zip_member.MAX_UNPACKED_BYTES + 1), {})
 
 
-def test_a_member_that_inflates_beyond_its_claim_is_not_inflated() -> None:
+def test_a_file_larger_than_its_claimed_size_is_not_decompressed() -> None:
     bomb = packed({"x.npy": b"\0" * 2**26}, zipfile.ZIP_DEFLATED)
     tracemalloc.start()
     with pytest.raises(MalformedBody):
@@ -207,7 +208,7 @@ def test_a_member_that_inflates_beyond_its_claim_is_not_inflated() -> None:
     assert peak < 2**20
 
 
-def test_a_directory_of_many_entries_is_refused_before_it_is_read() -> None:
+def test_a_directory_of_many_entries_is_malformed_and_is_not_read() -> None:
     entries = PLAIN[ENTRY:END] * 65535
     body = PLAIN[:ENTRY] + entries + patched(PLAIN[END:], 8, "<HHL", 65535, 65535, len(entries))
     tracemalloc.start()
