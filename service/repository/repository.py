@@ -11,7 +11,7 @@ from diffeo.bundle.errors import BundleError
 from diffeo.bundle.read import read
 from diffeo.runtime.errors import EngineFailed
 
-from .. import model
+from .. import model_loader
 from ..errors import (
     InvalidRequest,
     ModelNotFound,
@@ -190,7 +190,7 @@ def load_version(
     if key in faults:
         return _refused(key, faults[key])
     try:
-        return model.load(read(settings.models / name / str(version)), name, version, settings, executor)
+        return model_loader.load(read(settings.models / name / str(version)), name, version, settings, executor)
     except (BundleError, EngineFailed) as error:
         return _refused(key, str(error).partition("\n")[0][:REASON_CHARACTERS])
 
