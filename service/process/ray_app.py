@@ -22,7 +22,7 @@ from ..app import create_service
 from ..errors import SettingsInvalid, WorkerFailed
 from ..observability import logs
 from ..repository import scan
-from ..settings import Settings, settle
+from ..settings import Settings, read_settings
 from . import server
 from .port import reserve
 
@@ -51,7 +51,7 @@ class Replica:
     """
 
     def __init__(self, given: Mapping[str, object]) -> None:
-        settings = settle({"threads": _cores(), **given})
+        settings = read_settings({"threads": _cores(), **given})
         # Ray Serve replaces sys.stdout by its own log, which would wrap each of our JSON lines into another line.
         logs.configure(settings.log_level, sys.__stdout__)
         identity = serve.get_replica_context().replica_id.unique_id
@@ -95,7 +95,7 @@ def app(arguments: dict[str, object]) -> Application:
     unknown = sorted(arguments.keys() - Settings.model_fields)
     if unknown:
         raise SettingsInvalid(f"no setting is called {', '.join(unknown)}")
-    settings = settle(arguments)
+    settings = read_settings(arguments)
     # A replica runs in another working folder, so a relative path would not be found.
     given = {**_given(settings), "models": str(settings.models.absolute())}
     return _deployment(settings).bind(given)

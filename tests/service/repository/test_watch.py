@@ -190,6 +190,7 @@ def test_a_refused_version_that_is_repaired_is_logged_as_published(
     golden = (folder / "golden.npy").read_bytes()
     (folder / "golden.npy").unlink()
     watched.scan()
+    assert logged(caplog) == [("refused", "affine2d", 2)]
     (folder / "golden.npy").write_bytes(golden)
     watched.scan()
     assert logged(caplog) == [("refused", "affine2d", 2), ("published", "affine2d", 2)]
