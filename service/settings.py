@@ -1,10 +1,11 @@
 """The settings of the service, from the environment (`DIFFEO_*`) or the command line. Each has a safe default."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, PrivateAttr, ValidationError
 from pydantic.functional_validators import BeforeValidator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -38,6 +39,10 @@ def _workers(validated: Mapping[str, object]) -> int:
 
 def _chunk_rows(validated: Mapping[str, object]) -> int:
     return 65_536 if _uses_gpu(validated) else 1024
+
+
+def _opentelemetry_variables() -> Mapping[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith("OTEL_")}
 
 
 class Settings(BaseSettings):
@@ -104,6 +109,17 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least important level that is logged."
     )
+    log_health_checks: bool = Field(
+        default=False,
+        description="Whether successful health checks and scrapes of /metrics are logged too; failed ones always are.",
+    )
+
+    _opentelemetry: Mapping[str, str] = PrivateAttr(default_factory=_opentelemetry_variables)
+
+    @property
+    def opentelemetry(self) -> Mapping[str, str]:
+        """The OTEL_* variables of the environment, which OpenTelemetry defines; they configure traces."""
+        return self._opentelemetry
 
     @property
     def engine_options(self) -> EngineOptions:
