@@ -85,7 +85,7 @@ class Repository:
         self._state = _State.of(models)
 
     def find(self, selector: ModelSelector) -> Model:
-        """The model that a request addresses.
+        """The model that a request selects.
 
         Raises:
             InvalidRequest: the request names no model and there are several.
