@@ -67,9 +67,8 @@ class Cluster:
         )
         try:
             limits = {"DIFFEO_WORKERS": "2", "DIFFEO_MAX_QUEUE_ROWS": "100000"}
-            self.server = Server(
-                models, "--ray", "--host", "0.0.0.0", RAY_ADDRESS=self._read_line(), **ports_and_token, **limits
-            )
+            environment = {"RAY_ADDRESS": self._read_line(), **ports_and_token, **limits}
+            self.server = Server(models, "--ray", "--host", "0.0.0.0", **environment)
         except BaseException:
             self.end()
             raise

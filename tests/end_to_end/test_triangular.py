@@ -1,4 +1,4 @@
-"""A block triangular flow is fitted from a recipe, certified and served like any other, and equals the flow in torch."""
+"""A block triangular flow is fitted, certified and served like any other, and its answers equal those of torch."""
 
 from collections.abc import Iterator
 from pathlib import Path
