@@ -68,7 +68,7 @@ class Cluster:
         try:
             limits = {"DIFFEO_WORKERS": "2", "DIFFEO_MAX_QUEUE_ROWS": "100000"}
             environment = {"RAY_ADDRESS": self._read_line(), **ports_and_token, **limits}
-            self.server = Server(models, "--ray", "--host", "0.0.0.0", **environment)
+            self.server = Server(models, "--ray", "--host", "0.0.0.0", **environment)  # noqa: S104
         except BaseException:
             self.end()
             raise
