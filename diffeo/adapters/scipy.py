@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from diffeo.density import Density
 
-from .drawing import State, drawn, seed_of
+from .random_state import State, drawn, seed_of
 
 Array = npt.NDArray[np.float64]
 

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from diffeo.density import Density, Rows, Vector
 
-from .drawing import State, drawn, seed_of
+from .random_state import State, drawn, seed_of
 
 LARGEST_PART = 0.5
 

@@ -10,7 +10,7 @@ from torch.distributions import Distribution, constraints
 
 from diffeo.density import SEED_LIMIT, Density
 
-from .drawing import drawn
+from .random_state import drawn
 
 
 class FlowDistribution(Distribution):

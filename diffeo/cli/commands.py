@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 
 from diffeo.bulk import command_options
-from diffeo.density import Density, Rows, fresh_seed, latent
+from diffeo.density import Density, Rows, fresh_seed, latent_columns
 from diffeo.errors import DiffeoError
 from diffeo.tables import files
 
@@ -34,7 +34,7 @@ def sample(options: argparse.Namespace) -> int:
     with _density(options) as density, files.writer(_path(options.out), _names(density, parts)) as out:
         for start in range(options.start, end, PAGE_ROWS):
             count = min(PAGE_ROWS, end - start)
-            drawn = density.draw(count, seed=seed, start=start, temperature=options.temperature, parts=parts)
+            drawn = density.draw(count, seed=seed, start=start, temperature=options.temperature, outputs=parts)
             out.write(_beside(*(drawn[part] for part in parts)))
     if options.seed is None:
         # Without its seed a sample cannot be drawn again.
@@ -58,7 +58,7 @@ def transform(options: argparse.Namespace) -> int:
     rows = files.read(_one(options.files))
     with _density(options) as density:
         forward = options.direction == "forward"
-        x, z = density.columns, latent(density.columns)
+        x, z = density.columns, latent_columns(density.columns)
         source, image = (x, z) if forward else (z, x)
         with files.writer(_path(options.out), [*image, "log_abs_det_jacobian"]) as out:
             for page in _pages(rows.select(source)):
@@ -149,7 +149,7 @@ def _density(options: argparse.Namespace) -> Iterator[Density]:
 def _names(density: Density, parts: tuple[str, ...]) -> list[str]:
     names: dict[str, Sequence[str]] = {
         "x": density.columns,
-        "z": latent(density.columns),
+        "z": latent_columns(density.columns),
         "log_prob": ["log_prob"],
     }
     return [name for part in parts for name in names[part]]

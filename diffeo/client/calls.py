@@ -13,7 +13,7 @@ from urllib.parse import quote
 import numpy as np
 
 from diffeo.bundle import npy
-from diffeo.density import Direction, Draw, Part, Rows, Vector, latent
+from diffeo.density import Direction, Output, Rows, SeededSample, Vector, latent_columns
 from diffeo.errors import DiffeoError, Problem
 
 from . import arrays, frames
@@ -83,7 +83,7 @@ class Verbs:
         answer = (yield from at.sent("/transform", table, {"direction": direction}, [part]))[part]
         if not frames.is_frame(rows):
             return answer
-        return frames.like(rows, answer, latent(columns) if direction == "forward" else columns)
+        return frames.like(rows, answer, latent_columns(columns) if direction == "forward" else columns)
 
     def transform(self, rows: Rows | Frame, direction: Direction) -> Steps[tuple[Rows, Vector]]:
         """z or x of each row, and the log|det| of that direction."""
@@ -103,28 +103,28 @@ class Verbs:
         size = max(1, min(PORTION_ROWS, PORTION_BYTES // (rows.itemsize * max(1, rows.shape[1]))))
         return (yield from self._joined(len(rows), size, portion, parts))
 
-    def draw(self, draw: Draw, parts: Sequence[Part]) -> Steps[arrays.Tensors]:
+    def draw(self, draw: SeededSample, parts: Sequence[Output]) -> Steps[arrays.Tensors]:
         """The rows of a draw with the parts asked for, from one pass."""
 
         def page(begin: int, count: int) -> Request:
-            query = {**draw.rows(begin, count), "return": ",".join(parts)}
+            query = {**draw.parameters(begin, count), "return": ",".join(parts)}
             return Request("POST", "/sample", query, headers={"accept": arrays.accept(parts)})
 
         return (yield from self._joined(draw.num_samples, PORTION_ROWS, page, parts))
 
-    def sample(self, draw: Draw) -> Steps[Rows]:
+    def sample(self, draw: SeededSample) -> Steps[Rows]:
         """x of a draw, all of it."""
         found = yield from given(self.pieces(draw, max(1, draw.num_samples)))
         return found[0]
 
-    def sample_frame(self, kind: type[F], draw: Draw) -> Steps[F]:
+    def sample_frame(self, kind: type[F], draw: SeededSample) -> Steps[F]:
         """The same as a frame with the model's columns."""
         frames.check(kind)
         shape = yield from self.shape()
         rows = yield from replace(self, version=shape.version).sample(draw)
         return frames.build(kind, rows, shape.columns)
 
-    def pieces(self, draw: Draw, rows: int) -> Steps[None]:
+    def pieces(self, draw: SeededSample, rows: int) -> Steps[None]:
         """Give x of a draw in tables of `rows`, the last one shorter, however often the stream is cut."""
         inflow = arrays.Inflow(draw.num_samples, rows)
         attempts = Attempts(self.endpoint)
@@ -132,7 +132,9 @@ class Verbs:
         while True:
             begin = inflow.received
             count = min(page, draw.num_samples - begin)
-            request = Request("POST", "/sample", at.addressed(draw.rows(begin, count)), headers={"accept": arrays.NPY})
+            request = Request(
+                "POST", "/sample", at.addressed(draw.parameters(begin, count)), headers={"accept": arrays.NPY}
+            )
             head = yield from attempts.open(request)
             failed: Answer | Lost | None
             if isinstance(head, Lost):
@@ -166,7 +168,7 @@ class Verbs:
             return self, frames.table(table), ()
         # Which columns a frame must have is for the version to say that then answers.
         shape = yield from self.shape()
-        names = shape.columns if direction == "forward" else latent(shape.columns)
+        names = shape.columns if direction == "forward" else latent_columns(shape.columns)
         return replace(self, version=shape.version), frames.rows(table, names), shape.columns
 
     def _joined(

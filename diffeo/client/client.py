@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Self, TypeVar, overload
 
 import httpx
 
-from diffeo.density import BLOCK_ROWS, Direction, Draw, Part, Rows, Vector, settled
-from diffeo.errors import Unreachable, needing
+from diffeo.density import STREAM_BLOCK_ROWS, Direction, Output, Rows, SeededSample, Vector, with_seed
+from diffeo.errors import Unreachable, requires_extra
 
 from . import calls, httpx_steps
 from .frames import Frame
@@ -140,19 +140,19 @@ class RemoteModel:
 
     def sample(self, num_samples: int, *, seed: int | None = None, start: int = 0, temperature: float = 1.0) -> Rows:
         """Draw rows of x; with a seed the same rows every time, and `start` pages through them."""
-        return self._client.run(self._verbs.sample(settled(num_samples, seed, start, temperature)))
+        return self._client.run(self._verbs.sample(with_seed(num_samples, seed, start, temperature)))
 
     def sample_frame(
         self, kind: type[F], num_samples: int, *, seed: int | None = None, start: int = 0, temperature: float = 1.0
     ) -> F:
         """The rows that `sample` would draw as a `pandas.DataFrame` or `polars.DataFrame` with the model's columns."""
-        return self._client.run(self._verbs.sample_frame(kind, settled(num_samples, seed, start, temperature)))
+        return self._client.run(self._verbs.sample_frame(kind, with_seed(num_samples, seed, start, temperature)))
 
     def sample_and_log_prob(
         self, num_samples: int, *, seed: int | None = None, start: int = 0, temperature: float = 1.0
     ) -> tuple[Rows, Vector]:
         """Rows of x and the log density of each, from one pass."""
-        draw = settled(num_samples, seed, start, temperature)
+        draw = with_seed(num_samples, seed, start, temperature)
         answer = self._client.run(self._verbs.draw(draw, ("x", "log_prob")))
         return answer["x"], answer["log_prob"]
 
@@ -163,16 +163,16 @@ class RemoteModel:
         seed: int | None = None,
         start: int = 0,
         temperature: float = 1.0,
-        rows: int = BLOCK_ROWS,
+        rows: int = STREAM_BLOCK_ROWS,
     ) -> Iterator[Rows]:
         """The rows that `sample` would draw, in arrays of `rows`; a stream that is cut goes on where it was."""
-        return self._client.stream(self._verbs.pieces(settled(num_samples, seed, start, temperature), rows))
+        return self._client.stream(self._verbs.pieces(with_seed(num_samples, seed, start, temperature), rows))
 
     def draw(
-        self, num_samples: int, *, seed: int, start: int, temperature: float, parts: tuple[Part, ...]
+        self, num_samples: int, *, seed: int, start: int, temperature: float, outputs: tuple[Output, ...]
     ) -> dict[str, Rows]:
-        """Rows of a seeded sample with the parts asked for, from one pass."""
-        return dict(self._client.run(self._verbs.draw(Draw(num_samples, seed, start, temperature), parts)))
+        """Rows of a seeded sample with the requested outputs, from one pass."""
+        return dict(self._client.run(self._verbs.draw(SeededSample(num_samples, seed, start, temperature), outputs)))
 
     def log_prob(self, x: Rows | Frame) -> Vector:
         """Exact log density of each row, nats."""
@@ -208,7 +208,7 @@ class RemoteModel:
             NotInstalled: this needs what `pip install 'diffeo[local]'` brings.
             BundleError: the bundle is refused.
         """
-        with needing("local()", "local"):
+        with requires_extra("local()", "local"):
             from diffeo.local import model  # noqa: PLC0415  (a client-only installation lacks a runtime)
             from diffeo.local.cache import fetched  # noqa: PLC0415  (as above)
         return model.LocalModel(*self._client.run(fetched(self._verbs, cache)))

@@ -11,7 +11,7 @@ from diffeo.bundle import base
 from diffeo.bundle.golden import Golden
 from diffeo.bundle.manifest import MAIN_FILES, VARIANT_FILES, FileName, Trio
 from diffeo.bundle.read import Bundle
-from diffeo.density import Direction, Draw, Rows
+from diffeo.density import Direction, Rows, SeededSample
 from diffeo.errors import DiffeoError
 from diffeo.runtime.cores import usable_cores
 from diffeo.runtime.engines.engine import Engine
@@ -25,7 +25,7 @@ TABLES: Final = frozenset({"x", "z"})
 C = TypeVar("C")
 
 
-class Flow:
+class LocalFlow:
     """The two graphs of a bundle, proven on its golden vectors.
 
     Args:
@@ -55,7 +55,7 @@ class Flow:
         chunk = partial(self._answer, direction=direction, parts=parts)
         return self._joined(chunk, [rows[begin : begin + CHUNK_ROWS] for begin in _begins(len(rows))], parts)
 
-    def sample(self, draw: Draw, parts: Sequence[str]) -> Tensors:
+    def sample(self, draw: SeededSample, parts: Sequence[str]) -> Tensors:
         """Those parts of a draw."""
         chunk = partial(self._sample, draw=draw, parts=parts)
         return self._joined(chunk, _begins(draw.num_samples), parts)
@@ -71,7 +71,7 @@ class Flow:
         good = good if finite is None else good & finite
         return {part: blanked(tensor, good) for part, tensor in wanted.items()}
 
-    def _sample(self, begin: int, draw: Draw, parts: Sequence[str]) -> Tensors:
+    def _sample(self, begin: int, draw: SeededSample, parts: Sequence[str]) -> Tensors:
         count = min(CHUNK_ROWS, draw.num_samples - begin)
         z = base.draw(draw.seed, draw.start + begin, count, self._dimension, draw.temperature)
         tensors = {**self._inverse.run({"z": z}), "z": z}

@@ -8,13 +8,13 @@ from typing import Final, Self, overload
 from diffeo.bundle.read import Bundle, read, versions
 from diffeo.client import frames
 from diffeo.client.frames import F, Frame
-from diffeo.density import BLOCK_ROWS, Direction, Draw, Part, Rows, Vector, latent, settled
+from diffeo.density import STREAM_BLOCK_ROWS, Direction, Output, Rows, SeededSample, Vector, latent_columns, with_seed
 from diffeo.errors import DiffeoError, Problem
 from diffeo.runtime.finite_rows import Tensors
 from diffeo.service.errors import InvalidRequest
 from diffeo.service.requests import LADJ, Limits, Payload, SampleRequest, check_width
 
-from .flow import Flow
+from .flow import LocalFlow
 
 # Nobody shares this process, so what one call may ask for has no other bound than the parser's.
 LIMITS: Final = Limits(max_rows=2**53, max_num_samples=2**53)
@@ -41,7 +41,7 @@ class LocalModel:
         self.manifest = bundle.manifest
         self.digest = bundle.digest
         self._origin = (bundle.path, name, version, precision)
-        self._flow = Flow(bundle, precision)
+        self._flow = LocalFlow(bundle, precision)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -50,7 +50,7 @@ class LocalModel:
 
     def sample(self, num_samples: int, *, seed: int | None = None, start: int = 0, temperature: float = 1.0) -> Rows:
         """Draw rows of x; with a seed the same rows every time, and `start` pages through them."""
-        return self._drawn(settled(num_samples, seed, start, temperature), ("x",))["x"]
+        return self._drawn(with_seed(num_samples, seed, start, temperature), ("x",))["x"]
 
     def sample_frame(
         self, kind: type[F], num_samples: int, *, seed: int | None = None, start: int = 0, temperature: float = 1.0
@@ -63,7 +63,7 @@ class LocalModel:
         self, num_samples: int, *, seed: int | None = None, start: int = 0, temperature: float = 1.0
     ) -> tuple[Rows, Vector]:
         """Rows of x and the log density of each, from one pass."""
-        drawn = self._drawn(settled(num_samples, seed, start, temperature), ("x", "log_prob"))
+        drawn = self._drawn(with_seed(num_samples, seed, start, temperature), ("x", "log_prob"))
         return drawn["x"], drawn["log_prob"]
 
     def iter_samples(
@@ -73,19 +73,19 @@ class LocalModel:
         seed: int | None = None,
         start: int = 0,
         temperature: float = 1.0,
-        rows: int = BLOCK_ROWS,
+        rows: int = STREAM_BLOCK_ROWS,
     ) -> Iterator[Rows]:
         """The rows that `sample` would draw, in arrays of `rows`."""
-        draw = settled(num_samples, seed, start, temperature)
+        draw = with_seed(num_samples, seed, start, temperature)
         for begin in range(0, draw.num_samples, rows):
-            part = Draw(min(rows, draw.num_samples - begin), draw.seed, draw.start + begin, draw.temperature)
+            part = SeededSample(min(rows, draw.num_samples - begin), draw.seed, draw.start + begin, draw.temperature)
             yield self._drawn(part, ("x",))["x"]
 
     def draw(
-        self, num_samples: int, *, seed: int, start: int, temperature: float, parts: tuple[Part, ...]
+        self, num_samples: int, *, seed: int, start: int, temperature: float, outputs: tuple[Output, ...]
     ) -> dict[str, Rows]:
-        """Rows of a seeded sample with the parts asked for, from one pass."""
-        return dict(self._drawn(Draw(num_samples, seed, start, temperature), parts))
+        """Rows of a seeded sample with the requested outputs, from one pass."""
+        return dict(self._drawn(SeededSample(num_samples, seed, start, temperature), outputs))
 
     def log_prob(self, x: Rows | Frame) -> Vector:
         """Exact log density of each row, nats."""
@@ -98,7 +98,7 @@ class LocalModel:
     def forward(self, x: Rows | Frame) -> Rows | Frame:
         """z = f(x)."""
         z = self._sent(x, "forward", ("z",))["z"]
-        return frames.like(x, z, latent(self.columns)) if frames.is_frame(x) else z
+        return frames.like(x, z, latent_columns(self.columns)) if frames.is_frame(x) else z
 
     @overload
     def inverse(self, z: Rows) -> Rows: ...
@@ -123,11 +123,11 @@ class LocalModel:
         # In another process it is read and proven again.
         return open_bundle, self._origin
 
-    def _drawn(self, draw: Draw, parts: Sequence[str]) -> Tensors:
-        return self._flow.sample(draw, check_draw(draw, parts))
+    def _drawn(self, draw: SeededSample, parts: Sequence[str]) -> Tensors:
+        return self._flow.sample(draw, check_sample(draw, parts))
 
     def _sent(self, table: Rows | Frame, direction: Direction, parts: Sequence[str]) -> Tensors:
-        source, names = ("x", self.columns) if direction == "forward" else ("z", latent(self.columns))
+        source, names = ("x", self.columns) if direction == "forward" else ("z", latent_columns(self.columns))
         rows = frames.rows(table, names) if frames.is_frame(table) else frames.table(table)
         with _told_as_by_the_service():
             check_width(rows, source, self.manifest)
@@ -141,11 +141,11 @@ def open_model(models: Path, name: str, version: int | None) -> LocalModel:
         DiffeoError: no such model in the folder.
         BundleError: its bundle is refused.
     """
-    number = chosen(models, name, version)
+    number = choose_version(models, name, version)
     return open_bundle(models / name / str(number), name, number)
 
 
-def chosen(models: Path, name: str, version: int | None) -> int:
+def choose_version(models: Path, name: str, version: int | None) -> int:
     """The version that is meant: the newest unless one is named.
 
     Raises:
@@ -166,14 +166,16 @@ def open_bundle(folder: Path, name: str, version: int, precision: str | None = N
     return LocalModel(read(folder), name, version, precision)
 
 
-def check_draw(draw: Draw, parts: Sequence[str]) -> Sequence[str]:
+def check_sample(draw: SeededSample, parts: Sequence[str]) -> Sequence[str]:
     """The parts, if the draw is one that the service would draw.
 
     Raises:
         Problem: a number is out of its range, or a part is not known; in the service's own words.
     """
     with _told_as_by_the_service():
-        return SampleRequest.parse(Payload({**draw.rows(0, draw.num_samples), "return": list(parts)}), LIMITS).parts
+        return SampleRequest.parse(
+            Payload({**draw.parameters(0, draw.num_samples), "return": list(parts)}), LIMITS
+        ).parts
 
 
 @contextmanager

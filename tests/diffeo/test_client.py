@@ -105,7 +105,7 @@ def test_a_sample_without_a_seed_is_another_one_each_time(model: RemoteModel) ->
 
 def test_a_remote_model_and_a_local_one_are_the_same_density(model: RemoteModel) -> None:
     local = open_model(affine.DATA, "affine2d", None)
-    drawn = [density.draw(50, seed=3, start=9, temperature=0.5, parts=PARTS) for density in (model, local)]
+    drawn = [density.draw(50, seed=3, start=9, temperature=0.5, outputs=PARTS) for density in (model, local)]
     for part in PARTS:
         assert drawn[0][part].dtype == drawn[1][part].dtype
         assert drawn[0][part].tobytes() == drawn[1][part].tobytes()
@@ -119,7 +119,7 @@ def test_a_problem_keeps_what_the_service_said_of_it(client: Client, model: Remo
     with pytest.raises(Problem, match="rows of x have 3 numbers; this model takes 2: height, weight") as told:
         model.log_prob(np.ones((1, 3)))
     assert (told.value.status, told.value.type) == (422, "urn:diffeo:problem:invalid-request")
-    assert [pointer for pointer, _ in told.value.faults] == ["/x/0"]
+    assert [pointer for pointer, _ in told.value.field_errors] == ["/x/0"]
     assert len(told.value.request_id) == 16
     with pytest.raises(Problem, match="no model of that name; there is: affine2d"):
         client.model("moons").sample(1)
@@ -208,7 +208,7 @@ def test_an_error_page_of_a_proxy_is_a_problem_with_its_status(
 ) -> None:
     with connect(impostor(502, "text/html", body)) as client, pytest.raises(Problem, match="HTTP 502") as told:
         client.models()
-    assert (told.value.status, told.value.faults) == (502, ())
+    assert (told.value.status, told.value.field_errors) == (502, ())
 
 
 def test_a_version_that_was_refused_has_no_columns_to_ask_for(impostor: Impostor) -> None:

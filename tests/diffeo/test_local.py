@@ -75,7 +75,7 @@ def test_the_same_numbers_as_the_service_within_its_certificate(
 @pytest.mark.parametrize("rows", [1, 3 * CHUNK_ROWS + 1])
 def test_the_same_sample_as_of_the_service(remote: RemoteModel, local: LocalModel, rows: int) -> None:
     tolerance = parity(remote)
-    drawn = [each.draw(rows, seed=3, start=9, temperature=0.5, parts=PARTS) for each in (remote, local)]
+    drawn = [each.draw(rows, seed=3, start=9, temperature=0.5, outputs=PARTS) for each in (remote, local)]
     assert drawn[0]["z"].tobytes() == drawn[1]["z"].tobytes()
     for part in PARTS:
         agree(tolerance, drawn[0][part], drawn[1][part])
@@ -96,7 +96,7 @@ def test_a_refusal_is_the_problem_that_the_service_would_answer(remote: RemoteMo
         for model in (remote, local):
             with pytest.raises(Problem) as error:
                 ask(model)
-            told.append((error.value.status, error.value.type, str(error.value), error.value.faults))
+            told.append((error.value.status, error.value.type, str(error.value), error.value.field_errors))
         assert told[0] == told[1]
 
 

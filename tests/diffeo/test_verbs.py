@@ -12,7 +12,7 @@ from diffeo.bundle import npy
 from diffeo.client import calls
 from diffeo.client.calls import Verbs
 from diffeo.client.steps import Head, Lost, Outcome, Request
-from diffeo.density import Draw
+from diffeo.density import SeededSample
 from diffeo.errors import Problem, Unreachable
 from tests.given.clients.fake_service import LOST, Stage, in_turn, problem, rows, sample
 
@@ -49,7 +49,7 @@ def test_a_stream_that_is_cut_anywhere_gives_the_rows_of_one_that_is_not(
     stage = Stage(Cutter(cuts, part))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(calls, "PAGE_ROWS", page)
-        stage.play(Verbs(stage.endpoint(), "m").pieces(Draw(TOTAL, 3, 1000, 1.0), block))
+        stage.play(Verbs(stage.endpoint(), "m").pieces(SeededSample(TOTAL, 3, 1000, 1.0), block))
     assert np.concatenate(stage.given).tobytes() == rows(3, 1000, TOTAL).tobytes()
     assert [len(each) for each in stage.given[:-1]] == [block] * (len(stage.given) - 1)
     starts = [int(request.query["start"]) for request in stage.requests]
@@ -64,7 +64,7 @@ def test_a_stream_that_ends_early_without_a_word_goes_on_too() -> None:
         yield content[: npy.layout(content).begin + 20]
 
     stage = Stage(short)
-    stage.play(Verbs(stage.endpoint(), "m").pieces(Draw(5, 3), 2))
+    stage.play(Verbs(stage.endpoint(), "m").pieces(SeededSample(5, 3), 2))
     assert np.concatenate(stage.given).tobytes() == rows(3, 0, 5).tobytes()
 
 
@@ -76,19 +76,21 @@ def test_tries_are_counted_from_the_last_row_that_came() -> None:
         yield from LOST
 
     stage = Stage(one_row)
-    stage.play(Verbs(stage.endpoint(retries=1), "m").pieces(Draw(10, 3), 100))
+    stage.play(Verbs(stage.endpoint(retries=1), "m").pieces(SeededSample(10, 3), 100))
     assert len(stage.requests) == 10
     assert stage.given[0].tobytes() == rows(3, 0, 10).tobytes()
     dead = Stage(in_turn((Head(200, {}), *LOST)))
     with pytest.raises(Unreachable, match="the line is dead"):
-        dead.play(Verbs(dead.endpoint(retries=2), "m").pieces(Draw(10, 3), 100))
+        dead.play(Verbs(dead.endpoint(retries=2), "m").pieces(SeededSample(10, 3), 100))
     assert len(dead.requests) == 3
 
 
 @given(limit=st.integers(1, 60), total=st.integers(1, 100))
 def test_a_service_with_smaller_limits_gives_the_same_rows(limit: int, total: int) -> None:
     stage = Stage(lambda request: sample(request, limit))
-    assert stage.play(Verbs(stage.endpoint(), "m").sample(Draw(total, 3))).tobytes() == rows(3, 0, total).tobytes()
+    assert (
+        stage.play(Verbs(stage.endpoint(), "m").sample(SeededSample(total, 3))).tobytes() == rows(3, 0, total).tobytes()
+    )
 
 
 @given(limit=st.integers(1, 60), total=st.integers(0, 100), portion=st.integers(1, 50))
@@ -106,7 +108,7 @@ def test_a_table_in_portions_is_answered_as_one(limit: int, total: int, portion:
 
 
 def test_one_row_too_large_for_a_service_is_a_problem() -> None:
-    for ask in (lambda model: model.sample(Draw(9, 1)), lambda model: model.log_prob(rows(1, 0, 9))):
+    for ask in (lambda model: model.sample(SeededSample(9, 1)), lambda model: model.log_prob(rows(1, 0, 9))):
         stage = Stage(in_turn(problem(413)))
         with pytest.raises(Problem, match="HTTP 413"):
             stage.play(ask(Verbs(stage.endpoint(), "m")))
@@ -120,7 +122,7 @@ def test_the_version_that_answered_first_answers_the_rest() -> None:
         return sample(request, limit=10, version=str(request.query.get("version", next(published, ""))))
 
     stage = Stage(newest)
-    stage.play(Verbs(stage.endpoint(), "m", precision="int8").sample(Draw(35, 3)))
+    stage.play(Verbs(stage.endpoint(), "m", precision="int8").sample(SeededSample(35, 3)))
     told = [request.query.get("version") for request in stage.requests]
     assert told[:3] == [None, None, None]
     assert set(told[3:]) == {7}
@@ -143,7 +145,7 @@ STRANGERS: dict[str, tuple[bytes, ...]] = {
 def test_a_stream_of_something_else_is_not_taken_for_a_sample(parts: tuple[bytes, ...]) -> None:
     stage = Stage(in_turn((Head(200, {}), *parts)))
     with pytest.raises(Unreachable, match=r"what answers at http://service\.test is not this service"):
-        stage.play(Verbs(stage.endpoint(), "m").pieces(Draw(5, 0), 100))
+        stage.play(Verbs(stage.endpoint(), "m").pieces(SeededSample(5, 0), 100))
 
 
 @pytest.mark.parametrize("parts", [["log_prob"], ["x", "log_prob"]], ids=len)
@@ -154,11 +156,11 @@ def test_an_answer_of_another_length_is_not_taken_for_ours(parts: list[str], cou
     content = npy.write(np.zeros(count, np.float32)) if len(parts) == 1 else buffer.getvalue()
     stage = Stage(in_turn((Head(200, {}), content)))
     with pytest.raises(Unreachable, match="is not this service"):
-        stage.play(Verbs(stage.endpoint(), "m").draw(Draw(5, 0), parts))
+        stage.play(Verbs(stage.endpoint(), "m").draw(SeededSample(5, 0), parts))
 
 
 def test_a_stream_that_goes_on_in_another_type_is_none() -> None:
     cut = npy.write(rows(0, 0, 5))[:-8]
     stage = Stage(in_turn((Head(200, {}), cut, *LOST), (Head(200, {}), npy.write(np.zeros((1, 3), np.float32)))))
     with pytest.raises(Unreachable, match="is not this service"):
-        stage.play(Verbs(stage.endpoint(), "m").pieces(Draw(5, 0), 100))
+        stage.play(Verbs(stage.endpoint(), "m").pieces(SeededSample(5, 0), 100))

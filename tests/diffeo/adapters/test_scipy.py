@@ -7,7 +7,7 @@ from scipy import stats
 from diffeo.adapters.scipy import FlowDistribution
 from diffeo.density import Density
 from tests.given.flows import affine
-from tests.given.flows.standard_normal import Normal
+from tests.given.flows.standard_normal import StandardNormal
 
 LAW = stats.multivariate_normal(affine.MEAN, np.diag(affine.SCALE**2))
 RNG = np.random.default_rng(1)
@@ -33,7 +33,7 @@ def test_draws_have_the_shapes_of_scipy(flow: Density, size: int | tuple[int, ..
 
 @pytest.mark.parametrize("dimension", [1, 3])
 def test_a_vector_is_one_point_or_many_of_one_component(dimension: int) -> None:
-    ours, theirs = FlowDistribution(Normal(dimension)), stats.multivariate_normal(np.zeros(dimension))
+    ours, theirs = FlowDistribution(StandardNormal(dimension)), stats.multivariate_normal(np.zeros(dimension))
     for x in (np.zeros(3), 0.5)[: 2 if dimension == 1 else 1]:
         assert np.shape(ours.logpdf(x)) == np.shape(theirs.logpdf(x))
         np.testing.assert_allclose(ours.logpdf(x), theirs.logpdf(x))

@@ -13,7 +13,7 @@ from diffeo.adapters.sklearn import FlowDensity
 from diffeo.density import Density
 from diffeo.local.model import open_model
 from tests.given.flows import affine
-from tests.given.flows.standard_normal import Normal
+from tests.given.flows.standard_normal import StandardNormal
 
 X = affine.inverse(np.random.default_rng(1).normal(size=(400, 2)))
 # A flow has a width of its own, and these checks make rows of another one; they are run with flows of that width.
@@ -50,7 +50,7 @@ def test_check_estimator_passes_but_for_checks_of_another_width() -> None:
 
 @pytest.mark.parametrize(("name", "width"), WIDTHS.items())
 def test_those_pass_with_a_flow_of_their_width(name: str, width: int) -> None:
-    estimator = FlowDensity(Normal(width))
+    estimator = FlowDensity(StandardNormal(width))
     checks = [check for _, check in estimator_checks_generator(estimator) if check.func.__name__ == name]
     assert checks
     for check in checks:
@@ -75,7 +75,7 @@ def test_so_many_rows_are_outliers(flow: Density, contamination: float) -> None:
 @pytest.mark.parametrize("contamination", [0, -0.1, 0.6, np.nan])
 def test_a_part_that_is_none_is_told(contamination: float) -> None:
     with pytest.raises(ValueError, match=r"expected more than 0, at most 0\.5"):
-        FlowDensity(Normal(2), contamination=contamination).fit(X)
+        FlowDensity(StandardNormal(2), contamination=contamination).fit(X)
 
 
 def test_a_row_without_a_density_is_an_outlier(flow: Density) -> None:
@@ -97,7 +97,7 @@ def test_frames_are_matched_by_name(flow: Density) -> None:
 
 def test_a_state_names_the_sample(flow: Density) -> None:
     fitted = FlowDensity(flow).fit(X)
-    drawn = flow.draw(5, seed=7, start=0, temperature=1.0, parts=("x",))["x"]
+    drawn = flow.draw(5, seed=7, start=0, temperature=1.0, outputs=("x",))["x"]
     assert fitted.sample(5, random_state=7).tobytes() == drawn.tobytes()
     state = np.random.RandomState(1)
     assert fitted.sample(5, random_state=state).tobytes() != fitted.sample(5, random_state=state).tobytes()

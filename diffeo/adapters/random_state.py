@@ -24,5 +24,5 @@ def seed_of(state: State) -> int:
 
 def drawn(flow: Density, rows: int, seed: int) -> Rows:
     """x [rows, D]; a service is never asked for none."""
-    drawn = flow.draw(max(1, rows), seed=seed, start=0, temperature=1.0, parts=("x",))
+    drawn = flow.draw(max(1, rows), seed=seed, start=0, temperature=1.0, outputs=("x",))
     return np.ascontiguousarray(drawn["x"][:rows])
