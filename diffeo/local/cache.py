@@ -1,4 +1,4 @@
-"""Bundles fetched from a service, a folder for each digest: it holds that bundle whole, or it is not there."""
+"""Downloads bundles from a service into a cache with one folder per digest; a folder is written whole or not at all."""
 
 import hashlib
 import os
@@ -13,47 +13,47 @@ from diffeo.bundle.errors import BundleError, DigestMismatch, VersionExists
 from diffeo.bundle.manifest import MANIFEST_NAME, SEAL_NAME
 from diffeo.bundle.read import Bundle, parse_manifest, read, seal
 from diffeo.bundle.write import place
-from diffeo.client.calls import Verbs
+from diffeo.client.calls import ModelCalls
 from diffeo.client.steps import Request, Steps
 
-# A digest names a folder here, so nothing else may stand for one.
+# The digest becomes a folder name, so the service must not be able to send a path.
 DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
-# What a local model is made of: the bundle, its name, its version, what to compute in.
-Parts = tuple[Bundle, str, int, str | None]
+# The arguments of LocalModel: bundle, model name, version, precision.
+FetchedBundle = tuple[Bundle, str, int, str | None]
 
 
-def fetched(verbs: Verbs, cache: Path | None) -> Steps[Parts]:
-    """The bundle that would answer now, from the cache if it is there.
+def fetch_bundle(calls: ModelCalls, cache: Path | None) -> Steps[FetchedBundle]:
+    """The bundle of the version that answers now, from the cache or from the service.
 
     Raises:
         DiffeoError: no version is served.
-        DigestMismatch: what came is not what the service said.
-        BundleError: it is no valid bundle.
+        DigestMismatch: a downloaded file differs from the digest that the service states.
+        BundleError: the bundle is not valid.
     """
-    shape = yield from verbs.shape()
-    if not DIGEST.fullmatch(shape.digest):
-        raise verbs.endpoint.stranger()
-    folder = (cache or default_folder()) / shape.digest
-    bundle = _intact(folder, shape.digest)
+    info = yield from calls.version_info()
+    if not DIGEST.fullmatch(info.digest):
+        raise calls.service.unexpected_response()
+    folder = (cache or default_folder()) / info.digest
+    bundle = _read_cached(folder, info.digest)
     if bundle is None:
-        # What stands there is damaged; what another process puts there from now on is not.
+        # Only a damaged copy can be here; another process that downloads the same bundle writes it anew.
         shutil.rmtree(folder, ignore_errors=True)
-        files = yield from _files(verbs, shape.version, shape.digest)
-        bundle = _kept(files, folder)
-    return bundle, verbs.name, shape.version, verbs.precision
+        files = yield from _download(calls, info.version, info.digest)
+        bundle = _store(files, folder)
+    return bundle, calls.name, info.version, calls.precision
 
 
 def default_folder() -> Path:
-    """The user's own cache of bundles: $DIFFEO_CACHE, or where this system keeps caches."""
-    if named := os.environ.get("DIFFEO_CACHE"):
-        return Path(named)
+    """The user's cache of bundles: $DIFFEO_CACHE, or `diffeo` in the cache folder of the operating system."""
+    if folder := os.environ.get("DIFFEO_CACHE"):
+        return Path(folder)
     if sys.platform == "darwin":
         return Path.home() / "Library/Caches/diffeo"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "diffeo"
 
 
-def _intact(folder: Path, digest: str) -> Bundle | None:
+def _read_cached(folder: Path, digest: str) -> Bundle | None:
     try:
         bundle = read(folder)
     except BundleError:
@@ -61,26 +61,26 @@ def _intact(folder: Path, digest: str) -> Bundle | None:
     return bundle if bundle.digest == digest else None
 
 
-def _files(verbs: Verbs, version: int, digest: str) -> Steps[dict[str, bytes]]:
-    path = f"/models/{quote(verbs.name, safe='')}/versions/{version}/files"
-    answer = yield from verbs.endpoint.exchange(Request("GET", f"{path}/{MANIFEST_NAME}"))
-    text = _checked(MANIFEST_NAME, answer.content, digest)
+def _download(calls: ModelCalls, version: int, digest: str) -> Steps[dict[str, bytes]]:
+    path = f"/models/{quote(calls.name, safe='')}/versions/{version}/files"
+    response = yield from calls.service.fetch(Request("GET", f"{path}/{MANIFEST_NAME}"))
+    manifest = _verified(MANIFEST_NAME, response.content, digest)
     files: dict[str, bytes] = {}
-    for name, entry in parse_manifest(text).files.items():
-        answer = yield from verbs.endpoint.exchange(Request("GET", f"{path}/{name}"))
-        files[name] = _checked(name, answer.content, entry.sha256)
-    return {**files, MANIFEST_NAME: text, SEAL_NAME: seal(text)}
+    for name, entry in parse_manifest(manifest).files.items():
+        response = yield from calls.service.fetch(Request("GET", f"{path}/{name}"))
+        files[name] = _verified(name, response.content, entry.sha256)
+    return {**files, MANIFEST_NAME: manifest, SEAL_NAME: seal(manifest)}
 
 
-def _checked(name: str, content: bytes, sha256: str) -> bytes:
+def _verified(name: str, content: bytes, sha256: str) -> bytes:
     if hashlib.sha256(content).hexdigest() != sha256:
-        raise DigestMismatch(f"{name} as it came is not the file that the service names (sha256 differs)")
+        raise DigestMismatch(f"the downloaded {name} differs from the file that the service names (sha256)")
     return content
 
 
-def _kept(files: dict[str, bytes], folder: Path) -> Bundle:
+def _store(files: dict[str, bytes], folder: Path) -> Bundle:
     try:
         return place(files, folder)
     except VersionExists:
-        # Another process fetched the same bytes meanwhile.
+        # Another process stored the same bundle in the meantime.
         return read(folder)

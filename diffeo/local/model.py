@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Self, overload
 
+from numpy.typing import ArrayLike
+
 from diffeo.bundle.read import Bundle, read, versions
 from diffeo.client import frames
 from diffeo.client.frames import F, Frame
@@ -87,29 +89,29 @@ class LocalModel:
         """Rows of a seeded sample with the requested outputs, from one pass."""
         return dict(self._drawn(SeededSample(num_samples, seed, start, temperature), outputs))
 
-    def log_prob(self, x: Rows | Frame) -> Vector:
+    def log_prob(self, x: ArrayLike | Frame) -> Vector:
         """Exact log density of each row, nats."""
         return self._sent(x, "forward", ("log_prob",))["log_prob"]
 
     @overload
-    def forward(self, x: Rows) -> Rows: ...
-    @overload
     def forward(self, x: F) -> F: ...
-    def forward(self, x: Rows | Frame) -> Rows | Frame:
+    @overload
+    def forward(self, x: ArrayLike) -> Rows: ...
+    def forward(self, x: ArrayLike | Frame) -> Rows | Frame:
         """z = f(x)."""
         z = self._sent(x, "forward", ("z",))["z"]
         return frames.like(x, z, latent_columns(self.columns)) if frames.is_frame(x) else z
 
     @overload
-    def inverse(self, z: Rows) -> Rows: ...
-    @overload
     def inverse(self, z: F) -> F: ...
-    def inverse(self, z: Rows | Frame) -> Rows | Frame:
+    @overload
+    def inverse(self, z: ArrayLike) -> Rows: ...
+    def inverse(self, z: ArrayLike | Frame) -> Rows | Frame:
         """x = f^-1(z)."""
         x = self._sent(z, "inverse", ("x",))["x"]
         return frames.like(z, x, self.columns) if frames.is_frame(z) else x
 
-    def transform(self, rows: Rows | Frame, direction: Direction) -> tuple[Rows, Vector]:
+    def transform(self, rows: ArrayLike | Frame, direction: Direction) -> tuple[Rows, Vector]:
         """z or x of each row, and the log|det| of that direction."""
         image = "z" if direction == "forward" else "x"
         answer = self._sent(rows, direction, (image, LADJ))
@@ -126,7 +128,7 @@ class LocalModel:
     def _drawn(self, draw: SeededSample, parts: Sequence[str]) -> Tensors:
         return self._flow.sample(draw, check_sample(draw, parts))
 
-    def _sent(self, table: Rows | Frame, direction: Direction, parts: Sequence[str]) -> Tensors:
+    def _sent(self, table: ArrayLike | Frame, direction: Direction, parts: Sequence[str]) -> Tensors:
         source, names = ("x", self.columns) if direction == "forward" else ("z", latent_columns(self.columns))
         rows = frames.rows(table, names) if frames.is_frame(table) else frames.table(table)
         with _told_as_by_the_service():
