@@ -18,6 +18,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from diffeo.runtime.errors import EngineError
+
 from .errors import Fault, InvalidRequest, ServiceError
 from .health_probe import HealthProbe
 from .observability import tracing
@@ -140,8 +142,9 @@ def _verbs(inference: Inference, tracer: Tracer | None) -> dict[str, Endpoint]:
 
 def _problems() -> dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]]:
     return {
-        # Both: Starlette lets an error of the class Exception pass all layers before it answers.
+        # Exception beside them: Starlette lets an error of the class Exception pass all layers before it answers.
         ServiceError: on_error,
+        EngineError: on_error,
         Exception: on_error,
         RequestValidationError: _on_path_error,
         HTTPException: on_http_error,

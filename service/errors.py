@@ -15,19 +15,19 @@ ServiceError
 ├── DeadlinePassed          the answer was not there when the client stopped waiting for it
 ├── VersionRefused          the version is on disk, and its bundle was refused
 ├── SettingsInvalid         a setting is of the wrong type or out of range
-├── ProviderMissing         the settings ask for an execution provider that this machine lacks
-├── EngineFailed            a runtime could not load or compute a graph
 ├── NothingToServe          the repository holds no model
 ├── NotListening            the address cannot be listened on
 ├── WorkerFailed            a worker process could not start
 └── NotComputing            the engines gave no answer to a probe in time
+
+The errors of the engines are in `diffeo.runtime.errors`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Self
 
-SHOWN_CHARACTERS: Final = 160
+from diffeo.bundle.errors import listed as listed  # noqa: PLC0414  (for the service's own error sentences)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +115,6 @@ class SettingsInvalid(ServiceError):
     """A setting is of the wrong type or out of range."""
 
 
-class ProviderMissing(ServiceError):
-    """The settings ask for an execution provider that this machine lacks."""
-
-
-class EngineFailed(ServiceError):
-    """A runtime could not load or compute a graph."""
-
-
 class NothingToServe(ServiceError):
     """The repository holds no model."""
 
@@ -137,9 +129,3 @@ class WorkerFailed(ServiceError):
 
 class NotComputing(ServiceError):
     """The engines gave no answer to a probe in time."""
-
-
-def listed(names: Iterable[object]) -> str:
-    """Names for a sentence, cut before it is too long to be one."""
-    text = ", ".join(map(str, names))
-    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS].rpartition(', ')[0]}, ..."

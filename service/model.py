@@ -275,7 +275,7 @@ def _variant(own: Model, variant: VariantName, bundle: Bundle, settings: Setting
 def _batchers(
     graphs: Graphs, vectors: Golden, manifest: Manifest, settings: Settings, executor: Executor
 ) -> tuple[Batcher, Batcher]:
-    forward, inverse = ENGINES[settings.engine](graphs, settings)
+    forward, inverse = ENGINES[settings.engine](graphs, settings.engine_options)
     x, z = vectors.x.astype(manifest.dtype), vectors.z.astype(np.float32)
     vectors.check_forward(forward.run({"x": x}))
     vectors.check_inverse(inverse.run({"z": z}))

@@ -8,8 +8,10 @@ from typing import Final, Literal, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
+from diffeo.bundle import parameters as ranges
 from diffeo.bundle.base import SEED_LIMIT, START_LIMIT
 from diffeo.bundle.manifest import Manifest
+from diffeo.bundle.parameters import LOG_ABS_DET_JACOBIAN, NUM_SAMPLES_LIMIT, SAMPLE_OUTPUTS, InvalidParameter
 
 from .errors import InvalidRequest, TooLarge, listed
 
@@ -18,9 +20,7 @@ Parameters = Mapping[str, object]
 Direction = Literal["forward", "inverse"]
 OnInvalid = Literal["null", "error"]
 
-MAX_TEMPERATURE: Final = 10.0
-SAMPLE_PARTS: Final = ("x", "log_prob", "z")
-LADJ: Final = "log_abs_det_jacobian"
+LADJ: Final = LOG_ABS_DET_JACOBIAN
 # Parameters that pick the model; they are read before the manifest is known.
 ADDRESS: Final = frozenset({"model", "version", "precision"})
 SAMPLE_PARAMETERS: Final = frozenset({"num_samples", "seed", "start", "temperature", "return"})
@@ -86,13 +86,13 @@ class SampleRequest:
         if payload.rows is not None:
             raise InvalidRequest.at(f"/{payload.rows_name}", "a sample request carries no rows")
         _refuse_unknown(parameters, SAMPLE_PARAMETERS)
-        number = _whole(parameters, "num_samples", 1, 2**53, default=1)
+        number = _whole(parameters, "num_samples", 1, NUM_SAMPLES_LIMIT, default=1)
         if number > limits.max_num_samples:
             detail = f"num_samples is {number}; the limit here is {limits.max_num_samples}: page with start"
             raise TooLarge.at("/num_samples", detail)
         seed = _whole(parameters, "seed", 0, SEED_LIMIT) if "seed" in parameters else None
         start = _whole(parameters, "start", 0, START_LIMIT - number, default=0)
-        return cls(number, seed, start, _temperature(parameters), _parts(parameters, SAMPLE_PARTS, ("x",)))
+        return cls(number, seed, start, _temperature(parameters), _parts(parameters, SAMPLE_OUTPUTS, ("x",)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,17 +148,17 @@ def _refuse_unknown(parameters: Parameters, known: frozenset[str]) -> None:
 
 
 def _whole(parameters: Parameters, name: str, low: int, high: int, *, default: int | None = None) -> int:
-    value = parameters.get(name, default)
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value < high:
-        raise InvalidRequest.at(f"/{name}", f"{name} must be a whole number from {low} to {high - 1}")
-    return value
+    try:
+        return ranges.whole_number(parameters.get(name, default), name, low, high)
+    except InvalidParameter as error:
+        raise InvalidRequest.at(error.pointer, str(error)) from None
 
 
 def _temperature(parameters: Parameters) -> float:
-    value = parameters.get("temperature", 1.0)
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value <= MAX_TEMPERATURE:
-        raise InvalidRequest.at("/temperature", f"temperature must be a number above 0, at most {MAX_TEMPERATURE:g}")
-    return float(value)
+    try:
+        return ranges.temperature(parameters.get("temperature", 1.0))
+    except InvalidParameter as error:
+        raise InvalidRequest.at(error.pointer, str(error)) from None
 
 
 def _direction(parameters: Parameters) -> Direction:
@@ -182,10 +182,10 @@ def _on_invalid(parameters: Parameters) -> OnInvalid:
 def _parts(parameters: Parameters, known: tuple[str, ...], default: tuple[str, ...]) -> tuple[str, ...]:
     if "return" not in parameters:
         return default
-    value = parameters["return"]
-    if not isinstance(value, list) or not value or any(part not in known for part in value):
-        raise InvalidRequest.at("/return", f"return must list one or more of {', '.join(known)}")
-    return tuple(part for part in known if part in value)
+    try:
+        return ranges.outputs(parameters["return"], known)
+    except InvalidParameter as error:
+        raise InvalidRequest.at(error.pointer, str(error)) from None
 
 
 def _rows(payload: Payload, name: str, manifest: Manifest, limits: Limits) -> Rows:
@@ -195,7 +195,7 @@ def _rows(payload: Payload, name: str, manifest: Manifest, limits: Limits) -> Ro
         if payload.rows_name is not None:
             raise InvalidRequest.at(f"/{payload.rows_name}", f"unknown parameter; this call takes rows of {name}")
         raise InvalidRequest.at(f"/{name}", f"{name} is missing: a list of rows of {manifest.dimension} numbers")
-    check_width(rows, name, manifest)
+    _check_width(rows, name, manifest)
     if payload.columns is not None and len(rows):
         names = manifest.columns if name == "x" else tuple(f"z{index}" for index in range(manifest.dimension))
         rows = _in_order(rows, payload.columns, names)
@@ -205,11 +205,11 @@ def _rows(payload: Payload, name: str, manifest: Manifest, limits: Limits) -> Ro
     return rows if len(rows) else rows.reshape(0, manifest.dimension)
 
 
-def check_width(rows: Rows, name: str, manifest: Manifest) -> None:
-    """Raise InvalidRequest unless rows, if there are any, have as many numbers as the model takes."""
-    if rows.shape[1] != manifest.dimension and len(rows):
-        takes = f"this model takes {manifest.dimension}: {listed(manifest.columns)}"
-        raise InvalidRequest.at(f"/{name}/0", f"rows of {name} have {rows.shape[1]} numbers; {takes}")
+def _check_width(rows: Rows, name: str, manifest: Manifest) -> None:
+    try:
+        ranges.check_width(rows, name, manifest.columns)
+    except InvalidParameter as error:
+        raise InvalidRequest.at(error.pointer, str(error)) from None
 
 
 def _in_order(rows: Rows, given: tuple[str, ...], names: tuple[str, ...]) -> Rows:

@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 from diffeo.bundle.manifest import Manifest
+from diffeo.bundle.parameters import LOG_ABS_DET_JACOBIAN
 from diffeo.density import Direction, SeededSample, latent_columns
 from diffeo.local.flow import LocalFlow
 from diffeo.runtime.finite_rows import Tensors
-from diffeo.service.requests import LADJ
 
 from .block import Block
 from .columns import answered, rows
@@ -70,7 +70,7 @@ class Answers:
         reader = FORMATS[source.place.suffix]
         wanted = list(dict.fromkeys([*source.names, *self.kept]))
         for batch in reader.read(source.place, source.outline, block.span, wanted):
-            tensors = flow.answer(rows(batch, source.names), self.direction, self.parts)
+            tensors = flow.compute(rows(batch, source.names), self.direction, self.parts)
             kept = [batch.column(name) for name in self.kept]
             yield answered(tensors, schema, kept), _invalid(tensors)
 
@@ -103,7 +103,7 @@ class Draws:
 def computed(parts: Sequence[str], manifest: Manifest) -> pa.Schema:
     """The columns that parts of an answer take, in their order."""
     x, z = manifest.columns, latent_columns(manifest.columns)
-    names = {"x": x, "z": z, "log_prob": ("log_prob",), LADJ: (LADJ,)}
+    names = {"x": x, "z": z, "log_prob": ("log_prob",), LOG_ABS_DET_JACOBIAN: (LOG_ABS_DET_JACOBIAN,)}
     kinds = {"x": pa.from_numpy_dtype(np.dtype(manifest.dtype))}
     return pa.schema([(name, kinds.get(part, pa.float32())) for part in parts for name in names[part]])
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from diffeo.bundle import npy
+from diffeo.bundle.parameters import LOG_ABS_DET_JACOBIAN
 from diffeo.density import Direction, Output, Rows, SeededSample, Vector, latent_columns
 from diffeo.errors import DiffeoError, Problem
 
@@ -28,7 +29,6 @@ from .steps import Request, Response, ResponseHead, Steps, TransportFailure, Yie
 REQUEST_BYTES: Final = 16 * 2**20
 REQUEST_ROWS: Final = 500_000
 STREAM_REQUEST_ROWS: Final = 1_000_000
-LOG_ABS_DET_JACOBIAN: Final = "log_abs_det_jacobian"
 
 Description = dict[str, object]
 

@@ -9,10 +9,10 @@ from typing import Any, Final, Self
 
 from diffeo.bundle.errors import BundleError
 from diffeo.bundle.read import read
+from diffeo.runtime.errors import EngineFailed
 
 from .. import model
 from ..errors import (
-    EngineFailed,
     InvalidRequest,
     ModelNotFound,
     RequestError,

@@ -8,13 +8,13 @@ from typing import Final
 
 import orjson
 
-from ...errors import Fault, InvalidRequest, Overloaded, RequestError, ServiceError, UnsupportedFormat
+from ...errors import Fault, InvalidRequest, Overloaded, RequestError, UnsupportedFormat
 from ..problems import INTERNAL, KINDS
 from ..request_context import Header, Reply
 
 JSON: Final = b"application/json"
 # The protocol knows no 422.
-STATUSES: Final[Mapping[type[ServiceError], HTTPStatus]] = {
+STATUSES: Final[Mapping[type[Exception], HTTPStatus]] = {
     **{error: kind.status for error, kind in KINDS.items()},
     InvalidRequest: HTTPStatus.BAD_REQUEST,
 }
@@ -47,7 +47,7 @@ def reply_to(error: Exception, identity: str) -> Reply:
         return _reply(HTTPStatus.NOT_FOUND, str(error))
     if isinstance(error, WrongMethod):
         return _reply(HTTPStatus.METHOD_NOT_ALLOWED, str(error), (b"allow", error.allowed.encode()))
-    status = STATUSES.get(type(error), INTERNAL.status) if isinstance(error, ServiceError) else INTERNAL.status
+    status = STATUSES.get(type(error), INTERNAL.status)
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         # What a runtime says of itself may name files and addresses; it goes to the log, not to the client.
         log.error("the request failed", exc_info=error, extra={"request_id": identity})

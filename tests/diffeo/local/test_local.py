@@ -19,12 +19,12 @@ from diffeo.errors import DiffeoError, NotInstalled, Problem, Unreachable
 from diffeo.local import cache
 from diffeo.local.flow import CHUNK_ROWS
 from diffeo.local.model import LocalModel, open_bundle
-from tests.given.clients.app_transport import Through
+from tests.given.clients.app_transport import AppTransport, Change
 from tests.given.clients.sync_facade import CLIENTS
 from tests.given.flows import affine
 from tests.given.servers.asgi_app import App
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PARTS = ("x", "log_prob", "z")
 FILES = "/models/affine2d/versions/1/files/"
 # Certified bundles whose weights were fitted, beside the one known by hand.
@@ -37,7 +37,7 @@ def remote(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
     folder = tmp_path_factory.mktemp("models")
     shutil.copytree(BUNDLES[request.param], folder / request.param / "1")
-    with App(Settings(models=folder)) as app, Client("http://service.test", transport=Through(app)) as client:
+    with App(Settings(models=folder)) as app, Client("http://service.test", transport=AppTransport(app)) as client:
         yield client.model(request.param)
 
 
@@ -125,7 +125,7 @@ Spoil = Callable[[str, bytes], bytes]
 
 
 def fetch(app: App, folder: Path, spoil: Spoil = lambda _, content: content) -> tuple[list[str], LocalModel]:
-    through = Through(app, spoil)
+    through = AppTransport(app, spoil)
     with Client("http://service.test", transport=through) as client:
         return through.paths, client.model("affine2d").local(folder)
 
