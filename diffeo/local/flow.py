@@ -114,7 +114,7 @@ def _graphs(bundle: Bundle, precision: str | None) -> tuple[Trio, Golden]:
         if name == precision:
             return VARIANT_FILES[name], golden
     available = ", ".join([bundle.manifest.precision, *bundle.variants])
-    raise DiffeoError(f"the bundle has no graphs in the precision {precision!a}; it has: {available}")
+    raise DiffeoError(f"precision {precision!a}: the bundle has no graphs in that precision; it has: {available}")
 
 
 def _engine(bundle: Bundle, name: FileName) -> Engine:
