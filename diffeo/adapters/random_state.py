@@ -1,4 +1,4 @@
-"""Rows of a flow for who has a random_state instead of a seed: the same state names the same sample."""
+"""Draws rows of a flow with the `random_state` argument of SciPy and scikit-learn instead of a seed."""
 
 from operator import index
 
@@ -10,19 +10,25 @@ from diffeo.density import SEED_LIMIT, Density, Rows
 State = int | Generator | RandomState | None
 
 
-def seed_of(state: State) -> int:
-    """A whole number is the seed itself; a generator gives the next one; None is NumPy's global generator."""
+def seed_from(state: State) -> int:
+    """A seed in [0, SEED_LIMIT): a whole number is the seed itself, a generator is advanced by one number.
+
+    None uses NumPy's global generator, as in SciPy and scikit-learn.
+
+    >>> seed_from(7)
+    7
+    """
     if isinstance(state, Generator):
         return int(state.integers(SEED_LIMIT))
     if isinstance(state, RandomState):
         return int(state.randint(SEED_LIMIT, dtype=np.int64))
     if state is None:
-        # So that np.random.seed governs this too, as it does everything else of both libraries.
+        # np.random.seed must make this repeatable, as it does for everything else in both libraries.
         return int(np.random.randint(SEED_LIMIT, dtype=np.int64))  # noqa: NPY002
     return index(state)
 
 
-def drawn(flow: Density, rows: int, seed: int) -> Rows:
-    """x [rows, D]; a service is never asked for none."""
-    drawn = flow.draw(max(1, rows), seed=seed, start=0, temperature=1.0, outputs=("x",))
-    return np.ascontiguousarray(drawn["x"][:rows])
+def draw_rows(flow: Density, rows: int, seed: int) -> Rows:
+    """Rows of x [rows, D] of the sample with this seed, also for zero rows, which a service refuses."""
+    answer = flow.draw(max(1, rows), seed=seed, start=0, temperature=1.0, outputs=("x",))
+    return np.ascontiguousarray(answer["x"][:rows])

@@ -34,9 +34,7 @@ class Client:
     """Connections to one service; threads may share it.
 
     >>> with Client("http://127.0.0.1:8000") as client:
-    ...     client.models()
     ...     client.model("moons").sample(1000, seed=7).shape
-    ['moons']
     (1000, 2)
 
     Args:
@@ -120,11 +118,12 @@ class RemoteModel:
     Tables are NumPy arrays [rows, D], or DataFrames of pandas or polars. The columns of a frame are matched by name,
     and `forward` and `inverse` answer with a frame of the same kind.
 
-    >>> model = Client("http://127.0.0.1:8000").model("moons")
-    >>> x, nats = model.sample_and_log_prob(1000, seed=7)
-    >>> bool(abs(model.log_prob(x) - nats).max() < 1e-4)
+    >>> with Client("http://127.0.0.1:8000") as client:
+    ...     model = client.model("moons")
+    ...     x, nats = model.sample_and_log_prob(1000, seed=7)
+    ...     bool(abs(model.log_prob(x) - nats).max() < 1e-4)
+    ...     model.columns
     True
-    >>> model.columns
     ('x0', 'x1')
     """
 
