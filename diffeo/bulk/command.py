@@ -35,7 +35,7 @@ def sample(options: argparse.Namespace) -> int:
         held = (Journal(locate(options.out)).held() or {}).get("seed")
         seed = held if isinstance(held, int) else fresh_seed()
     draw = with_seed(options.num_samples, seed, options.start, options.temperature)
-    return _do(options, job.sample(_model(options), draw, options.parts, options.format, _rows(options)))
+    return _do(options, job.sample(_model(options), draw, options.outputs, options.format, _rows(options)))
 
 
 def _do(options: argparse.Namespace, asked: Job) -> int:
