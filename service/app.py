@@ -20,7 +20,7 @@ from starlette.types import ASGIApp
 
 from diffeo.runtime.errors import EngineError
 
-from .errors import Fault, InvalidRequest, ServiceError
+from .errors import FieldError, InvalidRequest, ServiceError
 from .health_probe import HealthProbe
 from .observability import tracing
 from .observability.prometheus import PrometheusText
@@ -154,7 +154,7 @@ def _problems() -> dict[type[Exception], Callable[[Request, Exception], Awaitabl
 async def _on_path_error(http: Request, error: Exception) -> Response:
     faults = error.errors() if isinstance(error, RequestValidationError) else []
     named = [
-        Fault("/" + "/".join(map(str, fault["loc"][1:])), fault["msg"].removeprefix("Value error, "))
+        FieldError("/" + "/".join(map(str, fault["loc"][1:])), fault["msg"].removeprefix("Value error, "))
         for fault in faults
     ]
     return await on_error(http, InvalidRequest("a part of the path does not fit", named))

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from diffeo.runtime.errors import EngineFailed
 
 from .. import errors
-from ..errors import Fault, Overloaded, RequestError
+from ..errors import FieldError, Overloaded, RequestError
 from .access import request_id
 from .request_context import Header, Reply
 
@@ -73,7 +73,7 @@ def reply_to(error: Exception, identity: str) -> Reply:
         # What a runtime says of itself may name files and addresses; it goes to the log, not to the client.
         log.error("the request failed", exc_info=error, extra={"request_id": identity})
         return _problem(kind, kind.title, identity)
-    reply = _problem(kind, str(error), identity, error.faults if isinstance(error, RequestError) else ())
+    reply = _problem(kind, str(error), identity, error.field_errors if isinstance(error, RequestError) else ())
     if isinstance(error, Overloaded):
         reply.headers.append((b"retry-after", b"%d" % max(1, math.ceil(error.seconds))))
     return reply
@@ -96,7 +96,7 @@ async def on_http_error(http: Request, error: Exception) -> Response:
     return response
 
 
-def _problem(kind: Kind, detail: str, identity: str, faults: Sequence[Fault] = ()) -> Reply:
+def _problem(kind: Kind, detail: str, identity: str, faults: Sequence[FieldError] = ()) -> Reply:
     content = orjson.dumps(
         {
             "type": f"urn:diffeo:problem:{kind.type}",

@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from diffeo.runtime.errors import EngineFailed, ProviderMissing
 from diffeo.service import errors
-from diffeo.service.errors import Fault, RequestError, ServiceError
+from diffeo.service.errors import FieldError, RequestError, ServiceError
 from diffeo.service.routes.problems import KINDS, on_error
 from tests.given.flows import affine
 from tests.given.servers.asgi_app import App
@@ -82,7 +82,7 @@ def test_what_a_runtime_says_of_itself_is_not_told(error: Exception) -> None:
 
 
 def test_faults_are_told_with_their_pointers() -> None:
-    content = problem_of(errors.InvalidRequest("two", [Fault("/a", "one"), Fault("/b/0", "other")]))
+    content = problem_of(errors.InvalidRequest("two", [FieldError("/a", "one"), FieldError("/b/0", "other")]))
     assert content["errors"] == [{"pointer": "/a", "detail": "one"}, {"pointer": "/b/0", "detail": "other"}]
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 import orjson
 
-from ...errors import Fault, InvalidRequest, Overloaded, RequestError, UnsupportedFormat
+from ...errors import FieldError, InvalidRequest, Overloaded, RequestError, UnsupportedFormat
 from ..problems import INTERNAL, KINDS
 from ..request_context import Header, Reply
 
@@ -57,13 +57,13 @@ def reply_to(error: Exception, identity: str) -> Reply:
 
 def _sentence(error: Exception) -> str:
     sentence = str(error)
-    faults = error.faults if isinstance(error, RequestError) else ()
+    faults = error.field_errors if isinstance(error, RequestError) else ()
     # Elsewhere a pointer says where the fault is; here the sentence is all there is.
     names = [name for name in _names(faults) if name not in sentence]
     return f"{', '.join(names)}: {sentence}" if names else sentence
 
 
-def _names(faults: Iterable[Fault]) -> list[str]:
+def _names(faults: Iterable[FieldError]) -> list[str]:
     return list(dict.fromkeys(name for fault in faults if (name := fault.pointer[1:].partition("/")[0])))
 
 
