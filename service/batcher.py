@@ -123,7 +123,7 @@ class Batcher:
         await offload.in_thread(self._engine.run, {self._source: rows}, executor=self._executor)
 
     def _enqueue(self, rows: Rows, deadline: float | None, timing: RequestTiming) -> PendingRequest:
-        # Asked for once per flush: where system calls are slow, get_running_loop costs more than the rest of this.
+        # get_running_loop is called once per flush: where system calls are slow, it costs more than the rest of this.
         loop = self._loop if self._flush_scheduled and self._loop is not None else asyncio.get_running_loop()
         queued = self._cheap.rows + self._large.rows
         # A request with more rows than the queue may hold is accepted when the queue is empty.

@@ -1,4 +1,4 @@
-"""`read` returns the bundle that was written, or refuses the folder, whatever was changed in it."""
+"""`read` returns the bundle that was written, or refuses the folder if anything in it has changed."""
 
 import hashlib
 import os
