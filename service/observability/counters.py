@@ -63,12 +63,12 @@ class EndpointCounters(Meter):
         self.version = version
         self._places = {refusal: REFUSED + number for number, refusal in enumerate(refusals)}
 
-    def count(self, timing: RequestTiming) -> None:
-        """A request has ended."""
+    def count(self, timing: RequestTiming, status: int, problem: str) -> None:
+        """Count one request that has ended; `problem` is the type of its problem, empty if it was answered."""
         cells = self._cells
         observe(cells, REQUEST, perf_counter() - timing.began)
-        if timing.reason:
-            cells[self._places.get((timing.reason, timing.status), REFUSED)] += 1.0
+        if problem:
+            cells[self._places.get((problem, status), REFUSED)] += 1.0
         else:
             observe(cells, QUEUE, timing.queue)
             observe(cells, COMPUTE, timing.compute)

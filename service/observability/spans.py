@@ -56,8 +56,8 @@ class Spans:
             for name, began, ended in _stages(timing):
                 stage = self._tracer.start_span(name, within, start_time=epoch + round(began * SECOND))
                 stage.end(epoch + round(ended * SECOND))
-        if timing.status >= SERVER_FAULT:
-            span.set_status(Status(StatusCode.ERROR, timing.reason))
+        if http.status >= SERVER_FAULT:
+            span.set_status(Status(StatusCode.ERROR, http.problem))
         span.end(epoch + round(end * SECOND))
 
     def close(self) -> None:
@@ -106,17 +106,17 @@ def _stages(timing: RequestTiming) -> Iterator[tuple[str, float, float]]:
 
 
 def _attributes(http: RequestContext) -> dict[str, str | int]:
-    timing, meter = http.timing, http.meter
+    timing, meter = http.timing, http.counters
     attributes: dict[str, str | int] = {
         "http.request.method": "POST",
         "http.route": http.scope["path"],
         "url.path": http.scope["path"],
-        "http.response.status_code": timing.status,
+        "http.response.status_code": http.status,
         "diffeo.request_id": request_id(http.scope),
         "diffeo.rows": timing.rows,
     }
     if meter.model:
         attributes |= {"diffeo.model": meter.model, "diffeo.version": int(meter.version)}
-    if timing.reason:
-        attributes["error.type"] = timing.reason
+    if http.problem:
+        attributes["error.type"] = http.problem
     return attributes

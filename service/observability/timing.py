@@ -20,20 +20,16 @@ class RequestTiming:
         encode: seconds in which the answer was written; of a stream its first piece.
         rows: rows answered.
         invalid: rows among them that have no answer.
-        reason: the type of the problem that it ended with; empty where there was none.
-        status: the status of its answer, or of what became of it.
     """
 
     __slots__ = (
-        "admitted", "began", "compute", "computed", "encode", "encoding", "invalid", "queue", "reason", "rows",
-        "status", "taken",
+        "admitted", "began", "compute", "computed", "encode", "encoding", "invalid", "queue", "rows", "taken",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.began = perf_counter()
         self.admitted = self.taken = self.computed = self.encoding = self.queue = self.compute = self.encode = 0.0
-        self.rows = self.invalid = self.status = 0
-        self.reason = ""
+        self.rows = self.invalid = 0
 
     def leave(self) -> None:
         """Its answer leaves: what is computed after that, of a stream, is computed at the pace of its client."""

@@ -78,7 +78,7 @@ class TransformBody(RootModel[Annotated[ForwardBody | InverseBody, Field(discrim
     """Rows to send through the flow: x to z when forward, z to x when inverse."""
 
 
-class InvalidRowShown(BaseModel):
+class InvalidRow(BaseModel):
     """A row without an answer."""
 
     row: int
@@ -89,7 +89,7 @@ class _Answer(BaseModel):
     model: str
     version: int
     precision: Precision | None = Field(None, description="Only there when it is not the bundle's own")
-    invalid_rows: list[InvalidRowShown] = Field([], description="Only there when a row has no answer")
+    invalid_rows: list[InvalidRow] = Field([], description="Only there when a row has no answer")
 
 
 class SampleAnswer(_Answer):
@@ -119,30 +119,30 @@ class TransformAnswer(_Answer):
     log_abs_det_jacobian: list[float | None] | None = Field(None, description="Of the direction that was taken")
 
 
-class FaultShown(BaseModel):
-    """A place in the request and what is wrong there."""
+class FieldError(BaseModel):
+    """One wrong field of the request."""
 
     pointer: str
     detail: str
 
 
-class Problem(BaseModel):
+class ProblemDocument(BaseModel):
     """RFC 9457 problem document."""
 
     type: str
     title: str
     status: int
     detail: str
-    errors: list[FaultShown]
+    errors: list[FieldError]
     request_id: str
 
 
-VERBS: Final[dict[str, tuple[type[BaseModel], type[BaseModel], str]]] = {
+OPERATIONS: Final[dict[str, tuple[type[BaseModel], type[BaseModel], str]]] = {
     "/sample": (SampleBody, SampleAnswer, "Draw rows"),
     "/log_prob": (LogProbBody, LogProbAnswer, "Exact log density of rows"),
     "/transform": (TransformBody, TransformAnswer, "Send rows through the flow, either way"),
 }
-REFUSALS: Final = {
+PROBLEMS: Final = {
     "400": "The body is not what it claims to be",
     "404": "No such model or version",
     "406": "The format asked for cannot carry the answer",
@@ -161,21 +161,21 @@ Document = dict[str, Any]
 def describe(app: FastAPI) -> Document:
     """The OpenAPI document: FastAPI's own for the GET routes, the three verbs beside them."""
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-    kinds: list[tuple[type[BaseModel], Literal["validation"]]] = [(Problem, "validation")]
-    for body, answer, _ in VERBS.values():
+    kinds: list[tuple[type[BaseModel], Literal["validation"]]] = [(ProblemDocument, "validation")]
+    for body, answer, _ in OPERATIONS.values():
         kinds += [(body, "validation"), (answer, "validation")]
     _, definitions = models_json_schema(kinds, ref_template=REFERENCE)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     schemas.update(definitions["$defs"])
-    verbs = {path: {"post": _operation(path, *entry)} for path, entry in VERBS.items()}
+    verbs = {path: {"post": _operation(path, *entry)} for path, entry in OPERATIONS.items()}
     document["paths"] = {**verbs, **document["paths"]}
     return document
 
 
 def _operation(path: str, body: type[BaseModel], answer: type[BaseModel], summary: str) -> Document:
-    refusals = {
-        status: {"description": text, "content": {"application/problem+json": {"schema": _reference(Problem)}}}
-        for status, text in REFUSALS.items()
+    problems = {
+        status: {"description": text, "content": {"application/problem+json": {"schema": _reference(ProblemDocument)}}}
+        for status, text in PROBLEMS.items()
     }
     return {
         "tags": ["density"],
@@ -191,7 +191,7 @@ def _operation(path: str, body: type[BaseModel], answer: type[BaseModel], summar
             }
         ],
         "requestBody": {"content": _content(body), "required": True},
-        "responses": {"200": {"description": answer.__doc__, "content": _content(answer)}, **refusals},
+        "responses": {"200": {"description": answer.__doc__, "content": _content(answer)}, **problems},
     }
 
 

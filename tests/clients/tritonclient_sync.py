@@ -167,8 +167,8 @@ class Triton:
             (400, "the body is not JSON", lambda: client.infer(question.model, [bare])),
             (400, "output 'y' is unknown", lambda: client.infer(question.model, inputs(question), outputs=other)),
             (400, "parameter 'priority'", lambda: client.infer(question.model, inputs(question), priority=1)),
-            (400, "not loaded or unloaded by call", lambda: client.load_model(question.model)),
-            (400, "not loaded or unloaded by call", lambda: client.unload_model(question.model)),
+            (400, "cannot load or unload a model", lambda: client.load_model(question.model)),
+            (400, "cannot load or unload a model", lambda: client.unload_model(question.model)),
             (404, "no such path", client.get_trace_settings),
         ]
 

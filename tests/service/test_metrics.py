@@ -22,8 +22,8 @@ from diffeo.service.observability import counters
 from diffeo.service.observability.counters import EndpointCounters, GraphCounters
 from diffeo.service.observability.shared_counters import SharedCounters
 from diffeo.service.observability.timing import RequestTiming
-from diffeo.service.routes.openapi import VERBS
-from diffeo.service.routes.problems import KINDS, REFUSALS
+from diffeo.service.routes.openapi import OPERATIONS
+from diffeo.service.routes.problems import PROBLEM_TYPES, REJECTIONS
 from diffeo.service.settings import Settings
 from tests.given.flows import affine
 from tests.given.servers.asgi_app import App
@@ -89,11 +89,11 @@ def test_a_batch_is_counted_by_graph(fresh: App) -> None:
 def test_what_is_served_is_there_with_zeros_before_anybody_asks(fresh: App) -> None:
     found = scrape(fresh)
     assert found.of("diffeo_model_info") == 1
-    for verb in VERBS:
+    for verb in OPERATIONS:
         labels = {**MODEL, "verb": verb.strip("/"), "code": "200"}
         assert found.samples["diffeo_requests_total", frozenset(labels.items())] == 0
     reasons = {dict(labels)["reason"] for name, labels in found.samples if name == "diffeo_rejected_total"}
-    assert reasons == {reason for reason, _ in REFUSALS}
+    assert reasons == {reason for reason, _ in REJECTIONS}
     later = scrape(fresh)
     assert later.samples == found.samples
 
@@ -123,19 +123,17 @@ def test_a_refusal_is_counted_by_its_reason_and_its_status(fresh: App, reason: s
 
 
 def test_every_problem_there_is_has_a_cell_of_its_own() -> None:
-    ours = {(kind.type, kind.status) for kind in KINDS.values()}
+    ours = {(kind.type, kind.status) for kind in PROBLEM_TYPES.values()}
     over_the_protocol = {("invalid-request", 400)}
-    assert set(REFUSALS) == ours | over_the_protocol | {("internal", 500), ("client-gone", 499)}
-    assert len(set(REFUSALS)) == len(REFUSALS)
-    meter, cells = EndpointCounters("sample", refusals=REFUSALS), SharedCounters().page("a")
+    assert set(REJECTIONS) == ours | over_the_protocol | {("internal", 500), ("client-disconnected", 499)}
+    assert len(set(REJECTIONS)) == len(REJECTIONS)
+    meter, cells = EndpointCounters("sample", refusals=REJECTIONS), SharedCounters().page("a")
     meter.bind(cells)
-    for reason, status in (("", 200), *REFUSALS, ("one that nobody knows", 418)):
-        timing = RequestTiming()
-        timing.reason, timing.status = reason, status
-        meter.count(timing)
+    for reason, status in (("", 200), *REJECTIONS, ("one that nobody knows", 418)):
+        meter.count(RequestTiming(), status, reason)
     # What nobody knows is the first, which is the internal error.
-    ends = [cells[counters.REFUSED + number] for number in range(len(REFUSALS))]
-    assert ends == [2] + [1] * (len(REFUSALS) - 1)
+    ends = [cells[counters.REFUSED + number] for number in range(len(REJECTIONS))]
+    assert ends == [2] + [1] * (len(REJECTIONS) - 1)
 
 
 def test_no_client_can_make_a_series(fresh: App) -> None:
@@ -255,7 +253,7 @@ def test_rows_that_wait_are_seen_while_they_wait_and_not_after(monkeypatch: pyte
     assert after.of("diffeo_pending_rows") == 0
     assert answer.status_code == 200
     assert after.of("diffeo_queue_seconds_count") == 1
-    assert after.of("diffeo_rejected_total", reason="client-gone") == 1
+    assert after.of("diffeo_rejected_total", reason="client-disconnected") == 1
 
 
 def test_a_request_that_waits_in_vain_says_how_long(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -298,7 +296,7 @@ def test_the_parts_of_a_page_do_not_overlap() -> None:
     sizes = [1, 1, *[len(counters.SECONDS) + 2] * 4]
     ends = [start + size for start, size in zip(starts, sizes, strict=True)]
     assert ends == [*starts[1:], counters.REFUSED]
-    assert counters.REFUSED + len(REFUSALS) <= len(SharedCounters().page("a"))
+    assert counters.REFUSED + len(REJECTIONS) <= len(SharedCounters().page("a"))
 
 
 def test_what_was_counted_before_there_was_a_page_is_counted_in_it() -> None:

@@ -8,24 +8,24 @@ from ...repository.repository import Repository
 from .protocol_model import PROTOCOL_MODELS, ProtocolModel
 
 
-def of_model(repository: Repository, tally: Tally, face: ProtocolModel, flow: str) -> dict[str, object]:
+def of_model(repository: Repository, tally: Tally, kind: ProtocolModel, flow: str) -> dict[str, object]:
     """One model in all its served versions."""
-    return of_versions(tally, face, (entry for entry in repository.versions(flow).values() if isinstance(entry, Model)))
+    return of_versions(tally, kind, (entry for entry in repository.versions(flow).values() if isinstance(entry, Model)))
 
 
-def of_versions(tally: Tally, face: ProtocolModel, models: Iterable[Model]) -> dict[str, object]:
-    """One face of these versions."""
-    return {"model_stats": [_entry(tally, face, model) for model in models]}
+def of_versions(tally: Tally, kind: ProtocolModel, models: Iterable[Model]) -> dict[str, object]:
+    """One protocol model of these versions."""
+    return {"model_stats": [_entry(tally, kind, model) for model in models]}
 
 
 def of_all(repository: Repository, tally: Tally) -> dict[str, object]:
     """Every model in every served version."""
     served = [entry for found in repository.models.values() for entry in found.values() if isinstance(entry, Model)]
-    return {"model_stats": [_entry(tally, face, model) for model in served for face in PROTOCOL_MODELS]}
+    return {"model_stats": [_entry(tally, kind, model) for model in served for kind in PROTOCOL_MODELS]}
 
 
-def _entry(tally: Tally, face: ProtocolModel, model: Model) -> dict[str, object]:
-    name = face.name(model.name)
+def _entry(tally: Tally, kind: ProtocolModel, model: Model) -> dict[str, object]:
+    name = kind.name(model.name)
     counts = tally.of((name, model.version))
     phases = {phase: _sum(total) for phase, total in counts.phases.items()}
     return {

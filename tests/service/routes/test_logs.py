@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from diffeo.service.observability.logs import FLUSH_SECONDS, JsonLines
-from diffeo.service.routes.access import Access
+from diffeo.service.routes.access import AccessLog
 from tests.given.servers.asgi_app import App
 
 Lines = Callable[[], list[dict[str, object]]]
@@ -141,7 +141,7 @@ def test_an_answer_that_fails_midway_is_broken_off(lines: Lines) -> None:
 
     scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
     with pytest.raises(ZeroDivisionError):
-        asyncio.run(Access(half)(scope, None, ignore))
+        asyncio.run(AccessLog(half)(scope, None, ignore))
     (line,) = lines()
     assert (line["message"], line["status"]) == ("request", 200)
 

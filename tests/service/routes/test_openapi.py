@@ -6,8 +6,8 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from diffeo.service.codecs import CODECS
-from diffeo.service.routes.openapi import REFUSALS, VERBS
-from diffeo.service.routes.problems import KINDS
+from diffeo.service.routes.openapi import OPERATIONS, PROBLEMS
+from diffeo.service.routes.problems import PROBLEM_TYPES
 from tests.given.servers.asgi_app import App
 
 ROWS = [[1, 2], [3, 4]]
@@ -66,7 +66,7 @@ CASES = [(path, json.dumps(body)) for path, bodies in BODIES.items() for body in
 
 def documented(path: str, text: str) -> bool:
     try:
-        TypeAdapter(VERBS[path][0]).validate_json(text)
+        TypeAdapter(OPERATIONS[path][0]).validate_json(text)
     except ValidationError:
         return False
     return True
@@ -80,25 +80,25 @@ def test_a_body_is_taken_exactly_when_the_document_allows_it(app: App, path: str
 
 
 def test_the_table_above_holds_both_kinds_for_every_call() -> None:
-    for path in VERBS:
+    for path in OPERATIONS:
         answers = [documented(path, text) for case, text in CASES if case == path]
         assert answers.count(True) >= 5
         assert answers.count(False) >= 5
 
 
-@pytest.mark.parametrize("path", VERBS)
+@pytest.mark.parametrize("path", OPERATIONS)
 def test_the_answer_is_the_one_that_the_document_describes(app: App, path: str) -> None:
     body = next(text for case, text in CASES if case == path and documented(case, text))
     content = app.post_text(path, body).json()
-    answer = VERBS[path][1].model_validate(content, extra="forbid")
+    answer = OPERATIONS[path][1].model_validate(content, extra="forbid")
     assert answer.model_dump(include=set(content)) == content
 
 
 def test_the_document_names_every_refusal_and_every_format(app: App) -> None:
-    statuses = {str(int(kind.status)) for kind in KINDS.values()} - {"500"}
-    assert set(REFUSALS) == statuses
+    statuses = {str(int(kind.status)) for kind in PROBLEM_TYPES.values()} - {"500"}
+    assert set(PROBLEMS) == statuses
     document = app.get("/openapi.json").json()
-    for path in VERBS:
+    for path in OPERATIONS:
         operation = document["paths"][path]["post"]
         assert set(operation["responses"]) == statuses | {"200"}
         assert set(operation["requestBody"]["content"]) == {codec.media_type for codec in CODECS}
@@ -116,10 +116,10 @@ def test_every_reference_of_the_document_leads_somewhere(app: App) -> None:
     assert len(identifiers) == len(set(identifiers))
 
 
-@pytest.mark.parametrize("path", VERBS)
+@pytest.mark.parametrize("path", OPERATIONS)
 def test_the_examples_of_the_document_are_valid(app: App, path: str) -> None:
     document = app.get("/openapi.json").json()
-    schema = document["components"]["schemas"][VERBS[path][0].__name__]
+    schema = document["components"]["schemas"][OPERATIONS[path][0].__name__]
     for entry in schema.get("oneOf", [schema]):
         body = document["components"]["schemas"][entry["$ref"].rsplit("/", 1)[1]] if "$ref" in entry else entry
         names = [name for name in body["properties"] if name != "model"]

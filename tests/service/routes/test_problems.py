@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from diffeo.service import errors
 from diffeo.service.errors import Fault, RequestError, ServiceError
-from diffeo.service.routes.problems import KINDS, on_error
+from diffeo.service.routes.problems import PROBLEM_TYPES, on_error
 from tests.given.flows import affine
 from tests.given.servers.asgi_app import App
 
@@ -53,8 +53,8 @@ def problem_of(error: Exception) -> dict[str, object]:
 
 
 def test_every_error_that_a_client_can_meet_has_a_kind_of_its_own() -> None:
-    assert set(KINDS) == set(CLASSES) - AT_START - OF_A_PROBE - ROOTS
-    assert len({kind.type for kind in KINDS.values()}) == len(KINDS)
+    assert set(PROBLEM_TYPES) == set(CLASSES) - AT_START - OF_A_PROBE - ROOTS
+    assert len({kind.type for kind in PROBLEM_TYPES.values()}) == len(PROBLEM_TYPES)
 
 
 @pytest.mark.parametrize("error", CLASSES, ids=lambda error: error.__name__)
@@ -66,7 +66,7 @@ def test_what_the_client_can_mend_is_a_4xx_and_the_rest_is_a_5xx(error: type[Ser
     assert content["request_id"] == "id"
 
 
-@pytest.mark.parametrize("error", sorted(set(KINDS) - {errors.EngineFailed}, key=str), ids=lambda e: e.__name__)
+@pytest.mark.parametrize("error", sorted(set(PROBLEM_TYPES) - {errors.EngineFailed}, key=str), ids=lambda e: e.__name__)
 def test_the_sentence_of_an_error_is_the_detail(error: type[ServiceError]) -> None:
     assert problem_of(error("a sentence"))["detail"] == "a sentence"
 

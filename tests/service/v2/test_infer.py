@@ -217,7 +217,7 @@ def test_what_nobody_foresaw_is_an_error_like_others(app: App, monkeypatch: pyte
     def broken(*_: object) -> None:
         raise ZeroDivisionError("/opt/secret")
 
-    monkeypatch.setattr("diffeo.service.routes.v2.infer.response.encode", broken)
+    monkeypatch.setattr("diffeo.service.routes.v2.infer.v2_response.encode", broken)
     status, sentence = error(app, one_row())
     assert status == 500
     assert "secret" not in sentence
