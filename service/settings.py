@@ -84,6 +84,8 @@ class Settings(BaseSettings):
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least level that is logged."""
+    log_health_checks: bool = False
+    """Whether successful health checks and scrapes of /metrics are logged too; failed ones always are."""
 
 
 def settle(given: Mapping[str, object]) -> Settings:
