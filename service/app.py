@@ -124,7 +124,8 @@ def create_service(
     describe = functools.cache(lambda: openapi.describe(pages))
     pages.openapi = describe  # type: ignore[method-assign]  # the way that FastAPI documents
     inference = Inference(loaded, settings, limits, DisconnectWatcher(), meters)
-    app = AccessLog(Dispatcher(route_table(inference, tracer), pages, ERROR_RESPONSES))
+    dispatcher = Dispatcher(route_table(inference, tracer), pages, ERROR_RESPONSES)
+    app = AccessLog(dispatcher, log_health_checks=settings.log_health_checks)
     return Service(app, HealthProbe(loaded))
 
 

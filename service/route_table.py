@@ -27,8 +27,8 @@ def route_table(inference: Inference, tracer: Tracer | None) -> list[Route]:
     tally = Tally()
     handlers = Handlers(inference.repository, inference.settings, inference.limits, tally)
     infer = Infer(inference, tally)
-    # Requests for metadata are not counted. Infer counts its requests as requests for the operation that answers them.
-    uncounted = EndpointCounters("v2")
+    # Requests for metadata belong to no operation and are not counted. Infer counts those of the operation it calls.
+    uncounted = EndpointCounters("")
 
     def operation(name: str, handler: Handler) -> Endpoint:
         return Endpoint(handler, inference.disconnects, inference.metrics.verb(name), tracer)

@@ -8,6 +8,7 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Mapping
 from typing import Final, TextIO
 
 import orjson
@@ -21,6 +22,9 @@ FORMATTED: Final = "formatted_lines"
 # The line of a request is written at most this much later than the response.
 FLUSH_SECONDS: Final = 0.02
 TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%S%z"
+# A name in the repository has at most 64 characters, and the longest suffix of a /v2 model has 8.
+MAX_NAME_CHARACTERS: Final = 72
+MAX_VERSION: Final = 2**31
 
 
 class JsonLines(logging.Formatter):
@@ -77,6 +81,27 @@ class AccessLines:
             lines = map(_line, self._pending)
             self._log.info("\n".join(lines), extra={FORMATTED: True})
             self._pending.clear()
+
+
+def named_model(parameters: Mapping[str, object]) -> dict[str, object]:
+    """The fields `model` and `version` of a request whose model was not found, as the request names them.
+
+    Text is cut, because a client can send any text. A value of another type is left out.
+
+    Example:
+        >>> named_model({"model": "moons", "version": "2"})
+        {'model': 'moons', 'version': 2}
+    """
+    fields: dict[str, object] = {}
+    name, version = parameters.get("model"), parameters.get("version")
+    if isinstance(name, str):
+        # JSON can hold half of a surrogate pair, which has no UTF-8.
+        fields["model"] = name[:MAX_NAME_CHARACTERS].encode(errors="replace").decode()
+    if isinstance(version, str) and version.isdecimal() and len(version) < len(str(MAX_VERSION)):
+        version = int(version)
+    if isinstance(version, int) and not isinstance(version, bool) and 0 <= version < MAX_VERSION:
+        fields["version"] = version
+    return fields
 
 
 def _line(fields: dict[str, object]) -> str:

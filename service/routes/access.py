@@ -11,12 +11,15 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..observability.logs import AccessLines
+from ..observability.logs import AccessLines, named_model
 
 HEADER: Final = b"x-request-id"
 # A client's own id is used only if it cannot forge a log line or a header.
 ACCEPTED: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 MAX_SHOWN_PATH: Final = 256
+# Probes and scrapes come every few seconds, so successful ones are logged only if the settings ask for it.
+HEALTH_PATHS: Final = frozenset({"/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"})
+STATUS_OK: Final = 200
 
 
 def request_id(scope: Scope) -> str:
@@ -34,10 +37,12 @@ class AccessLog:
 
     Args:
         app: answers the requests.
+        log_health_checks: log successful health checks and scrapes of /metrics too; failed ones are always logged.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, log_health_checks: bool = False) -> None:
         self._app = app
+        self._unlogged_paths = frozenset[str]() if log_health_checks else HEALTH_PATHS
         self._lines = AccessLines()
         # A generated id is eight digits for this process, then a counter. It identifies a request and is no secret.
         self._process = secrets.token_hex(4)
@@ -74,7 +79,7 @@ class AccessLog:
             if not complete:
                 raise
         finally:
-            if self._lines.wanted:
+            if self._lines.wanted and not (status == STATUS_OK and scope["path"] in self._unlogged_paths):
                 self._lines.add(_fields(scope, identifier, status, time.perf_counter() - began))
 
 
@@ -86,11 +91,15 @@ def _client_id(scope: Scope) -> str:
 
 
 def _fields(scope: Scope, identifier: str, status: int, seconds: float) -> dict[str, object]:
+    # The endpoint notes what it knows in the scope. The path names the model if no endpoint found it.
+    named = named_model(scope["path_params"]) if "path_params" in scope else {}
     return {
         "request_id": identifier,
         "method": scope["method"],
         "path": scope["path"][:MAX_SHOWN_PATH],
         "status": status,
-        "milliseconds": round(seconds * 1000, 3),
+        "duration_ms": round(seconds * 1000, 3),
+        "problem": None,
+        **named,
         **scope["state"].get("log", {}),
     }

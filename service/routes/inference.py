@@ -48,6 +48,7 @@ class Inference:
         payload, codec = await self._receive(request)
         model = self._find_model(request, payload)
         sample_request = SampleRequest.parse(payload, self.limits)
+        request.rows = sample_request.num_samples
         _check_output_count(codec, sample_request.parts)
         draw = model.settle(sample_request)
         if sample_request.num_samples > min(model.piece_rows, self.settings.max_json_samples):
@@ -80,14 +81,17 @@ class Inference:
         body = await request.body(self.settings.max_body_bytes)
         self.disconnects.watch(request)
         request_codec = negotiation.request_codec(request, body)
-        query = request.query()
+        request.parameters = query = request.query()
         response_codec = negotiation.response_codec(request, query.pop("format", None), request_codec)
         if len(body) <= INLINE_BYTES:
             return request_codec.decode(body, query), response_codec
         return await asyncio.to_thread(request_codec.decode, body, query), response_codec
 
     def _find_model(self, request: RequestContext, payload: Payload) -> Model:
-        model = self.repository.find(Address.parse(payload.parameters))
+        request.parameters = payload.parameters
+        if payload.rows is not None:
+            request.rows = len(payload.rows)
+        request.model = model = self.repository.find(Address.parse(payload.parameters))
         request.counters = self.metrics.meet(request.counters.verb, model)
         return model
 
@@ -97,7 +101,6 @@ class Inference:
         blocks = model.pieces(draw, deadline, request.timing)
         # An error in the first block can still be answered with its status, because nothing is sent yet.
         first = await anext(blocks)
-        _note(request, model, draw.request.num_samples)
         headers = _headers(codec, model.name, model.version, model.facts(draw))
         if stream.length is not None:
             # With a Content-Length every client sees that a stream which breaks off is incomplete.
@@ -132,7 +135,6 @@ def _with_one_output(payload: Payload, codec: Codec) -> Payload:
 
 async def _respond(request: RequestContext, codec: Codec, answer: Answer) -> HttpResponse:
     rows = len(next(iter(answer.tensors.values())))
-    _note(request, answer, rows)
     values = rows * len(answer.columns) * len(answer.tensors)
     timing = request.timing
     timing.rows, timing.invalid = rows, len(answer.invalid_rows)
@@ -181,8 +183,3 @@ def _fixed_headers(media_type: str, model: str, version: int) -> tuple[Header, .
         (b"diffeo-model", model.encode()),
         (b"diffeo-version", b"%d" % version),
     )
-
-
-def _note(request: RequestContext, source: Answer | Model, rows: int) -> None:
-    name = source.model if isinstance(source, Answer) else source.name
-    request.scope["state"]["log"] = {"model": name, "version": source.version, "rows": rows}

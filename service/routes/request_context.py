@@ -5,19 +5,23 @@ The operations do not use the request objects of FastAPI and Starlette, which co
 
 import contextlib
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope, Send
 
 from ..errors import InvalidRequest, MalformedBody, TooLarge, UnsupportedFormat
+from ..model import Model
 from ..observability.counters import EndpointCounters
+from ..observability.logs import named_model
 from ..observability.timing import RequestTiming
 
 Header = tuple[bytes, bytes]
 
+NO_PARAMETERS: Final[Mapping[str, object]] = MappingProxyType({})
 MAX_DIGITS: Final = 18
 MAX_TIMEOUT_DIGITS: Final = 9  # of milliseconds: 11 days
 MAX_PARAMETERS: Final = 64
@@ -63,19 +67,26 @@ class RequestContext:
     Attributes:
         timing: timestamps of the request.
         counters: count the request when it ends.
+        parameters: the parameters read so far, not checked yet.
+        model: the model that answers; None until it is found.
+        rows: number of rows that the request sends or asks for; None until it is known.
         status: status code of the response; 0 before there is one.
         problem: problem type that the request ended with; empty if there was none.
         disconnected: True after `DisconnectWatcher` saw that the client disconnected.
     """
 
     __slots__ = (
-        "_receive", "counters", "disconnected", "headers", "problem", "scope", "status", "timing"
+        "_receive", "counters", "disconnected", "headers", "model", "parameters", "problem", "rows", "scope", "status",
+        "timing",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive, counters: EndpointCounters) -> None:
         self.timing = RequestTiming()
         self.counters = counters
         self.scope = scope
+        self.parameters: Mapping[str, object] = NO_PARAMETERS
+        self.model: Model | None = None
+        self.rows: int | None = None
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.status = 0
         self.problem = ""
@@ -163,6 +174,19 @@ class RequestContext:
         """Return when the client has disconnected. Call it only after the body is read."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
+
+    def log_fields(self) -> dict[str, object]:
+        """What the access log shows beside path and status. A field that is not known is left out."""
+        fields: dict[str, object] = {"problem": self.problem or None}
+        if self.counters.verb:
+            fields["operation"] = self.counters.verb
+        if self.model is not None:
+            fields["model"], fields["version"] = self.model.name, self.model.version
+        elif self.parameters:
+            fields |= named_model(self.parameters)
+        if self.rows is not None:
+            fields["rows"] = self.rows
+        return fields
 
 
 def _too_large(limit: int) -> TooLarge:

@@ -54,7 +54,7 @@ def test_the_parameters_are_those_of_the_page() -> None:
 @pytest.mark.parametrize("path", re.findall(r"`(?:GET )?(/v2[a-z/]*)`", PAGE))
 def test_every_plain_path_is_there(app: App, path: str) -> None:
     method = "POST" if path.endswith("index") else "GET"
-    assert app.ask(method, path).status_code == 200
+    assert app.request(method, path).status_code == 200
 
 
 def test_every_file_it_points_to_is_there() -> None:

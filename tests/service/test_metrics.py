@@ -144,7 +144,7 @@ def test_no_client_can_make_a_series(fresh: App) -> None:
         fresh.post("/sample", json={"model": f"m{number}"})
         fresh.post("/sample", json={"version": 100 + number})
         fresh.post("/sample", json={"precision": f"p{number}"})
-        fresh.ask(f"X{number}", f"/sample/{number}")
+        fresh.request(f"X{number}", f"/sample/{number}")
     after = scrape(fresh)
     assert set(after.samples) == set(before.samples)
     assert after.of("diffeo_requests_total", code="404") == 302

@@ -42,7 +42,7 @@ class Life:
 
 @pytest.fixture(scope="module")
 def life() -> Life:
-    server = Server(affine.DATA)
+    server = Server(affine.DATA, DIFFEO_LOG_HEALTH_CHECKS="true")
     answers = {name: exchange(server.url, request).split(b"\r\n")[0] for name, request in HOSTILE.items()}
     with httpx.stream("POST", f"{server.url}/sample?num_samples=2000000&format=npy", timeout=30) as response:
         parts = response.iter_bytes()

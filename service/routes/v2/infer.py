@@ -16,7 +16,6 @@ from ...codecs.v2.signature import Signature
 from ...errors import InvalidRequest, TooLarge, UnsupportedFormat, listed
 from ...model import Model
 from ...observability.statistics import Clock, Spent, Tally
-from ...observability.timing import RequestTiming
 from ...requests import Address, LogProbRequest, Parameters, Payload, SampleRequest, TransformRequest
 from ..inference import INLINE_BYTES, INLINE_VALUES, Inference
 from ..request_context import Header, HttpResponse, RequestContext
@@ -74,33 +73,32 @@ class Infer:
     async def infer(self, request: RequestContext) -> HttpResponse:
         """The output tensors of one request."""
         deadline = request.deadline(self._settings.timeout_seconds)
-        name, kind, address = ModelPath.of(request)
-        request.counters = self._metrics.verb(kind.operation)
+        path = ModelPath.of(request)
+        request.counters = self._metrics.verb(path.kind.operation)
         body = await self._body(request)
-        undecoded = UndecodedRequest(kind, address, body, request.headers.get(JSON_LENGTH), deadline)
+        undecoded = UndecodedRequest(path.kind, path.address, body, request.headers.get(JSON_LENGTH), deadline)
         self._disconnects.watch(request)
-        model = self._repository.find(undecoded.address)
-        request.counters = self._metrics.meet(kind.operation, model)
-        request.scope["state"]["log"] = {"model": name, "version": model.version}
+        request.model = model = self._repository.find(path.address)
+        request.counters = self._metrics.meet(path.kind.operation, model)
         clock = Clock()
         try:
-            response, rows, spent = await self._respond(undecoded, model, clock, request.timing)
+            response, rows, spent = await self._respond(request, undecoded, model, clock)
         except Exception:
-            self._tally.refused((name, model.version), clock.total())
+            self._tally.refused((path.name, model.version), clock.total())
             raise
-        self._tally.answered((name, model.version), rows, spent)
-        request.scope["state"]["log"]["rows"] = rows
+        self._tally.answered((path.name, model.version), rows, spent)
         return response
 
     async def _respond(
-        self, undecoded: UndecodedRequest, model: Model, clock: Clock, timing: RequestTiming
+        self, request: RequestContext, undecoded: UndecodedRequest, model: Model, clock: Clock
     ) -> tuple[HttpResponse, int, Spent]:
+        timing = request.timing
         call = await _decode(undecoded, undecoded.kind.signature(model.manifest))
         _check_names(call.parameters, undecoded.kind)
         deadline = min(undecoded.deadline, _deadline(call.parameters))
         read = clock.lap()
         model = self._in_precision(undecoded, model, call.parameters)
-        answer = await self._compute(undecoded.kind, model, call, deadline, timing)
+        answer = await self._compute(request, undecoded.kind, model, call, deadline)
         computed = clock.lap()
         timing.encoding = perf_counter()
         encoded = await _encode(undecoded.kind, call, answer)
@@ -126,22 +124,23 @@ class Infer:
         return self._repository.find(Address(undecoded.address.model, undecoded.address.version, named.precision))
 
     async def _compute(
-        self, kind: ProtocolModel, model: Model, call: Call, deadline: float, timing: RequestTiming
+        self, request: RequestContext, kind: ProtocolModel, model: Model, call: Call, deadline: float
     ) -> Answer:
         parameters = {name: value for name, value in call.parameters.items() if name not in COMMON_PARAMETERS}
         if kind is SAMPLE:
-            return await self._sample(model, call, parameters, deadline, timing)
+            return await self._sample(request, model, call, parameters, deadline)
         rows = call.rows(kind.input_name)
+        request.rows = len(rows)
         if kind is LOG_PROB:
             payload = Payload(parameters, rows, kind.input_name)
             log_prob_request = LogProbRequest.parse(payload, model.manifest, self._limits)
-            return await model.log_prob(log_prob_request, deadline, timing)
+            return await model.log_prob(log_prob_request, deadline, request.timing)
         payload = Payload({**parameters, "direction": kind.suffix, "return": _outputs(call)}, rows, kind.input_name)
         transform_request = TransformRequest.parse(payload, model.manifest, self._limits)
-        return await model.transform(transform_request, deadline, timing)
+        return await model.transform(transform_request, deadline, request.timing)
 
     async def _sample(
-        self, model: Model, call: Call, parameters: Parameters, deadline: float, timing: RequestTiming
+        self, request: RequestContext, model: Model, call: Call, parameters: Parameters, deadline: float
     ) -> Answer:
         tensor = call.inputs.get(NUM_SAMPLES)
         if tensor is not None and NUM_SAMPLES in parameters:
@@ -149,13 +148,14 @@ class Infer:
         number = {} if tensor is None else {NUM_SAMPLES: int(tensor[0])}
         payload = Payload({**parameters, **number, "return": _outputs(call)})
         sample_request = SampleRequest.parse(payload, self._limits)
+        request.rows = sample_request.num_samples
         limit = self._settings.max_json_samples
         if sample_request.num_samples > limit:
             raise TooLarge(
                 f"{NUM_SAMPLES} is {sample_request.num_samples}; a response of this protocol holds at most {limit} "
                 "(DIFFEO_MAX_JSON_SAMPLES): page with start"
             )
-        return await model.sample(model.settle(sample_request), deadline, timing)
+        return await model.sample(model.settle(sample_request), deadline, request.timing)
 
 
 async def _decode(undecoded: UndecodedRequest, signature: Signature) -> Call:

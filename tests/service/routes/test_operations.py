@@ -136,7 +136,7 @@ REFUSALS: dict[str, tuple[tuple[str, str], dict[str, object], int, str, list[str
 def test_a_refusal_has_its_status_its_kind_and_its_places(  # noqa: PLR0913, PLR0917  (a row of the table)
     app: App, call: tuple[str, str], arguments: dict[str, object], status: int, kind: str, pointers: list[str]
 ) -> None:
-    response = app.ask(*call, **arguments)
+    response = app.request(*call, **arguments)
     content = response.json()
     assert (response.status_code, content["type"]) == (status, f"urn:diffeo:problem:{kind}")
     assert [fault["pointer"] for fault in content["errors"]] == pointers
@@ -162,7 +162,7 @@ def test_models_says_what_is_served(app: App) -> None:
 @pytest.mark.parametrize("path", ["/livez", "/readyz"])
 def test_probes_answer_get_and_head(app: App, path: str) -> None:
     assert app.get(path).json()["models"] == 1
-    response = app.ask("HEAD", path)
+    response = app.request("HEAD", path)
     assert (response.status_code, response.content) == (200, b"")
 
 

@@ -89,7 +89,7 @@ def test_faults_are_told_with_their_pointers() -> None:
 @pytest.mark.parametrize(("method", "path", "body"), HOSTILE.values(), ids=HOSTILE.keys())
 def test_a_problem_is_small_and_repeats_nothing_but_a_short_name(app: App, method: str, path: str, body: str) -> None:
     headers = {"content-type": "application/json"} if body else {}
-    response = app.ask(method, path, content=body.encode(), headers=headers)
+    response = app.request(method, path, content=body.encode(), headers=headers)
     assert 400 <= response.status_code < 500
     assert response.headers["content-type"] == "application/problem+json"
     assert len(response.content) < 2000
@@ -130,7 +130,7 @@ def test_no_body_of_any_type_breaks_the_service(app: App, path: str, body: bytes
     ],
 )
 def test_a_path_that_is_not_served_is_a_problem_too(app: App, method: str, path: str, status: int, kind: str) -> None:
-    response = app.ask(method, path)
+    response = app.request(method, path)
     content = response.json()
     assert (response.status_code, content["status"], content["type"]) == (status, status, f"urn:diffeo:problem:{kind}")
     assert response.headers["content-type"] == "application/problem+json"

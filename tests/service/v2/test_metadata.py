@@ -43,7 +43,7 @@ def test_both_families_of_clients_read_health_in_their_own_way(app: App) -> None
     for path in ("/v2/health/live", "/v2/health/ready"):
         response = app.get(path)
         assert (response.status_code, response.json()) == (200, {"live": True, "ready": True})
-        assert app.ask("HEAD", path).status_code == 200
+        assert app.request("HEAD", path).status_code == 200
 
 
 def test_a_model_without_a_served_version_is_not_ready_and_neither_is_the_server(lame: App) -> None:
@@ -186,7 +186,7 @@ MISSING = {
 
 @pytest.mark.parametrize(("method", "path", "status"), MISSING.values(), ids=MISSING.keys())
 def test_what_is_not_there_is_an_error_of_the_protocol(app: App, method: str, path: str, status: int) -> None:
-    response = app.ask(method, path, content=b" " * 100_000 if status == 413 else b"")
+    response = app.request(method, path, content=b" " * 100_000 if status == 413 else b"")
     got, sentence = v2.error(response)
     assert got == status
     assert (status == 405) == ("allow" in response.headers)
