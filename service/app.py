@@ -86,7 +86,7 @@ def create_service(
     loaded = repository.load(settings, executor, faults)
     watch = Watch(loaded, settings, executor, loader, marks)
     ledger = ledger or SharedCounters()
-    tracer = tracing.tracer(os.environ)
+    tracer = tracing.tracer(settings.opentelemetry)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -1,10 +1,11 @@
 """Settings come from the environment (`DIFFEO_*`) or the command line; every one has a safe default."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, PrivateAttr, ValidationError
 from pydantic.functional_validators import BeforeValidator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -36,6 +37,10 @@ def _workers(settled: Mapping[str, object]) -> int:
 
 def _chunk_rows(settled: Mapping[str, object]) -> int:
     return 65_536 if _on_gpu(settled) else 1024
+
+
+def _opentelemetry_variables() -> Mapping[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith("OTEL_")}
 
 
 class Settings(BaseSettings):
@@ -86,6 +91,13 @@ class Settings(BaseSettings):
     """Least level that is logged."""
     log_health_checks: bool = False
     """Whether successful health checks and scrapes of /metrics are logged too; failed ones always are."""
+
+    _opentelemetry: Mapping[str, str] = PrivateAttr(default_factory=_opentelemetry_variables)
+
+    @property
+    def opentelemetry(self) -> Mapping[str, str]:
+        """The OTEL_* variables of the environment, which OpenTelemetry defines; they configure traces."""
+        return self._opentelemetry
 
 
 def settle(given: Mapping[str, object]) -> Settings:

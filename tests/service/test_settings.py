@@ -38,6 +38,7 @@ def test_the_defaults_serve_this_machine_only_on_its_own_cores() -> None:
         ("MAX_JSON_SAMPLES", "10", 10),
         ("DOWNLOADS", "false", False),
         ("LOG_LEVEL", "warning", "warning"),
+        ("LOG_HEALTH_CHECKS", "true", True),
     ],
 )
 def test_the_environment_sets_each(variable: str, text: str, value: object, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,3 +91,10 @@ def test_a_gpu_has_one_worker_and_large_chunks_unless_told() -> None:
     assert settle({}).chunk_rows == 1024
     told = settle({"execution_providers": "cuda", "workers": 2, "chunk_rows": 10})
     assert (told.workers, told.chunk_rows) == (2, 10)
+
+
+def test_settings_hold_the_variables_of_opentelemetry_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "mine")
+    held = settle({}).opentelemetry
+    assert held["OTEL_SERVICE_NAME"] == "mine"
+    assert all(name.startswith("OTEL_") for name in held)
