@@ -18,7 +18,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from .errors import Fault, InvalidRequest, ServiceError
+from diffeo.runtime.errors import EngineError
+
+from .errors import FieldError, InvalidRequest, ServiceError
 from .health_probe import HealthProbe
 from .observability import tracing
 from .observability.prometheus import PrometheusText
@@ -117,8 +119,8 @@ def create_service(
     limits = Limits(settings.max_rows, settings.max_num_samples)
     meters = Metrics(ledger, REJECTIONS)
     pages.include_router(metrics.router(PrometheusText(ledger, meters, REJECTIONS, loaded, settings.engine, labels)))
-    # ServiceError is a class of its own here: Starlette lets errors of the class Exception pass every layer first.
-    for error in (ServiceError, Exception, HTTPException):
+    # ServiceError and EngineError are named too: Starlette lets errors of class Exception pass every layer first.
+    for error in (ServiceError, EngineError, Exception, HTTPException):
         pages.add_exception_handler(error, on_error)
     pages.add_exception_handler(RequestValidationError, _on_path_error)
     describe = functools.cache(lambda: openapi.describe(pages))
@@ -136,7 +138,8 @@ def _lower_priority() -> None:
 
 async def _on_path_error(request: Request, error: Exception) -> Response:
     errors = error.errors() if isinstance(error, RequestValidationError) else []
-    faults = [
-        Fault("/" + "/".join(map(str, each["loc"][1:])), each["msg"].removeprefix("Value error, ")) for each in errors
+    field_errors = [
+        FieldError("/" + "/".join(map(str, each["loc"][1:])), each["msg"].removeprefix("Value error, "))
+        for each in errors
     ]
-    return await on_error(request, InvalidRequest("a parameter in the path has a wrong value", faults))
+    return await on_error(request, InvalidRequest("a parameter in the path has a wrong value", field_errors))

@@ -11,13 +11,13 @@ from typing import Final
 from diffeo.runtime.finite_rows import Tensors
 
 from ..answer import Answer
-from ..codecs.codec import Codec, Stream
+from ..codecs.codec import Codec, StreamEncoder
 from ..errors import NotAcceptable, TooLarge
 from ..model import Draw, Model
 from ..observability.registry import Metrics
 from ..observability.timing import RequestTiming
 from ..repository.repository import Repository
-from ..requests import Address, Limits, LogProbRequest, Payload, SampleRequest, TransformRequest
+from ..requests import Limits, LogProbRequest, ModelSelector, Payload, SampleRequest, TransformRequest
 from ..settings import Settings
 from . import negotiation
 from .disconnects import DisconnectWatcher
@@ -49,10 +49,10 @@ class Inference:
         model = self._find_model(request, payload)
         sample_request = SampleRequest.parse(payload, self.limits)
         request.rows = sample_request.num_samples
-        _check_output_count(codec, sample_request.parts)
+        _check_output_count(codec, sample_request.outputs)
         draw = model.settle(sample_request)
         if sample_request.num_samples > min(model.piece_rows, self.settings.max_json_samples):
-            stream = codec.stream(model.outline(draw))
+            stream = codec.stream_encoder(model.outline(draw))
             if stream is None:
                 _check_num_samples(codec, sample_request.num_samples, self.settings.max_json_samples)
             elif sample_request.num_samples > model.piece_rows:
@@ -74,7 +74,7 @@ class Inference:
         model = self._find_model(request, payload)
         payload = _with_one_output(payload, codec)
         transform_request = TransformRequest.parse(payload, model.manifest, self.limits)
-        _check_output_count(codec, transform_request.parts)
+        _check_output_count(codec, transform_request.outputs)
         return await _respond(request, codec, await model.transform(transform_request, deadline, request.timing))
 
     async def _receive(self, request: RequestContext) -> tuple[Payload, Codec]:
@@ -91,26 +91,26 @@ class Inference:
         request.parameters = payload.parameters
         if payload.rows is not None:
             request.rows = len(payload.rows)
-        request.model = model = self.repository.find(Address.parse(payload.parameters))
+        request.model = model = self.repository.find(ModelSelector.parse(payload.parameters))
         request.counters = self.metrics.meet(request.counters.verb, model)
         return model
 
     async def _stream(  # noqa: PLR0913, PLR0917  (a stream needs all of them)
-        self, request: RequestContext, codec: Codec, stream: Stream, model: Model, draw: Draw, deadline: float
+        self, request: RequestContext, codec: Codec, stream: StreamEncoder, model: Model, draw: Draw, deadline: float
     ) -> HttpResponse:
         blocks = model.pieces(draw, deadline, request.timing)
         # An error in the first block can still be answered with its status, because nothing is sent yet.
         first = await anext(blocks)
         headers = _headers(codec, model.name, model.version, model.facts(draw))
-        if stream.length is not None:
+        if stream.content_length is not None:
             # With a Content-Length every client sees that a stream which breaks off is incomplete.
-            headers.append((b"content-length", b"%d" % stream.length))
+            headers.append((b"content-length", b"%d" % stream.content_length))
         return HttpResponse(200, headers, blocks=_encode_stream(request.timing, stream, first, blocks))
 
 
 def _check_output_count(codec: Codec, outputs: tuple[str, ...]) -> None:
     # The codec raises the same error, but only after the answer is computed.
-    if codec.single and len(outputs) > 1:
+    if codec.single_array and len(outputs) > 1:
         names = ", ".join(outputs)
         raise NotAcceptable.at("/return", f"{codec.name} holds one array and return lists {names}; list one of them")
 
@@ -126,7 +126,7 @@ def _check_num_samples(codec: Codec, num_samples: int, limit: int) -> None:
 
 def _with_one_output(payload: Payload, codec: Codec) -> Payload:
     # A format that holds one array gets the transformed rows, unless the client names another output.
-    if not codec.single or "return" in payload.parameters:
+    if not codec.single_array or "return" in payload.parameters:
         return payload
     image = {"forward": "z", "inverse": "x"}.get(str(payload.parameters.get("direction")), "z")
     parameters = {**payload.parameters, "return": [image]}
@@ -141,7 +141,7 @@ async def _respond(request: RequestContext, codec: Codec, answer: Answer) -> Htt
     timing.encoding = perf_counter()
     content = codec.encode(answer) if values <= INLINE_VALUES else await asyncio.to_thread(codec.encode, answer)
     timing.encode = perf_counter() - timing.encoding
-    headers = _headers(codec, answer.model, answer.version, answer.facts)
+    headers = _headers(codec, answer.model, answer.version, answer.metadata)
     headers.append((b"content-length", b"%d" % len(content)))
     if answer.invalid_rows:
         headers.append((b"diffeo-invalid-rows", b"%d" % len(answer.invalid_rows)))
@@ -149,24 +149,24 @@ async def _respond(request: RequestContext, codec: Codec, answer: Answer) -> Htt
 
 
 async def _encode_stream(
-    timing: RequestTiming, stream: Stream, first: Tensors, blocks: AsyncGenerator[Tensors, None]
+    timing: RequestTiming, stream: StreamEncoder, first: Tensors, blocks: AsyncGenerator[Tensors, None]
 ) -> AsyncGenerator[bytes, None]:
     async with contextlib.aclosing(blocks):
-        yield stream.head()
+        yield stream.header()
         timing.encoding = perf_counter()
         content = await _encode_block(timing, stream, first)
         timing.encode = perf_counter() - timing.encoding
         yield content
         async for block in blocks:
             yield await _encode_block(timing, stream, block)
-    if tail := stream.tail():
-        yield tail
+    if footer := stream.footer():
+        yield footer
 
 
-async def _encode_block(timing: RequestTiming, stream: Stream, tensors: Tensors) -> bytes:
+async def _encode_block(timing: RequestTiming, stream: StreamEncoder, tensors: Tensors) -> bytes:
     timing.rows += len(next(iter(tensors.values())))
     values = sum(tensor.size for tensor in tensors.values())
-    return stream.piece(tensors) if values <= INLINE_VALUES else await asyncio.to_thread(stream.piece, tensors)
+    return stream.block(tensors) if values <= INLINE_VALUES else await asyncio.to_thread(stream.block, tensors)
 
 
 def _headers(codec: Codec, model: str, version: int, facts: Mapping[str, object]) -> list[Header]:

@@ -12,8 +12,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from diffeo.runtime.errors import EngineFailed
+
 from .. import errors
-from ..errors import Fault, Overloaded, RequestError, ServiceError
+from ..errors import FieldError, Overloaded, RequestError
 from .access import log_problem, request_id
 from .request_context import Header, HttpResponse
 
@@ -29,7 +31,7 @@ class ProblemType:
     title: str
 
 
-PROBLEM_TYPES: Final[dict[type[ServiceError], ProblemType]] = {
+PROBLEM_TYPES: Final[dict[type[Exception], ProblemType]] = {
     errors.MalformedBody: ProblemType(HTTPStatus.BAD_REQUEST, "malformed-body", "The body cannot be read"),
     errors.InvalidRequest: ProblemType(
         HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", "A value in the request is missing or wrong"
@@ -50,7 +52,7 @@ PROBLEM_TYPES: Final[dict[type[ServiceError], ProblemType]] = {
     errors.Overloaded: ProblemType(HTTPStatus.TOO_MANY_REQUESTS, "overloaded", "Too many rows are queued"),
     errors.DeadlinePassed: ProblemType(HTTPStatus.GATEWAY_TIMEOUT, "deadline-passed", "The deadline has passed"),
     errors.VersionRefused: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "version-refused", "The version was refused"),
-    errors.EngineFailed: ProblemType(HTTPStatus.INTERNAL_SERVER_ERROR, "engine-failed", "The engine failed"),
+    EngineFailed: ProblemType(HTTPStatus.INTERNAL_SERVER_ERROR, "engine-failed", "The engine failed"),
 }
 # For unexpected errors, and for errors that occur only while the service starts.
 INTERNAL: Final = ProblemType(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "The service failed")
@@ -70,12 +72,10 @@ log = logging.getLogger("diffeo")
 
 def problem_type_of(error: Exception) -> ProblemType:
     """The problem type of an error: INTERNAL for an error that nobody expected."""
-    if isinstance(error, ServiceError):
-        return PROBLEM_TYPES.get(type(error), INTERNAL)
     if isinstance(error, HTTPException):
         status = HTTPStatus(error.status_code)
         return ProblemType(status, status.phrase.lower().replace(" ", "-"), status.phrase)
-    return INTERNAL
+    return PROBLEM_TYPES.get(type(error), INTERNAL)
 
 
 def error_response(error: Exception, identifier: str) -> HttpResponse:
@@ -92,7 +92,7 @@ def error_response(error: Exception, identifier: str) -> HttpResponse:
         response = _document(problem, f"{problem.title}; GET /docs lists every path", identifier)
         response.headers.extend(http_headers(error))
         return response
-    response = _document(problem, str(error), identifier, error.faults if isinstance(error, RequestError) else ())
+    response = _document(problem, str(error), identifier, error.field_errors if isinstance(error, RequestError) else ())
     if isinstance(error, Overloaded):
         response.headers.append((b"retry-after", b"%d" % max(1, math.ceil(error.seconds))))
     return response
@@ -111,14 +111,16 @@ def http_headers(error: HTTPException) -> list[Header]:
     return [(name.lower().encode(), value.encode()) for name, value in (error.headers or {}).items()]
 
 
-def _document(problem: ProblemType, detail: str, identifier: str, faults: Sequence[Fault] = ()) -> HttpResponse:
+def _document(
+    problem: ProblemType, detail: str, identifier: str, field_errors: Sequence[FieldError] = ()
+) -> HttpResponse:
     content = orjson.dumps(
         {
             "type": f"urn:diffeo:problem:{problem.type}",
             "title": problem.title,
             "status": int(problem.status),
             "detail": detail,
-            "errors": [{"pointer": fault.pointer, "detail": fault.detail} for fault in faults],
+            "errors": [{"pointer": each.pointer, "detail": each.detail} for each in field_errors],
             "request_id": identifier,
         }
     )

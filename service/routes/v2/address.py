@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 from diffeo.bundle.read import is_version
 
 from ...errors import VersionNotFound
-from ...requests import Address
+from ...requests import ModelSelector
 from ..request_context import RequestContext
 from . import protocol_model
 from .protocol_model import ProtocolModel
@@ -19,12 +19,12 @@ class ModelPath(NamedTuple):
     Attributes:
         name: its name, such as moons.forward.
         kind: which of the four models of a flow it is.
-        address: the flow and its version; the version is None if the path has none.
+        selector: the flow and its version; the version is None if the path has none.
     """
 
     name: str
     kind: ProtocolModel
-    address: Address
+    selector: ModelSelector
 
     @classmethod
     def of(cls, request: RequestContext) -> "ModelPath":
@@ -38,7 +38,7 @@ class ModelPath(NamedTuple):
         name = parameters["model"]
         version = _version_number(parameters.get("version"))
         flow, kind = protocol_model.parse_name(name)
-        return cls(name, kind, Address(flow, version))
+        return cls(name, kind, ModelSelector(flow, version))
 
 
 def _version_number(text: str | None) -> int | None:

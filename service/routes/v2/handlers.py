@@ -83,14 +83,14 @@ class Handlers:
     async def statistics(self, request: RequestContext) -> HttpResponse:
         """The statistics of a model: of one version, or of all if the path names none."""
         path = ModelPath.of(request)
-        request.model = model = self._repository.find(path.address)
-        if path.address.version is None:
+        request.model = model = self._repository.find(path.selector)
+        if path.selector.version is None:
             return _json(statistics.of_model(self._repository, self._tally, path.kind, model.name))
         return _json(statistics.of_versions(self._tally, path.kind, [model]))
 
     def _find(self, request: RequestContext) -> tuple[ProtocolModel, Model]:
         path = ModelPath.of(request)
-        request.model = model = self._repository.find(path.address)
+        request.model = model = self._repository.find(path.selector)
         return path.kind, model
 
 

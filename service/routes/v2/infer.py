@@ -7,16 +7,16 @@ from time import perf_counter
 from typing import Final, NamedTuple
 
 from ...answer import Answer
-from ...codecs.parsing.inflate import FORMATS, inflate
+from ...codecs.parsing.inflate import CONTENT_ENCODINGS, inflate
 from ...codecs.v2 import request as v2_request
 from ...codecs.v2 import response as v2_response
-from ...codecs.v2.request import Call
-from ...codecs.v2.response import Body
+from ...codecs.v2.request import InferRequest
+from ...codecs.v2.response import ResponseBody
 from ...codecs.v2.signature import Signature
 from ...errors import InvalidRequest, TooLarge, UnsupportedFormat, listed
 from ...model import Model
 from ...observability.statistics import Clock, Spent, Tally
-from ...requests import Address, LogProbRequest, Parameters, Payload, SampleRequest, TransformRequest
+from ...requests import LogProbRequest, ModelSelector, Parameters, Payload, SampleRequest, TransformRequest
 from ..inference import INLINE_BYTES, INLINE_VALUES, Inference
 from ..request_context import Header, HttpResponse, RequestContext
 from .address import ModelPath
@@ -32,7 +32,7 @@ MICROSECONDS: Final = 1_000_000
 # Parameters that every request may have, beside those of its protocol model.
 COMMON_PARAMETERS: Final = frozenset({"precision", "timeout"})
 # Facts of an answer that become parameters of the response.
-FACTS: Final = ("precision", "seed", "start", "next_start", "temperature")
+METADATA: Final = ("precision", "seed", "start", "next_start", "temperature")
 MAX_SHOWN_NAME: Final = 64
 
 
@@ -41,14 +41,14 @@ class UndecodedRequest(NamedTuple):
 
     Attributes:
         kind: the protocol model that its path names.
-        address: the flow and version that its path names.
+        selector: the flow and version that its path names.
         body: the body, not compressed.
         json_length: the value of Inference-Header-Content-Length; None without this header.
         deadline: when the response must be ready, in monotonic time.
     """
 
     kind: ProtocolModel
-    address: Address
+    selector: ModelSelector
     body: bytes
     json_length: bytes | None
     deadline: float
@@ -76,9 +76,9 @@ class Infer:
         path = ModelPath.of(request)
         request.counters = self._metrics.verb(path.kind.operation)
         body = await self._body(request)
-        undecoded = UndecodedRequest(path.kind, path.address, body, request.headers.get(JSON_LENGTH), deadline)
+        undecoded = UndecodedRequest(path.kind, path.selector, body, request.headers.get(JSON_LENGTH), deadline)
         self._disconnects.watch(request)
-        request.model = model = self._repository.find(path.address)
+        request.model = model = self._repository.find(path.selector)
         request.counters = self._metrics.meet(path.kind.operation, model)
         clock = Clock()
         try:
@@ -93,15 +93,15 @@ class Infer:
         self, request: RequestContext, undecoded: UndecodedRequest, model: Model, clock: Clock
     ) -> tuple[HttpResponse, int, Spent]:
         timing = request.timing
-        call = await _decode(undecoded, undecoded.kind.signature(model.manifest))
-        _check_names(call.parameters, undecoded.kind)
-        deadline = min(undecoded.deadline, _deadline(call.parameters))
+        infer_request = await _decode(undecoded, undecoded.kind.signature(model.manifest))
+        _check_names(infer_request.parameters, undecoded.kind)
+        deadline = min(undecoded.deadline, _deadline(infer_request.parameters))
         read = clock.lap()
-        model = self._in_precision(undecoded, model, call.parameters)
-        answer = await self._compute(request, undecoded.kind, model, call, deadline)
+        model = self._in_precision(undecoded, model, infer_request.parameters)
+        answer = await self._compute(request, undecoded.kind, model, infer_request, deadline)
         computed = clock.lap()
         timing.encoding = perf_counter()
-        encoded = await _encode(undecoded.kind, call, answer)
+        encoded = await _encode(undecoded.kind, infer_request, answer)
         timing.encode = perf_counter() - timing.encoding
         timing.rows, timing.invalid = len(next(iter(answer.tensors.values()))), len(answer.invalid_rows)
         queue = round(1e9 * (timing.taken - timing.admitted)) if timing.taken else 0
@@ -111,8 +111,8 @@ class Infer:
     async def _body(self, request: RequestContext) -> bytes:
         limit = self._settings.max_body_bytes
         encoding = request.header(b"content-encoding", IDENTITY)
-        if encoding not in FORMATS and encoding != IDENTITY:
-            raise UnsupportedFormat(f"Content-Encoding must be {', '.join(FORMATS)} or {IDENTITY}")
+        if encoding not in CONTENT_ENCODINGS and encoding != IDENTITY:
+            raise UnsupportedFormat(f"Content-Encoding must be {', '.join(CONTENT_ENCODINGS)} or {IDENTITY}")
         body = await request.raw_body(limit)
         # A few compressed bytes can expand to very many, so inflate has the same limit.
         return body if encoding == IDENTITY else await asyncio.to_thread(inflate, body, encoding, limit)
@@ -120,33 +120,42 @@ class Infer:
     def _in_precision(self, undecoded: UndecodedRequest, model: Model, parameters: Parameters) -> Model:
         if "precision" not in parameters:
             return model
-        named = Address.parse({"precision": parameters["precision"]})
-        return self._repository.find(Address(undecoded.address.model, undecoded.address.version, named.precision))
+        named = ModelSelector.parse({"precision": parameters["precision"]})
+        return self._repository.find(
+            ModelSelector(undecoded.selector.model, undecoded.selector.version, named.precision)
+        )
 
     async def _compute(
-        self, request: RequestContext, kind: ProtocolModel, model: Model, call: Call, deadline: float
+        self, request: RequestContext, kind: ProtocolModel, model: Model, infer_request: InferRequest, deadline: float
     ) -> Answer:
-        parameters = {name: value for name, value in call.parameters.items() if name not in COMMON_PARAMETERS}
+        parameters = {name: value for name, value in infer_request.parameters.items() if name not in COMMON_PARAMETERS}
         if kind is SAMPLE:
-            return await self._sample(request, model, call, parameters, deadline)
-        rows = call.rows(kind.input_name)
+            return await self._sample(request, model, infer_request, parameters, deadline)
+        rows = infer_request.rows(kind.input_name)
         request.rows = len(rows)
         if kind is LOG_PROB:
             payload = Payload(parameters, rows, kind.input_name)
             log_prob_request = LogProbRequest.parse(payload, model.manifest, self._limits)
             return await model.log_prob(log_prob_request, deadline, request.timing)
-        payload = Payload({**parameters, "direction": kind.suffix, "return": _outputs(call)}, rows, kind.input_name)
+        payload = Payload(
+            {**parameters, "direction": kind.suffix, "return": _outputs(infer_request)}, rows, kind.input_name
+        )
         transform_request = TransformRequest.parse(payload, model.manifest, self._limits)
         return await model.transform(transform_request, deadline, request.timing)
 
     async def _sample(
-        self, request: RequestContext, model: Model, call: Call, parameters: Parameters, deadline: float
+        self,
+        request: RequestContext,
+        model: Model,
+        infer_request: InferRequest,
+        parameters: Parameters,
+        deadline: float,
     ) -> Answer:
-        tensor = call.inputs.get(NUM_SAMPLES)
+        tensor = infer_request.inputs.get(NUM_SAMPLES)
         if tensor is not None and NUM_SAMPLES in parameters:
             raise InvalidRequest(f"{NUM_SAMPLES} is given as an input and as a parameter; give one")
         number = {} if tensor is None else {NUM_SAMPLES: int(tensor[0])}
-        payload = Payload({**parameters, **number, "return": _outputs(call)})
+        payload = Payload({**parameters, **number, "return": _outputs(infer_request)})
         sample_request = SampleRequest.parse(payload, self._limits)
         request.rows = sample_request.num_samples
         limit = self._settings.max_json_samples
@@ -158,41 +167,41 @@ class Infer:
         return await model.sample(model.settle(sample_request), deadline, request.timing)
 
 
-async def _decode(undecoded: UndecodedRequest, signature: Signature) -> Call:
+async def _decode(undecoded: UndecodedRequest, signature: Signature) -> InferRequest:
     arguments = undecoded.body, undecoded.json_length, signature
     if len(undecoded.body) <= INLINE_BYTES:
         return v2_request.decode(*arguments)
     return await asyncio.to_thread(v2_request.decode, *arguments)
 
 
-async def _encode(kind: ProtocolModel, call: Call, answer: Answer) -> Body:
-    written = sum(answer.tensors[output.name].size for output in call.outputs if not output.binary)
-    copied = sum(answer.tensors[output.name].nbytes for output in call.outputs if output.binary)
-    arguments = _facts(kind, call, answer), call.outputs, answer.tensors
+async def _encode(kind: ProtocolModel, infer_request: InferRequest, answer: Answer) -> ResponseBody:
+    written = sum(answer.tensors[output.name].size for output in infer_request.outputs if not output.binary)
+    copied = sum(answer.tensors[output.name].nbytes for output in infer_request.outputs if output.binary)
+    arguments = _metadata(kind, infer_request, answer), infer_request.outputs, answer.tensors
     if written <= INLINE_VALUES and copied <= INLINE_COPY:
         return v2_response.encode(*arguments)
     return await asyncio.to_thread(v2_response.encode, *arguments)
 
 
-def _facts(kind: ProtocolModel, call: Call, answer: Answer) -> dict[str, object]:
-    facts: dict[str, object] = {"model_name": kind.name(answer.model), "model_version": str(answer.version)}
-    if call.id is not None:
-        facts["id"] = call.id
-    parameters = {name: answer.facts[name] for name in FACTS if name in answer.facts}
+def _metadata(kind: ProtocolModel, infer_request: InferRequest, answer: Answer) -> dict[str, object]:
+    metadata: dict[str, object] = {"model_name": kind.name(answer.model), "model_version": str(answer.version)}
+    if infer_request.id is not None:
+        metadata["id"] = infer_request.id
+    parameters = {name: answer.metadata[name] for name in METADATA if name in answer.metadata}
     if answer.invalid_rows:
         parameters["invalid_rows"] = len(answer.invalid_rows)
-    return {**facts, "parameters": parameters} if parameters else facts
+    return {**metadata, "parameters": parameters} if parameters else metadata
 
 
-def _headers(body: Body) -> list[Header]:
+def _headers(body: ResponseBody) -> list[Header]:
     length = (b"content-length", b"%d" % len(body.content))
-    if body.json_bytes is None:
+    if body.json_size is None:
         return [(b"content-type", JSON), length]
-    return [(b"content-type", BYTES), (JSON_LENGTH, b"%d" % body.json_bytes), length]
+    return [(b"content-type", BYTES), (JSON_LENGTH, b"%d" % body.json_size), length]
 
 
-def _outputs(call: Call) -> list[str]:
-    return [output.name for output in call.outputs]
+def _outputs(infer_request: InferRequest) -> list[str]:
+    return [output.name for output in infer_request.outputs]
 
 
 def _check_names(parameters: Parameters, kind: ProtocolModel) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Final
 
-from ...codecs.v2.signature import Tensor
+from ...codecs.v2.signature import TensorSpec
 from ...model import Model
 from ...repository.repository import Repository
 from ...requests import Limits
@@ -57,10 +57,10 @@ def configuration(kind: ProtocolModel, model: Model, settings: Settings, limits:
     return {**config, "dynamic_batching": {"max_queue_delay_microseconds": 0}} if kind.is_batched else config
 
 
-def _describe(specs: Sequence[Tensor]) -> list[dict[str, object]]:
+def _describe(specs: Sequence[TensorSpec]) -> list[dict[str, object]]:
     return [{"name": spec.name, "datatype": spec.datatypes[0], "shape": spec.shape} for spec in specs]
 
 
-def _configure(spec: Tensor, batch_axes: int) -> dict[str, object]:
+def _configure(spec: TensorSpec, batch_axes: int) -> dict[str, object]:
     # The dims of a batched model leave out the batch axis: max_batch_size stands for it.
     return {"name": spec.name, "data_type": f"TYPE_{spec.datatypes[0]}", "dims": spec.shape[batch_axes:]}

@@ -9,13 +9,13 @@ from typing import Final
 import orjson
 from starlette.exceptions import HTTPException
 
-from ...errors import Fault, InvalidRequest, Overloaded, RequestError, ServiceError, UnsupportedFormat
+from ...errors import FieldError, InvalidRequest, Overloaded, RequestError, UnsupportedFormat
 from ..problems import INTERNAL, PROBLEM_TYPES, http_headers
 from ..request_context import Header, HttpResponse
 
 JSON: Final = b"application/json"
 # The protocol has no status 422.
-STATUSES: Final[Mapping[type[ServiceError], HTTPStatus]] = {
+STATUSES: Final[Mapping[type[Exception], HTTPStatus]] = {
     **{error: problem.status for error, problem in PROBLEM_TYPES.items()},
     InvalidRequest: HTTPStatus.BAD_REQUEST,
 }
@@ -31,7 +31,7 @@ def error_response(error: Exception, identifier: str) -> HttpResponse:
     """
     if isinstance(error, HTTPException):
         return _http_error(error)
-    status = STATUSES.get(type(error), INTERNAL.status) if isinstance(error, ServiceError) else INTERNAL.status
+    status = STATUSES.get(type(error), INTERNAL.status)
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("the request failed", exc_info=error, extra={"request_id": identifier})
         return _response(status, f"{INTERNAL.title}; the log has the reason under the request id {identifier}")
@@ -47,14 +47,14 @@ def _http_error(error: HTTPException) -> HttpResponse:
 
 def _sentence(error: Exception) -> str:
     sentence = str(error)
-    faults = error.faults if isinstance(error, RequestError) else ()
+    field_errors = error.field_errors if isinstance(error, RequestError) else ()
     # A problem document has a pointer to each wrong field. The protocol has only the sentence, so it names the fields.
-    names = [name for name in _names(faults) if name not in sentence]
+    names = [name for name in _names(field_errors) if name not in sentence]
     return f"{', '.join(names)}: {sentence}" if names else sentence
 
 
-def _names(faults: Iterable[Fault]) -> list[str]:
-    return list(dict.fromkeys(name for fault in faults if (name := fault.pointer[1:].partition("/")[0])))
+def _names(field_errors: Iterable[FieldError]) -> list[str]:
+    return list(dict.fromkeys(name for each in field_errors if (name := each.pointer[1:].partition("/")[0])))
 
 
 def _headers(error: Exception, status: HTTPStatus) -> list[Header]:
