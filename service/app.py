@@ -5,7 +5,7 @@ import contextlib
 import functools
 import os
 import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -123,7 +123,7 @@ def create_service(
     for error in (ServiceError, EngineError, Exception, HTTPException):
         pages.add_exception_handler(error, on_error)
     pages.add_exception_handler(RequestValidationError, _on_path_error)
-    describe = functools.cache(lambda: openapi.describe(pages))
+    describe = functools.cache(lambda: openapi.describe(pages, limits))
     pages.openapi = describe  # type: ignore[method-assign]  # the way that FastAPI documents
     inference = Inference(loaded, settings, limits, DisconnectWatcher(), meters)
     dispatcher = Dispatcher(route_table(inference, tracer), pages, ERROR_RESPONSES)
@@ -138,8 +138,9 @@ def _lower_priority() -> None:
 
 async def _on_path_error(request: Request, error: Exception) -> Response:
     errors = error.errors() if isinstance(error, RequestValidationError) else []
-    field_errors = [
-        FieldError("/" + "/".join(map(str, each["loc"][1:])), each["msg"].removeprefix("Value error, "))
-        for each in errors
-    ]
+    field_errors = [FieldError(_pointer(each["loc"][1:]), each["msg"].removeprefix("Value error, ")) for each in errors]
     return await on_error(request, InvalidRequest("a parameter in the path has a wrong value", field_errors))
+
+
+def _pointer(location: Sequence[object]) -> str:
+    return "".join(f"/{part}" for part in location)

@@ -3,6 +3,7 @@
 import asyncio
 import math
 import time
+from dataclasses import replace
 from time import perf_counter
 from typing import Final, NamedTuple
 
@@ -93,15 +94,15 @@ class Infer:
         self, request: RequestContext, undecoded: UndecodedRequest, model: Model, clock: Clock
     ) -> tuple[HttpResponse, int, Spent]:
         timing = request.timing
-        infer_request = await _decode(undecoded, undecoded.kind.signature(model.manifest))
-        _check_names(infer_request.parameters, undecoded.kind)
-        deadline = min(undecoded.deadline, _deadline(infer_request.parameters))
+        parsed = await _decode(undecoded, undecoded.kind.signature(model.manifest))
+        _check_names(parsed.parameters, undecoded.kind)
+        deadline = min(undecoded.deadline, _deadline(parsed.parameters))
         read = clock.lap()
-        model = self._in_precision(undecoded, model, infer_request.parameters)
-        answer = await self._compute(request, undecoded.kind, model, infer_request, deadline)
+        model = self._in_precision(undecoded, model, parsed.parameters)
+        answer = await self._compute(request, undecoded.kind, model, parsed, deadline)
         computed = clock.lap()
         timing.encoding = perf_counter()
-        encoded = await _encode(undecoded.kind, infer_request, answer)
+        encoded = await _encode(undecoded.kind, parsed, answer)
         timing.encode = perf_counter() - timing.encoding
         timing.rows, timing.invalid = len(next(iter(answer.tensors.values()))), len(answer.invalid_rows)
         queue = round(1e9 * (timing.taken - timing.admitted)) if timing.taken else 0
@@ -120,26 +121,22 @@ class Infer:
     def _in_precision(self, undecoded: UndecodedRequest, model: Model, parameters: Parameters) -> Model:
         if "precision" not in parameters:
             return model
-        named = ModelSelector.parse({"precision": parameters["precision"]})
-        return self._repository.find(
-            ModelSelector(undecoded.selector.model, undecoded.selector.version, named.precision)
-        )
+        precision = ModelSelector.parse({"precision": parameters["precision"]}).precision
+        return self._repository.find(replace(undecoded.selector, precision=precision))
 
     async def _compute(
-        self, request: RequestContext, kind: ProtocolModel, model: Model, infer_request: InferRequest, deadline: float
+        self, request: RequestContext, kind: ProtocolModel, model: Model, parsed: InferRequest, deadline: float
     ) -> Answer:
-        parameters = {name: value for name, value in infer_request.parameters.items() if name not in COMMON_PARAMETERS}
+        parameters = {name: value for name, value in parsed.parameters.items() if name not in COMMON_PARAMETERS}
         if kind is SAMPLE:
-            return await self._sample(request, model, infer_request, parameters, deadline)
-        rows = infer_request.rows(kind.input_name)
+            return await self._sample(request, model, parsed, parameters, deadline)
+        rows = parsed.rows(kind.input_name)
         request.rows = len(rows)
         if kind is LOG_PROB:
             payload = Payload(parameters, rows, kind.input_name)
             log_prob_request = LogProbRequest.parse(payload, model.manifest, self._limits)
             return await model.log_prob(log_prob_request, deadline, request.timing)
-        payload = Payload(
-            {**parameters, "direction": kind.suffix, "return": _outputs(infer_request)}, rows, kind.input_name
-        )
+        payload = Payload({**parameters, "direction": kind.suffix, "return": _outputs(parsed)}, rows, kind.input_name)
         transform_request = TransformRequest.parse(payload, model.manifest, self._limits)
         return await model.transform(transform_request, deadline, request.timing)
 
@@ -147,15 +144,15 @@ class Infer:
         self,
         request: RequestContext,
         model: Model,
-        infer_request: InferRequest,
+        parsed: InferRequest,
         parameters: Parameters,
         deadline: float,
     ) -> Answer:
-        tensor = infer_request.inputs.get(NUM_SAMPLES)
+        tensor = parsed.inputs.get(NUM_SAMPLES)
         if tensor is not None and NUM_SAMPLES in parameters:
             raise InvalidRequest(f"{NUM_SAMPLES} is given as an input and as a parameter; give one")
         number = {} if tensor is None else {NUM_SAMPLES: int(tensor[0])}
-        payload = Payload({**parameters, **number, "return": _outputs(infer_request)})
+        payload = Payload({**parameters, **number, "return": _outputs(parsed)})
         sample_request = SampleRequest.parse(payload, self._limits)
         request.rows = sample_request.num_samples
         limit = self._settings.max_json_samples
@@ -174,19 +171,19 @@ async def _decode(undecoded: UndecodedRequest, signature: Signature) -> InferReq
     return await asyncio.to_thread(v2_request.decode, *arguments)
 
 
-async def _encode(kind: ProtocolModel, infer_request: InferRequest, answer: Answer) -> ResponseBody:
-    written = sum(answer.tensors[output.name].size for output in infer_request.outputs if not output.binary)
-    copied = sum(answer.tensors[output.name].nbytes for output in infer_request.outputs if output.binary)
-    arguments = _metadata(kind, infer_request, answer), infer_request.outputs, answer.tensors
+async def _encode(kind: ProtocolModel, parsed: InferRequest, answer: Answer) -> ResponseBody:
+    written = sum(answer.tensors[output.name].size for output in parsed.outputs if not output.binary)
+    copied = sum(answer.tensors[output.name].nbytes for output in parsed.outputs if output.binary)
+    arguments = _metadata(kind, parsed, answer), parsed.outputs, answer.tensors
     if written <= INLINE_VALUES and copied <= INLINE_COPY:
         return v2_response.encode(*arguments)
     return await asyncio.to_thread(v2_response.encode, *arguments)
 
 
-def _metadata(kind: ProtocolModel, infer_request: InferRequest, answer: Answer) -> dict[str, object]:
+def _metadata(kind: ProtocolModel, parsed: InferRequest, answer: Answer) -> dict[str, object]:
     metadata: dict[str, object] = {"model_name": kind.name(answer.model), "model_version": str(answer.version)}
-    if infer_request.id is not None:
-        metadata["id"] = infer_request.id
+    if parsed.id is not None:
+        metadata["id"] = parsed.id
     parameters = {name: answer.metadata[name] for name in METADATA if name in answer.metadata}
     if answer.invalid_rows:
         parameters["invalid_rows"] = len(answer.invalid_rows)
@@ -200,8 +197,8 @@ def _headers(body: ResponseBody) -> list[Header]:
     return [(b"content-type", BYTES), (JSON_LENGTH, b"%d" % body.json_size), length]
 
 
-def _outputs(infer_request: InferRequest) -> list[str]:
-    return [output.name for output in infer_request.outputs]
+def _outputs(parsed: InferRequest) -> list[str]:
+    return [output.name for output in parsed.outputs]
 
 
 def _check_names(parameters: Parameters, kind: ProtocolModel) -> None:

@@ -1,13 +1,23 @@
 """The document of /docs and the parser agree: what one takes the other takes, and nothing else."""
 
 import json
+from collections.abc import Iterator
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from diffeo.service.codecs import CODECS
-from diffeo.service.routes.openapi import OPERATIONS, PROBLEMS
+from diffeo.service.requests import (
+    LOG_PROB_PARAMETERS,
+    MODEL_PARAMETERS,
+    SAMPLE_PARAMETERS,
+    TRANSFORM_PARAMETERS,
+    Limits,
+)
+from diffeo.service.routes.openapi import OPERATIONS, problem_statuses
 from diffeo.service.routes.problems import PROBLEM_TYPES
+from diffeo.service.settings import Settings
+from tests.given.flows import affine
 from tests.given.servers.asgi_app import App
 
 ROWS = [[1, 2], [3, 4]]
@@ -96,13 +106,76 @@ def test_the_answer_is_the_one_that_the_document_describes(app: App, path: str) 
 
 def test_the_document_names_every_refusal_and_every_format(app: App) -> None:
     statuses = {str(int(kind.status)) for kind in PROBLEM_TYPES.values()} - {"500"}
-    assert set(PROBLEMS) == statuses
+    assert set(problem_statuses()) == statuses
     document = app.get("/openapi.json").json()
     for path in OPERATIONS:
         operation = document["paths"][path]["post"]
         assert set(operation["responses"]) == statuses | {"200"}
         assert set(operation["requestBody"]["content"]) == {codec.media_type for codec in CODECS}
         assert operation["parameters"][0]["schema"]["enum"] == [codec.name for codec in CODECS]
+
+
+Field = dict[str, object]
+# What a field must have beside, to be the only one in question.
+REQUIRED: dict[str, dict[str, object]] = {
+    "SampleBody": {"seed": 1},
+    "LogProbBody": {"x": ROWS},
+    "ForwardBody": {"direction": "forward", "x": ROWS},
+    "InverseBody": {"direction": "inverse", "z": ROWS},
+}
+PATHS = {"SampleBody": "/sample", "LogProbBody": "/log_prob", "ForwardBody": "/transform", "InverseBody": "/transform"}
+SMALL = Limits(max_rows=3, max_num_samples=5)
+
+
+def at_each_bound(field: Field) -> Iterator[tuple[object, bool]]:
+    """Values at each bound of a field and beyond it, and whether the bound allows them."""
+    match field:
+        case {"minimum": int(low), "maximum": int(high)}:
+            yield from ((low - 1, False), (low, True), (high, True), (high + 1, False))
+        case {"exclusiveMinimum": float(low), "maximum": float(high)}:
+            yield from ((low, False), (low + 1e-9, True), (high, True), (high + 1e-9, False))
+        case {"enum": list(values)}:
+            yield from ((value, True) for value in values)
+            yield "no such value", False
+        case {"const": str(value)}:
+            yield from ((value, True), ("no such value", False))
+        case {"maxItems": int(most)}:
+            yield from (([[1, 2]] * most, True), ([[1, 2]] * (most + 1), False))
+        case {"minItems": 1, "items": {"enum": list(values)}}:
+            yield from (([], False), (values, True), (["no such value"], False))
+            yield from (([value], True) for value in values)
+        case {"pattern": _}:
+            yield from (("A" * 64, True), ("A" * 65, False), ("_", False), ("a-_9", True), ("a b", False))
+        case _:
+            raise AssertionError(f"the test knows no bound of {field}")
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_every_bound_of_the_document_is_the_bound_of_the_parser(name: str) -> None:
+    settings = Settings(models=affine.DATA, max_rows=SMALL.max_rows, max_num_samples=SMALL.max_num_samples)
+    with App(settings) as app:
+        fields: dict[str, Field] = app.get("/openapi.json").json()["components"]["schemas"][name]["properties"]
+        for field, schema in fields.items():
+            for value, is_allowed in at_each_bound(schema):
+                response = app.post(PATHS[name], json={**REQUIRED[name], field: value})
+                # A name that fits and is not served is 404: the parser has accepted it.
+                assert (response.status_code not in {413, 422}) == is_allowed, (field, value, response.text)
+
+
+def test_the_document_and_the_parser_have_the_same_parameters_and_defaults(app: App) -> None:
+    schemas = app.get("/openapi.json").json()["components"]["schemas"]
+    transform = MODEL_PARAMETERS | TRANSFORM_PARAMETERS
+    names = {
+        "SampleBody": MODEL_PARAMETERS | SAMPLE_PARAMETERS,
+        "LogProbBody": MODEL_PARAMETERS | LOG_PROB_PARAMETERS | {"x"},
+        "ForwardBody": transform | {"x"},
+        "InverseBody": transform | {"z"},
+    }
+    for name, expected in names.items():
+        assert set(schemas[name]["properties"]) == expected
+        defaults = {key: field["default"] for key, field in schemas[name]["properties"].items() if "default" in field}
+        explicit = app.post(PATHS[name], json={**REQUIRED[name], **defaults})
+        assert explicit.json() == app.post(PATHS[name], json=REQUIRED[name]).json()
 
 
 def test_every_reference_of_the_document_leads_somewhere(app: App) -> None:
