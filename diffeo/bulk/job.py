@@ -57,9 +57,9 @@ class Job:
         return sum(block.span.rows for block in self.blocks)
 
 
-def score(model: Model, files: list[str], kept: Sequence[str], written: str, block_rows: int) -> Job:
+def log_prob(model: Model, files: list[str], kept: Sequence[str], written: str, block_rows: int) -> Job:
     """The log density of each row of files; raises TableError as `transform`."""
-    return _over(model, "score", files, ("forward", ("log_prob",)), kept, written, block_rows)
+    return _over(model, "log_prob", files, ("forward", ("log_prob",)), kept, written, block_rows)
 
 
 def transform(  # noqa: PLR0913, PLR0917  (what a command line says)
