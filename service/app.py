@@ -27,8 +27,8 @@ from .observability.prometheus import PrometheusText
 from .observability.registry import Metrics
 from .observability.shared_counters import SharedCounters
 from .repository import repository, scan
-from .repository.scan import Key
-from .repository.watch import Watch
+from .repository.scan import VersionKey
+from .repository.watch import RepositoryWatcher
 from .requests import Limits
 from .route_table import ERROR_RESPONSES, route_table
 from .routes import files, health, metrics, models, openapi
@@ -55,7 +55,7 @@ class Service:
 
 
 def create_app(
-    settings: Settings, faults: Mapping[Key, str] = repository.NOTHING, ledger: SharedCounters | None = None
+    settings: Settings, faults: Mapping[VersionKey, str] = repository.NO_REFUSALS, ledger: SharedCounters | None = None
 ) -> ASGIApp:
     """The application of `create_service`; arguments and errors are the same."""
     return create_service(settings, faults, ledger).app
@@ -63,9 +63,9 @@ def create_app(
 
 def create_service(
     settings: Settings,
-    faults: Mapping[Key, str] = repository.NOTHING,
+    faults: Mapping[VersionKey, str] = repository.NO_REFUSALS,
     ledger: SharedCounters | None = None,
-    labels: Mapping[str, str] = repository.NOTHING,
+    labels: Mapping[str, str] | None = None,
 ) -> Service:
     """The service over the repository of the settings.
 
@@ -84,9 +84,9 @@ def create_service(
     executor = ThreadPoolExecutor(settings.threads, thread_name_prefix="engine", initializer=_lower_priority)
     loader = ThreadPoolExecutor(1, thread_name_prefix="loader", initializer=_lower_priority)
     # The scan comes before loading, so that the first comparison finds changes that happen while models load.
-    marks = scan.marks(settings.models)
+    fingerprints = scan.fingerprints(settings.models)
     loaded = repository.load(settings, executor, faults)
-    watch = Watch(loaded, settings, executor, loader, marks)
+    watcher = RepositoryWatcher(loaded, settings, executor, loader, fingerprints)
     ledger = ledger or SharedCounters()
     tracer = tracing.tracer(settings.opentelemetry)
 
@@ -96,7 +96,7 @@ def create_service(
         asyncio.get_running_loop().set_default_executor(
             ThreadPoolExecutor(settings.threads, thread_name_prefix="codec", initializer=_lower_priority)
         )
-        following = asyncio.create_task(watch.follow())
+        following = asyncio.create_task(watcher.run())
         yield
         following.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -118,7 +118,9 @@ def create_service(
     pages.include_router(health.router(loaded))
     limits = Limits(settings.max_rows, settings.max_num_samples)
     meters = Metrics(ledger, REJECTIONS)
-    pages.include_router(metrics.router(PrometheusText(ledger, meters, REJECTIONS, loaded, settings.engine, labels)))
+    pages.include_router(
+        metrics.router(PrometheusText(ledger, meters, REJECTIONS, loaded, settings.engine, labels or {}))
+    )
     # ServiceError and EngineError are named too: Starlette lets errors of class Exception pass every layer first.
     for error in (ServiceError, EngineError, Exception, HTTPException):
         pages.add_exception_handler(error, on_error)

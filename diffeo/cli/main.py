@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def serve(options: argparse.Namespace) -> int:
     """Serve a repository over HTTP."""
-    from diffeo.service.settings import Settings, settle  # noqa: PLC0415
+    from diffeo.service.settings import Settings, read_settings  # noqa: PLC0415
 
     if options.ray:
         from diffeo.service.process import ray_environment  # noqa: PLC0415
@@ -47,7 +47,7 @@ def serve(options: argparse.Namespace) -> int:
     else:
         from diffeo.service.process.server import serve as run_server  # noqa: PLC0415
     given = {name: value for name, value in vars(options).items() if value is not None}
-    run_server(settle({name: value for name, value in given.items() if name in Settings.model_fields}))
+    run_server(read_settings({name: value for name, value in given.items() if name in Settings.model_fields}))
     return 0
 
 

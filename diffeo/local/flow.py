@@ -16,7 +16,7 @@ from diffeo.errors import DiffeoError
 from diffeo.runtime.cores import usable_cores
 from diffeo.runtime.engines.engine import Engine
 from diffeo.runtime.engines.onnx import PROVIDERS, OnnxEngine, open_session
-from diffeo.runtime.finite_rows import Tensors, all_finite, answered, blanked, cleaned
+from diffeo.runtime.finite_rows import Tensors, all_finite, finite_rows, nan_invalid_rows, zero_invalid_rows
 
 # As in a service on a processor: more rows a call leave the cache, and go slower.
 CHUNK_ROWS: Final = 1024
@@ -62,14 +62,14 @@ class Flow:
 
     def _answer(self, rows: Rows, direction: Direction, parts: Sequence[str]) -> Tensors:
         source, engine = ("x", self._forward) if direction == "forward" else ("z", self._inverse)
-        clean, finite = cleaned(rows, self._dtype(source))
+        clean, finite = zero_invalid_rows(rows, self._dtype(source))
         tensors = engine.run({source: clean})
         wanted = {part: tensors[part] for part in parts}
         if finite is None and all_finite(wanted):
             return wanted
-        good = answered(wanted, len(rows))
+        good = finite_rows(wanted, len(rows))
         good = good if finite is None else good & finite
-        return {part: blanked(tensor, good) for part, tensor in wanted.items()}
+        return {part: nan_invalid_rows(tensor, good) for part, tensor in wanted.items()}
 
     def _sample(self, begin: int, draw: Draw, parts: Sequence[str]) -> Tensors:
         count = min(CHUNK_ROWS, draw.num_samples - begin)
@@ -80,8 +80,8 @@ class Flow:
         wanted = {part: tensors[part] for part in parts}
         if all_finite(wanted):
             return wanted
-        good = answered(wanted, count)
-        return {part: blanked(tensor, good) for part, tensor in wanted.items()}
+        good = finite_rows(wanted, count)
+        return {part: nan_invalid_rows(tensor, good) for part, tensor in wanted.items()}
 
     def _joined(self, chunk: Callable[[C], Tensors], chunks: Sequence[C], parts: Sequence[str]) -> Tensors:
         if not chunks:

@@ -1,6 +1,5 @@
 """POST /sample, /log_prob and /transform: each handler reads as the path of the request, one step a line."""
 
-import asyncio
 import contextlib
 import functools
 from collections.abc import AsyncGenerator, Mapping
@@ -10,10 +9,11 @@ from typing import Final
 
 from diffeo.runtime.finite_rows import Tensors
 
+from .. import offload
 from ..answer import Answer
 from ..codecs.codec import Codec, StreamEncoder
 from ..errors import NotAcceptable, TooLarge
-from ..model import Draw, Model
+from ..model import Model, SeededSample
 from ..observability.registry import Metrics
 from ..observability.timing import RequestTiming
 from ..repository.repository import Repository
@@ -23,9 +23,6 @@ from . import negotiation
 from .disconnects import DisconnectWatcher
 from .request_context import Header, HttpResponse, RequestContext
 
-# A body below this size is decoded, and an answer below this size encoded, faster than a thread is woken.
-INLINE_BYTES: Final = 64 * 1024
-INLINE_VALUES: Final = 8 * 1024
 HEADER_NAMES: Final = {
     name: f"diffeo-{name.replace('_', '-')}".encode()
     for name in ("precision", "seed", "start", "next_start", "temperature")
@@ -50,14 +47,14 @@ class Inference:
         sample_request = SampleRequest.parse(payload, self.limits)
         request.rows = sample_request.num_samples
         _check_output_count(codec, sample_request.outputs)
-        draw = model.settle(sample_request)
-        if sample_request.num_samples > min(model.piece_rows, self.settings.max_json_samples):
-            stream = codec.stream_encoder(model.outline(draw))
+        seeded = model.with_seed(sample_request)
+        if sample_request.num_samples > min(model.block_rows, self.settings.max_json_samples):
+            stream = codec.stream_encoder(model.schema(seeded))
             if stream is None:
                 _check_num_samples(codec, sample_request.num_samples, self.settings.max_json_samples)
-            elif sample_request.num_samples > model.piece_rows:
-                return await self._stream(request, codec, stream, model, draw, deadline)
-        return await _respond(request, codec, await model.sample(draw, deadline, request.timing))
+            elif sample_request.num_samples > model.block_rows:
+                return await self._stream(request, codec, stream, model, seeded, deadline)
+        return await _respond(request, codec, await model.sample(seeded, deadline, request.timing))
 
     async def log_prob(self, request: RequestContext) -> HttpResponse:
         """Compute the log density of rows."""
@@ -83,9 +80,9 @@ class Inference:
         request_codec = negotiation.request_codec(request, body)
         request.parameters = query = request.query()
         response_codec = negotiation.response_codec(request, query.pop("format", None), request_codec)
-        if len(body) <= INLINE_BYTES:
+        if len(body) <= offload.DECODE_BYTES:
             return request_codec.decode(body, query), response_codec
-        return await asyncio.to_thread(request_codec.decode, body, query), response_codec
+        return await offload.in_thread(request_codec.decode, body, query), response_codec
 
     def _find_model(self, request: RequestContext, payload: Payload) -> Model:
         request.parameters = payload.parameters
@@ -96,12 +93,18 @@ class Inference:
         return model
 
     async def _stream(  # noqa: PLR0913, PLR0917  (a stream needs all of them)
-        self, request: RequestContext, codec: Codec, stream: StreamEncoder, model: Model, draw: Draw, deadline: float
+        self,
+        request: RequestContext,
+        codec: Codec,
+        stream: StreamEncoder,
+        model: Model,
+        seeded: SeededSample,
+        deadline: float,
     ) -> HttpResponse:
-        blocks = model.pieces(draw, deadline, request.timing)
+        blocks = model.stream_blocks(seeded, deadline, request.timing)
         # An error in the first block can still be answered with its status, because nothing is sent yet.
         first = await anext(blocks)
-        headers = _headers(codec, model.name, model.version, model.facts(draw))
+        headers = _headers(codec, model.name, model.version, model.metadata(seeded))
         if stream.content_length is not None:
             # With a Content-Length every client sees that a stream which breaks off is incomplete.
             headers.append((b"content-length", b"%d" % stream.content_length))
@@ -139,7 +142,7 @@ async def _respond(request: RequestContext, codec: Codec, answer: Answer) -> Htt
     timing = request.timing
     timing.rows, timing.invalid = rows, len(answer.invalid_rows)
     timing.encoding = perf_counter()
-    content = codec.encode(answer) if values <= INLINE_VALUES else await asyncio.to_thread(codec.encode, answer)
+    content = codec.encode(answer) if values <= offload.ENCODE_VALUES else await offload.in_thread(codec.encode, answer)
     timing.encode = perf_counter() - timing.encoding
     headers = _headers(codec, answer.model, answer.version, answer.metadata)
     headers.append((b"content-length", b"%d" % len(content)))
@@ -166,7 +169,7 @@ async def _encode_stream(
 async def _encode_block(timing: RequestTiming, stream: StreamEncoder, tensors: Tensors) -> bytes:
     timing.rows += len(next(iter(tensors.values())))
     values = sum(tensor.size for tensor in tensors.values())
-    return stream.block(tensors) if values <= INLINE_VALUES else await asyncio.to_thread(stream.block, tensors)
+    return stream.block(tensors) if values <= offload.ENCODE_VALUES else await offload.in_thread(stream.block, tensors)
 
 
 def _headers(codec: Codec, model: str, version: int, facts: Mapping[str, object]) -> list[Header]:

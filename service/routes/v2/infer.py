@@ -1,12 +1,12 @@
 """POST /v2/models/{model}/infer: computes the answer with the native operation that belongs to the protocol model."""
 
-import asyncio
 import math
 import time
 from dataclasses import replace
 from time import perf_counter
 from typing import Final, NamedTuple
 
+from ... import offload
 from ...answer import Answer
 from ...codecs.parsing.inflate import CONTENT_ENCODINGS, inflate
 from ...codecs.v2 import request as v2_request
@@ -18,7 +18,7 @@ from ...errors import InvalidRequest, TooLarge, UnsupportedFormat, listed
 from ...model import Model
 from ...observability.statistics import Clock, Spent, Tally
 from ...requests import LogProbRequest, ModelSelector, Parameters, Payload, SampleRequest, TransformRequest
-from ..inference import INLINE_BYTES, INLINE_VALUES, Inference
+from ..inference import Inference
 from ..request_context import Header, HttpResponse, RequestContext
 from .address import ModelPath
 from .problems import JSON
@@ -27,8 +27,6 @@ from .protocol_model import LOG_PROB, NUM_SAMPLES, SAMPLE, ProtocolModel
 JSON_LENGTH: Final = b"inference-header-content-length"
 BYTES: Final = b"application/octet-stream"
 IDENTITY: Final = "identity"
-# Fewer bytes are copied faster than a thread is woken.
-INLINE_COPY: Final = 2**20
 MICROSECONDS: Final = 1_000_000
 # Parameters that every request may have, beside those of its protocol model.
 COMMON_PARAMETERS: Final = frozenset({"precision", "timeout"})
@@ -116,7 +114,7 @@ class Infer:
             raise UnsupportedFormat(f"Content-Encoding must be {', '.join(CONTENT_ENCODINGS)} or {IDENTITY}")
         body = await request.raw_body(limit)
         # A few compressed bytes can expand to very many, so inflate has the same limit.
-        return body if encoding == IDENTITY else await asyncio.to_thread(inflate, body, encoding, limit)
+        return body if encoding == IDENTITY else await offload.in_thread(inflate, body, encoding, limit)
 
     def _in_precision(self, undecoded: UndecodedRequest, model: Model, parameters: Parameters) -> Model:
         if "precision" not in parameters:
@@ -161,23 +159,23 @@ class Infer:
                 f"{NUM_SAMPLES} is {sample_request.num_samples}; a response of this protocol holds at most {limit} "
                 "(DIFFEO_MAX_JSON_SAMPLES): page with start"
             )
-        return await model.sample(model.settle(sample_request), deadline, request.timing)
+        return await model.sample(model.with_seed(sample_request), deadline, request.timing)
 
 
 async def _decode(undecoded: UndecodedRequest, signature: Signature) -> InferRequest:
     arguments = undecoded.body, undecoded.json_length, signature
-    if len(undecoded.body) <= INLINE_BYTES:
+    if len(undecoded.body) <= offload.DECODE_BYTES:
         return v2_request.decode(*arguments)
-    return await asyncio.to_thread(v2_request.decode, *arguments)
+    return await offload.in_thread(v2_request.decode, *arguments)
 
 
 async def _encode(kind: ProtocolModel, parsed: InferRequest, answer: Answer) -> ResponseBody:
     written = sum(answer.tensors[output.name].size for output in parsed.outputs if not output.binary)
     copied = sum(answer.tensors[output.name].nbytes for output in parsed.outputs if output.binary)
     arguments = _metadata(kind, parsed, answer), parsed.outputs, answer.tensors
-    if written <= INLINE_VALUES and copied <= INLINE_COPY:
+    if written <= offload.ENCODE_VALUES and copied <= offload.COPY_BYTES:
         return v2_response.encode(*arguments)
-    return await asyncio.to_thread(v2_response.encode, *arguments)
+    return await offload.in_thread(v2_response.encode, *arguments)
 
 
 def _metadata(kind: ProtocolModel, parsed: InferRequest, answer: Answer) -> dict[str, object]:
