@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import os
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -21,8 +22,8 @@ from starlette.types import ASGIApp
 from .errors import Fault, InvalidRequest, ServiceError
 from .health_probe import HealthProbe
 from .observability import tracing
-from .observability.prometheus import PrometheusText
-from .observability.registry import Metrics
+from .observability.prometheus import PrometheusMetrics
+from .observability.registry import CounterRegistry
 from .observability.shared_counters import SharedCounters
 from .observability.tracing import Tracer
 from .repository import repository, scan
@@ -112,9 +113,11 @@ def create_service(
     app.include_router(files.router(loaded, settings))
     app.include_router(health.router(loaded))
     limits = Limits(settings.max_rows, settings.max_num_samples)
-    meters = Metrics(ledger, REFUSALS)
-    app.include_router(metrics.router(PrometheusText(ledger, meters, REFUSALS, loaded, settings.engine, labels)))
-    inference = Inference(loaded, settings, limits, DisconnectWatcher(), meters)
+    counters = CounterRegistry(ledger, REFUSALS)
+    versions = functools.partial(metrics.version_statuses, loaded)
+    collector = PrometheusMetrics(ledger, REFUSALS, versions, settings.engine, labels)
+    app.include_router(metrics.router(collector, counters, loaded))
+    inference = Inference(loaded, settings, limits, DisconnectWatcher(), counters)
     verbs = _verbs(inference, tracer)
     for path, verb in verbs.items():
         # Bare ASGI routes: FastAPI's own would build and validate each request a second time.
@@ -133,7 +136,7 @@ def _step_back() -> None:
 def _verbs(inference: Inference, tracer: Tracer | None) -> dict[str, Endpoint]:
     handlers = {"sample": inference.sample, "log_prob": inference.log_prob, "transform": inference.transform}
     return {
-        f"/{verb}": Endpoint(handler, inference.disconnects, inference.metrics.verb(verb), tracer)
+        f"/{verb}": Endpoint(handler, inference.disconnects, inference.counters.unmatched(verb), tracer)
         for verb, handler in handlers.items()
     }
 

@@ -45,7 +45,7 @@ class Batcher:
         pace: seconds per row, as measured beforehand; without it nothing is computed on the loop.
 
     Attributes:
-        meter: its batches and what waits.
+        counters: its batches and its queued rows.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917  (the knobs of a queue; all are settings)
@@ -72,7 +72,7 @@ class Batcher:
         self._scheduled = False
         self._met = 0
         self._loop: asyncio.AbstractEventLoop | None = None
-        self.meter = GraphCounters()
+        self.counters = GraphCounters()
 
     @property
     def pace(self) -> float:
@@ -115,7 +115,7 @@ class Batcher:
         if waiting and waiting + len(rows) > self._queue_rows:
             raise Overloaded(f"{waiting} rows wait already; come back later", self._seconds(waiting))
         lane = self._quick if len(rows) * self._pace <= INLINE_SECONDS else self._bulk
-        timing.admitted = timing.admitted or time.perf_counter()
+        timing.queued = timing.queued or time.perf_counter()
         job = PendingRequest(rows, loop.create_future(), lane, deadline, timing)
         lane.add(job)
         self._fresh.append(job)
@@ -144,7 +144,7 @@ class Batcher:
             self._compute_here(self._quick.take(self._chunk_rows))
         while self._idle > 0 and (batch := self._gather()):
             self._launch(batch)
-        self.meter.wait(self.waiting)
+        self.counters.set_queued_rows(self.waiting)
         self._watch()
 
     def _watch(self) -> None:
@@ -205,7 +205,7 @@ class Batcher:
         for job, part in batch:
             job.give(part, computed, offset)
             offset += part.stop - part.start
-        self.meter.batch(offset)
+        self.counters.count_batch(offset)
 
     def _call(self, rows: Rows) -> Computed:
         began = time.perf_counter()

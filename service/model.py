@@ -193,7 +193,7 @@ class Model:
         if all_finite(wanted):
             return wanted
         good = answered(wanted, count)
-        timing.invalid += count - int(np.count_nonzero(good))
+        timing.invalid_rows += count - int(np.count_nonzero(good))
         return {part: blanked(tensor, good) for part, tensor in wanted.items()}
 
     @property

@@ -50,8 +50,8 @@ class PendingRequest:
     def give(self, part: slice, batch: "Computed", offset: int) -> None:
         """Put the rows [offset, offset + len(part)) of a batch's answer into their place."""
         timing, tensors = self.timing, batch.tensors
-        timing.taken = timing.taken or batch.began
-        timing.computed = batch.ended
+        timing.compute_started = timing.compute_started or batch.began
+        timing.compute_ended = batch.ended
         size = part.stop - part.start
         whole = size == len(self.rows)
         for name, values in tensors.items():

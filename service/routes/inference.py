@@ -17,9 +17,9 @@ from ..codecs.codec import Codec, Stream
 from ..errors import NotAcceptable, TooLarge
 from ..model import Draw, Model
 from ..observability.counters import EndpointCounters
-from ..observability.registry import Metrics
+from ..observability.registry import CounterRegistry
 from ..observability.timing import RequestTiming
-from ..observability.tracing import Tracer
+from ..observability.tracing import TracedRequest, Tracer
 from ..repository.repository import Repository
 from ..requests import Address, Limits, LogProbRequest, Payload, SampleRequest, TransformRequest
 from ..settings import Settings
@@ -48,7 +48,7 @@ class Endpoint:
     Args:
         handler: makes the reply.
         disconnects: tells it of a client that has gone.
-        meter: counts what no model is found for.
+        counters: count the requests whose model is not found.
         tracer: makes spans, where traces are wanted.
         refuse: the reply to an error, given the request's id.
     """
@@ -57,52 +57,52 @@ class Endpoint:
         self,
         handler: Handler,
         disconnects: DisconnectWatcher,
-        meter: EndpointCounters,
+        counters: EndpointCounters,
         tracer: Tracer | None = None,
         refuse: Refuse = reply_to,
     ) -> None:
         self._handler = handler
         self._disconnects = disconnects
-        self._meter = meter
+        self._counters = counters
         self._tracer = tracer
         self._refuse = refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        http = RequestContext(scope, receive, send, self._meter)
+        http = RequestContext(scope, receive, send, self._counters)
         timing = http.timing
         try:
             reply = await self._reply(http)
-            timing.status = reply.status
-            timing.leave()
+            http.status = reply.status
+            timing.freeze()
             reply.headers.append((TIMING, _timing(timing)))
             await http.answer(reply)
         except asyncio.CancelledError:
-            timing.reason, timing.status = GONE, CLIENT_GONE
+            http.problem, http.status = GONE, CLIENT_GONE
             if not http.left:
                 raise
         except Exception:
             # Whatever the head said: the answer breaks off.
-            timing.reason, timing.status = INTERNAL.type, INTERNAL.status
+            http.problem, http.status = INTERNAL.type, INTERNAL.status
             raise
         finally:
             self._disconnects.unwatch(http)
-            http.meter.count(timing)
+            http.counters.count(timing, http.status, http.problem)
             if self._tracer is not None:
-                self._tracer.trace(http)
+                self._tracer.trace(_traced(http), timing)
 
     async def _reply(self, http: RequestContext) -> Reply:
         try:
             return await self._handler(http)
         except ClientGone:
-            http.timing.reason = GONE
+            http.problem = GONE
             return Reply(CLIENT_GONE, [])
         except asyncio.CancelledError:
             if not http.left:
                 raise
-            http.timing.reason = GONE
+            http.problem = GONE
             return Reply(CLIENT_GONE, [])
         except Exception as error:  # noqa: BLE001  (what nobody foresaw is a problem document too)
-            http.timing.reason = kind_of(error).type
+            http.problem = kind_of(error).type
             return self._refuse(error, request_id(http.scope))
 
 
@@ -114,7 +114,7 @@ class Inference:
     settings: Settings
     limits: Limits
     disconnects: DisconnectWatcher
-    metrics: Metrics
+    counters: CounterRegistry
 
     async def sample(self, http: RequestContext) -> Reply:
         """Draw rows."""
@@ -151,7 +151,7 @@ class Inference:
 
     def _model(self, http: RequestContext, payload: Payload) -> Model:
         model = self.repository.find(Address.parse(payload.parameters))
-        http.meter = self.metrics.meet(http.meter.verb, model)
+        http.counters = self.counters.counters_for(http.counters.operation, model)
         return model
 
     async def _receive(self, http: RequestContext) -> tuple[Payload, Codec]:
@@ -176,6 +176,14 @@ class Inference:
             # A stream that breaks in the middle is then a short read to every client.
             headers.append((b"content-length", b"%d" % stream.length))
         return Reply(200, headers, parts=_parts(http.timing, stream, first, pieces))
+
+
+def _traced(http: RequestContext) -> TracedRequest:
+    counters = http.counters
+    identity = request_id(http.scope)
+    return TracedRequest(
+        http.scope["path"], http.headers, identity, http.status, http.problem, counters.model, counters.version
+    )
 
 
 def _check_format(write: Codec, parts: tuple[str, ...]) -> None:
@@ -205,10 +213,10 @@ async def _reply(http: RequestContext, write: Codec, answer: Answer) -> Reply:
     _note(http, answer, rows)
     values = rows * len(answer.columns) * len(answer.tensors)
     timing = http.timing
-    timing.rows, timing.invalid = rows, len(answer.invalid_rows)
-    timing.encoding = perf_counter()
+    timing.rows, timing.invalid_rows = rows, len(answer.invalid_rows)
+    timing.encode_started = perf_counter()
     content = write.encode(answer) if values <= INLINE_VALUES else await asyncio.to_thread(write.encode, answer)
-    timing.encode = perf_counter() - timing.encoding
+    timing.encode_seconds = perf_counter() - timing.encode_started
     headers = _headers(write, answer.model, answer.version, answer.facts)
     headers.append((b"content-length", b"%d" % len(content)))
     if answer.invalid_rows:
@@ -221,9 +229,9 @@ async def _parts(
 ) -> AsyncGenerator[bytes, None]:
     async with contextlib.aclosing(pieces):
         yield stream.head()
-        timing.encoding = perf_counter()
+        timing.encode_started = perf_counter()
         content = await _piece(timing, stream, first)
-        timing.encode = perf_counter() - timing.encoding
+        timing.encode_seconds = perf_counter() - timing.encode_started
         yield content
         async for piece in pieces:
             yield await _piece(timing, stream, piece)
@@ -255,9 +263,9 @@ def _heading(media_type: str, model: str, version: int) -> tuple[Header, ...]:
 
 def _timing(timing: RequestTiming) -> bytes:
     # A stream is written after its head, and a problem has nothing to write: what is not known is not named.
-    if not timing.encode:
-        return b"queue;dur=%.3f, compute;dur=%.3f" % (timing.queue * 1e3, timing.compute * 1e3)
-    spans = timing.queue * 1e3, timing.compute * 1e3, timing.encode * 1e3
+    if not timing.encode_seconds:
+        return b"queue;dur=%.3f, compute;dur=%.3f" % (timing.queue_seconds * 1e3, timing.compute_seconds * 1e3)
+    spans = timing.queue_seconds * 1e3, timing.compute_seconds * 1e3, timing.encode_seconds * 1e3
     return b"queue;dur=%.3f, compute;dur=%.3f, encode;dur=%.3f" % spans
 
 

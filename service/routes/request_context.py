@@ -45,19 +45,23 @@ class RequestContext:
         scope: what ASGI says of the request.
         receive: gives the body, and later that the client has gone.
         send: takes the reply.
-        meter: what counts it until its model is found.
+        counters: count the request until its model is found.
 
     Attributes:
         timing: its stamps.
-        meter: what counts it.
+        counters: count the request when it ends.
+        status: status code of the response; 0 before there is one.
+        problem: problem type that the request ended with; empty if there was none.
         left: the client has gone, as `diffeo.service.routes.disconnects` noticed.
     """
 
-    __slots__ = ("_receive", "_send", "headers", "left", "meter", "scope", "timing")
+    __slots__ = ("_receive", "_send", "counters", "headers", "left", "problem", "scope", "status", "timing")
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, meter: EndpointCounters) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, counters: EndpointCounters) -> None:
         self.timing = RequestTiming()
-        self.meter = meter
+        self.counters = counters
+        self.status = 0
+        self.problem = ""
         self.scope = scope
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.left = False

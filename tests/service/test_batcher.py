@@ -294,7 +294,8 @@ def test_a_visit_is_stamped_around_the_first_and_the_last_of_all_its_rows(execut
     within_seconds(main())
     began, ended = zip(*engine.calls, strict=True)
     assert len(began) == 6
-    assert timing.began <= timing.admitted <= timing.taken <= began[0]
-    assert timing.computed >= ended[-1]
-    timing.leave()
-    assert (timing.queue, timing.compute) == (timing.taken - timing.admitted, timing.computed - timing.taken)
+    assert timing.arrived <= timing.queued <= timing.compute_started <= began[0]
+    assert timing.compute_ended >= ended[-1]
+    timing.freeze()
+    assert timing.queue_seconds == timing.compute_started - timing.queued
+    assert timing.compute_seconds == timing.compute_ended - timing.compute_started

@@ -172,7 +172,7 @@ def test_every_scrape_shows_what_all_workers_counted_and_a_death_takes_nothing_b
     for _ in range(10):
         httpx.post(f"{pair.url}/log_prob", json={"x": [[1, 2]]})
     until(lambda: scrape().of("diffeo_requests_total") - seen[0].of("diffeo_requests_total") == 10)
-    assert not scrape().fallen(seen[0])
+    assert not scrape().decreased_since(seen[0])
 
 
 @pytest.mark.skipif("CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="this machine has cuda")

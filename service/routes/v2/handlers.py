@@ -1,12 +1,13 @@
 """What is answered from what is known already: health, metadata, configuration, index, statistics."""
 
+import asyncio
 from typing import Final
 
 import orjson
 
 from ...errors import InvalidRequest
 from ...model import Model
-from ...observability.statistics import Tally
+from ...observability.shared_counters import SharedCounters
 from ...repository.repository import Repository
 from ...requests import Address, Limits
 from ...settings import Settings
@@ -24,14 +25,14 @@ class Handlers:
         repository: asked anew by each request.
         settings: what metadata tell of the runtime.
         limits: what configurations tell of batches.
-        tally: what statistics tell.
+        shared: the counters of all processes, for statistics.
     """
 
-    def __init__(self, repository: Repository, settings: Settings, limits: Limits, tally: Tally) -> None:
+    def __init__(self, repository: Repository, settings: Settings, limits: Limits, shared: SharedCounters) -> None:
         self._repository = repository
         self._settings = settings
         self._limits = limits
-        self._tally = tally
+        self._shared = shared
 
     async def server(self, _: RequestContext) -> Reply:
         """The server and its extensions."""
@@ -53,8 +54,15 @@ class Handlers:
         )
 
     async def all_statistics(self, _: RequestContext) -> Reply:
-        """What was asked of every model."""
-        return _page(statistics.of_all(self._repository, self._tally))
+        """The statistics of every model in every served version."""
+        served = [
+            (kind, entry)
+            for versions in self._repository.models.values()
+            for entry in versions.values()
+            if isinstance(entry, Model)
+            for kind in protocol_model.PROTOCOL_MODELS
+        ]
+        return await self._statistics(served)
 
     async def index(self, http: RequestContext) -> Reply:
         """Every version, served or refused."""
@@ -80,11 +88,16 @@ class Handlers:
         return _page(metadata.configuration(kind, model, self._settings, self._limits))
 
     async def statistics(self, _: RequestContext, name: str, version: int | None) -> Reply:
-        """What was asked of a model."""
+        """The statistics of one model, in one version or in every served version."""
         kind, model = self._find(name, version)
-        if version is None:
-            return _page(statistics.of_model(self._repository, self._tally, kind, model.name))
-        return _page(statistics.of_versions(self._tally, kind, [model]))
+        if version is not None:
+            return await self._statistics([(kind, model)])
+        versions = self._repository.versions(model.name).values()
+        return await self._statistics([(kind, entry) for entry in versions if isinstance(entry, Model)])
+
+    async def _statistics(self, models: list[tuple[protocol_model.ProtocolModel, Model]]) -> Reply:
+        # The files of all processes are read, which takes milliseconds.
+        return _page(await asyncio.to_thread(statistics.document, self._shared, models))
 
     def _find(self, name: str, version: int | None) -> tuple[protocol_model.ProtocolModel, Model]:
         flow, kind = protocol_model.parse(name)

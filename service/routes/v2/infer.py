@@ -14,7 +14,6 @@ from ...codecs.v2.response import Body
 from ...codecs.v2.signature import Signature
 from ...errors import InvalidRequest, TooLarge, UnsupportedFormat, listed
 from ...model import Model
-from ...observability.statistics import Clock, Spent, Tally
 from ...observability.timing import RequestTiming
 from ...requests import Address, LogProbRequest, Parameters, Payload, SampleRequest, TransformRequest
 from ..inference import INLINE_BYTES, INLINE_VALUES, Inference
@@ -51,54 +50,41 @@ class Infer:
 
     Args:
         inference: the native verbs; their repository is asked anew by each request.
-        tally: counts what was asked.
     """
 
-    def __init__(self, inference: Inference, tally: Tally) -> None:
+    def __init__(self, inference: Inference) -> None:
         self._repository = inference.repository
         self._settings = inference.settings
         self._limits = inference.limits
         self._disconnects = inference.disconnects
-        self._metrics = inference.metrics
-        self._tally = tally
+        self._counters = inference.counters
 
     async def answer(self, http: RequestContext, name: str, version: int | None) -> Reply:
         """The outputs of one request."""
         deadline = http.deadline(self._settings.timeout_seconds)
         flow, kind = protocol_model.parse(name)
-        http.meter = self._metrics.verb(kind.verb)
+        http.counters = self._counters.unmatched(kind.verb)
         asked = Asked(kind, Address(flow, version), await self._body(http), http.headers.get(LENGTH), deadline)
+        http.timing.received = perf_counter()
         self._disconnects.watch(http)
         model = self._repository.find(asked.address)
-        http.meter = self._metrics.meet(kind.verb, model)
+        http.counters = self._counters.counters_for(kind.verb, model, name)
         http.scope["state"]["log"] = {"model": name, "version": model.version}
-        clock = Clock()
-        try:
-            reply, rows, spent = await self._answer(asked, model, clock, http.timing)
-        except Exception:
-            self._tally.refused((name, model.version), clock.total())
-            raise
-        self._tally.answered((name, model.version), rows, spent)
-        http.scope["state"]["log"]["rows"] = rows
+        reply = await self._answer(asked, model, http.timing)
+        http.scope["state"]["log"]["rows"] = http.timing.rows
         return reply
 
-    async def _answer(
-        self, asked: Asked, model: Model, clock: Clock, timing: RequestTiming
-    ) -> tuple[Reply, int, Spent]:
+    async def _answer(self, asked: Asked, model: Model, timing: RequestTiming) -> Reply:
         call = await _decoded(asked, asked.face.signature(model.manifest))
         _check_names(call.parameters, asked.face)
         deadline = min(asked.deadline, _timeout(call.parameters))
-        read = clock.lap()
         precise = self._precise(asked, model, call.parameters)
         answer = await self._compute(asked, precise, call, deadline, timing)
-        computed = clock.lap()
-        timing.encoding = perf_counter()
+        timing.encode_started = perf_counter()
         encoded = await _encoded(asked.face, call, answer)
-        timing.encode = perf_counter() - timing.encoding
-        timing.rows, timing.invalid = len(next(iter(answer.tensors.values()))), len(answer.invalid_rows)
-        queue = round(1e9 * (timing.taken - timing.admitted)) if timing.taken else 0
-        spent = Spent(queue, read, computed - queue, clock.lap())
-        return Reply(200, _headers(encoded), encoded.content), timing.rows, spent
+        timing.encode_seconds = perf_counter() - timing.encode_started
+        timing.rows, timing.invalid_rows = len(next(iter(answer.tensors.values()))), len(answer.invalid_rows)
+        return Reply(200, _headers(encoded), encoded.content)
 
     async def _body(self, http: RequestContext) -> bytes:
         limit = self._settings.max_body_bytes

@@ -8,7 +8,6 @@ from diffeo.bundle.read import is_version
 
 from ...errors import VersionNotFound
 from ...observability.counters import EndpointCounters
-from ...observability.statistics import Tally
 from ..inference import Endpoint, Inference
 from ..request_context import Reply, RequestContext
 from .handlers import Handlers
@@ -39,9 +38,8 @@ class ModelRoute(NamedTuple):
 
 def site(inference: Inference) -> Endpoint:
     """The application over the repository of the native verbs, with their limits and their meters."""
-    tally = Tally()
-    pages = Handlers(inference.repository, inference.settings, inference.limits, tally)
-    answer = Router(pages, Infer(inference, tally)).answer
+    pages = Handlers(inference.repository, inference.settings, inference.limits, inference.counters.shared)
+    answer = Router(pages, Infer(inference)).answer
     # Handlers are not counted; who asks for rows is counted as the verb that answers.
     return Endpoint(answer, inference.disconnects, EndpointCounters("v2"), refuse=reply_to)
 
