@@ -53,16 +53,16 @@ class Service:
 
 
 def create_app(
-    settings: Settings, faults: Mapping[Key, str] = repository.NOTHING, ledger: SharedCounters | None = None
+    settings: Settings, faults: Mapping[Key, str] = repository.NOTHING, counters: SharedCounters | None = None
 ) -> ASGIApp:
     """The application of `create_service`."""
-    return create_service(settings, faults, ledger).app
+    return create_service(settings, faults, counters).app
 
 
 def create_service(
     settings: Settings,
     faults: Mapping[Key, str] = repository.NOTHING,
-    ledger: SharedCounters | None = None,
+    counters: SharedCounters | None = None,
     labels: Mapping[str, str] = repository.NOTHING,
 ) -> Service:
     """The service over the repository that the settings name, every model loaded and proven; it follows the folder.
@@ -70,8 +70,8 @@ def create_service(
     Args:
         settings: how the service runs.
         faults: versions that a trial has found to be bad, and why.
-        ledger: where it counts what passes; its own where no other process serves beside it.
-        labels: of all that it counts.
+        counters: where requests are counted; None if this process is the only one of the service.
+        labels: added to every metric.
 
     Raises:
         NothingToServe: the repository is empty or absent.
@@ -83,7 +83,7 @@ def create_service(
     taken = scan.marks(settings.models)
     loaded = repository.load(settings, executor, faults)
     watch = Watch(loaded, settings, executor, loader, taken)
-    ledger = ledger or SharedCounters()
+    shared = counters or SharedCounters()
     tracer = tracing.tracer(os.environ)
 
     @contextlib.asynccontextmanager
@@ -113,11 +113,11 @@ def create_service(
     app.include_router(files.router(loaded, settings))
     app.include_router(health.router(loaded))
     limits = Limits(settings.max_rows, settings.max_num_samples)
-    counters = CounterRegistry(ledger, REFUSALS)
+    registry = CounterRegistry(shared, REFUSALS)
     versions = functools.partial(metrics.version_statuses, loaded)
-    collector = PrometheusMetrics(ledger, REFUSALS, versions, settings.engine, labels)
-    app.include_router(metrics.router(collector, counters, loaded))
-    inference = Inference(loaded, settings, limits, DisconnectWatcher(), counters)
+    collector = PrometheusMetrics(shared, REFUSALS, versions, settings.engine, labels)
+    app.include_router(metrics.router(collector, registry, loaded))
+    inference = Inference(loaded, settings, limits, DisconnectWatcher(), registry)
     verbs = _verbs(inference, tracer)
     for path, verb in verbs.items():
         # Bare ASGI routes: FastAPI's own would build and validate each request a second time.

@@ -37,7 +37,7 @@ SWITCH_SECONDS = 0.0005
 # which all count together.
 HANDED_DOWN_SETTINGS: Final = "DIFFEO_WORKER_SETTINGS"
 HANDED_DOWN_VERDICTS: Final = "DIFFEO_WORKER_VERDICTS"
-COUNTED_IN: Final = "DIFFEO_WORKER_LEDGER"
+COUNTED_IN: Final = "DIFFEO_WORKER_COUNTERS"
 MEMORY: Final = Path("/dev/shm")  # noqa: S108  (its folders here are private)
 
 log = logging.getLogger("diffeo")
@@ -115,12 +115,12 @@ def faults_of(settings: Settings, known: PreflightResults) -> dict[Key, str]:
     return {key: verdict.fault for key, verdict in _tried(settings, known).items() if verdict.fault is not None}
 
 
-def _create_app(settings: Settings, known: PreflightResults, ledger: SharedCounters) -> ASGIApp:
+def _create_app(settings: Settings, known: PreflightResults, counters: SharedCounters) -> ASGIApp:
     # The supervisor of several workers serves nothing, so it has no use for the application and its runtime.
     from ..app import create_app  # noqa: PLC0415
 
     # A worker that takes the place of a dead one tries what has been published since: it may be what the other died of.
-    app = create_app(settings, faults_of(settings, known), ledger)
+    app = create_app(settings, faults_of(settings, known), counters)
     settle_down()
     return app
 
