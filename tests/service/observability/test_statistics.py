@@ -55,18 +55,19 @@ def answered_request(rows: int) -> RequestTiming:
 def test_two_processes_read_the_same_sums(join: Callable[[], SharedCounters], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("diffeo.service.observability.counters.time", lambda: NOON)
     first, second = join(), join()
-    endpoint(first, MODEL).count(answered_request(2), 200, "")
+    for rows in (1, 2):
+        endpoint(first, MODEL).count(answered_request(rows), 200, "")
     endpoint(second, MODEL).count(answered_request(3), 200, "")
     endpoint(second, MODEL).count(RequestTiming(), 400, "invalid-request")
     read = [statistics.read(shared.sums()) for shared in (first, second)]
     assert read[0] == read[1]
     found = read[0][MODEL, VERSION]
-    assert (found.rows, found.last_ms) == (5, NOON * 1000)
-    assert found.compute_input == CountAndDuration(2, 1_000_000_000)
-    assert found.queue == CountAndDuration(2, 500_000_000)
-    assert found.compute_infer == CountAndDuration(2, 4_000_000_000)
-    assert found.compute_output == CountAndDuration(2, 250_000_000)
-    assert found.success == CountAndDuration(2, 5_750_000_000)
+    assert (found.rows, found.last_ms) == (6, NOON * 1000)
+    assert found.compute_input == CountAndDuration(3, 1_500_000_000)
+    assert found.queue == CountAndDuration(3, 750_000_000)
+    assert found.compute_infer == CountAndDuration(3, 6_000_000_000)
+    assert found.compute_output == CountAndDuration(3, 375_000_000)
+    assert found.success == CountAndDuration(3, 8_625_000_000)
     assert (found.fail.count, found.fail.ns > 0) == (1, True)
 
 
