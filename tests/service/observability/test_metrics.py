@@ -12,8 +12,10 @@ import pytest
 
 from diffeo.bundle import npy
 from diffeo.runtime.engines.engine import Tensors
+from diffeo.runtime.finite_rows import Rows
 from diffeo.service.batcher import Batcher
 from diffeo.service.errors import EngineFailed
+from diffeo.service.observability.timing import RequestTiming
 from diffeo.service.routes.openapi import VERBS
 from diffeo.service.routes.problems import REFUSALS
 from diffeo.service.settings import Settings
@@ -177,8 +179,8 @@ def test_a_stream_counts_the_rows_that_it_sent_and_has_no_encode_time_in_its_hea
 def change_answers(monkeypatch: pytest.MonkeyPatch, change: Callable[[int, Tensors], None]) -> None:
     run, calls = Batcher.run, itertools.count()
 
-    async def changed(batcher: Batcher, *arguments: object) -> Tensors:
-        answer = await run(batcher, *arguments)
+    async def changed(batcher: Batcher, rows: Rows, deadline: float | None, timing: RequestTiming | None) -> Tensors:
+        answer = await run(batcher, rows, deadline, timing)
         change(next(calls), answer)
         return answer
 
