@@ -63,10 +63,10 @@ class SharedCounters:
     def slot(self, *key: str) -> Values:
         """The values that this process counts under a key. A new slot starts with zeros.
 
-        If the file is full, returns private values that are not exported; serving continues.
+        If the file is full, or the key is too long, returns private values that are not exported; serving continues.
         """
         if key not in self._numbers and not self._add(key):
-            log.warning("the file of shared counters is full: these requests are not counted", extra={"key": key})
+            log.warning("no room in the file of shared counters: this key is not exported", extra={"key": key})
             return private_values()
         return self._values(self._numbers[key])
 
