@@ -55,14 +55,7 @@ class Handlers:
 
     async def all_statistics(self, _: RequestContext) -> Reply:
         """The statistics of every model in every served version."""
-        served = [
-            (kind, entry)
-            for versions in self._repository.models.values()
-            for entry in versions.values()
-            if isinstance(entry, Model)
-            for kind in protocol_model.PROTOCOL_MODELS
-        ]
-        return await self._statistics(served)
+        return _page(await asyncio.to_thread(statistics.of_all, self._repository, self._shared))
 
     async def index(self, http: RequestContext) -> Reply:
         """Every version, served or refused."""
@@ -90,14 +83,10 @@ class Handlers:
     async def statistics(self, _: RequestContext, name: str, version: int | None) -> Reply:
         """The statistics of one model, in one version or in every served version."""
         kind, model = self._find(name, version)
-        if version is not None:
-            return await self._statistics([(kind, model)])
-        versions = self._repository.versions(model.name).values()
-        return await self._statistics([(kind, entry) for entry in versions if isinstance(entry, Model)])
-
-    async def _statistics(self, models: list[tuple[protocol_model.ProtocolModel, Model]]) -> Reply:
-        # The files of all processes are read, which takes milliseconds.
-        return _page(await asyncio.to_thread(statistics.document, self._shared, models))
+        if version is None:
+            name = model.name
+            return _page(await asyncio.to_thread(statistics.of_model, self._repository, self._shared, kind, name))
+        return _page(await asyncio.to_thread(statistics.of_versions, self._shared, kind, [model]))
 
     def _find(self, name: str, version: int | None) -> tuple[protocol_model.ProtocolModel, Model]:
         flow, kind = protocol_model.parse(name)
