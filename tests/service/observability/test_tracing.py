@@ -93,7 +93,7 @@ def test_a_request_that_the_caller_did_not_sample_is_not_traced(traced: App, exp
 
 @pytest.mark.parametrize("parent", ["", "00-0-0-01", "x" * 5000, "00-" + "0" * 32 + "-" + "0" * 16 + "-01", "é"])
 def test_an_invalid_traceparent_starts_a_new_trace(traced: App, exporter: InMemorySpanExporter, parent: str) -> None:
-    assert traced.post("/sample", headers={"traceparent": parent.encode()}).status_code == 200
+    assert traced.post("/sample", headers={b"traceparent": parent.encode()}).status_code == 200
     assert named(exporter.get_finished_spans())["POST /sample"].parent is None
 
 
