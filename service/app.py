@@ -23,8 +23,8 @@ from diffeo.runtime.errors import EngineError
 from .errors import FieldError, InvalidRequest, ServiceError
 from .health_probe import HealthProbe
 from .observability import tracing
-from .observability.prometheus import PrometheusText
-from .observability.registry import Metrics
+from .observability.prometheus import PrometheusMetrics
+from .observability.registry import CounterRegistry
 from .observability.shared_counters import SharedCounters
 from .repository import repository, scan
 from .repository.scan import VersionKey
@@ -55,16 +55,18 @@ class Service:
 
 
 def create_app(
-    settings: Settings, faults: Mapping[VersionKey, str] = repository.NO_REFUSALS, ledger: SharedCounters | None = None
+    settings: Settings,
+    faults: Mapping[VersionKey, str] = repository.NO_REFUSALS,
+    counters: SharedCounters | None = None,
 ) -> ASGIApp:
     """The application of `create_service`; arguments and errors are the same."""
-    return create_service(settings, faults, ledger).app
+    return create_service(settings, faults, counters).app
 
 
 def create_service(
     settings: Settings,
     faults: Mapping[VersionKey, str] = repository.NO_REFUSALS,
-    ledger: SharedCounters | None = None,
+    counters: SharedCounters | None = None,
     labels: Mapping[str, str] | None = None,
 ) -> Service:
     """The service over the repository of the settings.
@@ -74,7 +76,7 @@ def create_service(
     Args:
         settings: how the service runs.
         faults: the reason for each version that preflight refused.
-        ledger: counters that it shares with other processes; private counters unless given.
+        counters: counters that it shares with other processes; private counters unless given.
         labels: labels of every metric.
 
     Raises:
@@ -87,7 +89,7 @@ def create_service(
     fingerprints = scan.fingerprints(settings.models)
     loaded = repository.load(settings, executor, faults)
     watcher = RepositoryWatcher(loaded, settings, executor, loader, fingerprints)
-    ledger = ledger or SharedCounters()
+    shared = counters or SharedCounters()
     tracer = tracing.tracer(settings.opentelemetry)
 
     @contextlib.asynccontextmanager
@@ -117,17 +119,17 @@ def create_service(
     pages.include_router(files.router(loaded, settings))
     pages.include_router(health.router(loaded))
     limits = Limits(settings.max_rows, settings.max_num_samples)
-    meters = Metrics(ledger, REJECTIONS)
-    pages.include_router(
-        metrics.router(PrometheusText(ledger, meters, REJECTIONS, loaded, settings.engine, labels or {}))
-    )
+    registry = CounterRegistry(shared, REJECTIONS)
+    versions = functools.partial(metrics.version_statuses, loaded)
+    collector = PrometheusMetrics(shared, REJECTIONS, versions, settings.engine, labels or {})
+    pages.include_router(metrics.router(collector, registry, loaded))
     # ServiceError and EngineError are named too: Starlette lets errors of class Exception pass every layer first.
     for error in (ServiceError, EngineError, Exception, HTTPException):
         pages.add_exception_handler(error, on_error)
     pages.add_exception_handler(RequestValidationError, _on_path_error)
     describe = functools.cache(lambda: openapi.describe(pages, limits))
     pages.openapi = describe  # type: ignore[method-assign]  # the way that FastAPI documents
-    inference = Inference(loaded, settings, limits, DisconnectWatcher(), meters)
+    inference = Inference(loaded, settings, limits, DisconnectWatcher(), registry)
     dispatcher = Dispatcher(route_table(inference, tracer), pages, ERROR_RESPONSES)
     app = AccessLog(dispatcher, log_health_checks=settings.log_health_checks)
     return Service(app, HealthProbe(loaded))

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Final
 
 from .observability.counters import EndpointCounters
-from .observability.statistics import Tally
 from .observability.tracing import Tracer
 from .routes.dispatch import Route
 from .routes.endpoint import Endpoint, ErrorResponse, Handler
@@ -24,14 +23,14 @@ ERROR_RESPONSES: Final[Mapping[str, ErrorResponse]] = {"v2": v2_problems.error_r
 
 def route_table(inference: Inference, tracer: Tracer | None) -> list[Route]:
     """Every route that is answered without FastAPI."""
-    tally = Tally()
-    handlers = Handlers(inference.repository, inference.settings, inference.limits, tally)
-    infer = Infer(inference, tally)
+    shared = inference.counters.shared
+    handlers = Handlers(inference.repository, inference.settings, inference.limits, shared)
+    infer = Infer(inference)
     # Requests for metadata belong to no operation and are not counted. Infer counts those of the operation it calls.
     uncounted = EndpointCounters("")
 
     def operation(name: str, handler: Handler) -> Endpoint:
-        return Endpoint(handler, inference.disconnects, inference.metrics.verb(name), tracer)
+        return Endpoint(handler, inference.disconnects, inference.counters.unmatched(name), tracer)
 
     def v2(handler: Handler) -> Endpoint:
         return Endpoint(handler, inference.disconnects, uncounted, error_response=v2_problems.error_response)

@@ -8,7 +8,7 @@ from starlette.types import Receive, Scope, Send
 
 from ..observability.counters import EndpointCounters
 from ..observability.timing import RequestTiming
-from ..observability.tracing import Tracer
+from ..observability.tracing import TracedRequest, Tracer
 from . import problems
 from .access import request_id
 from .disconnects import DisconnectWatcher
@@ -52,7 +52,7 @@ class Endpoint:
         try:
             response = await self._respond(request)
             request.status = response.status
-            timing.leave()
+            timing.freeze()
             response.headers.append((SERVER_TIMING, _server_timing(timing)))
             await response.send(send)
         except asyncio.CancelledError:
@@ -68,7 +68,7 @@ class Endpoint:
             request.counters.count(timing, request.status, request.problem)
             scope.setdefault("state", {})["log"] = request.log_fields()
             if self._tracer is not None:
-                self._tracer.trace(request)
+                self._tracer.trace(_traced(request), timing)
 
     async def _respond(self, request: RequestContext) -> HttpResponse:
         try:
@@ -89,9 +89,22 @@ def _nothing(request: RequestContext) -> HttpResponse:
     return HttpResponse(STATUS_CLIENT_DISCONNECTED, [])
 
 
+def _traced(request: RequestContext) -> TracedRequest:
+    counters = request.counters
+    return TracedRequest(
+        request.scope["path"],
+        request.headers,
+        request_id(request.scope),
+        request.status,
+        request.problem,
+        counters.model,
+        counters.version,
+    )
+
+
 def _server_timing(timing: RequestTiming) -> bytes:
     # Encoding has no duration yet in the head of a stream, and none in a problem: it is left out there.
-    if not timing.encode:
-        return b"queue;dur=%.3f, compute;dur=%.3f" % (timing.queue * 1e3, timing.compute * 1e3)
-    milliseconds = timing.queue * 1e3, timing.compute * 1e3, timing.encode * 1e3
+    if not timing.encode_seconds:
+        return b"queue;dur=%.3f, compute;dur=%.3f" % (timing.queue_seconds * 1e3, timing.compute_seconds * 1e3)
+    milliseconds = timing.queue_seconds * 1e3, timing.compute_seconds * 1e3, timing.encode_seconds * 1e3
     return b"queue;dur=%.3f, compute;dur=%.3f, encode;dur=%.3f" % milliseconds

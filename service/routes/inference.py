@@ -14,7 +14,7 @@ from ..answer import Answer
 from ..codecs.codec import Codec, StreamEncoder
 from ..errors import NotAcceptable, TooLarge
 from ..model import Model, SeededSample
-from ..observability.registry import Metrics
+from ..observability.registry import CounterRegistry
 from ..observability.timing import RequestTiming
 from ..repository.repository import Repository
 from ..requests import Limits, LogProbRequest, ModelSelector, Payload, SampleRequest, TransformRequest
@@ -37,7 +37,7 @@ class Inference:
     settings: Settings
     limits: Limits
     disconnects: DisconnectWatcher
-    metrics: Metrics
+    counters: CounterRegistry
 
     async def sample(self, request: RequestContext) -> HttpResponse:
         """Draw rows."""
@@ -89,7 +89,7 @@ class Inference:
         if payload.rows is not None:
             request.rows = len(payload.rows)
         request.model = model = self.repository.find(ModelSelector.parse(payload.parameters))
-        request.counters = self.metrics.meet(request.counters.verb, model)
+        request.counters = self.counters.counters_for(request.counters.operation, model)
         return model
 
     async def _stream(  # noqa: PLR0913, PLR0917  (a stream needs all of them)
@@ -140,10 +140,10 @@ async def _respond(request: RequestContext, codec: Codec, answer: Answer) -> Htt
     rows = len(next(iter(answer.tensors.values())))
     values = rows * len(answer.columns) * len(answer.tensors)
     timing = request.timing
-    timing.rows, timing.invalid = rows, len(answer.invalid_rows)
-    timing.encoding = perf_counter()
+    timing.rows, timing.invalid_rows = rows, len(answer.invalid_rows)
+    timing.encode_started = perf_counter()
     content = codec.encode(answer) if values <= offload.ENCODE_VALUES else await offload.in_thread(codec.encode, answer)
-    timing.encode = perf_counter() - timing.encoding
+    timing.encode_seconds = perf_counter() - timing.encode_started
     headers = _headers(codec, answer.model, answer.version, answer.metadata)
     headers.append((b"content-length", b"%d" % len(content)))
     if answer.invalid_rows:
@@ -156,9 +156,9 @@ async def _encode_stream(
 ) -> AsyncGenerator[bytes, None]:
     async with contextlib.aclosing(blocks):
         yield stream.header()
-        timing.encoding = perf_counter()
+        timing.encode_started = perf_counter()
         content = await _encode_block(timing, stream, first)
-        timing.encode = perf_counter() - timing.encoding
+        timing.encode_seconds = perf_counter() - timing.encode_started
         yield content
         async for block in blocks:
             yield await _encode_block(timing, stream, block)

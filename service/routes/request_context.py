@@ -178,8 +178,8 @@ class RequestContext:
     def log_fields(self) -> dict[str, object]:
         """What the access log shows beside path and status. A field that is not known is left out."""
         fields: dict[str, object] = {"problem": self.problem or None}
-        if self.counters.verb:
-            fields["operation"] = self.counters.verb
+        if self.counters.operation:
+            fields["operation"] = self.counters.operation
         if self.model is not None:
             fields["model"], fields["version"] = self.model.name, self.model.version
         elif self.parameters:

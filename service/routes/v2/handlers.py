@@ -1,12 +1,13 @@
 """Handlers of all paths below /v2 but inference: health, metadata, configuration, index and statistics."""
 
+import asyncio
 from typing import Final
 
 import orjson
 
 from ...errors import InvalidRequest
 from ...model import Model
-from ...observability.statistics import Tally
+from ...observability.shared_counters import SharedCounters
 from ...repository.repository import Repository
 from ...requests import Limits
 from ...settings import Settings
@@ -26,14 +27,14 @@ class Handlers:
         repository: every request reads its present state.
         settings: metadata name the engine.
         limits: configurations name the largest batch.
-        tally: the statistics.
+        shared: the counters of all processes, for statistics.
     """
 
-    def __init__(self, repository: Repository, settings: Settings, limits: Limits, tally: Tally) -> None:
+    def __init__(self, repository: Repository, settings: Settings, limits: Limits, shared: SharedCounters) -> None:
         self._repository = repository
         self._settings = settings
         self._limits = limits
-        self._tally = tally
+        self._shared = shared
 
     async def server(self, _: RequestContext) -> HttpResponse:
         """Name, version and extensions of the server."""
@@ -55,7 +56,7 @@ class Handlers:
 
     async def all_statistics(self, _: RequestContext) -> HttpResponse:
         """The statistics of every protocol model."""
-        return _json(statistics.of_all(self._repository, self._tally))
+        return _json(await asyncio.to_thread(statistics.of_all, self._repository, self._shared))
 
     async def index(self, request: RequestContext) -> HttpResponse:
         """Every version, served or refused."""
@@ -85,8 +86,9 @@ class Handlers:
         path = ModelPath.of(request)
         request.model = model = self._repository.find(path.selector)
         if path.selector.version is None:
-            return _json(statistics.of_model(self._repository, self._tally, path.kind, model.name))
-        return _json(statistics.of_versions(self._tally, path.kind, [model]))
+            name = model.name
+            return _json(await asyncio.to_thread(statistics.of_model, self._repository, self._shared, path.kind, name))
+        return _json(await asyncio.to_thread(statistics.of_versions, self._shared, path.kind, [model]))
 
     def _find(self, request: RequestContext) -> tuple[ProtocolModel, Model]:
         path = ModelPath.of(request)

@@ -16,7 +16,6 @@ from ...codecs.v2.response import ResponseBody
 from ...codecs.v2.signature import Signature
 from ...errors import InvalidRequest, TooLarge, UnsupportedFormat, listed
 from ...model import Model
-from ...observability.statistics import Clock, Spent, Tally
 from ...requests import LogProbRequest, ModelSelector, Parameters, Payload, SampleRequest, TransformRequest
 from ..inference import Inference
 from ..request_context import Header, HttpResponse, RequestContext
@@ -58,54 +57,40 @@ class Infer:
 
     Args:
         inference: the native operations; their repository, limits and counters are used here too.
-        tally: counts requests for the statistics of the protocol.
     """
 
-    def __init__(self, inference: Inference, tally: Tally) -> None:
+    def __init__(self, inference: Inference) -> None:
         self._repository = inference.repository
         self._settings = inference.settings
         self._limits = inference.limits
         self._disconnects = inference.disconnects
-        self._metrics = inference.metrics
-        self._tally = tally
+        self._counters = inference.counters
 
     async def infer(self, request: RequestContext) -> HttpResponse:
         """The output tensors of one request."""
         deadline = request.deadline(self._settings.timeout_seconds)
         path = ModelPath.of(request)
-        request.counters = self._metrics.verb(path.kind.operation)
+        request.counters = self._counters.unmatched(path.kind.operation)
         body = await self._body(request)
+        request.timing.received = perf_counter()
         undecoded = UndecodedRequest(path.kind, path.selector, body, request.headers.get(JSON_LENGTH), deadline)
         self._disconnects.watch(request)
         request.model = model = self._repository.find(path.selector)
-        request.counters = self._metrics.meet(path.kind.operation, model)
-        clock = Clock()
-        try:
-            response, rows, spent = await self._respond(request, undecoded, model, clock)
-        except Exception:
-            self._tally.refused((path.name, model.version), clock.total())
-            raise
-        self._tally.answered((path.name, model.version), rows, spent)
-        return response
+        request.counters = self._counters.counters_for(path.kind.operation, model, path.name)
+        return await self._respond(request, undecoded, model)
 
-    async def _respond(
-        self, request: RequestContext, undecoded: UndecodedRequest, model: Model, clock: Clock
-    ) -> tuple[HttpResponse, int, Spent]:
-        timing = request.timing
+    async def _respond(self, request: RequestContext, undecoded: UndecodedRequest, model: Model) -> HttpResponse:
         parsed = await _decode(undecoded, undecoded.kind.signature(model.manifest))
         _check_names(parsed.parameters, undecoded.kind)
         deadline = min(undecoded.deadline, _deadline(parsed.parameters))
-        read = clock.lap()
         model = self._in_precision(undecoded, model, parsed.parameters)
         answer = await self._compute(request, undecoded.kind, model, parsed, deadline)
-        computed = clock.lap()
-        timing.encoding = perf_counter()
+        timing = request.timing
+        timing.encode_started = perf_counter()
         encoded = await _encode(undecoded.kind, parsed, answer)
-        timing.encode = perf_counter() - timing.encoding
-        timing.rows, timing.invalid = len(next(iter(answer.tensors.values()))), len(answer.invalid_rows)
-        queue = round(1e9 * (timing.taken - timing.admitted)) if timing.taken else 0
-        spent = Spent(queue, read, computed - queue, clock.lap())
-        return HttpResponse(200, _headers(encoded), encoded.content), timing.rows, spent
+        timing.encode_seconds = perf_counter() - timing.encode_started
+        timing.rows, timing.invalid_rows = len(next(iter(answer.tensors.values()))), len(answer.invalid_rows)
+        return HttpResponse(200, _headers(encoded), encoded.content)
 
     async def _body(self, request: RequestContext) -> bytes:
         limit = self._settings.max_body_bytes
