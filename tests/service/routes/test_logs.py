@@ -148,9 +148,8 @@ EXPLAINING = {"status", "operation", "model", "version", "rows", "problem"}
 def test_a_line_names_operation_model_version_rows_and_problem_where_they_are_known(  # noqa: PLR0913, PLR0917
     app: App, lines: Lines, method: str, path: str, body: object, expected: dict[str, object]
 ) -> None:
-    is_json = not isinstance(body, bytes)
-    content = json.dumps(body).encode() if is_json else body
-    headers = {"content-type": "application/json"} if is_json else {}
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    headers = {} if isinstance(body, bytes) else {"content-type": "application/json"}
     app.request(method, path, content=content, headers=headers)
     (line,) = lines()
     assert {name: value for name, value in line.items() if name in EXPLAINING} == expected

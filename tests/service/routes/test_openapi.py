@@ -1,4 +1,4 @@
-"""The document of /docs and the parser agree: what one takes the other takes, and nothing else."""
+"""The OpenAPI document and the request parser agree: a body is valid for both or for neither."""
 
 import json
 from collections.abc import Iterator
@@ -21,6 +21,9 @@ from tests.given.flows import affine
 from tests.given.servers.asgi_app import App
 
 ROWS = [[1, 2], [3, 4]]
+TABLES: list[object] = [
+    [[1, None]], [], [[]], [1, 2], [[[1, 2]]], [["1", 2]], [[True, 2]], None, {}, "x"
+]  # fmt: skip
 BODIES: dict[str, list[object]] = {
     "/sample": [
         {},
@@ -41,10 +44,7 @@ BODIES: dict[str, list[object]] = {
     ],
     "/log_prob": [
         {"x": ROWS},
-        *(
-            {"x": value}
-            for value in ([[1, None]], [], [[]], [1, 2], [[[1, 2]]], [["1", 2]], [[True, 2]], None, {}, "x")
-        ),
+        *({"x": table} for table in TABLES),
         *({"x": ROWS, "on_invalid": value} for value in ("null", "error", "skip", None, True)),
         {},
         {"z": ROWS},
@@ -83,13 +83,13 @@ def documented(path: str, text: str) -> bool:
 
 
 @pytest.mark.parametrize(("path", "text"), CASES, ids=[f"{path} {text[:60]}" for path, text in CASES])
-def test_a_body_is_taken_exactly_when_the_document_allows_it(app: App, path: str, text: str) -> None:
+def test_a_body_is_accepted_exactly_if_the_document_allows_it(app: App, path: str, text: str) -> None:
     response = app.post_text(path, text)
     assert response.status_code in {200, 400, 422}
     assert (response.status_code == 200) == documented(path, text)
 
 
-def test_the_table_above_holds_both_kinds_for_every_call() -> None:
+def test_the_table_above_has_valid_and_invalid_bodies_for_every_operation() -> None:
     for path in OPERATIONS:
         answers = [documented(path, text) for case, text in CASES if case == path]
         assert answers.count(True) >= 5
@@ -97,14 +97,14 @@ def test_the_table_above_holds_both_kinds_for_every_call() -> None:
 
 
 @pytest.mark.parametrize("path", OPERATIONS)
-def test_the_answer_is_the_one_that_the_document_describes(app: App, path: str) -> None:
+def test_the_answer_has_the_form_that_the_document_describes(app: App, path: str) -> None:
     body = next(text for case, text in CASES if case == path and documented(case, text))
     content = app.post_text(path, body).json()
     answer = OPERATIONS[path][1].model_validate(content, extra="forbid")
     assert answer.model_dump(include=set(content)) == content
 
 
-def test_the_document_names_every_refusal_and_every_format(app: App) -> None:
+def test_the_document_names_every_problem_status_and_every_format(app: App) -> None:
     statuses = {str(int(kind.status)) for kind in PROBLEM_TYPES.values()} - {"500"}
     assert set(problem_statuses()) == statuses
     document = app.get("/openapi.json").json()
@@ -178,7 +178,7 @@ def test_the_document_and_the_parser_have_the_same_parameters_and_defaults(app: 
         assert explicit.json() == app.post(PATHS[name], json=REQUIRED[name]).json()
 
 
-def test_every_reference_of_the_document_leads_somewhere(app: App) -> None:
+def test_every_reference_of_the_document_resolves(app: App) -> None:
     document = app.get("/openapi.json").json()
     text = json.dumps(document)
     references = {part.split('"')[0] for part in text.split('"$ref": "')[1:]}
