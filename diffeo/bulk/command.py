@@ -4,9 +4,9 @@ import argparse
 import sys
 
 from diffeo.bundle.read import read
-from diffeo.density import fresh_seed, settled
-from diffeo.errors import needing
-from diffeo.local.model import chosen
+from diffeo.density import fresh_seed, with_seed
+from diffeo.errors import requires_extra
+from diffeo.local.model import choose_version
 from diffeo.runtime.cores import usable_cores
 
 from . import executors, job
@@ -34,8 +34,8 @@ def sample(options: argparse.Namespace) -> int:
     if seed is None:
         held = (Journal(locate(options.out)).held() or {}).get("seed")
         seed = held if isinstance(held, int) else fresh_seed()
-    draw = settled(options.num_samples, seed, options.start, options.temperature)
-    return _do(options, job.sample(_model(options), draw, options.parts, options.format, _rows(options)))
+    draw = with_seed(options.num_samples, seed, options.start, options.temperature)
+    return _do(options, job.sample(_model(options), draw, options.outputs, options.format, _rows(options)))
 
 
 def _do(options: argparse.Namespace, asked: Job) -> int:
@@ -45,14 +45,14 @@ def _do(options: argparse.Namespace, asked: Job) -> int:
 
 
 def _model(options: argparse.Namespace) -> Model:
-    version = chosen(options.models, options.model, options.model_version)
+    version = choose_version(options.models, options.model, options.model_version)
     bundle = read(options.models / options.model / str(version))
     return Model(bundle, options.model, version, options.precision)
 
 
 def _crew(options: argparse.Namespace) -> Crew:
     if options.ray:
-        with needing("--ray", "ray"):
+        with requires_extra("--ray", "ray"):
             from .ray_executor import on_ray  # noqa: PLC0415  (Ray is an extra of its own)
 
         return on_ray

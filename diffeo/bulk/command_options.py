@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from diffeo.errors import DiffeoError, needing
+from diffeo.errors import DiffeoError, requires_extra
 
 FORMATS: Final = ("parquet", "arrow", "csv", "npy")
 FILES: Final = frozenset({".csv", ".npy", ".parquet", ".arrow", ".arrows", ".feather"})
@@ -53,7 +53,7 @@ def _do(verb: str, options: argparse.Namespace) -> int:
     if getattr(options, "url", None) is not None:
         raise DiffeoError("a folder is computed here, not by a service; leave out --url, or name a .csv or .npy file")
     options.interrupted = INTERRUPTED
-    with needing("a job over files", "bulk"):
+    with requires_extra("a job over files", "bulk"):
         from . import command  # noqa: PLC0415  (a client-only installation has no pyarrow)
 
     commands: dict[str, Command] = {

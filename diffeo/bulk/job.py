@@ -7,9 +7,9 @@ from typing import Final
 
 from diffeo.bundle.parameters import LOG_ABS_DET_JACOBIAN
 from diffeo.bundle.read import Bundle
-from diffeo.density import Direction, Draw, latent
+from diffeo.density import Direction, SeededSample, latent_columns
 from diffeo.errors import TableError
-from diffeo.local.model import check_draw
+from diffeo.local.model import check_sample
 
 from .block import Block, cut
 from .columns import matched
@@ -74,12 +74,12 @@ def transform(  # noqa: PLR0913, PLR0917  (what a command line says)
     return _over(model, "transform", files, (direction, (image, LOG_ABS_DET_JACOBIAN)), kept, written, block_rows)
 
 
-def sample(model: Model, draw: Draw, parts: Sequence[str], written: str, block_rows: int) -> Job:
+def sample(model: Model, draw: SeededSample, parts: Sequence[str], written: str, block_rows: int) -> Job:
     """Rows of a seeded sample; raises Problem for a number out of its range."""
-    check_draw(draw, parts)
+    check_sample(draw, parts)
     spans = cut(draw.start, draw.num_samples, block_rows)
     blocks = tuple(Block(number, 0, span) for number, span in enumerate(spans))
-    asked = {**draw.rows(0, draw.num_samples), "parts": list(parts)}
+    asked = {**draw.parameters(0, draw.num_samples), "parts": list(parts)}
     columns = computed(parts, model.bundle.manifest)
     return Job(
         model, Draws(draw, tuple(parts), columns), blocks, written, _facts(model, "sample", asked, written, block_rows)
@@ -97,7 +97,7 @@ def _over(  # noqa: PLR0913, PLR0917  (as above)
 ) -> Job:
     direction, parts = asked
     columns = model.bundle.manifest.columns
-    names = columns if direction == "forward" else latent(columns)
+    names = columns if direction == "forward" else latent_columns(columns)
     made = computed(parts, model.bundle.manifest)
     if written == "npy" and kept:
         raise TableError("npy holds nothing but numbers, so no columns can be kept in it; write another format")

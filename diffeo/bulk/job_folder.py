@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
-from diffeo.errors import OtherJob, TableError
+from diffeo.errors import FolderInUse, TableError
 
 from .block import Record
 from .location import Place
@@ -34,15 +34,17 @@ class Journal:
         """Take the folder for a job; what of it is done there already.
 
         Raises:
-            OtherJob: the folder holds another job, or files of somebody else.
+            FolderInUse: the folder holds another job, or files of somebody else.
             TableError: the folder cannot be written to.
         """
         held = self.held()
         if held is not None and held != job:
             names = [name for name in job.keys() | held.keys() if job.get(name) != held.get(name)]
-            raise OtherJob(f"{self.folder.path} holds a job of another {', '.join(sorted(names))}; name another folder")
+            raise FolderInUse(
+                f"{self.folder.path} holds a job of another {', '.join(sorted(names))}; name another folder"
+            )
         if held is None and self.folder.names():
-            raise OtherJob(f"{self.folder.path} holds other files; name a folder that is empty or not there")
+            raise FolderInUse(f"{self.folder.path} holds other files; name a folder that is empty or not there")
         if (text := self.folder.inside(MANIFEST).read()) is not None:
             # It may have been killed on its way out.
             self._tidy()

@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from diffeo.bundle.manifest import Manifest
 from diffeo.bundle.parameters import LOG_ABS_DET_JACOBIAN
-from diffeo.density import Direction, Draw, latent
-from diffeo.local.flow import Flow
+from diffeo.density import Direction, SeededSample, latent_columns
+from diffeo.local.flow import LocalFlow
 from diffeo.runtime.finite_rows import Tensors
 
 from .block import Block
@@ -29,7 +29,7 @@ class Ask(Protocol):
         """The columns of the block's file."""
         ...
 
-    def batches(self, flow: Flow, block: Block) -> Iterator[Batch]:
+    def batches(self, flow: LocalFlow, block: Block) -> Iterator[Batch]:
         """The rows of the block's file, some at a time."""
         ...
 
@@ -65,12 +65,12 @@ class Answers:
         own = self.sources[block.source].outline.schema
         return pa.schema([*(own.field(name) for name in self.kept), *self.columns])
 
-    def batches(self, flow: Flow, block: Block) -> Iterator[Batch]:
+    def batches(self, flow: LocalFlow, block: Block) -> Iterator[Batch]:
         source, schema = self.sources[block.source], self.schema(block)
         reader = FORMATS[source.place.suffix]
         wanted = list(dict.fromkeys([*source.names, *self.kept]))
         for batch in reader.read(source.place, source.outline, block.span, wanted):
-            tensors = flow.answer(rows(batch, source.names), self.direction, self.parts)
+            tensors = flow.compute(rows(batch, source.names), self.direction, self.parts)
             kept = [batch.column(name) for name in self.kept]
             yield answered(tensors, schema, kept), _invalid(tensors)
 
@@ -85,7 +85,7 @@ class Draws:
         columns: of what is written.
     """
 
-    draw: Draw
+    draw: SeededSample
     parts: tuple[str, ...]
     columns: pa.Schema
 
@@ -93,7 +93,7 @@ class Draws:
         _ = block  # all are alike
         return self.columns
 
-    def batches(self, flow: Flow, block: Block) -> Iterator[Batch]:
+    def batches(self, flow: LocalFlow, block: Block) -> Iterator[Batch]:
         for done in range(0, block.span.rows, READ_ROWS):
             count, start = min(READ_ROWS, block.span.rows - done), block.span.first + done
             tensors = flow.sample(replace(self.draw, num_samples=count, start=start), self.parts)
@@ -102,7 +102,7 @@ class Draws:
 
 def computed(parts: Sequence[str], manifest: Manifest) -> pa.Schema:
     """The columns that parts of an answer take, in their order."""
-    x, z = manifest.columns, latent(manifest.columns)
+    x, z = manifest.columns, latent_columns(manifest.columns)
     names = {"x": x, "z": z, "log_prob": ("log_prob",), LOG_ABS_DET_JACOBIAN: (LOG_ABS_DET_JACOBIAN,)}
     kinds = {"x": pa.from_numpy_dtype(np.dtype(manifest.dtype))}
     return pa.schema([(name, kinds.get(part, pa.float32())) for part in parts for name in names[part]])

@@ -49,7 +49,7 @@ def run(job: Job, folder: Place, crew: Crew) -> Summary:
     """Do a job, or what is left of it.
 
     Raises:
-        OtherJob: the folder holds another job.
+        FolderInUse: the folder holds another job.
         TableError: a file cannot be read or written; what is done stays, and the same job goes on from there.
         WorkerLost: a process of the crew was ended.
     """

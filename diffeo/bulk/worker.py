@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from diffeo.bundle.read import Bundle
 from diffeo.errors import TableError
-from diffeo.local.flow import Flow
+from diffeo.local.flow import LocalFlow
 
 from .block import Block, Record
 from .formats import FORMATS
@@ -45,7 +45,7 @@ class Worker:
 
     def __init__(self, work: Work) -> None:
         self._work = work
-        self._flow = Flow(work.bundle, work.precision, threads=1)
+        self._flow = LocalFlow(work.bundle, work.precision, threads=1)
 
     def do(self, block: Block) -> Record:
         """Compute a block; its file appears when it is whole, and its record after it.

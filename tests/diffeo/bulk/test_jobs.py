@@ -15,8 +15,8 @@ from diffeo.bulk.job import Job
 from diffeo.bulk.location import locate
 from diffeo.bulk.run import Summary, run
 from diffeo.bulk.worker import Work
-from diffeo.density import Draw
-from diffeo.errors import OtherJob, TableError
+from diffeo.density import SeededSample
+from diffeo.errors import FolderInUse, TableError
 from diffeo.local.model import open_bundle
 from tests.given import job_files
 from tests.given.flows import affine
@@ -32,7 +32,7 @@ def scored(file: Path, *, kept: Sequence[str] = (), written: str = "parquet") ->
 
 
 def drawn(count: int, *, start: int = 0, block_rows: int = BLOCK_ROWS, written: str = "parquet") -> Job:
-    return job.sample(job_files.MODEL, Draw(count, 7, start, 0.5), ("x", "log_prob", "z"), written, block_rows)
+    return job.sample(job_files.MODEL, SeededSample(count, 7, start, 0.5), ("x", "log_prob", "z"), written, block_rows)
 
 
 def done(asked: Job, folder: Path, by: executors.Crew = executors.alone) -> Summary:
@@ -94,7 +94,7 @@ def test_a_row_that_has_no_answer_is_null_and_counted_and_stops_nothing(tmp_path
 
 
 def test_a_sample_is_the_sample_of_its_seed_however_it_is_cut(tmp_path: Path) -> None:
-    expected = FLOW.draw(2500, seed=7, start=3, temperature=0.5, parts=("x", "log_prob", "z"))
+    expected = FLOW.draw(2500, seed=7, start=3, temperature=0.5, outputs=("x", "log_prob", "z"))
     for block_rows in (700, 1000, 9999):
         done(drawn(2500, start=3, block_rows=block_rows), tmp_path / str(block_rows))
         found = job_files.load(tmp_path / str(block_rows))
@@ -201,7 +201,7 @@ def test_another_job_is_not_mixed_into_a_folder(fact: str, tmp_path: Path) -> No
     file = job_files.save(tmp_path / "rows.parquet", job_files.table(job_files.rows(100)))
     done(scored(file), tmp_path / "out")
     before = job_files.bytes_of(tmp_path / "out")
-    with pytest.raises(OtherJob, match=fact):
+    with pytest.raises(FolderInUse, match=fact):
         done(other_jobs(file)[fact](), tmp_path / "out")
     assert job_files.bytes_of(tmp_path / "out") == before
 
@@ -210,13 +210,13 @@ def test_a_file_that_has_changed_makes_another_job(tmp_path: Path) -> None:
     file = job_files.save(tmp_path / "rows.parquet", job_files.table(job_files.rows(100)))
     done(scored(file), tmp_path / "out")
     os.utime(file, (1, 1))
-    with pytest.raises(OtherJob, match="another inputs"):
+    with pytest.raises(FolderInUse, match="another inputs"):
         done(scored(file), tmp_path / "out")
 
 
 def test_a_folder_with_files_of_others_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("dear")
-    with pytest.raises(OtherJob, match="holds other files"):
+    with pytest.raises(FolderInUse, match="holds other files"):
         done(drawn(10), tmp_path)
     assert job_files.bytes_of(tmp_path) == {"thesis.tex": b"dear"}
 
