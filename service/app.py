@@ -5,18 +5,18 @@ import contextlib
 import functools
 import os
 import threading
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Lifespan
 
 from diffeo.runtime.errors import EngineError
 
@@ -56,16 +56,16 @@ class Service:
 
 def create_app(
     settings: Settings,
-    faults: Mapping[VersionKey, str] = repository.NO_REFUSALS,
+    refusals: Mapping[VersionKey, str] = repository.NO_REFUSALS,
     counters: SharedCounters | None = None,
 ) -> ASGIApp:
     """The application of `create_service`; arguments and errors are the same."""
-    return create_service(settings, faults, counters).app
+    return create_service(settings, refusals, counters).app
 
 
 def create_service(
     settings: Settings,
-    faults: Mapping[VersionKey, str] = repository.NO_REFUSALS,
+    refusals: Mapping[VersionKey, str] = repository.NO_REFUSALS,
     counters: SharedCounters | None = None,
     labels: Mapping[str, str] | None = None,
 ) -> Service:
@@ -75,7 +75,7 @@ def create_service(
 
     Args:
         settings: how the service runs.
-        faults: the reason for each version that preflight refused.
+        refusals: the reason for each version that preflight refused.
         counters: counters that it shares with other processes; private counters unless given.
         labels: labels of every metric.
 
@@ -83,56 +83,61 @@ def create_service(
         NothingToServe: the repository is empty or absent.
         ProviderMissing: the settings name an execution provider that this machine lacks.
     """
-    executor = ThreadPoolExecutor(settings.threads, thread_name_prefix="engine", initializer=_lower_priority)
-    loader = ThreadPoolExecutor(1, thread_name_prefix="loader", initializer=_lower_priority)
+    executor, loader = _threads("engine", settings.threads), _threads("loader", 1)
     # The scan comes before loading, so that the first comparison finds changes that happen while models load.
     fingerprints = scan.fingerprints(settings.models)
-    loaded = repository.load(settings, executor, faults)
+    loaded = repository.load(settings, executor, refusals)
     watcher = RepositoryWatcher(loaded, settings, executor, loader, fingerprints)
     shared = counters or SharedCounters()
+    registry = CounterRegistry(shared, REJECTIONS)
     tracer = tracing.tracer(settings.opentelemetry)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        # asyncio.to_thread uses this executor to decode and encode large bodies.
-        asyncio.get_running_loop().set_default_executor(
-            ThreadPoolExecutor(settings.threads, thread_name_prefix="codec", initializer=_lower_priority)
-        )
-        following = asyncio.create_task(watcher.run())
+        # asyncio.to_thread uses the default executor to decode and encode large bodies.
+        asyncio.get_running_loop().set_default_executor(_threads("codec", settings.threads))
+        watching = asyncio.create_task(watcher.run())
         yield
-        following.cancel()
+        watching.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await following
+            await watching
         loader.shutdown()
         executor.shutdown()
         if tracer is not None:
             tracer.close()
 
-    pages = FastAPIOffline(
-        redoc_url=None,
-        title="diffeo",
-        version=version("diffeo"),
-        description=DESCRIPTION,
-        lifespan=lifespan,
-    )
-    pages.include_router(models.router(loaded, settings))
-    pages.include_router(files.router(loaded, settings))
-    pages.include_router(health.router(loaded))
-    limits = Limits(settings.max_rows, settings.max_num_samples)
-    registry = CounterRegistry(shared, REJECTIONS)
     versions = functools.partial(metrics.version_statuses, loaded)
     collector = PrometheusMetrics(shared, REJECTIONS, versions, settings.engine, labels or {})
-    pages.include_router(metrics.router(collector, registry, loaded))
+    limits = Limits(settings.max_rows, settings.max_num_samples)
+    routers = (
+        models.router(loaded, settings),
+        files.router(loaded, settings),
+        health.router(loaded),
+        metrics.router(collector, registry, loaded),
+    )
+    inference = Inference(loaded, settings, limits, DisconnectWatcher(), registry)
+    dispatcher = Dispatcher(route_table(inference, tracer), _pages(routers, limits, lifespan), ERROR_RESPONSES)
+    return Service(AccessLog(dispatcher, log_health_checks=settings.log_health_checks), HealthProbe(loaded))
+
+
+def _pages(routers: Iterable[APIRouter], limits: Limits, lifespan: Lifespan[FastAPI]) -> FastAPI:
+    """The FastAPI application: the GET routes that are not in the table of routes, and /docs."""
+    pages = FastAPIOffline(
+        redoc_url=None, title="diffeo", version=version("diffeo"), description=DESCRIPTION, lifespan=lifespan
+    )
+    for router in routers:
+        pages.include_router(router)
     # ServiceError and EngineError are named too: Starlette lets errors of class Exception pass every layer first.
     for error in (ServiceError, EngineError, Exception, HTTPException):
         pages.add_exception_handler(error, on_error)
     pages.add_exception_handler(RequestValidationError, _on_path_error)
     describe = functools.cache(lambda: openapi.describe(pages, limits))
     pages.openapi = describe  # type: ignore[method-assign]  # the way that FastAPI documents
-    inference = Inference(loaded, settings, limits, DisconnectWatcher(), registry)
-    dispatcher = Dispatcher(route_table(inference, tracer), pages, ERROR_RESPONSES)
-    app = AccessLog(dispatcher, log_health_checks=settings.log_health_checks)
-    return Service(app, HealthProbe(loaded))
+    return pages
+
+
+def _threads(name: str, count: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(count, thread_name_prefix=name, initializer=_lower_priority)
 
 
 def _lower_priority() -> None:
