@@ -70,12 +70,12 @@ class Batcher:
 
     Attributes:
         options: limits.
-        meter: counts its batches and its queued rows.
+        counters: count its batches and its queued rows.
     """
 
     def __init__(self, engine: Engine, source: str, executor: Executor, options: BatcherOptions) -> None:
         self.options = options
-        self.meter = GraphCounters()
+        self.counters = GraphCounters()
         self._engine = engine
         self._source = source
         self._executor = executor
@@ -130,7 +130,7 @@ class Batcher:
         if queued and queued + len(rows) > self.options.queue_rows:
             raise self._overloaded(queued, len(rows))
         queue = self._cheap if len(rows) * self._seconds_per_row <= offload.COMPUTE_SECONDS else self._large
-        timing.admitted = timing.admitted or time.perf_counter()
+        timing.queued = timing.queued or time.perf_counter()
         request = PendingRequest(rows, loop.create_future(), queue, deadline, timing)
         queue.add(request)
         self._arrivals.append(request)
@@ -166,7 +166,7 @@ class Batcher:
             self._compute_on_loop(self._cheap.take(self.options.chunk_rows))
         while self._idle_calls > 0 and (batch := self._next_batch()):
             self._submit(batch)
-        self.meter.wait(self.queued_rows)
+        self.counters.set_queued_rows(self.queued_rows)
         self._start_deadline_timers()
 
     def _start_deadline_timers(self) -> None:
@@ -231,7 +231,7 @@ class Batcher:
         for request, rows in batch:
             request.store(rows, computed, offset)
             offset += rows.stop - rows.start
-        self.meter.batch(offset)
+        self.counters.count_batch(offset)
 
     def _run_timed(self, rows: Rows) -> ComputedBatch:
         began = time.perf_counter()

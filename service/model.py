@@ -189,7 +189,7 @@ class Model:
         if all_finite(wanted):
             return wanted
         finite = finite_rows(wanted, count)
-        timing.invalid += count - int(np.count_nonzero(finite))
+        timing.invalid_rows += count - int(np.count_nonzero(finite))
         return {output: nan_invalid_rows(tensor, finite) for output, tensor in wanted.items()}
 
     @property

@@ -49,8 +49,8 @@ class PendingRequest:
     def store(self, rows: slice, batch: "ComputedBatch", offset: int) -> None:
         """Copy the result of `rows`, which starts at row `offset` of the batch; the last rows finish the request."""
         timing, tensors = self.timing, batch.tensors
-        timing.taken = timing.taken or batch.began
-        timing.computed = batch.ended
+        timing.compute_started = timing.compute_started or batch.began
+        timing.compute_ended = batch.ended
         count = rows.stop - rows.start
         in_one_batch = count == len(self.rows)
         for name, values in tensors.items():

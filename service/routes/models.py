@@ -1,4 +1,4 @@
-"""GET /models...: what is served, with its certificate and calibration, and why a version was refused."""
+"""GET /models and below: the served models with their certificates, and why a version was refused."""
 
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal
@@ -17,7 +17,7 @@ VERSION_DIGITS: Final = 10
 
 
 class VersionSummary(BaseModel):
-    """One version in a list."""
+    """One version in the list of versions."""
 
     version: int
     state: Literal["ready", "refused"]
@@ -34,13 +34,13 @@ class ModelSummary(BaseModel):
 
 
 class ModelList(BaseModel):
-    """Every model of the repository."""
+    """All models of the repository."""
 
     models: list[ModelSummary]
 
 
 class VersionDetail(BaseModel):
-    """Everything about one version."""
+    """All properties of one version; if it was refused, only the reason."""
 
     model_config = ConfigDict(protected_namespaces=())
 
@@ -62,27 +62,27 @@ class VersionDetail(BaseModel):
 
 
 class ModelDetail(ModelSummary):
-    """One model: its versions and its newest served one in full."""
+    """One model: its versions, and all properties of the newest version that is served."""
 
     newest: VersionDetail | None
 
 
 def _version_number(text: str) -> int:
-    # As on disk: pydantic alone would take 1.0, +1 and 01 too.
+    # Only the form of a folder name is a version: pydantic alone would accept 1.0, +1 and 01 too.
     if not is_version(text) or len(text) > VERSION_DIGITS:
-        raise ValueError("a version is a whole number such as 1")
+        raise ValueError("a version must be a whole number such as 1")
     return int(text)
 
 
-Name = Annotated[str, Path(max_length=64, description="A model's name")]
-Version = Annotated[int, BeforeValidator(_version_number), Path(ge=1, description="A version number")]
+Name = Annotated[str, Path(max_length=64, description="The name of a model")]
+Version = Annotated[int, BeforeValidator(_version_number), Path(ge=1, description="The number of a version")]
 
 
 def router(repository: Repository, settings: Settings) -> APIRouter:
-    """The routes over one repository."""
+    """The routes that describe the models of one repository."""
     routes = APIRouter(tags=["models"])
 
-    @routes.get("/models", summary="Every model")
+    @routes.get("/models", summary="All models")
     async def list_models() -> ModelList:
         return ModelList(models=[_summary(repository, name) for name in repository.models])
 

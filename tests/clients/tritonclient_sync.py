@@ -163,12 +163,12 @@ class Triton:
             (404, "has no version 9", lambda: client.infer(question.model, inputs(question), model_version="9")),
             (404, "no model of that name", lambda: client.get_model_metadata("absent")),
             (400, "input x has shape [1, 99]", lambda: client.infer(question.model, [wide])),
-            (400, "input x is INT32; this model takes FP32 or FP64", lambda: client.infer(question.model, [whole])),
+            (400, "input x has a wrong datatype, INT32; this model takes FP32 or FP64", lambda: client.infer(question.model, [whole])),
             (400, "the body is not JSON", lambda: client.infer(question.model, [bare])),
             (400, "output 'y' is unknown", lambda: client.infer(question.model, inputs(question), outputs=other)),
             (400, "parameter 'priority'", lambda: client.infer(question.model, inputs(question), priority=1)),
-            (400, "not loaded or unloaded by call", lambda: client.load_model(question.model)),
-            (400, "not loaded or unloaded by call", lambda: client.unload_model(question.model)),
+            (400, "cannot load or unload a model", lambda: client.load_model(question.model)),
+            (400, "cannot load or unload a model", lambda: client.unload_model(question.model)),
             (404, "no such path", client.get_trace_settings),
         ]
 

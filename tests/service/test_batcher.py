@@ -309,7 +309,8 @@ def test_the_timestamps_of_a_request_enclose_all_its_engine_calls(executor: Exec
     run_with_timeout(main())
     began, ended = zip(*engine.calls, strict=True)
     assert len(began) == 6
-    assert timing.began <= timing.admitted <= timing.taken <= began[0]
-    assert timing.computed >= ended[-1]
-    timing.leave()
-    assert (timing.queue, timing.compute) == (timing.taken - timing.admitted, timing.computed - timing.taken)
+    assert timing.arrived <= timing.queued <= timing.compute_started <= began[0]
+    assert timing.compute_ended >= ended[-1]
+    timing.freeze()
+    assert timing.queue_seconds == timing.compute_started - timing.queued
+    assert timing.compute_seconds == timing.compute_ended - timing.compute_started

@@ -98,3 +98,10 @@ def test_with_cuda_there_is_one_worker_with_large_chunks_by_default() -> None:
 
 def test_the_examples_in_the_docstrings_run() -> None:
     assert doctest.testmod(settings_module) == (0, 1)
+
+
+def test_settings_hold_the_variables_of_opentelemetry_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "mine")
+    held = read_settings({}).opentelemetry
+    assert held["OTEL_SERVICE_NAME"] == "mine"
+    assert all(name.startswith("OTEL_") for name in held)

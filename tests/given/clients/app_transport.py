@@ -20,6 +20,6 @@ class AppTransport(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         path = request.url.raw_path.decode()
         self.paths.append(path)
-        response = self._app.ask(request.method, path, content=request.read(), headers=request.headers)
+        response = self._app.request(request.method, path, content=request.read(), headers=request.headers)
         headers = {name: value for name, value in response.headers.items() if name != "content-length"}
         return httpx.Response(response.status_code, headers=headers, content=self._change(path, response.content))

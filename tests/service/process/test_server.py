@@ -42,7 +42,7 @@ class ServerRun:
 
 @pytest.fixture(scope="module")
 def run() -> ServerRun:
-    server = Server(affine.DATA)
+    server = Server(affine.DATA, DIFFEO_LOG_HEALTH_CHECKS="true")
     answers = {name: response_to(server.url, request).split(b"\r\n")[0] for name, request in HOSTILE.items()}
     with httpx.stream("POST", f"{server.url}/sample?num_samples=2000000&format=npy", timeout=30) as response:
         parts = response.iter_bytes()
@@ -172,7 +172,7 @@ def test_every_scrape_shows_the_sums_of_all_workers_and_a_dead_worker_lowers_non
     for _ in range(10):
         httpx.post(f"{pair.url}/log_prob", json={"x": [[1, 2]]})
     wait_until(lambda: scrape().of("diffeo_requests_total") - scrapes[0].of("diffeo_requests_total") == 10)
-    assert not scrape().fallen(scrapes[0])
+    assert not scrape().decreased_since(scrapes[0])
 
 
 @pytest.mark.skipif("CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="this machine has cuda")

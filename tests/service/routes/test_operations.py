@@ -1,10 +1,12 @@
-"""The HTTP interface by example: what each call answers, and which refusal each fault earns."""
+"""The operations by example: the answer to each request, and the problem of each wrong request."""
 
 import json
 import re
+from typing import TypedDict
 
 import httpx
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from diffeo.bundle import base
@@ -14,7 +16,7 @@ from tests.given.servers.asgi_app import App
 Z = base.draw(7, 0, 3, 2)
 
 
-def close(values: object, expected: object) -> bool:
+def close(values: npt.ArrayLike, expected: npt.ArrayLike) -> bool:
     return bool(np.allclose(np.asarray(values, np.float64), expected, rtol=1e-5, atol=1e-5))
 
 
@@ -36,7 +38,7 @@ def test_sample_needs_neither_body_nor_parameters(app: App) -> None:
     assert again == content
 
 
-def test_pages_follow_next_start_without_a_gap(app: App) -> None:
+def test_pages_that_follow_next_start_join_without_a_gap(app: App) -> None:
     whole = app.post("/sample", json={"num_samples": 10, "seed": 7}).json()["x"]
     pages, start = [], 0
     while start < 10:
@@ -46,7 +48,7 @@ def test_pages_follow_next_start_without_a_gap(app: App) -> None:
     assert pages == whole
 
 
-def test_temperature_is_told_only_where_it_is_not_one(app: App) -> None:
+def test_the_answer_names_the_temperature_only_if_it_is_not_one(app: App) -> None:
     content = app.post("/sample", json={"num_samples": 3, "seed": 7, "temperature": 2, "return": ["z", "x"]}).json()
     assert content["temperature"] == 2.0
     assert close(content["z"], 2 * Z)
@@ -56,14 +58,14 @@ def test_temperature_is_told_only_where_it_is_not_one(app: App) -> None:
 def test_log_prob_answers_each_row_and_names_those_that_are_not_finite(app: App) -> None:
     content = app.post("/log_prob", json={"model": "affine2d", "x": [[3, 2], [None, 0.1]]}).json()
     value = content["log_prob"].pop(0)
-    assert close(value, affine.log_prob([[3, 2]])[0])
+    assert close(value, affine.log_prob(np.array([[3, 2]]))[0])
     assert content == {
         "model": "affine2d", "version": 1, "log_prob": [None],
         "invalid_rows": [{"row": 1, "reason": "non_finite_input"}],
     }  # fmt: skip
 
 
-def test_a_float_is_written_as_the_shortest_text_that_reads_back(app: App) -> None:
+def test_a_float_is_written_as_the_shortest_text_that_parses_to_it(app: App) -> None:
     text = app.post("/log_prob", json={"x": [[1, -2]]}).text
     value = text.removeprefix('{"model":"affine2d","version":1,"log_prob":[').removesuffix("]}")
     assert value == str(np.float32(value))
@@ -74,8 +76,8 @@ def test_a_float_is_written_as_the_shortest_text_that_reads_back(app: App) -> No
     ("direction", "source", "image", "value", "ladj"),
     [("forward", "x", "z", [[1.0, 1.0]], affine.LADJ), ("inverse", "z", "x", [[7.0, 6.0]], -affine.LADJ)],
 )
-def test_transform_goes_both_ways(  # noqa: PLR0913, PLR0917  (a row of the table)
-    app: App, direction: str, source: str, image: str, value: object, ladj: float
+def test_transform_computes_both_directions(  # noqa: PLR0913, PLR0917  (a row of the table)
+    app: App, direction: str, source: str, image: str, value: npt.ArrayLike, ladj: float
 ) -> None:
     body = {"model": "affine2d", "direction": direction, source: [[3, 2]]}
     content = app.post("/transform", json=body).json()
@@ -84,13 +86,13 @@ def test_transform_goes_both_ways(  # noqa: PLR0913, PLR0917  (a row of the tabl
     assert close(content["log_abs_det_jacobian"], [ladj])
 
 
-def test_a_row_without_an_answer_is_null_in_every_part(app: App) -> None:
+def test_a_row_without_a_finite_answer_is_null_in_every_output(app: App) -> None:
     content = app.post("/transform", json={"direction": "forward", "x": [[None, 1], [1, -2]]}).json()
     assert content["z"] == [None, [0.0, 0.0]]
     assert content["log_abs_det_jacobian"][0] is None
 
 
-def test_no_rows_have_no_answers(app: App) -> None:
+def test_a_request_without_rows_gets_an_empty_answer(app: App) -> None:
     assert app.post("/log_prob", json={"x": []}).json()["log_prob"] == []
     assert app.post("/transform", json={"direction": "inverse", "z": []}).json()["x"] == []
 
@@ -98,7 +100,18 @@ def test_no_rows_have_no_answers(app: App) -> None:
 BIG = {"x": [[1, 2]] * 3}
 SAMPLE, LOG_PROB = ("POST", "/sample"), ("POST", "/log_prob")
 JSON_TYPE = {"content-type": "application/json"}
-REFUSALS: dict[str, tuple[tuple[str, str], dict[str, object], int, str, list[str]]] = {
+
+
+class Sending(TypedDict, total=False):
+    """The body and headers of a request, as `App.request` takes them."""
+
+    content: bytes
+    json: object
+    data: dict[str, object]
+    headers: dict[str, str]
+
+
+PROBLEMS: dict[str, tuple[tuple[str, str], Sending, int, str, list[str]]] = {
     "not JSON": (LOG_PROB, {"content": b"{", "headers": JSON_TYPE}, 400, "malformed-body", []),
     "a repeated parameter": (("POST", "/sample?seed=1&seed=2"), {}, 400, "malformed-body", []),
     "a repeated format": (("POST", "/sample?format=npy&format=json"), {}, 400, "malformed-body", []),
@@ -132,18 +145,18 @@ REFUSALS: dict[str, tuple[tuple[str, str], dict[str, object], int, str, list[str
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("call", "arguments", "status", "kind", "pointers"), REFUSALS.values(), ids=REFUSALS.keys())
-def test_a_refusal_has_its_status_its_kind_and_its_places(  # noqa: PLR0913, PLR0917  (a row of the table)
-    app: App, call: tuple[str, str], arguments: dict[str, object], status: int, kind: str, pointers: list[str]
+@pytest.mark.parametrize(("call", "arguments", "status", "kind", "pointers"), PROBLEMS.values(), ids=PROBLEMS.keys())
+def test_a_wrong_request_gets_its_status_problem_type_and_pointers(  # noqa: PLR0913, PLR0917  (a row of the table)
+    app: App, call: tuple[str, str], arguments: Sending, status: int, kind: str, pointers: list[str]
 ) -> None:
-    response = app.ask(*call, **arguments)
+    response = app.request(*call, **arguments)
     content = response.json()
     assert (response.status_code, content["type"]) == (status, f"urn:diffeo:problem:{kind}")
     assert [fault["pointer"] for fault in content["errors"]] == pointers
     assert response.headers["content-type"] == "application/problem+json"
 
 
-def test_models_says_what_is_served(app: App) -> None:
+def test_models_lists_the_served_models(app: App) -> None:
     summary = {
         "model": "affine2d", "default": True, "columns": ["height", "weight"],
         "versions": [{"version": 1, "state": "ready", "reason": None}],
@@ -160,9 +173,9 @@ def test_models_says_what_is_served(app: App) -> None:
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz"])
-def test_probes_answer_get_and_head(app: App, path: str) -> None:
+def test_health_checks_answer_get_and_head(app: App, path: str) -> None:
     assert app.get(path).json()["models"] == 1
-    response = app.ask("HEAD", path)
+    response = app.request("HEAD", path)
     assert (response.status_code, response.content) == (200, b"")
 
 
@@ -170,7 +183,7 @@ def external(response: httpx.Response) -> list[str]:
     return re.findall(r"""(?:src|href|url|@import)\s*[=(:]?\s*["']?\s*((?:https?:)?//[^"')\s]+)""", response.text)
 
 
-def test_the_docs_page_loads_nothing_from_elsewhere(app: App) -> None:
+def test_the_docs_page_loads_nothing_from_other_hosts(app: App) -> None:
     page = app.get("/docs")
     assert page.headers["content-type"].startswith("text/html")
     assert external(page) == []

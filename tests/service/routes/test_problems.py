@@ -1,7 +1,8 @@
-"""Every error is one problem document: its kind known, its body small, and nothing in it but the fault."""
+"""Every error is one small problem document of a known type, and it repeats no text of the request."""
 
 import asyncio
 import json
+from typing import TypedDict
 
 import pytest
 from hypothesis import given
@@ -11,17 +12,17 @@ from starlette.requests import Request
 from diffeo.runtime.errors import EngineFailed, ProviderMissing
 from diffeo.service import errors
 from diffeo.service.errors import FieldError, RequestError, ServiceError
-from diffeo.service.routes.problems import KINDS, on_error
+from diffeo.service.routes.problems import PROBLEM_TYPES, on_error
 from tests.given.flows import affine
 from tests.given.servers.asgi_app import App
 
 OF_THE_SERVICE = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, ServiceError)]
 CLASSES = [*OF_THE_SERVICE, EngineFailed, ProviderMissing]
-# Met before anything listens, so no client is ever told.
+# Raised only before the service listens, so no client gets them.
 AT_START = {
     errors.SettingsInvalid, ProviderMissing, errors.NothingToServe, errors.NotListening, errors.WorkerFailed
 }  # fmt: skip
-# Told to whoever watches over the process.
+# Raised only by the health probe of the process.
 OF_A_PROBE = {errors.NotComputing}
 ROOTS = {ServiceError, RequestError}
 LONG = "A" * 5000
@@ -45,22 +46,33 @@ HOSTILE = {
 }
 
 
-def problem_of(error: Exception) -> dict[str, object]:
+class Problem(TypedDict):
+    """A problem document."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[dict[str, str]]
+    request_id: str
+
+
+def problem_of(error: Exception) -> Problem:
     scope = {"type": "http", "state": {"request_id": "id"}}
     response = asyncio.run(on_error(Request(scope), error))
-    content = json.loads(response.body)
+    content: Problem = json.loads(bytes(response.body))
     assert response.headers["content-type"] == "application/problem+json"
     assert response.status_code == content["status"]
     return content
 
 
-def test_every_error_that_a_client_can_meet_has_a_kind_of_its_own() -> None:
-    assert set(KINDS) == set(CLASSES) - AT_START - OF_A_PROBE - ROOTS
-    assert len({kind.type for kind in KINDS.values()}) == len(KINDS)
+def test_every_error_that_a_client_can_get_has_its_own_problem_type() -> None:
+    assert set(PROBLEM_TYPES) == set(CLASSES) - AT_START - OF_A_PROBE - ROOTS
+    assert len({kind.type for kind in PROBLEM_TYPES.values()}) == len(PROBLEM_TYPES)
 
 
 @pytest.mark.parametrize("error", CLASSES, ids=lambda error: error.__name__)
-def test_what_the_client_can_mend_is_a_4xx_and_the_rest_is_a_5xx(error: type[Exception]) -> None:
+def test_errors_that_the_client_can_correct_are_4xx_and_all_others_5xx(error: type[Exception]) -> None:
     content = problem_of(error("a sentence"))
     assert (content["status"] < 500) == (issubclass(error, RequestError) and error is not RequestError)
     assert list(content) == ["type", "title", "status", "detail", "errors", "request_id"]
@@ -68,28 +80,28 @@ def test_what_the_client_can_mend_is_a_4xx_and_the_rest_is_a_5xx(error: type[Exc
     assert content["request_id"] == "id"
 
 
-@pytest.mark.parametrize("error", sorted(set(KINDS) - {EngineFailed}, key=str), ids=lambda e: e.__name__)
-def test_the_sentence_of_an_error_is_the_detail(error: type[Exception]) -> None:
+@pytest.mark.parametrize("error", sorted(set(PROBLEM_TYPES) - {EngineFailed}, key=str), ids=lambda e: e.__name__)
+def test_the_detail_of_a_problem_is_the_message_of_the_error(error: type[Exception]) -> None:
     assert problem_of(error("a sentence"))["detail"] == "a sentence"
 
 
 @pytest.mark.parametrize("error", [EngineFailed("/opt/secret"), ValueError("/opt/secret"), OSError(13, "secret")])
-def test_what_a_runtime_says_of_itself_is_not_told(error: Exception) -> None:
+def test_the_message_of_an_internal_error_is_not_shown_to_the_client(error: Exception) -> None:
     content = problem_of(error)
     assert content["status"] == 500
     assert "secret" not in json.dumps(content)
     assert content["detail"] == content["title"]
 
 
-def test_faults_are_told_with_their_pointers() -> None:
+def test_field_errors_are_listed_with_their_pointers() -> None:
     content = problem_of(errors.InvalidRequest("two", [FieldError("/a", "one"), FieldError("/b/0", "other")]))
     assert content["errors"] == [{"pointer": "/a", "detail": "one"}, {"pointer": "/b/0", "detail": "other"}]
 
 
 @pytest.mark.parametrize(("method", "path", "body"), HOSTILE.values(), ids=HOSTILE.keys())
-def test_a_problem_is_small_and_repeats_nothing_but_a_short_name(app: App, method: str, path: str, body: str) -> None:
+def test_a_problem_is_small_and_repeats_at_most_a_short_name(app: App, method: str, path: str, body: str) -> None:
     headers = {"content-type": "application/json"} if body else {}
-    response = app.ask(method, path, content=body.encode(), headers=headers)
+    response = app.request(method, path, content=body.encode(), headers=headers)
     assert 400 <= response.status_code < 500
     assert response.headers["content-type"] == "application/problem+json"
     assert len(response.content) < 2000
@@ -129,8 +141,8 @@ def test_no_body_of_any_type_breaks_the_service(app: App, path: str, body: bytes
         ("GET", "/models/affine2d/versions/0", 422, "invalid-request"),
     ],
 )
-def test_a_path_that_is_not_served_is_a_problem_too(app: App, method: str, path: str, status: int, kind: str) -> None:
-    response = app.ask(method, path)
+def test_an_unknown_path_or_method_is_a_problem_too(app: App, method: str, path: str, status: int, kind: str) -> None:
+    response = app.request(method, path)
     content = response.json()
     assert (response.status_code, content["status"], content["type"]) == (status, status, f"urn:diffeo:problem:{kind}")
     assert response.headers["content-type"] == "application/problem+json"

@@ -1,4 +1,4 @@
-"""Traces are made when the standard variables ask for them, and say of a request what its stamps say."""
+"""Traces are sent when the standard variables ask for them, and agree with the timestamps of the request."""
 
 import gzip
 import logging
@@ -48,66 +48,76 @@ def named(spans: Sequence[ReadableSpan]) -> dict[str, ReadableSpan]:
     return {span.name: span for span in spans}
 
 
-def test_an_answer_is_a_span_with_one_in_it_for_each_stage(traced: App, exporter: InMemorySpanExporter) -> None:
+def interval(span: ReadableSpan) -> tuple[int, int]:
+    """Start and end of a span, nanoseconds since 1970."""
+    assert span.start_time is not None
+    assert span.end_time is not None
+    return span.start_time, span.end_time
+
+
+def test_an_answered_request_is_a_span_with_a_child_span_for_each_stage(
+    traced: App, exporter: InMemorySpanExporter
+) -> None:
     response = traced.post("/log_prob", json={"x": [[1, 2], [3, 4]]}, headers={"x-request-id": "me"})
     spans = named(exporter.get_finished_spans())
-    whole = spans.pop("POST /log_prob")
+    root = spans.pop("POST /log_prob")
     assert set(spans) == {"queue", "compute", "encode"}
-    assert dict(whole.attributes or {}) == {
+    assert dict(root.attributes or {}) == {
         "http.request.method": "POST", "http.route": "/log_prob", "url.path": "/log_prob",
         "http.response.status_code": 200, "diffeo.request_id": "me", "diffeo.rows": 2, "diffeo.model": "affine2d",
         "diffeo.version": 1,
     }  # fmt: skip
-    last = whole.start_time
+    last, root_end = interval(root)
     for name in ("queue", "compute", "encode"):
         span = spans[name]
         assert span.parent is not None
-        assert span.parent.span_id == whole.context.span_id
-        assert last <= span.start_time <= span.end_time <= whole.end_time
-        assert f"{name};dur={(span.end_time - span.start_time) / 1e6:.3f}"[:-2] in response.headers["server-timing"]
-        last = span.end_time
+        assert span.parent.span_id == root.context.span_id
+        start, end = interval(span)
+        assert last <= start <= end <= root_end
+        assert f"{name};dur={(end - start) / 1e6:.3f}"[:-2] in response.headers["server-timing"]
+        last = end
 
 
-def test_the_callers_trace_goes_on_here(traced: App, exporter: InMemorySpanExporter) -> None:
+def test_the_trace_of_the_caller_is_continued(traced: App, exporter: InMemorySpanExporter) -> None:
     traced.post("/sample", headers={"traceparent": PARENT, "tracestate": "a=b"})
-    whole = named(exporter.get_finished_spans())["POST /sample"]
-    assert whole.parent is not None
-    assert f"{whole.context.trace_id:032x}-{whole.parent.span_id:016x}" in PARENT
-    assert whole.context.trace_state.get("a") == "b"
+    root = named(exporter.get_finished_spans())["POST /sample"]
+    assert root.parent is not None
+    assert f"{root.context.trace_id:032x}-{root.parent.span_id:016x}" in PARENT
+    assert root.context.trace_state.get("a") == "b"
 
 
-def test_a_caller_that_traces_nothing_is_not_traced_here(traced: App, exporter: InMemorySpanExporter) -> None:
+def test_a_request_that_the_caller_did_not_sample_is_not_traced(traced: App, exporter: InMemorySpanExporter) -> None:
     traced.post("/sample", headers={"traceparent": UNSAMPLED})
     assert exporter.get_finished_spans() == ()
 
 
 @pytest.mark.parametrize("parent", ["", "00-0-0-01", "x" * 5000, "00-" + "0" * 32 + "-" + "0" * 16 + "-01", "é"])
-def test_a_parent_that_is_none_begins_a_trace(traced: App, exporter: InMemorySpanExporter, parent: str) -> None:
-    assert traced.post("/sample", headers={"traceparent": parent.encode()}).status_code == 200
+def test_an_invalid_traceparent_starts_a_new_trace(traced: App, exporter: InMemorySpanExporter, parent: str) -> None:
+    assert traced.post("/sample", headers={b"traceparent": parent.encode()}).status_code == 200
     assert named(exporter.get_finished_spans())["POST /sample"].parent is None
 
 
-def test_only_a_fault_of_the_service_is_an_error(
+def test_only_an_error_of_the_service_is_marked_as_an_error(
     traced: App, exporter: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     traced.post("/sample", json={"model": "none"})
     monkeypatch.setattr("diffeo.service.model.Model.with_seed", None)
     traced.post("/sample")
-    refused, failed = exporter.get_finished_spans()
-    assert refused.status.status_code == StatusCode.UNSET
-    assert (refused.attributes or {})["error.type"] == "model-not-found"
+    rejected, failed = exporter.get_finished_spans()
+    assert rejected.status.status_code == StatusCode.UNSET
+    assert (rejected.attributes or {})["error.type"] == "model-not-found"
     assert failed.status.status_code == StatusCode.ERROR
     assert (failed.attributes or {})["http.response.status_code"] == 500
 
 
-def test_a_stream_is_one_span_to_its_end(traced: App, exporter: InMemorySpanExporter) -> None:
+def test_a_stream_is_one_span_that_lasts_until_its_end(traced: App, exporter: InMemorySpanExporter) -> None:
     traced.post("/sample?num_samples=100000&format=npy")
     spans = named(exporter.get_finished_spans())
     assert (spans["POST /sample"].attributes or {})["diffeo.rows"] == 100_000
-    assert spans["encode"].end_time <= spans["POST /sample"].end_time
+    assert interval(spans["encode"])[1] <= interval(spans["POST /sample"])[1]
 
 
-QUIET: list[Mapping[str, str]] = [
+DISABLING: list[Mapping[str, str]] = [
     {},
     {"OTEL_SERVICE_NAME": "diffeo", "OTEL_METRICS_EXPORTER": "otlp"},
     {ENDPOINT: ""},
@@ -116,32 +126,34 @@ QUIET: list[Mapping[str, str]] = [
 ]
 
 
-@pytest.mark.parametrize("environment", QUIET, ids=str)
-def test_nothing_is_traced_unless_the_variables_ask_for_it(environment: Mapping[str, str]) -> None:
+@pytest.mark.parametrize("environment", DISABLING, ids=str)
+def test_no_tracer_is_created_unless_the_variables_ask_for_one(environment: Mapping[str, str]) -> None:
     assert tracing.tracer(environment) is None
 
 
-ASKED: list[Mapping[str, str]] = [
+ENABLING: list[Mapping[str, str]] = [
     {ENDPOINT: "http://127.0.0.1:1"},
     {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://127.0.0.1:1/v1/traces"},
     {"OTEL_TRACES_EXPORTER": "otlp,console", "OTEL_SERVICE_NAME": "mine"},
 ]
 
 
-@pytest.mark.parametrize("environment", ASKED, ids=str)
-def test_the_variables_ask_for_traces(environment: Mapping[str, str]) -> None:
+@pytest.mark.parametrize("environment", ENABLING, ids=str)
+def test_the_variables_enable_traces(environment: Mapping[str, str]) -> None:
     tracer = tracing.tracer(environment)
     assert tracer is not None
     tracer.close()
 
 
-@pytest.mark.parametrize("more", [{"OTEL_TRACES_EXPORTER": "pigeon"}, {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}], ids=str)
-def test_a_way_to_send_that_is_not_installed_is_refused_with_its_name(more: Mapping[str, str]) -> None:
+@pytest.mark.parametrize(
+    "variables", [{"OTEL_TRACES_EXPORTER": "pigeon"}, {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}], ids=str
+)
+def test_an_exporter_that_is_not_installed_is_an_error_with_its_name(variables: Mapping[str, str]) -> None:
     with pytest.raises(SettingsInvalid, match=r"pigeon|otlp_proto_grpc"):
-        tracing.tracer({ENDPOINT: "http://127.0.0.1:1", **more})
+        tracing.tracer({ENDPOINT: "http://127.0.0.1:1", **variables})
 
 
-def test_without_the_extra_the_service_says_so_and_serves(
+def test_without_the_extra_the_service_logs_a_warning_and_serves(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.delitem(sys.modules, "diffeo.service.observability.spans")
@@ -153,7 +165,7 @@ def test_without_the_extra_the_service_says_so_and_serves(
 
 
 class Collector(BaseHTTPRequestHandler):
-    """Takes what is sent to it as OTLP over HTTP."""
+    """Receives spans as OTLP over HTTP."""
 
     received: "queue.Queue[ExportTraceServiceRequest]" = queue.Queue()
 
@@ -169,13 +181,13 @@ class Collector(BaseHTTPRequestHandler):
         pass
 
 
-def test_a_process_sends_its_spans_where_the_variables_say() -> None:
+def test_a_server_process_sends_its_spans_to_the_endpoint_of_the_variables() -> None:
     with HTTPServer(("127.0.0.1", 0), Collector) as collector:
         threading.Thread(target=collector.serve_forever, daemon=True).start()
         endpoint = f"http://127.0.0.1:{collector.server_port}"
         server = Server(affine.DATA, **{ENDPOINT: endpoint, "OTEL_RESOURCE_ATTRIBUTES": "deployment=test"})
         httpx.post(server.url + "/sample", headers={"traceparent": PARENT})
-        # What was not sent yet is sent at the end.
+        # The process sends its remaining spans when it stops.
         assert server.stop()[0] == 0
         (resource,) = Collector.received.get(timeout=10).resource_spans
         collector.shutdown()

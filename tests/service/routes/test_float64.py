@@ -1,4 +1,4 @@
-"""A model of wide columns keeps the digits that float32 would lose, in every format and on either engine."""
+"""A model with x in float64 keeps the digits that float32 would lose, in every format and with either engine."""
 
 import io
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from diffeo.bundle import base
+from diffeo.bundle.manifest import FileName
 from diffeo.service.settings import Settings
 from diffeo.training import export
 from diffeo.training.flows.architecture import Architecture
@@ -25,9 +26,14 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """affine2d with x in float64."""
     folder = tmp_path_factory.mktemp("models")
     flow = Architecture(2, 0, 1, 1, 1.0).build(torch.tensor(affine.MEAN), torch.tensor(affine.SCALE))
-    graphs = export.to_onnx(flow, 2, "float64", "float64"), export.to_torchscript(flow, 2, "float64", "float64")
-    names = ("forward.onnx", "inverse.onnx"), ("forward.ts", "inverse.ts")
-    change = {name: graph for pair in zip(names, graphs, strict=True) for name, graph in zip(*pair, strict=True)}
+    forward, inverse = export.to_onnx(flow, 2, "float64", "float64")
+    forward_script, inverse_script = export.to_torchscript(flow, 2, "float64", "float64")
+    change: dict[FileName, bytes | None] = {
+        "forward.onnx": forward,
+        "inverse.onnx": inverse,
+        "forward.ts": forward_script,
+        "inverse.ts": inverse_script,
+    }
     affine.remake(folder / "wide" / "1", change, "float64")
     return folder
 
@@ -38,7 +44,7 @@ def wide(models: Path, request: pytest.FixtureRequest) -> Iterator[App]:
         yield running
 
 
-def test_rows_are_taken_in_float64(wide: App) -> None:
+def test_rows_are_read_in_float64(wide: App) -> None:
     body = {"direction": "forward", "x": NEAR.tolist()}
     np.testing.assert_allclose(wide.post("/transform", json=body).json()["z"], affine.forward(NEAR), rtol=1e-6)
     buffer = io.BytesIO()
@@ -47,7 +53,7 @@ def test_rows_are_taken_in_float64(wide: App) -> None:
     np.testing.assert_allclose(np.load(io.BytesIO(answer.content)), affine.forward(NEAR), rtol=1e-6)
 
 
-def test_rows_are_drawn_in_float64_and_written_to_the_last_digit(wide: App) -> None:
+def test_rows_are_drawn_in_float64_and_written_with_every_digit(wide: App) -> None:
     text = wide.post("/sample", json={"num_samples": 3, "seed": 7}).json()["x"]
     np.testing.assert_allclose(text, affine.inverse(base.draw(7, 0, 3, 2)), rtol=1e-15)
     streamed = np.load(io.BytesIO(wide.post("/sample?num_samples=300&seed=7&format=npy").content))
@@ -61,9 +67,9 @@ def test_a_value_beyond_float32_is_finite_and_its_density_is_not(wide: App) -> N
     assert wide.get("/models/wide").json()["newest"]["dtype"] == "float64"
 
 
-def test_a_v2_model_says_so_and_keeps_them_in_bytes_and_in_json(wide: App) -> None:
-    there, back = (wide.get(f"/v2/models/wide{face}").json() for face in ("", ".inverse"))
-    assert [tensor["datatype"] for tensor in (*there["inputs"], *back["outputs"])] == ["FP64", "FP64", "FP32"]
+def test_a_v2_model_has_fp64_tensors_as_bytes_and_as_json(wide: App) -> None:
+    log_prob, inverse = (wide.get(f"/v2/models/wide{suffix}").json() for suffix in ("", ".inverse"))
+    assert [tensor["datatype"] for tensor in (*log_prob["inputs"], *inverse["outputs"])] == ["FP64", "FP64", "FP32"]
     expected = wide.post("/log_prob", json={"x": NEAR.tolist()}).json()["log_prob"]
     raw = v2.Sent(NEAR.tobytes(), {v2.LENGTH: "0"})
     for sent in (

@@ -1,4 +1,4 @@
-"""Too much, too late, or for nobody: what the service does not compute, and how it says so."""
+"""Limits under load: full queues, passed deadlines, and clients that disconnect."""
 
 import asyncio
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import httpx
 import numpy as np
 import pytest
+from starlette.types import Message
 
 from diffeo.bundle import npy
 from tests.given.servers.gated_engine import SECONDS, Service
@@ -30,25 +31,25 @@ async def turns(count: int) -> None:
         await asyncio.sleep(0)
 
 
-def test_a_full_queue_is_told_at_once_with_the_time_to_come_back(service: Service) -> None:
+def test_a_full_queue_is_answered_at_once_with_a_retry_after(service: Service) -> None:
     async def main() -> tuple[httpx.Response, list[httpx.Response]]:
         async with service.client() as client:
             first = []
             for _ in range(3):
                 first.append(score(client))
                 await turns(20)
-            # Four rows are in the engine, twenty wait: there is no room for eight more.
-            refused = await score(client)
+            # Four rows are in the engine and twenty are queued, so eight more rows exceed the limit.
+            rejected = await score(client)
             service.gate.set()
-            return refused, list(await asyncio.gather(*first))
+            return rejected, list(await asyncio.gather(*first))
 
-    refused, first = asyncio.run(asyncio.wait_for(main(), SECONDS))
-    assert (refused.status_code, refused.json()["type"]) == (429, "urn:diffeo:problem:overloaded")
-    assert int(refused.headers["retry-after"]) >= 1
+    rejected, first = asyncio.run(asyncio.wait_for(main(), SECONDS))
+    assert (rejected.status_code, rejected.json()["type"]) == (429, "urn:diffeo:problem:overloaded")
+    assert int(rejected.headers["retry-after"]) >= 1
     assert [response.status_code for response in first] == [200] * 3
 
 
-def test_a_deadline_is_answered_when_it_passes(service: Service) -> None:
+def test_a_request_is_answered_when_its_deadline_passes(service: Service) -> None:
     async def main() -> httpx.Response:
         async with service.client() as client:
             return await score(client, **{"x-request-timeout-ms": "20"})
@@ -67,7 +68,7 @@ def test_a_sample_has_a_deadline_too(service: Service) -> None:
 
 
 @pytest.mark.parametrize("wish", ["0", "-1", "1.5", "soon", "", "9" * 10])
-def test_a_deadline_that_is_no_time_is_refused(service: Service, wish: str) -> None:
+def test_a_timeout_header_that_is_no_number_of_milliseconds_is_an_error(service: Service, wish: str) -> None:
     async def main() -> httpx.Response:
         async with service.client() as client:
             return await score(client, **{"x-request-timeout-ms": wish})
@@ -75,7 +76,7 @@ def test_a_deadline_that_is_no_time_is_refused(service: Service, wish: str) -> N
     assert asyncio.run(main()).status_code == 422
 
 
-def test_a_client_may_only_shorten_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_can_only_shorten_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     service = Service(monkeypatch, timeout_seconds=0.02)
 
     async def main() -> httpx.Response:
@@ -86,17 +87,17 @@ def test_a_client_may_only_shorten_the_deadline(monkeypatch: pytest.MonkeyPatch)
     service.gate.set()
 
 
-def test_the_rows_of_a_client_who_leaves_are_not_computed(service: Service) -> None:
-    left = asyncio.Event()
+def test_the_rows_of_a_client_that_disconnects_are_not_computed(service: Service) -> None:
+    disconnected = asyncio.Event()
 
-    async def receive() -> dict[str, object]:
+    async def receive() -> Message:
         if not received:
             received.append(True)
             return {"type": "http.request", "body": ROWS, "more_body": False}
-        await left.wait()
+        await disconnected.wait()
         return {"type": "http.disconnect"}
 
-    async def send(message: dict[str, object]) -> None:
+    async def send(message: Message) -> None:
         sent.append(message.get("status"))
 
     received: list[bool] = []
@@ -108,15 +109,15 @@ def test_the_rows_of_a_client_who_leaves_are_not_computed(service: Service) -> N
     }  # fmt: skip
 
     async def main() -> None:
-        exchange = asyncio.ensure_future(service.app(scope, receive, send))
+        request = asyncio.ensure_future(service.app(scope, receive, send))
         await turns(20)
-        left.set()
-        await exchange
+        disconnected.set()
+        await request
         service.gate.set()
         async with service.client() as client:
             assert (await score(client)).status_code == 200
 
     asyncio.run(asyncio.wait_for(main(), SECONDS))
     assert sent[0] == 499
-    # One chunk of the first client was in the engine when it left; its other chunk never got there.
+    # One chunk of the first client was in the engine when it disconnected; its other chunk was never computed.
     assert service.rows == [4, 4, 4]

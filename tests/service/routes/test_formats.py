@@ -1,8 +1,8 @@
-"""Formats are named by Content-Type, Accept and ?format=; binary answers are the same numbers, streamed when large."""
+"""Content-Type, Accept and ?format= choose the formats. Binary formats hold the same numbers; large samples stream."""
 
 import io
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import numpy as np
 import pytest
@@ -23,14 +23,17 @@ def saved(array: np.ndarray) -> bytes:
 
 
 def loaded(content: bytes) -> np.ndarray:
-    return np.load(io.BytesIO(content), allow_pickle=False)
+    array: np.ndarray = np.load(io.BytesIO(content), allow_pickle=False)
+    return array
 
 
 @pytest.fixture(scope="module")
 def small() -> Iterator[App]:
-    """An app whose limits are within reach, and whose streams have several pieces."""
-    limits = {"max_body_bytes": 500, "max_rows": 3, "max_num_samples": 1000, "max_json_samples": 10}
-    with App(Settings(models=affine.DATA, chunk_rows=4, **limits)) as running:
+    """An app with low limits and with streams of several blocks."""
+    settings = Settings(
+        models=affine.DATA, chunk_rows=4, max_body_bytes=500, max_rows=3, max_num_samples=1000, max_json_samples=10
+    )
+    with App(settings) as running:
         yield running
 
 
@@ -53,7 +56,7 @@ def small() -> Iterator[App]:
         ("?format=npy", JSON, JSON, NPY),
     ],
 )
-def test_the_answer_has_the_format_asked_for_else_that_of_the_request(
+def test_the_response_has_the_requested_format_or_else_that_of_the_request(
     app: App, query: str, accept: str | None, sent: str, answered: str
 ) -> None:
     body = saved(X[:2]) if sent == NPY else json.dumps({"x": X[:2].tolist()}).encode()
@@ -65,11 +68,11 @@ def test_the_answer_has_the_format_asked_for_else_that_of_the_request(
 
 
 @pytest.mark.parametrize("accept", ["text/html", "image/*", "application/json;q=0", "application/problem+json", ";;,"])
-def test_an_answer_in_no_format_of_ours_is_not_acceptable(app: App, accept: str) -> None:
+def test_an_accept_header_without_a_known_format_is_not_acceptable(app: App, accept: str) -> None:
     assert app.post("/sample", headers={"accept": accept}).status_code == 406
 
 
-def test_npy_blanks_invalid_rows_and_counts_them_in_a_header(app: App) -> None:
+def test_npy_has_nan_for_invalid_rows_and_a_header_that_counts_them(app: App) -> None:
     response = app.post("/log_prob", content=saved(X), headers={"content-type": NPY})
     values = loaded(response.content)
     assert np.isnan(values).tolist() == [False, False, True]
@@ -81,8 +84,8 @@ def test_npy_blanks_invalid_rows_and_counts_them_in_a_header(app: App) -> None:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(("direction", "function"), [("forward", affine.forward), ("inverse", affine.inverse)])
-def test_npy_transforms_rows_to_rows_unless_another_part_is_named(
-    app: App, direction: str, function: object, dtype: type[np.floating]
+def test_npy_holds_the_transformed_rows_unless_the_request_names_another_output(
+    app: App, direction: str, function: Callable[[np.ndarray], np.ndarray], dtype: type[np.floating]
 ) -> None:
     def ask(query: str) -> np.ndarray:
         headers = {"content-type": NPY}
@@ -93,7 +96,7 @@ def test_npy_transforms_rows_to_rows_unless_another_part_is_named(
     assert ask("&return=log_abs_det_jacobian").shape == (2,)
 
 
-def test_the_parts_of_a_sample_are_one_array_each_in_npy(app: App) -> None:
+def test_each_output_of_a_sample_is_one_array_in_npy(app: App) -> None:
     shapes = {
         part: loaded(app.post(f"/sample?num_samples=5&seed=1&return={part}&format=npy").content).shape
         for part in ("x", "log_prob", "z")
@@ -102,7 +105,7 @@ def test_the_parts_of_a_sample_are_one_array_each_in_npy(app: App) -> None:
 
 
 @pytest.mark.parametrize("form", ["json", "npy"])
-def test_headers_say_what_a_binary_answer_cannot(app: App, form: str) -> None:
+def test_headers_name_seed_and_start_of_a_sample(app: App, form: str) -> None:
     response = app.post(f"/sample?num_samples=3&seed=7&start=5&temperature=2&format={form}")
     facts = {name: value for name, value in response.headers.items() if name.startswith("diffeo-")}
     assert facts == {
@@ -111,14 +114,14 @@ def test_headers_say_what_a_binary_answer_cannot(app: App, form: str) -> None:
     }  # fmt: skip
 
 
-def test_a_fresh_seed_is_told_in_the_header_and_draws_the_same_rows_again(app: App) -> None:
+def test_the_header_names_a_fresh_seed_which_draws_the_same_rows_again(app: App) -> None:
     first = app.post("/sample?num_samples=9&format=npy")
     again = app.post(f"/sample?num_samples=9&format=npy&seed={first.headers['diffeo-seed']}")
     assert first.content == again.content
 
 
 @pytest.mark.parametrize("part", ["x", "log_prob", "z"])
-def test_a_stream_is_the_file_whose_rows_the_small_pages_hold(small: App, part: str) -> None:
+def test_a_stream_is_the_same_file_as_its_pages_joined(small: App, part: str) -> None:
     query = f"/sample?seed=7&return={part}&format=npy"
     response = small.post(f"{query}&num_samples=300")
     assert int(response.headers["content-length"]) == len(response.content)
@@ -148,7 +151,7 @@ def test_a_stream_that_fails_midway_is_broken_off(small: App, monkeypatch: pytes
         ("/log_prob", saved(np.zeros((40, 2))), None, "500 bytes"),
     ],
 )
-def test_a_request_above_a_limit_is_told_the_limit_and_the_way_around(
+def test_the_problem_of_a_request_above_a_limit_names_the_limit_and_a_remedy(
     small: App, query: str, body: bytes | None, pointer: str | None, limit: str
 ) -> None:
     response = small.post(query, content=body, headers={"content-type": NPY} if body else {})
@@ -159,7 +162,7 @@ def test_a_request_above_a_limit_is_told_the_limit_and_the_way_around(
     assert any(way in content["detail"] for way in ("in parts", "several requests", "page with start"))
 
 
-def test_a_body_without_a_length_is_read_to_the_limit_and_no_further(small: App) -> None:
+def test_a_body_without_a_content_length_is_read_only_up_to_the_limit(small: App) -> None:
     taken: list[int] = []
 
     async def endless() -> AsyncIterator[bytes]:
@@ -172,12 +175,12 @@ def test_a_body_without_a_length_is_read_to_the_limit_and_no_further(small: App)
 
 
 @pytest.mark.parametrize("length", ["501", "9" * 30, "9" * 5000])
-def test_a_length_above_the_limit_is_refused_before_the_body_is_read(small: App, length: str) -> None:
+def test_a_content_length_above_the_limit_is_rejected_before_the_body_is_read(small: App, length: str) -> None:
     response = small.post("/log_prob", content=b"{}", headers={"content-type": JSON, "content-length": length})
     assert response.status_code == 413
 
 
 @pytest.mark.parametrize("length", ["0" * 5000 + "2", "-1", "two", ""])
-def test_a_length_that_says_nothing_is_left_to_the_server(small: App, length: str) -> None:
+def test_a_content_length_that_is_no_number_is_ignored(small: App, length: str) -> None:
     response = small.post("/sample", content=b"{}", headers={"content-type": JSON, "content-length": length})
     assert response.status_code == 200

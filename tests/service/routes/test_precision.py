@@ -1,4 +1,4 @@
-"""A version may be served in more than one precision: chosen by request or setting, and never in silence."""
+"""A version can be served in more than one precision: requests or settings choose it, and the answer names it."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,6 +23,7 @@ from tests.given.servers.asgi_app import App
 # The variant is known by its mean, which is this far from the model's: nearer than its golden vectors tolerate.
 SHIFT = 0.01
 X = [[3.0, 2.0], [0.5, -1.0]]
+LOG_PROB = affine.log_prob(np.array(X))
 SHIFTED = affine.log_prob(np.array(X) - [SHIFT, 0])
 
 
@@ -59,18 +60,18 @@ def app(models: Path) -> Iterator[App]:
 def test_a_request_chooses_the_precision_and_the_answer_names_it(app: App) -> None:
     own = app.post("/log_prob", json={"model": "both", "x": X})
     other = app.post("/log_prob", json={"model": "both", "precision": "int8", "x": X})
-    np.testing.assert_allclose(own.json()["log_prob"], affine.log_prob(X), rtol=1e-5)
+    np.testing.assert_allclose(own.json()["log_prob"], LOG_PROB, rtol=1e-5)
     np.testing.assert_allclose(other.json()["log_prob"], SHIFTED, rtol=1e-5)
     assert other.json()["precision"] == other.headers["diffeo-precision"] == "int8"
     assert "precision" not in own.json()
     assert "diffeo-precision" not in own.headers
 
 
-@pytest.mark.parametrize("verb", ["sample", "transform"])
-def test_every_verb_takes_and_names_the_precision(app: App, verb: str) -> None:
-    rows = {"direction": "inverse", "z": [[0, 0]]} if verb == "transform" else {"seed": 7}
-    own = app.post(f"/{verb}", json={"model": "both", "precision": "float32", **rows}).json()
-    other = app.post(f"/{verb}", json={"model": "both", "precision": "int8", **rows}).json()
+@pytest.mark.parametrize("operation", ["sample", "transform"])
+def test_every_operation_takes_a_precision_and_names_it(app: App, operation: str) -> None:
+    rows = {"direction": "inverse", "z": [[0, 0]]} if operation == "transform" else {"seed": 7}
+    own = app.post(f"/{operation}", json={"model": "both", "precision": "float32", **rows}).json()
+    other = app.post(f"/{operation}", json={"model": "both", "precision": "int8", **rows}).json()
     np.testing.assert_allclose(np.subtract(other["x"], own["x"]), [[SHIFT, 0]], atol=1e-5)
     assert (own.get("precision"), other["precision"]) == (None, "int8")
 
@@ -85,7 +86,7 @@ def test_a_v2_request_chooses_the_precision_by_a_parameter(app: App) -> None:
     assert "parameters" not in own.head
 
 
-def test_binary_answers_name_the_precision_in_a_header(app: App) -> None:
+def test_a_header_names_the_precision_of_a_binary_answer(app: App) -> None:
     response = app.post("/sample?model=both&precision=int8&num_samples=200000&format=npy")
     assert response.headers["diffeo-precision"] == "int8"
 
@@ -97,12 +98,12 @@ def test_a_precision_that_a_bundle_lacks_is_not_found(app: App) -> None:
 
 
 @pytest.mark.parametrize("precision", [8, None, "", "in t8", ["int8"]])
-def test_a_precision_that_is_no_name_is_refused(app: App, precision: object) -> None:
+def test_a_precision_that_is_no_name_is_an_error(app: App, precision: object) -> None:
     response = app.post("/log_prob", json={"model": "both", "precision": precision, "x": X})
     assert (response.status_code, response.json()["errors"][0]["pointer"]) == (422, "/precision")
 
 
-def test_the_settings_choose_for_requests_that_do_not(models: Path) -> None:
+def test_the_settings_choose_the_precision_of_requests_that_name_none(models: Path) -> None:
     with App(Settings(models=models, precisions={"both": "int8"})) as running:
         answer = running.post("/log_prob", json={"model": "both", "x": X}).json()
         np.testing.assert_allclose(answer["log_prob"], SHIFTED, rtol=1e-5)
@@ -114,7 +115,7 @@ def test_the_settings_choose_for_requests_that_do_not(models: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["plain", "absent"])
-def test_settings_for_what_is_not_there_are_refused_at_the_start(models: Path, name: str) -> None:
+def test_settings_that_name_a_missing_model_or_precision_stop_the_start(models: Path, name: str) -> None:
     with pytest.raises(SettingsInvalid, match="DIFFEO_PRECISIONS"):
         create_app(Settings(models=models, precisions={name: "int8"}))
 

@@ -1,6 +1,7 @@
-"""What tools read before they ask: health, metadata, configuration, index, statistics; and only what is true."""
+"""Everything below /v2 but inference: health, metadata, configuration, index, statistics and errors."""
 
 from collections.abc import Iterator
+from typing import TypedDict
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ EIGHT = {
 
 
 @pytest.fixture(scope="module")
-def lame(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+def partly_refused(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     """One model with a refused second version, and one that has none but a refused one."""
     models = tmp_path_factory.mktemp("models")
     affine.copy_to(models)
@@ -39,30 +40,33 @@ def lame(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
         yield running
 
 
-def test_both_families_of_clients_read_health_in_their_own_way(app: App) -> None:
+def test_health_has_the_status_and_the_fields_that_clients_read(app: App) -> None:
     for path in ("/v2/health/live", "/v2/health/ready"):
         response = app.get(path)
         assert (response.status_code, response.json()) == (200, {"live": True, "ready": True})
-        assert app.ask("HEAD", path).status_code == 200
+        assert app.request("HEAD", path).status_code == 200
 
 
-def test_a_model_without_a_served_version_is_not_ready_and_neither_is_the_server(lame: App) -> None:
-    assert (lame.get("/v2/health/live").status_code, lame.get("/v2/health/ready").status_code) == (200, 503)
-    assert lame.get("/v2/health/ready").json() == {"live": True, "ready": False}
-    assert lame.get("/v2/models/affine2d/ready").json() == {"name": "affine2d", "ready": True}
+def test_a_model_without_a_served_version_is_not_ready_and_neither_is_the_server(partly_refused: App) -> None:
+    assert (partly_refused.get("/v2/health/live").status_code, partly_refused.get("/v2/health/ready").status_code) == (
+        200,
+        503,
+    )
+    assert partly_refused.get("/v2/health/ready").json() == {"live": True, "ready": False}
+    assert partly_refused.get("/v2/models/affine2d/ready").json() == {"name": "affine2d", "ready": True}
     for path in ("/v2/models/broken/ready", "/v2/models/broken.sample", "/v2/models/affine2d/versions/2/ready"):
-        status, sentence = v2.error(lame.get(path))
+        status, sentence = v2.error(partly_refused.get(path))
         assert (status, "was refused: " in sentence) == (503, True)
-    assert v2.error(lame.get("/v2/models/absent/ready"))[0] == 404
+    assert v2.error(partly_refused.get("/v2/models/absent/ready"))[0] == 404
 
 
-def test_the_server_names_what_it_offers_and_nothing_else(app: App) -> None:
+def test_the_server_lists_exactly_the_extensions_that_it_implements(app: App) -> None:
     content = app.get("/v2").json()
     assert content["name"] == "diffeo"
     assert content["extensions"] == ["binary_tensor_data", "model_configuration", "parameters", "statistics"]
 
 
-def test_every_face_of_every_flow_is_listed(app: App) -> None:
+def test_every_protocol_model_of_every_flow_is_listed(app: App) -> None:
     assert app.get("/v2/models").json() == {"models": MODELS}
 
 
@@ -76,7 +80,7 @@ def test_metadata_name_the_tensors(app: App, model: str) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_metadata_are_kept_by_the_answers(app: App, model: str) -> None:
+def test_answers_have_the_tensors_that_the_metadata_describe(app: App, model: str) -> None:
     metadata = app.get(f"/v2/models/{model}").json()
     (source,) = metadata["inputs"]
     shape = [3 if size == -1 else size for size in source["shape"]]
@@ -87,12 +91,12 @@ def test_metadata_are_kept_by_the_answers(app: App, model: str) -> None:
         assert output["shape"] == [3 if size == -1 else size for size in told["shape"]]
 
 
-def test_metadata_list_the_versions_that_are_served(lame: App) -> None:
-    assert lame.get("/v2/models/affine2d").json()["versions"] == ["1"]
+def test_metadata_list_the_versions_that_are_served(partly_refused: App) -> None:
+    assert partly_refused.get("/v2/models/affine2d").json()["versions"] == ["1"]
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_the_configuration_says_how_a_model_may_be_driven(app: App, model: str) -> None:
+def test_the_configuration_has_the_tensors_and_the_largest_batch(app: App, model: str) -> None:
     config = app.get(f"/v2/models/{model}/config").json()
     assert config["name"] == model
     batches = config["max_batch_size"] > 0
@@ -103,8 +107,8 @@ def test_the_configuration_says_how_a_model_may_be_driven(app: App, model: str) 
             assert [-1] * batches + one["dims"] == tensor["shape"]
 
 
-def test_the_index_says_which_versions_are_served_and_why_not(lame: App) -> None:
-    index = lame.post("/v2/repository/index").json()
+def test_the_index_lists_every_version_and_why_some_are_not_served(partly_refused: App) -> None:
+    index = partly_refused.post("/v2/repository/index").json()
     assert {entry["name"] for entry in index} == {
         *MODELS,
         "broken",
@@ -112,27 +116,44 @@ def test_the_index_says_which_versions_are_served_and_why_not(lame: App) -> None
         "broken.forward",
         "broken.inverse",
     }
-    assert index == lame.post("/v2/repository/index", json={}).json()
+    assert index == partly_refused.post("/v2/repository/index", json={}).json()
     for entry in index:
         served = (entry["name"].split(".")[0], entry["version"]) == ("affine2d", "1")
         assert entry["state"] == ("READY" if served else "UNAVAILABLE")
         assert bool(entry["reason"]) != served
-    ready = lame.post("/v2/repository/index", json={"ready": True}).json()
+    ready = partly_refused.post("/v2/repository/index", json={"ready": True}).json()
     assert [entry["name"] for entry in ready] == MODELS
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b'{"ready": 1}', b'{"ready": "yes"}'])
-def test_an_index_of_nothing_sensible_is_refused(app: App, body: bytes) -> None:
+def test_a_wrong_body_for_the_index_is_an_error(app: App, body: bytes) -> None:
     assert v2.error(app.post("/v2/repository/index", content=body))[0] == 400
 
 
 @pytest.mark.parametrize("deed", ["load", "unload"])
-def test_models_are_not_loaded_by_call(app: App, deed: str) -> None:
+def test_requests_cannot_load_or_unload_models(app: App, deed: str) -> None:
     status, sentence = v2.error(app.post(f"/v2/repository/models/affine2d/{deed}", json={}))
     assert (status, "folder" in sentence) == (400, True)
 
 
-def statistics(app: App, path: str) -> dict[str, object]:
+class Sum(TypedDict):
+    """Number and total duration of one phase."""
+
+    count: int
+    ns: int
+
+
+class Statistics(TypedDict):
+    """The statistics of one version, as far as the tests read them."""
+
+    inference_count: int
+    execution_count: int
+    last_inference: int
+    inference_stats: dict[str, Sum]
+
+
+def statistics(app: App, path: str) -> Statistics:
+    entry: Statistics
     (entry,) = app.get(path).json()["model_stats"]
     return entry
 
@@ -160,8 +181,8 @@ def test_statistics_are_sums_since_the_start() -> None:
         assert untouched["inference_stats"]["success"] == {"count": 0, "ns": 0}
 
 
-def test_statistics_of_everything_have_every_served_version(lame: App) -> None:
-    entries = lame.get("/v2/models/stats").json()["model_stats"]
+def test_statistics_of_all_models_have_every_served_version(partly_refused: App) -> None:
+    entries = partly_refused.get("/v2/models/stats").json()["model_stats"]
     assert [(entry["name"], entry["version"]) for entry in entries] == [(name, "1") for name in MODELS]
 
 
@@ -185,8 +206,8 @@ MISSING = {
 
 
 @pytest.mark.parametrize(("method", "path", "status"), MISSING.values(), ids=MISSING.keys())
-def test_what_is_not_there_is_an_error_of_the_protocol(app: App, method: str, path: str, status: int) -> None:
-    response = app.ask(method, path, content=b" " * 100_000 if status == 413 else b"")
+def test_an_unknown_path_or_method_is_an_error_of_the_protocol(app: App, method: str, path: str, status: int) -> None:
+    response = app.request(method, path, content=b" " * 100_000 if status == 413 else b"")
     got, sentence = v2.error(response)
     assert got == status
     assert (status == 405) == ("allow" in response.headers)
@@ -194,6 +215,6 @@ def test_what_is_not_there_is_an_error_of_the_protocol(app: App, method: str, pa
         assert secret not in sentence
 
 
-def test_paths_beside_v2_are_those_of_the_native_api(app: App) -> None:
+def test_a_path_that_only_begins_with_v2_belongs_to_the_native_api(app: App) -> None:
     for path in ("/v2x", "/v3", "/"):
         assert app.get(path).headers["content-type"] == "application/problem+json"
