@@ -14,6 +14,7 @@ TrainingError
 │   ├── ConstantColumn     a column that holds one value
 │   └── CollinearColumns   a column that the others determine
 ├── RecipeError            a recipe cannot be followed
+├── BadTransform           a description of a transform names none, or has wrong options
 ├── ResumeError            a fit cannot continue from its checkpoint
 ├── ExportError            a flow cannot be written as graphs
 │   ├── IllConditioned     a matrix whose inverse loses every digit
@@ -79,6 +80,10 @@ class CollinearColumns(DataError):
 
 class RecipeError(TrainingError):
     """A recipe cannot be followed."""
+
+
+class BadTransform(TrainingError, ValueError):
+    """A description of a transform has an unknown name or wrong options; pydantic takes it as a ValueError."""
 
 
 class ResumeError(TrainingError):

@@ -6,9 +6,20 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationError,
+    model_validator,
+)
 
 from .errors import RecipeError
+from .flows.architecture import Architecture
+from .flows.registry import coupling_from_keys, describe_transform, parse_transform
+from .flows.transform import TransformSpec
 
 RECIPES: Final = Path(__file__).parent / "recipes"
 NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
@@ -36,8 +47,16 @@ class DataSection(_Section):
         return self
 
 
+# A table with the key `name` and the options of that transform (`diffeo.training.flows.registry`).
+TransformTable = Annotated[TransformSpec, PlainValidator(parse_transform), PlainSerializer(describe_transform)]
+
+
 class FlowSection(_Section):
-    """The shape of the flow (`diffeo.training.flows.architecture`)."""
+    """The shape of the flow (`diffeo.training.flows.architecture`).
+
+    `limit`, `block` and `det` describe an affine coupling (block 0) or a triangular one (block 1 and above). The table
+    `[flow.transform]` describes any transform of the registry and takes their place.
+    """
 
     layers: Annotated[int, Field(ge=0, le=64)]
     hidden: Count
@@ -46,12 +65,26 @@ class FlowSection(_Section):
     sharpness: Annotated[float, Field(gt=0, le=100)] = 1.0
     block: Annotated[int, Field(ge=0)] = 0
     det: Annotated[float, Field(gt=0)] | None = None
+    # Left out of the digest when absent, so that the digests of recipes without it stay as they were.
+    transform: Annotated[TransformTable | None, Field(exclude_if=lambda value: value is None)] = None
 
     @model_validator(mode="after")
-    def _det_of_something(self) -> Self:
+    def _det_needs_a_matrix(self) -> Self:
         if self.det is not None and self.block == 0:
-            raise ValueError("det holds |det A|, and block = 0 has no A; give block 1 or more")
+            raise ValueError("det sets |det A|, and block = 0 has no matrix A; give block 1 or more")
         return self
+
+    @model_validator(mode="after")
+    def _one_description(self) -> Self:
+        doubled = sorted({"limit", "block", "det"} & self.model_fields_set)
+        if self.transform is not None and doubled:
+            raise ValueError(f"move {', '.join(doubled)} into [flow.transform]; [flow] cannot hold both")
+        return self
+
+    def architecture(self, dimension: int) -> Architecture:
+        """The flow of this shape for D = `dimension` columns."""
+        transform = self.transform or coupling_from_keys(self.limit, self.block, self.det)
+        return Architecture(dimension, self.layers, self.hidden, self.depth, transform)
 
 
 class FitSection(_Section):

@@ -139,8 +139,7 @@ def prepare(recipe: Recipe, rows: Source, device: torch.device) -> tuple[Archite
     """A fresh flow, standardised by the training rows, and the state before its first epoch."""
     mean, scale = source.moments(rows.split.train)
     dtype: Dtype = "float64" if np.max(np.abs(mean) / scale) > WIDE_OFFSET else "float32"
-    shape = recipe.flow
-    architecture = Architecture(len(mean), shape.layers, shape.hidden, shape.depth, shape.limit, shape.block, shape.det)
+    architecture = recipe.flow.architecture(len(mean))
     torch.manual_seed(recipe.fit.seed)
     wire = export.TORCH_TYPE[dtype]
     units = torch.tensor(mean, dtype=wire), torch.tensor(scale, dtype=wire)

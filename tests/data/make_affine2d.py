@@ -11,6 +11,7 @@ import torch
 from diffeo.bundle.write import Parts, publish
 from diffeo.training import export, run
 from diffeo.training.data import split
+from diffeo.training.flows.affine import AffineCouplingSpec
 from diffeo.training.flows.architecture import Architecture
 from diffeo.training.recipe import parse
 from diffeo.training.source import Source, stream
@@ -29,7 +30,7 @@ def main() -> None:
         },
         "affine2d",
     )
-    architecture = Architecture(2, 0, 1, 1, 1.0)
+    architecture = Architecture(2, 0, 1, 1, AffineCouplingSpec(limit=1.0))
     flow = architecture.build(torch.tensor(MEAN), torch.tensor(SCALE))
     rows = np.round(MEAN + SCALE * stream(0, "affine2d").standard_normal((2000, 2)), 3).astype(np.float32)
     source = Source(("height", "weight"), split(rows.astype(np.float64), 0), len(rows), "0" * 64, None)

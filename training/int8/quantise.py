@@ -43,8 +43,8 @@ def in_int8(flow: Flow, dimension: int) -> Flow:
     x, _ = exact.inverse(_draw(dimension))
     for transform, target in zip(exact.transforms, result.transforms, strict=True):
         if isinstance(transform, Coupling) and isinstance(target, Coupling):
-            net = _rounded_net(transform.conditioner.net, transform.split(x)[0])
-            target.conditioner.net = net.to(next(target.conditioner.parameters()).dtype)
+            a, _ = transform.halves.split(x)
+            target.conditioner.replace_layers(_rounded_layers(transform.conditioner.linear_layers(), a))
         if isinstance(transform, Transform):
             x, _ = transform.forward(x)
     return result
@@ -52,8 +52,8 @@ def in_int8(flow: Flow, dimension: int) -> Flow:
 
 def require_wide(flow: Flow) -> None:
     """Raise NothingToRound unless the flow has a hidden product that integers make faster."""
-    nets = [transform.conditioner.net for transform in flow.transforms if isinstance(transform, Coupling)]
-    widths = [layer.in_features for net in nets for layer in _linear(net)[1:-1]]
+    conditioners = [transform.conditioner for transform in flow.transforms if isinstance(transform, Coupling)]
+    widths = [layer.in_features for conditioner in conditioners for layer in conditioner.linear_layers()[1:-1]]
     if max(widths, default=0) < LEAST_HIDDEN:
         found = f"hidden layers of {max(widths)} units" if widths else "no product from one hidden layer to another"
         raise NothingToRound(
@@ -68,9 +68,9 @@ def _draw(dimension: int) -> Tensor:
     return torch.cat([torch.from_numpy(part).double() for part in parts])
 
 
-def _rounded_net(net: nn.Sequential, a: Tensor) -> nn.Sequential:
-    """The layers of a conditioner with its hidden products rounded; a [rows, features] is what it will meet."""
-    first, *hidden, last = copy.deepcopy(_linear(net))
+def _rounded_layers(layers: list[nn.Linear], a: Tensor) -> nn.Sequential:
+    """The layers of a conditioner with its hidden products rounded, fitted to the inputs a [rows, features]."""
+    first, *hidden, last = copy.deepcopy(layers)
     h = a
     for before, after in pairwise([first, *hidden]):
         h = torch.relu(before(h))
@@ -108,7 +108,3 @@ def _equalise(before: nn.Linear, after: nn.Linear, h: Tensor) -> Tensor:
 
 def _at_least(sizes: Tensor) -> Tensor:
     return sizes.clamp_min(LEAST_SHARE * sizes.max()).clamp_min(torch.finfo(sizes.dtype).tiny)
-
-
-def _linear(net: nn.Sequential) -> list[nn.Linear]:
-    return [layer for layer in net if isinstance(layer, nn.Linear)]

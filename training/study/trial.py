@@ -71,8 +71,7 @@ class Trial(BaseModel):
 
     def architecture(self, columns: int) -> Architecture:
         """The shape of its flow, for so many columns of x."""
-        shape = self.flow
-        return Architecture(columns, shape.layers, shape.hidden, shape.depth, shape.limit, shape.block, shape.det)
+        return self.flow.architecture(columns)
 
     @property
     def cost(self) -> float:
