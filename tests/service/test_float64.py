@@ -25,7 +25,9 @@ NPY = {"content-type": "application/x-npy"}
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """affine2d with x in float64."""
     folder = tmp_path_factory.mktemp("models")
-    flow = Architecture(2, 0, 1, 1, AffineCouplingSpec(limit=1.0)).build(torch.tensor(affine.MEAN), torch.tensor(affine.SCALE))
+    flow = Architecture(2, 0, 1, 1, AffineCouplingSpec(limit=1.0)).build(
+        torch.tensor(affine.MEAN), torch.tensor(affine.SCALE)
+    )
     graphs = export.to_onnx(flow, 2, "float64", "float64"), export.to_torchscript(flow, 2, "float64", "float64")
     names = ("forward.onnx", "inverse.onnx"), ("forward.ts", "inverse.ts")
     change = {name: graph for pair in zip(names, graphs, strict=True) for name, graph in zip(*pair, strict=True)}

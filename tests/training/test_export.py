@@ -9,6 +9,7 @@ import torch
 
 from diffeo.training import export
 from diffeo.training.errors import ExportError
+from diffeo.training.flows.affine import AffineCouplingSpec
 from diffeo.training.flows.architecture import Architecture
 from diffeo.training.flows.flow import Flow
 from diffeo.training.graph_session import Graph
@@ -20,7 +21,9 @@ def trained(dimension: int, layers: int, dtype: export.Dtype) -> Flow:
     torch.manual_seed(1)
     wire = export.TORCH_TYPE[dtype]
     mean = torch.full((dimension,), 1e9 if dtype == "float64" else 3.0, dtype=wire)
-    flow = Architecture(dimension, layers, 16, 2, 2.0).build(mean, torch.full((dimension,), 2.0, dtype=wire))
+    flow = Architecture(dimension, layers, 16, 2, AffineCouplingSpec(limit=2.0)).build(
+        mean, torch.full((dimension,), 2.0, dtype=wire)
+    )
     with torch.no_grad():
         for parameter in flow.parameters():
             parameter.add_(0.2 * torch.randn(parameter.shape))

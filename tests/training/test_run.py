@@ -17,6 +17,7 @@ from diffeo.bundle.write import parts_of, write
 from diffeo.cli.main import main
 from diffeo.training import recipe, run
 from diffeo.training.errors import CertificateError, DeviceError, NothingToRound, ResumeError
+from diffeo.training.flows.affine import AffineCouplingSpec
 from diffeo.training.flows.architecture import Architecture
 from diffeo.training.int8 import variant
 from tests.given.servers.server_process import DIFFEO
@@ -74,7 +75,7 @@ def test_no_path_of_the_machine_reaches_the_bundle(report: run.Report) -> None:
         assert not any(place in file.read_bytes() for place in places), file.name
 
 
-def test_more_than_two_columns_have_no_pictures_of_the_plane(report: run.Report) -> None:
+def test_a_flow_of_three_columns_has_no_plots_of_the_plane(report: run.Report) -> None:
     assert sorted(file.name for file in report.folder.iterdir()) == ["loss.csv", "loss.png"]
 
 
@@ -91,7 +92,9 @@ def test_a_column_far_from_zero_is_served_in_float64(tmp_path: Path) -> None:
 
 
 def test_a_graph_out_of_tolerance_publishes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("diffeo.training.certification.certify.TOLERANCES", dict.fromkeys(run.certify.TOLERANCES, 0.0))
+    monkeypatch.setattr(
+        "diffeo.training.certification.certificate.TOLERANCES", dict.fromkeys(certificate.TOLERANCES, 0.0)
+    )
     with pytest.raises(CertificateError, match=r"parity .* worst row \["):
         run.run(small(table(tmp_path / "rows.csv")), options(tmp_path))
     assert not (tmp_path / "models").exists()
@@ -99,7 +102,7 @@ def test_a_graph_out_of_tolerance_publishes_nothing(tmp_path: Path, monkeypatch:
 
 def test_a_flow_too_steep_for_float32_is_computed_in_float64() -> None:
     torch.manual_seed(0)
-    architecture = Architecture(2, 6, 32, 2, 3.0)
+    architecture = Architecture(2, 6, 32, 2, AffineCouplingSpec(limit=3.0))
     flow = architecture.build(torch.zeros(2), torch.ones(2), sharpness=6.0)
     with torch.no_grad():
         for parameter in flow.parameters():

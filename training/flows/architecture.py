@@ -43,9 +43,7 @@ class Architecture:
     def build(self, mean: Tensor, scale: Tensor, sharpness: float = 1.0) -> Flow:
         """A fresh flow that computes the standardisation alone; `sharpness` only shapes the start of the fit."""
         shape = ConditionerShape(self.hidden, self.depth, sharpness)
-        layers = [
-            self.transform.build(self.dimension, shape, flipped=index % 2 == 1) for index in range(self.layers)
-        ]
+        layers = [self.transform.build(self.dimension, shape, flipped=index % 2 == 1) for index in range(self.layers)]
         return Flow([Standardise(mean, scale), *layers])
 
     def to_json(self) -> str:

@@ -53,7 +53,11 @@ class Probe:
     @property
     def digest(self) -> str:
         """sha256 of what its rows depend on."""
-        parts = [self.name, code("study/probes.py", "certification/*.py", "export.py"), *(trial.digest for trial in self.reads)]
+        parts = [
+            self.name,
+            code("study/probes.py", "certification/*.py", "export.py"),
+            *(trial.digest for trial in self.reads),
+        ]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

@@ -13,6 +13,7 @@ from diffeo.training import export
 from diffeo.training.errors import IllConditioned
 from diffeo.training.flows.architecture import Architecture
 from diffeo.training.flows.matrix import BlockTriangular
+from diffeo.training.flows.triangular_coupling import TriangularCouplingSpec
 from diffeo.training.graph_session import Graph
 
 SIZES = st.integers(1, 9)
@@ -93,7 +94,7 @@ def test_a_matrix_that_is_not_finite_is_refused() -> None:
 
 def test_graphs_hold_the_matrix_and_its_inverse_as_constants_one_product_each_way() -> None:
     torch.manual_seed(2)
-    flow = Architecture(8, 1, 16, 1, 2.0, block=2).build(torch.zeros(8), torch.ones(8))
+    flow = Architecture(8, 1, 16, 1, TriangularCouplingSpec(block=2, limit=2.0)).build(torch.zeros(8), torch.ones(8))
     with torch.no_grad():
         for parameter in flow.parameters():
             parameter.add_(0.3 * torch.randn(parameter.shape))

@@ -66,7 +66,10 @@ def test_numbers_are_written_for_people(value: float, text: str) -> None:
 
 
 def test_losses_by_epoch_survive_their_file() -> None:
-    lines = {"b": [EpochRecord(1, 2.5, 2.25, 0, rollback=False), EpochRecord(2, 1.5, math.nan, 3, rollback=True)], "a": []}
+    lines = {
+        "b": [EpochRecord(1, 2.5, 2.25, 0, rollback=False), EpochRecord(2, 1.5, math.nan, 3, rollback=True)],
+        "a": [],
+    }
     back = curves.from_csv(curves.to_csv(lines))
     assert curves.to_csv(back) == curves.to_csv(lines)
     assert back["b"][1].rollback
