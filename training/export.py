@@ -109,7 +109,7 @@ def _one_graph(graph: Graph, example: Tensor) -> bytes:
                 opset_version=OPSET,
                 input_names=[source],
                 output_names=answers,
-                # A named dimension raises an error when the batch size was fixed; an automatic one becomes static silently.
+                # A named dimension raises an error if the batch size is fixed; an automatic one becomes static.
                 dynamic_shapes={source: {0: torch.export.Dim("batch")}},
                 verbose=False,
             )
@@ -147,9 +147,7 @@ def _require_dynamic_batch(model: onnx.ModelProto) -> None:
     for value in (*model.graph.input, *model.graph.output):
         batch = value.type.tensor_type.shape.dim[0]
         if not batch.dim_param:
-            raise ExportError(
-                f"{value.name} was exported for batches of {batch.dim_value} only, not for any batch size"
-            )
+            raise ExportError(f"{value.name} was exported for batches of {batch.dim_value} only; it must take any size")
 
 
 def _one_script(graph: Graph, example: Tensor) -> bytes:

@@ -172,7 +172,7 @@ def _step(state: FitState, x: Tensor, step: int, rate: float, settings: FitSecti
 
 
 def learning_rate(step: int, total: int, settings: FitSection) -> float:
-    """The learning rate of a step: a linear warm-up over the share `warm_up` of all steps, times half a cosine from 1 to 0.
+    """The learning rate of a step: a linear warm-up over the first `warm_up` of all steps, times half a cosine.
 
     >>> settings = FitSection(epochs=1, batch=1, learning_rate=1.0, warm_up=0.1)
     >>> [round(learning_rate(step, 100, settings), 2) for step in (0, 4, 9, 50, 99)]

@@ -23,7 +23,7 @@ COMPARABLE: Final = 3.0
 
 
 def loss(records: Sequence[EpochRecord], floor: float | None, path: Path) -> None:
-    """Training and validation loss over epochs; `floor` is the entropy of the true distribution, the lowest possible loss."""
+    """Training and validation loss over epochs; `floor` is the entropy of the truth, the lowest possible loss."""
     figure, axes = _canvas(6.4, 4.0)
     epochs = [record.epoch for record in records]
     axes.plot(epochs, [record.train_nll for record in records], color=BLUE, alpha=0.5, label="training (as it goes)")

@@ -66,7 +66,7 @@ def recertify(path: Path, *, int8: bool, publish_it: bool) -> CertifyReport:
 def _flow(bundle: Bundle) -> Flow:
     if "flow.safetensors" not in bundle.files:
         raise CertificateError(
-            f"{bundle.path} has no flow.safetensors, so its graphs cannot be measured against a flow; fit the model again"
+            f"{bundle.path} has no flow.safetensors to measure its graphs against; fit the model again to get one"
         )
     return flow_from_bytes(bundle.files["flow.safetensors"])
 

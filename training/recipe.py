@@ -159,7 +159,7 @@ class Recipe(_Section):
         return hashlib.sha256(json.dumps(self.model_dump(), sort_keys=True).encode()).hexdigest()
 
     def flat(self) -> dict[str, str | int | float | bool]:
-        """The values as `section.key: value`, as the manifest keeps them; of a file it keeps the name, not the folder."""
+        """The values as `section.key: value`, as the manifest keeps them; a data file appears without its folder."""
         values = _flat(self.model_dump(by_alias=False))
         if self.data.file is not None:
             values["data.file"] = Path(self.data.file).name

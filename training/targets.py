@@ -41,7 +41,7 @@ class Target(ABC):
     def entropy(self) -> float:
         """Entropy in nats: the mean loss of the perfect model, and the lowest mean loss of any model.
 
-        Computed by the trapezoid rule on a grid of half the noise; for so smooth a density its error is a rounding error.
+        Computed by the trapezoid rule on a grid of half the noise, which is exact to rounding for smooth densities.
 
         >>> round(Moons(0.05).entropy(), 4)
         0.2892

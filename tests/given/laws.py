@@ -51,8 +51,9 @@ def shapes_are_kept(transform: Map, x: Tensor) -> None:
 
 
 def _autograd(function: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
-    jacobians = torch.stack([torch.autograd.functional.jacobian(function, row) for row in rows])
-    return torch.linalg.slogdet(jacobians).logabsdet
+    jacobians = torch.stack([torch.func.jacrev(function)(row) for row in rows])
+    result: Tensor = torch.linalg.slogdet(jacobians).logabsdet
+    return result
 
 
 LAWS: tuple[Law, ...] = (

@@ -1,4 +1,4 @@
-"""The fit: it learns, it keeps the best, it skips what is not finite, and an interruption changes nothing."""
+"""The fit learns, keeps its best weights, skips steps that are not finite, and resumes to the same weights."""
 
 import math
 from dataclasses import replace
@@ -42,7 +42,7 @@ def weights(state: fit.FitState) -> list[list[float]]:
     return [value.flatten().tolist() for flow in flows for value in flow.state_dict().values()]
 
 
-def test_the_loss_falls_below_what_a_gaussian_reaches() -> None:
+def test_the_loss_falls_below_that_of_a_gaussian() -> None:
     state = fresh(SETTINGS.model_copy(update={"epochs": 30}))
     run(state, SETTINGS.model_copy(update={"epochs": 30}))
     gaussian = fit.mean_nll(fresh().flow, rows(2000, 9))
@@ -71,7 +71,7 @@ def test_a_resumed_fit_ends_as_one_that_was_never_stopped(stop: int, tmp_path: P
     assert resumed.records == whole.records
 
 
-def test_only_the_recipe_that_was_stopped_resumes(tmp_path: Path) -> None:
+def test_a_state_of_another_recipe_is_not_resumed(tmp_path: Path) -> None:
     with pytest.raises(ResumeError, match="nothing to resume"):
         checkpoint.load_state(fresh(), tmp_path, "digest")
     checkpoint.save_state(fresh(), tmp_path, "digest")
@@ -79,7 +79,18 @@ def test_only_the_recipe_that_was_stopped_resumes(tmp_path: Path) -> None:
         checkpoint.load_state(fresh(), tmp_path, "another")
 
 
-def test_a_crash_while_saving_leaves_the_state_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checkpoint_of_an_older_version_resumes(tmp_path: Path) -> None:
+    state = fresh()
+    fit.run_epoch(state, rows(1000, 1), rows(500, 2), SETTINGS, lambda *_: None)
+    checkpoint.save_state(state, tmp_path, "digest")
+    path = tmp_path / checkpoint.STATE
+    path.write_bytes(path.read_bytes().replace(b'\\"rollback\\"', b'\\"setback\\" '))
+    resumed = fresh()
+    checkpoint.load_state(resumed, tmp_path, "digest")
+    assert resumed.records == state.records
+
+
+def test_a_crash_while_saving_keeps_the_saved_state_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     state = fresh()
     checkpoint.save_state(state, tmp_path, "digest")
     before = (tmp_path / checkpoint.STATE).read_bytes()
@@ -93,7 +104,7 @@ def test_a_crash_while_saving_leaves_the_state_before(tmp_path: Path, monkeypatc
 def test_the_best_epoch_is_kept_not_the_last() -> None:
     settings = SETTINGS.model_copy(update={"epochs": 150, "batch": 16, "learning_rate": 2e-2, "rollback": 9.0})
     state = fresh(settings)
-    # 100 rows are soon learnt by heart, so that validation turns while training still falls.
+    # A fit to 100 rows soon overfits: the validation loss rises while the training loss still falls.
     run(state, settings, rows(100, 1))
     best = state.best_epoch
     assert best is not None
@@ -115,7 +126,7 @@ def test_a_rollback_returns_to_the_best_weights_at_a_lower_rate() -> None:
     state = fresh(settings)
     fit.run_epoch(state, rows(1000, 1), rows(500, 2), settings, lambda *_: None)
     best = weights(state)[-1]
-    # One epoch on other data throws the weights far off.
+    # One epoch on other data moves the weights far away.
     record = fit.run_epoch(state, 20 - 5 * rows(1000, 1), rows(500, 2), settings, lambda *_: None)
     assert record.rollback
     assert weights(state)[-1] == best == [value.flatten().tolist() for value in state.flow.state_dict().values()][-1]

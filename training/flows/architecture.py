@@ -19,6 +19,7 @@ from .transform import TransformSpec
 class Architecture:
     """Standardisation, then `layers` transforms of one kind; every second one is flipped.
 
+    >>> import torch
     >>> from diffeo.training.flows.affine import AffineCouplingSpec
     >>> flow = Architecture(2, layers=3, hidden=8, depth=2, transform=AffineCouplingSpec()).build(
     ...     mean=torch.zeros(2), scale=torch.ones(2)
@@ -65,9 +66,10 @@ class Architecture:
             BadTransform: the header names a transform that is not in the registry, or wrong options.
         """
         values = json.loads(text)
-        sizes = [values.pop(key) for key in ("dimension", "layers", "hidden", "depth")]
+        dimension, layers, hidden, depth = (values.pop(key) for key in ("dimension", "layers", "hidden", "depth"))
         named = values.get("transform")
-        return cls(*sizes, coupling_from_keys(**values) if named is None else parse_transform(named))
+        transform = coupling_from_keys(**values) if named is None else parse_transform(named)
+        return cls(dimension, layers, hidden, depth, transform)
 
 
 def flow_to_bytes(flow: Flow, architecture: Architecture) -> bytes:

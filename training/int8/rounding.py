@@ -73,6 +73,6 @@ def _directions(y: Tensor, noise: Tensor) -> Tensor | None:
 
 
 def _fitted(weight: Tensor, inputs: ProductInputs, y: Tensor) -> RoundedProduct:
-    """The product with weights [outputs, features] as integers; the bias corrects the mean error in y [rows, outputs]."""
+    """The product with integer weights [outputs, features]; its bias removes the mean error of y [rows, outputs]."""
     integers, unit = integer_weights(weight, inputs.r)
     return RoundedProduct(integers.T, unit, inputs.mean(y - inputs.scale[:, None] * unit * (inputs.r @ integers.T)))

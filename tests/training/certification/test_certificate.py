@@ -27,7 +27,7 @@ MOONS = Path(__file__).parents[3] / "models/moons/1"
 
 
 @pytest.fixture(autouse=True)
-def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+def _coarse(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer rows than for a fit: every row shows a mutation."""
     monkeypatch.setattr(subject, "SAMPLE_ROWS", 2000)
     monkeypatch.setattr(checks, "FAR_ROWS", 2000)
@@ -71,7 +71,7 @@ def shift_log_prob(model: onnx.ModelProto) -> None:
     """Add 0.01, as when a normalising constant is mistyped."""
     node = next(node for node in model.graph.node if "log_prob" in node.output)
     node.output[0] = "mutated"
-    model.graph.initializer.append(numpy_helper.from_array(np.float32(0.01), "mistake"))
+    model.graph.initializer.append(numpy_helper.from_array(np.array(0.01, np.float32), "mistake"))
     model.graph.node.append(onnx.helper.make_node("Add", ["mutated", "mistake"], ["log_prob"]))
 
 

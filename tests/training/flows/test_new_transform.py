@@ -19,7 +19,7 @@ from diffeo.training.int8.rounded_product import RoundedProduct
 from tests.given.flows.two_slopes import TwoSlopesSpec
 from tests.given.laws import LAWS, Law
 
-RECIPE = {
+RECIPE: dict[str, object] = {
     "name": "bent",
     "data": {"target": "moons"},
     "flow": {"layers": 2, "hidden": 8, "transform": {"name": "two_slopes", "limit": 1.5}},

@@ -26,7 +26,7 @@ Files = dict[FileName, bytes]
 
 
 @pytest.fixture(autouse=True)
-def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+def _coarse(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer rows than for a fit: every row shows a mutation."""
     monkeypatch.setattr(subject, "SAMPLE_ROWS", 2000)
     monkeypatch.setattr(checks, "FAR_ROWS", 2000)
@@ -87,7 +87,7 @@ def negate_log_determinant(model: onnx.ModelProto) -> None:
 
 
 def shift_log_prob(model: onnx.ModelProto) -> None:
-    model.graph.initializer.append(numpy_helper.from_array(np.float32(0.1), "mistake"))
+    model.graph.initializer.append(numpy_helper.from_array(np.array(0.1, np.float32), "mistake"))
     _at_output(model, "log_prob", "Add", "mistake")
 
 
@@ -98,7 +98,7 @@ def _at_output(model: onnx.ModelProto, name: str, operator: str, *more: str) -> 
     model.graph.node.append(onnx.helper.make_node(operator, ["mutated", *more], [name]))
 
 
-MUTATIONS = {
+MUTATIONS: dict[Callable[[onnx.ModelProto], None], str] = {
     scale_steps: "delta_log_prob_mean",
     scale_steps_slightly: "round_trip_p90",
     negate_log_determinant: "log_abs_det_jacobian",
