@@ -89,7 +89,7 @@ def sample(rows: int) -> list[str]:
 
 def score(files: Path) -> list[str]:
     """The command that scores files."""
-    return [str(DIFFEO), "score", str(files), *MODEL]
+    return [str(DIFFEO), "log-prob", str(files), *MODEL]
 
 
 def scored(files: Path, rounds: int) -> Scored:
