@@ -1,1 +1,1 @@
-"""Offline: rows to flow to graphs to bundle. Knows torch and onnx; meets the service only on disk."""
+"""Fits flows to tables, exports them as graphs, certifies them and publishes bundles. Needs torch and onnx."""

@@ -29,10 +29,10 @@ Reader = Callable[[str, bytes], tuple[Columns, Rows]]
 NUMBER: Final = re.compile(r"[+-]?((\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?|nan|inf|infinity)", re.ASCII | re.IGNORECASE)
 BLANKS: Final = " \t"
 MAX_NAME: Final = 128  # what a manifest can hold (`diffeo.bundle.manifest`)
-MIN_COLUMNS: Final = 2  # a coupling moves some columns as a function of the others
-MIN_ROWS: Final = 500  # one in ten judges the model, and a mean of log_prob over fewer than 50 rows says little
-MIN_ROWS_PER_COLUMN: Final = 20  # with fewer a fit learns the rows, not their density
-# A range below one part in 10^12 is what float64 arithmetic leaves of a single value, as 0.1 + 0.2 beside 0.3.
+MIN_COLUMNS: Final = 2  # a coupling maps one half of the columns with parameters that depend on the other half
+MIN_ROWS: Final = 500  # a tenth is held out, and a mean of log_prob over fewer than 50 rows is too inexact
+MIN_ROWS_PER_COLUMN: Final = 20  # with fewer a fit overfits the rows
+# Rounding errors of float64 can spread a single value by one part in 10^12, as 0.1 + 0.2 and 0.3.
 CONSTANT_RANGE: Final = 1e-12
 # Smallest singular value of the standardised columns. A linear function of a column, both written with 6 digits or as
 # float32, leaves up to 3e-5 (means up to 10 spreads from 0); correlation r = 0.9999 leaves sqrt(1 - r) = 1e-2. The
@@ -51,7 +51,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Disjoint rows [rows, D]: train fits, validation stops, test judges."""
+    """Disjoint rows [rows, D] for the fit, for the choice of its best epoch, and for the final loss."""
 
     train: Rows
     validation: Rows
@@ -94,7 +94,11 @@ def read(path: Path) -> Table:
 
 
 def check(table: Table, name: str) -> None:
-    """Refuse rows that have no density or cannot judge one; `name` is the file that the sentences speak of.
+    """Refuse rows that have no density, or that are too few to fit and measure one.
+
+    Args:
+        table: the rows.
+        name: name of the file, for the error messages.
 
     Raises:
         DataError: TooFewColumns, TooFewRows, ConstantColumn or CollinearColumns.
@@ -105,7 +109,7 @@ def check(table: Table, name: str) -> None:
     needed = max(MIN_ROWS, MIN_ROWS_PER_COLUMN * width)
     if count < needed:
         raise errors.TooFewRows(f"{name}: rows found: {count}; {width} columns take at least {needed}: add rows")
-    # At most 1 in size, so that no sum overflows.
+    # Values of at most 1, so that no sum overflows.
     unit = table.rows / np.maximum(np.abs(table.rows).max(axis=0), np.finfo(np.float64).tiny)
     for column, value, spread in zip(table.columns, table.rows[0], np.ptp(unit, axis=0), strict=True):
         if spread <= CONSTANT_RANGE:
@@ -114,8 +118,13 @@ def check(table: Table, name: str) -> None:
 
 
 def split(rows: Rows, seed: int) -> Split:
-    """80 % train, 10 % validation, 10 % test; the same rows and seed give the same split on every machine."""
-    # Sorting raw words is a permutation; Generator.permutation may change with the version of numpy.
+    """Split rows into 80 % train, 10 % validation and 10 % test, alike for the same rows and seed on every machine.
+
+    >>> parts = split(np.zeros((1000, 2)), seed=0)
+    >>> len(parts.train), len(parts.validation), len(parts.test)
+    (800, 100, 100)
+    """
+    # The order of sorted raw words is the same in every version of numpy; Generator.permutation may change.
     order = np.argsort(np.random.Philox(seed).random_raw(len(rows)), kind="stable")
     tenth = len(rows) // 10
     test, validation, train = np.split(rows[order], [tenth, 2 * tenth])
@@ -123,7 +132,7 @@ def split(rows: Rows, seed: int) -> Split:
 
 
 def _check_collinear(name: str, columns: Columns, standard: Rows) -> None:
-    # R has the singular values of the columns it came from, and D rows only.
+    # R has the same singular values as the columns, and only D rows.
     r = np.linalg.qr(standard / np.sqrt(len(standard))).R  # [D, D]
 
     def collinear(members: list[int]) -> bool:
@@ -131,7 +140,7 @@ def _check_collinear(name: str, columns: Columns, standard: Rows) -> None:
 
     rest = list(range(len(columns)))
     found: list[int] = []
-    # The shortest collinear beginning ends in a column of a smallest collinear set: keep it, then look before it.
+    # The shortest collinear prefix ends in a column of a smallest collinear set. Keep it, then search before it.
     while collinear(found + rest) and not collinear(found):
         size = bisect_left(range(len(rest)), x=True, key=lambda k: collinear(found + rest[:k]))
         found.append(rest[size - 1])

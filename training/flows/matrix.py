@@ -1,4 +1,4 @@
-"""A matrix whose determinant is read off its parameters, and the constants that it is served as."""
+"""The matrix A of a triangular coupling: with trainable parameters that give its determinant, or as constants."""
 
 import copy
 import math
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..errors import IllConditioned
 
-# An error of one part in 10^7 in z_a becomes one part in 10 in x_a at this condition number: no digit is left.
+# At this condition number a relative error of 1e-7 in z_a becomes 1e-1 in x_a, so no digit is left.
 MAX_CONDITION: Final = 1e6
 
 
@@ -31,7 +31,7 @@ class Matrix(nn.Module, ABC):
 
     @abstractmethod
     def frozen(self) -> "ConstantMatrix":
-        """The same matrix as constants.
+        """The same matrix as constants, for export.
 
         Raises:
             IllConditioned: the condition number is above 1e6.
@@ -47,12 +47,12 @@ class BlockTriangular(Matrix):
 
     Args:
         dimension: d, rows and columns of A.
-        block: size of the diagonal blocks; the last one is smaller where it does not divide d.
+        block: size of the diagonal blocks; the last block is smaller if it does not divide d.
         det: det A is held at this positive value; None leaves it free.
 
-    A block without a permutation has positive leading minors: it turns and shears, it does not swap or reflect.
+    Without a permutation all leading minors of a block are positive: it can rotate and shear, but not swap or reflect.
 
-    Reference: Kingma and Dhariwal (2018), Glow, sec. 3.2 (LU form of one matrix, there with a permutation),
+    Reference: Kingma and Dhariwal (2018), Glow, sec. 3.2 (LU form of one matrix, with a permutation),
     arXiv:1807.03039.
     """
 
@@ -97,8 +97,8 @@ class BlockTriangular(Matrix):
         condition = float(torch.linalg.cond(matrix)) if bool(matrix.isfinite().all()) else math.nan
         if not condition <= MAX_CONDITION:
             raise IllConditioned(
-                f"A has condition number {condition:.3g}, and its inverse is exact enough up to {MAX_CONDITION:.0e}; "
-                "fit with flow.det held, or for fewer epochs"
+                f"A has condition number {condition:.3g}; its inverse is exact enough up to {MAX_CONDITION:.0e} only; "
+                "set det in the recipe, or fit for fewer epochs"
             )
         return ConstantMatrix(matrix, torch.linalg.inv(matrix), exact.log_abs_det(), self.diagonal.dtype)
 
@@ -109,13 +109,13 @@ class BlockTriangular(Matrix):
 
 
 class ConstantMatrix(Matrix):
-    """A, A^-1 and log|det A| as constants: one product each way, and nothing that an exporter cannot follow.
+    """A, A^-1 and log|det A| as constants: each direction is one product, which every exporter supports.
 
     Args:
         a: A [d, d], float64.
         inverse: A^-1 [d, d], float64.
         ladj: log|det A|, float64.
-        dtype: type that the products are computed in.
+        dtype: type in which the products are computed.
     """
 
     a: Tensor

@@ -12,6 +12,7 @@ from diffeo.bundle import base
 from diffeo.bundle.manifest import FileName
 from diffeo.service.settings import Settings
 from diffeo.training import export
+from diffeo.training.flows.affine import AffineCouplingSpec
 from diffeo.training.flows.architecture import Architecture
 from tests.given.clients import v2_client as v2
 from tests.given.flows import affine
@@ -25,7 +26,8 @@ NPY = {"content-type": "application/x-npy"}
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """affine2d with x in float64."""
     folder = tmp_path_factory.mktemp("models")
-    flow = Architecture(2, 0, 1, 1, 1.0).build(torch.tensor(affine.MEAN), torch.tensor(affine.SCALE))
+    coupling = AffineCouplingSpec(limit=1.0)
+    flow = Architecture(2, 0, 1, 1, coupling).build(torch.tensor(affine.MEAN), torch.tensor(affine.SCALE))
     forward, inverse = export.to_onnx(flow, 2, "float64", "float64")
     forward_script, inverse_script = export.to_torchscript(flow, 2, "float64", "float64")
     change: dict[FileName, bytes | None] = {
