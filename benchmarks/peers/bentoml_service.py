@@ -3,9 +3,6 @@
 import bentoml
 import graph
 import numpy as np
-import numpy.typing as npt
-
-Rows = npt.NDArray[np.float32]
 
 
 @bentoml.service(workers=1, traffic={"timeout": 60})
@@ -16,7 +13,7 @@ class Flow:
         self._log_prob = graph.load()
 
     @bentoml.api(batchable=True, max_batch_size=4096, max_latency_ms=60_000)
-    def log_prob(self, x: Rows) -> Rows:
+    def log_prob(self, x: np.ndarray) -> np.ndarray:
         """Computes one batch. BentoML joins the requests on the first axis."""
-        result: Rows = self._log_prob(np.asarray(x, np.float32))
+        result: np.ndarray = self._log_prob(np.asarray(x, np.float32))
         return result
