@@ -12,14 +12,14 @@ test: .venv/dev.done
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --config tests/architecture/contracts.toml
 	$(BIN)/pytest
 
 lint: .venv/dev.done
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --config tests/architecture/contracts.toml
 
 # About forty minutes on two cores; DATA names the folder of the real tables, whose rows are kept without it.
 study: .venv/dev.done

@@ -12,6 +12,11 @@ BundleError
 └── Uncertified        the certificate lacks a check or a figure is out of tolerance
 """
 
+from collections.abc import Iterable
+from typing import Final
+
+SHOWN_CHARACTERS: Final = 160
+
 
 class BundleError(Exception):
     """A folder that is not a valid bundle."""
@@ -51,3 +56,9 @@ class GoldenDisagrees(BundleError):
 
 class Uncertified(BundleError):
     """The certificate lacks a check or a figure is out of tolerance."""
+
+
+def listed(names: Iterable[object]) -> str:
+    """Names joined with commas for an error sentence, cut after SHOWN_CHARACTERS."""
+    text = ", ".join(map(str, names))
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS].rpartition(', ')[0]}, ..."

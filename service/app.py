@@ -18,7 +18,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from .errors import Fault, InvalidRequest, ServiceError
+from diffeo.runtime.errors import EngineError
+
+from .errors import FieldError, InvalidRequest, ServiceError
 from .health_probe import HealthProbe
 from .observability import tracing
 from .observability.prometheus import PrometheusText
@@ -140,8 +142,9 @@ def _verbs(inference: Inference, tracer: Tracer | None) -> dict[str, Endpoint]:
 
 def _problems() -> dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]]:
     return {
-        # Both: Starlette lets an error of the class Exception pass all layers before it answers.
+        # Exception beside them: Starlette lets an error of the class Exception pass all layers before it answers.
         ServiceError: on_error,
+        EngineError: on_error,
         Exception: on_error,
         RequestValidationError: _on_path_error,
         HTTPException: on_http_error,
@@ -151,7 +154,7 @@ def _problems() -> dict[type[Exception], Callable[[Request, Exception], Awaitabl
 async def _on_path_error(http: Request, error: Exception) -> Response:
     faults = error.errors() if isinstance(error, RequestValidationError) else []
     named = [
-        Fault("/" + "/".join(map(str, fault["loc"][1:])), fault["msg"].removeprefix("Value error, "))
+        FieldError("/" + "/".join(map(str, fault["loc"][1:])), fault["msg"].removeprefix("Value error, "))
         for fault in faults
     ]
     return await on_error(http, InvalidRequest("a part of the path does not fit", named))

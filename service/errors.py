@@ -1,62 +1,71 @@
-"""What can be wrong with a request or a model, told without HTTP; each class is one fact.
+"""The errors of the service, independent of HTTP. Each class is one fact, and the message is one sentence.
 
 ServiceError
-├── RequestError            the client can mend it
-│   ├── MalformedBody       the bytes are not the format they claim to be
+├── RequestError            the client can correct the request or send it again later
+│   ├── MalformedBody       the body is not in the format that its headers claim
 │   ├── InvalidRequest      a value is missing, unknown, of the wrong type or out of range
-│   ├── UnsupportedFormat   no codec reads this content type
-│   ├── NotAcceptable       no codec writes what is asked for
-│   ├── TooLarge            a body, a batch or a sample above the limit
-│   ├── ModelNotFound       no such model is served
-│   ├── VersionNotFound     the model is served, this version is not
-│   ├── PrecisionNotFound   the version is served, not in this precision
-│   ├── FileNotInBundle     the version is served, and its bundle has no such file
-│   └── Overloaded          too many rows wait already; it says when to come back
-├── DeadlinePassed          the answer was not there when the client stopped waiting for it
-├── VersionRefused          the version is on disk, and its bundle was refused
+│   ├── UnsupportedFormat   no codec reads the Content-Type of the request
+│   ├── NotAcceptable       no codec can write the requested format or outputs
+│   ├── TooLarge            the body, its rows or the requested sample exceed a limit
+│   ├── ModelNotFound       no model of this name is served
+│   ├── VersionNotFound     the model is served, but it has no such version
+│   ├── PrecisionNotFound   the version is served, but not in this precision
+│   ├── FileNotInBundle     the version is served, but its bundle has no such file
+│   └── Overloaded          too many rows are queued; the error carries a time to try again
+├── DeadlinePassed          the answer was not computed before the deadline of the request
+├── VersionRefused          the version is on disk, but its bundle failed a check and is not served
 ├── SettingsInvalid         a setting is of the wrong type or out of range
-├── ProviderMissing         the settings ask for an execution provider that this machine lacks
-├── EngineFailed            a runtime could not load or compute a graph
-├── NothingToServe          the repository holds no model
-├── NotListening            the address cannot be listened on
+├── NothingToServe          the repository holds no model that can be served
+├── NotListening            the service cannot listen on the configured host and port
 ├── WorkerFailed            a worker process could not start
-└── NotComputing            the engines gave no answer to a probe in time
+└── NotComputing            the engines did not answer a health probe in time
+
+The errors of the engines are in `diffeo.runtime.errors`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Self
 
-SHOWN_CHARACTERS: Final = 160
+from diffeo.bundle.errors import listed as listed  # noqa: PLC0414  (for the service's own error sentences)
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
-    """One place in a request and what is wrong there; `pointer` is an RFC 6901 JSON pointer."""
+class FieldError:
+    """One wrong field of a request.
+
+    Attributes:
+        pointer: RFC 6901 JSON pointer to the field; empty for the whole body.
+        detail: one sentence that says what is wrong there.
+    """
 
     pointer: str
     detail: str
 
 
 class ServiceError(Exception):
-    """Anything the service answers with a problem instead of a result."""
+    """An error that the service answers with a problem document, or that stops its start."""
 
 
 class RequestError(ServiceError):
-    """The client can mend it."""
+    """The client can correct the request or send it again later.
 
-    def __init__(self, detail: str, faults: Sequence[Fault] = ()) -> None:
+    Attributes:
+        field_errors: the wrong fields of the request, if the error is about fields.
+    """
+
+    def __init__(self, detail: str, field_errors: Sequence[FieldError] = ()) -> None:
         super().__init__(detail)
-        self.faults = tuple(faults)
+        self.field_errors = tuple(field_errors)
 
     @classmethod
     def at(cls, pointer: str, detail: str) -> Self:
-        """The error for one fault; its detail is the error's own."""
-        return cls(detail, [Fault(pointer, detail)])
+        """An error about one field; the sentence is also that of the field."""
+        return cls(detail, [FieldError(pointer, detail)])
 
 
 class MalformedBody(RequestError):
-    """The bytes are not the format they claim to be."""
+    """The body is not in the format that its headers claim."""
 
 
 class InvalidRequest(RequestError):
@@ -64,38 +73,38 @@ class InvalidRequest(RequestError):
 
 
 class UnsupportedFormat(RequestError):
-    """No codec reads this content type."""
+    """No codec reads the Content-Type of the request."""
 
 
 class NotAcceptable(RequestError):
-    """No codec writes what is asked for."""
+    """No codec can write the requested format or outputs."""
 
 
 class TooLarge(RequestError):
-    """A body, a batch or a sample above the limit."""
+    """The body, its rows or the requested sample exceed a limit."""
 
 
 class ModelNotFound(RequestError):
-    """No such model is served."""
+    """No model of this name is served."""
 
 
 class VersionNotFound(RequestError):
-    """The model is served, this version is not."""
+    """The model is served, but it has no such version."""
 
 
 class PrecisionNotFound(RequestError):
-    """The version is served, not in this precision."""
+    """The version is served, but not in this precision."""
 
 
 class FileNotInBundle(RequestError):
-    """The version is served, and its bundle has no such file."""
+    """The version is served, but its bundle has no such file."""
 
 
 class Overloaded(RequestError):
-    """Too many rows wait already.
+    """Too many rows are queued.
 
     Attributes:
-        seconds: after so long what waits now should be computed.
+        seconds: estimated time until the rows that are queued now are computed.
     """
 
     def __init__(self, detail: str, seconds: float = 1.0) -> None:
@@ -104,31 +113,23 @@ class Overloaded(RequestError):
 
 
 class DeadlinePassed(ServiceError):
-    """The answer was not there when the client stopped waiting for it."""
+    """The answer was not computed before the deadline of the request."""
 
 
 class VersionRefused(ServiceError):
-    """The version is on disk, and its bundle was refused."""
+    """The version is on disk, but its bundle failed a check and is not served."""
 
 
 class SettingsInvalid(ServiceError):
     """A setting is of the wrong type or out of range."""
 
 
-class ProviderMissing(ServiceError):
-    """The settings ask for an execution provider that this machine lacks."""
-
-
-class EngineFailed(ServiceError):
-    """A runtime could not load or compute a graph."""
-
-
 class NothingToServe(ServiceError):
-    """The repository holds no model."""
+    """The repository holds no model that can be served."""
 
 
 class NotListening(ServiceError):
-    """The address cannot be listened on."""
+    """The service cannot listen on the configured host and port."""
 
 
 class WorkerFailed(ServiceError):
@@ -136,10 +137,4 @@ class WorkerFailed(ServiceError):
 
 
 class NotComputing(ServiceError):
-    """The engines gave no answer to a probe in time."""
-
-
-def listed(names: Iterable[object]) -> str:
-    """Names for a sentence, cut before it is too long to be one."""
-    text = ", ".join(map(str, names))
-    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS].rpartition(', ')[0]}, ..."
+    """The engines did not answer a health probe in time."""

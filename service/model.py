@@ -15,17 +15,17 @@ from diffeo.bundle import base
 from diffeo.bundle.base import SEED_LIMIT
 from diffeo.bundle.golden import Golden
 from diffeo.bundle.manifest import VARIANT_FILES, Manifest, VariantName
+from diffeo.bundle.parameters import LOG_ABS_DET_JACOBIAN
 from diffeo.bundle.read import Bundle
 from diffeo.runtime.engines import ENGINES
 from diffeo.runtime.engines.engine import Engine, Graphs
 from diffeo.runtime.finite_rows import Mask, Rows, Tensors, all_finite, answered, blanked, cleaned
 
-from .answer import Answer, InvalidRow
+from .answer import Answer, AnswerSchema, InvalidRow
 from .batcher import Batcher
-from .codecs.codec import Outline
-from .errors import DeadlinePassed, Fault, InvalidRequest, PrecisionNotFound, listed
+from .errors import DeadlinePassed, FieldError, InvalidRequest, PrecisionNotFound, listed
 from .observability.timing import RequestTiming
-from .requests import LADJ, LogProbRequest, OnInvalid, SampleRequest, TransformRequest
+from .requests import LogProbRequest, OnInvalid, SampleRequest, TransformRequest
 from .settings import Settings
 
 # A piece of a sample takes about so long: the first byte soon, the work between two pieces little beside the piece.
@@ -104,7 +104,7 @@ class Model:
         batcher = self.forward if forward else self.inverse
         rows, finite = await self._clean(request.rows, self._dtype if forward else np.dtype(np.float32))
         tensors = await batcher.run(rows, deadline, timing) if len(rows) else self._nothing(image)
-        wanted = {part: tensors[part] for part in request.parts}
+        wanted = {part: tensors[part] for part in request.outputs}
         return self._answer(wanted, finite, request.on_invalid, source, self._spoken)
 
     def settle(self, request: SampleRequest) -> Draw:
@@ -122,7 +122,7 @@ class Model:
                 pieces = [piece async for piece in self.pieces(draw, None, timing)]
         except TimeoutError:
             raise DeadlinePassed("the deadline of this request passed before its rows were drawn") from None
-        tensors = {part: _joined([piece[part] for piece in pieces]) for part in draw.request.parts}
+        tensors = {part: _joined([piece[part] for piece in pieces]) for part in draw.request.outputs}
         return self._answer(tensors, None, "null", "x", self.facts(draw))
 
     async def probe(self) -> None:
@@ -144,10 +144,10 @@ class Model:
             facts["temperature"] = request.temperature
         return facts
 
-    def outline(self, draw: Draw) -> Outline:
+    def outline(self, draw: Draw) -> AnswerSchema:
         """What is known of a draw before its rows are."""
-        dtypes = {part: self._dtype if part == "x" else np.dtype(np.float32) for part in draw.request.parts}
-        return Outline(draw.request.num_samples, self.manifest.columns, dtypes)
+        dtypes = {part: self._dtype if part == "x" else np.dtype(np.float32) for part in draw.request.outputs}
+        return AnswerSchema(draw.request.num_samples, self.manifest.columns, dtypes)
 
     async def pieces(
         self, draw: Draw, deadline: float | None = None, timing: RequestTiming | None = None
@@ -189,7 +189,7 @@ class Model:
         tensors = {"x": answer["x"], "log_prob": answer["log_prob"], "z": z}
         if temperature != 1:
             tensors["log_prob"] = base.tempered(answer["log_prob"], z, temperature)
-        wanted = {part: tensors[part] for part in draw.request.parts}
+        wanted = {part: tensors[part] for part in draw.request.outputs}
         if all_finite(wanted):
             return wanted
         good = answered(wanted, count)
@@ -215,7 +215,11 @@ class Model:
     def _nothing(self, image: str) -> Tensors:
         # Engines are never asked for zero rows; some cannot answer that.
         nobody = np.empty(0, dtype=np.float32)
-        return {image: np.empty((0, self.manifest.dimension), np.float32), LADJ: nobody, "log_prob": nobody}
+        return {
+            image: np.empty((0, self.manifest.dimension), np.float32),
+            LOG_ABS_DET_JACOBIAN: nobody,
+            "log_prob": nobody,
+        }
 
     def _answer(
         self,
@@ -236,7 +240,7 @@ class Model:
             for row in np.flatnonzero(~good)
         )
         if on_invalid == "error":
-            faults = [Fault(f"/{source}/{row.row}", row.reason) for row in invalid[:FAULTS_SHOWN]]
+            faults = [FieldError(f"/{source}/{row.row}", row.reason) for row in invalid[:FAULTS_SHOWN]]
             raise InvalidRequest(f"{len(invalid)} of {rows} rows have no finite answer", faults)
         blank = {name: blanked(tensor, good) for name, tensor in tensors.items()}
         return Answer(self.name, self.version, columns, blank, facts, invalid)
@@ -275,7 +279,7 @@ def _variant(own: Model, variant: VariantName, bundle: Bundle, settings: Setting
 def _batchers(
     graphs: Graphs, vectors: Golden, manifest: Manifest, settings: Settings, executor: Executor
 ) -> tuple[Batcher, Batcher]:
-    forward, inverse = ENGINES[settings.engine](graphs, settings)
+    forward, inverse = ENGINES[settings.engine](graphs, settings.engine_options)
     x, z = vectors.x.astype(manifest.dtype), vectors.z.astype(np.float32)
     vectors.check_forward(forward.run({"x": x}))
     vectors.check_inverse(inverse.run({"z": z}))

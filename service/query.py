@@ -1,28 +1,33 @@
-"""Parameters from a query string: the same names and types as in a JSON body, read from text."""
+"""Reads parameters from a query string; they have the names and types of the parameters in a JSON body."""
 
 import re
 from collections.abc import Mapping
 from typing import Final
 
-WHOLE: Final = frozenset({"version", "num_samples", "seed", "start"})
-NUMBERS: Final = frozenset({"temperature"})
-LISTS: Final = frozenset({"return"})
+from .requests import NUM_SAMPLES, RETURN, SEED, START, TEMPERATURE, VERSION
 
-# The grammar of JSON, bounded, so that a long digit string cannot buy quadratic time.
-WHOLE_TEXT: Final = re.compile(r"-?(0|[1-9][0-9]{0,19})")
-NUMBER_TEXT: Final = re.compile(r"-?(0|[1-9][0-9]{0,19})(\.[0-9]{1,20})?([eE][-+]?[0-9]{1,3})?")
+INTEGER_NAMES: Final = frozenset(parameter.name for parameter in (VERSION, NUM_SAMPLES, SEED, START))
+
+# JSON's grammar of numbers with a limit on the digits, because the time to parse a number grows with their square.
+INTEGER: Final = re.compile(r"-?(0|[1-9][0-9]{0,19})")
+NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]{0,19})(\.[0-9]{1,20})?([eE][-+]?[0-9]{1,3})?")
 
 
 def read_query(query: Mapping[str, str]) -> dict[str, object]:
-    """The typed parameters; text that is not of the type stays text, and the request's own check refuses it."""
-    return {name: _typed(name, text) for name, text in query.items()}
+    """The parameters with their types. Text that is not a number stays text, and parsing the request rejects it.
+
+    Example:
+        >>> read_query({"num_samples": "10", "temperature": "0.5", "return": "x,log_prob"})
+        {'num_samples': 10, 'temperature': 0.5, 'return': ['x', 'log_prob']}
+    """
+    return {name: _convert(name, text) for name, text in query.items()}
 
 
-def _typed(name: str, text: str) -> object:
-    if name in WHOLE and WHOLE_TEXT.fullmatch(text):
+def _convert(name: str, text: str) -> object:
+    if name in INTEGER_NAMES and INTEGER.fullmatch(text):
         return int(text)
-    if name in NUMBERS and NUMBER_TEXT.fullmatch(text):
+    if name == TEMPERATURE.name and NUMBER.fullmatch(text):
         return float(text)
-    if name in LISTS:
+    if name == RETURN:
         return text.split(",")
     return text

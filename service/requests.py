@@ -1,15 +1,26 @@
-"""Parse once, at the door: a request that exists is valid, and nothing after this file checks it again."""
+"""Parses the parameters and rows of each operation. A parsed request is valid; no later code checks it again.
+
+The names, bounds and defaults of all parameters are public constants of this module.
+"""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple, Self
+from typing import Final, Literal, NamedTuple, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from diffeo.bundle import parameters as ranges
 from diffeo.bundle.base import SEED_LIMIT, START_LIMIT
 from diffeo.bundle.manifest import Manifest
+from diffeo.bundle.parameters import (
+    LOG_ABS_DET_JACOBIAN,
+    MAX_TEMPERATURE,
+    NUM_SAMPLES_LIMIT,
+    SAMPLE_OUTPUTS,
+    InvalidParameter,
+)
 
 from .errors import InvalidRequest, TooLarge, listed
 
@@ -18,25 +29,86 @@ Parameters = Mapping[str, object]
 Direction = Literal["forward", "inverse"]
 OnInvalid = Literal["null", "error"]
 
-MAX_TEMPERATURE: Final = 10.0
-SAMPLE_PARTS: Final = ("x", "log_prob", "z")
-LADJ: Final = "log_abs_det_jacobian"
-# Parameters that pick the model; they are read before the manifest is known.
-ADDRESS: Final = frozenset({"model", "version", "precision"})
-SAMPLE_PARAMETERS: Final = frozenset({"num_samples", "seed", "start", "temperature", "return"})
-LOG_PROB_PARAMETERS: Final = frozenset({"on_invalid"})
-TRANSFORM_PARAMETERS: Final = frozenset({"direction", "on_invalid", "return"})
-NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+class IntegerParameter(NamedTuple):
+    """A parameter that is an integer from `minimum` to `maximum`, both included.
+
+    Attributes:
+        default: the value of a request without the parameter; None if there is no fixed one.
+    """
+
+    name: str
+    minimum: int
+    maximum: int
+    default: int | None = None
+
+    def parse(self, parameters: Parameters, maximum: int | None = None) -> int:
+        """The value in a request, or the default; `maximum` replaces the parameter's own for this request."""
+        limit = (self.maximum if maximum is None else maximum) + 1
+        try:
+            return ranges.whole_number(parameters.get(self.name, self.default), self.name, self.minimum, limit)
+        except InvalidParameter as error:
+            raise InvalidRequest.at(error.pointer, str(error)) from None
+
+
+class NumberParameter(NamedTuple):
+    """A parameter that is a number above `above` and at most `maximum`."""
+
+    name: str
+    above: float
+    maximum: float
+    default: float
+
+
+class OutputChoice(NamedTuple):
+    """The outputs that a request can select with `return`, in the order of the answer, and the default selection."""
+
+    known: tuple[str, ...]
+    default: tuple[str, ...]
+
+
+MODEL: Final = "model"
+PRECISION: Final = "precision"
+DIRECTION: Final = "direction"
+ON_INVALID: Final = "on_invalid"
+RETURN: Final = "return"
+VERSION: Final = IntegerParameter("version", 1, 2**31 - 1)
+NUM_SAMPLES: Final = IntegerParameter("num_samples", 1, NUM_SAMPLES_LIMIT - 1, default=1)
+SEED: Final = IntegerParameter("seed", 0, SEED_LIMIT - 1)
+# The last row of a request must be below START_LIMIT too.
+START: Final = IntegerParameter("start", 0, START_LIMIT - 1, default=0)
+TEMPERATURE: Final = NumberParameter("temperature", 0.0, MAX_TEMPERATURE, default=1.0)
+DIRECTIONS: Final[tuple[Direction, ...]] = get_args(Direction)
+ON_INVALID_VALUES: Final[tuple[OnInvalid, ...]] = get_args(OnInvalid)
+ON_INVALID_DEFAULT: Final[OnInvalid] = "null"
+
+# The names that a body can give to its rows.
+ROWS_NAMES: Final = ("x", "z")
+TRANSFORM_ROWS: Final[Mapping[Direction, str]] = {"forward": "x", "inverse": "z"}
+SAMPLE_CHOICE: Final = OutputChoice(SAMPLE_OUTPUTS, ("x",))
+TRANSFORM_CHOICE: Final[Mapping[Direction, OutputChoice]] = {
+    "forward": OutputChoice(("z", LOG_ABS_DET_JACOBIAN), ("z", LOG_ABS_DET_JACOBIAN)),
+    "inverse": OutputChoice(("x", LOG_ABS_DET_JACOBIAN), ("x", LOG_ABS_DET_JACOBIAN)),
+}
+
+# These select the model, so they are parsed before the manifest is known.
+MODEL_PARAMETERS: Final = frozenset({MODEL, VERSION.name, PRECISION})
+SAMPLE_PARAMETERS: Final = frozenset({NUM_SAMPLES.name, SEED.name, START.name, TEMPERATURE.name, RETURN})
+LOG_PROB_PARAMETERS: Final = frozenset({ON_INVALID})
+TRANSFORM_PARAMETERS: Final = frozenset({DIRECTION, ON_INVALID, RETURN})
+MODEL_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+# An error response never repeats a long text of the client.
+MAX_NAME_SHOWN: Final = 64
 
 
 class Payload(NamedTuple):
-    """A decoded body.
+    """A decoded request body and query string.
 
     Attributes:
-        parameters: by name, from the body or the query string.
-        rows: the table, if the body carries one.
-        rows_name: what the body calls the table, x or z; None where the format has no name for it.
-        columns: what the body calls the columns, in its own order; None where the format does not name them.
+        parameters: the parameters by name.
+        rows: the table, if the body has one.
+        rows_name: the name of the table in the body, x or z; None if the format has no name for it.
+        columns: the column names in the order of the body; None if the format does not name columns.
     """
 
     parameters: Parameters
@@ -47,15 +119,15 @@ class Payload(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The most that one request may ask for."""
+    """The largest number of rows in one request, sent and drawn."""
 
     max_rows: int
     max_num_samples: int
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
-    """Which model, which version of it, computed how; None leaves the choice to the repository."""
+class ModelSelector:
+    """The model, version and precision that a request names; the repository chooses where one is None."""
 
     model: str | None
     version: int | None
@@ -63,161 +135,157 @@ class Address:
 
     @classmethod
     def parse(cls, parameters: Parameters) -> Self:
-        """The address in the parameters of any request."""
-        model = _name(parameters, "model", "model must be a name of letters, digits, - and _, at most 64")
-        version = _whole(parameters, "version", 1, 2**31) if "version" in parameters else None
-        return cls(model, version, _name(parameters, "precision", "precision must be a name such as float32 or int8"))
+        """Parse the parameters that select the model; every operation has them."""
+        model = _parse_name(parameters, MODEL, "model must be a name of letters, digits, - and _, at most 64")
+        version = VERSION.parse(parameters) if VERSION.name in parameters else None
+        expected = "precision must be a name such as float32 or int8"
+        return cls(model, version, _parse_name(parameters, PRECISION, expected))
 
 
 @dataclass(frozen=True, slots=True)
 class SampleRequest:
-    """Rows [start, start + num_samples) of the endless sample that `seed` names."""
+    """A request for rows [start, start + num_samples) of the infinite sample that `seed` determines."""
 
     num_samples: int
     seed: int | None
     start: int
     temperature: float
-    parts: tuple[str, ...]
+    outputs: tuple[str, ...]
 
     @classmethod
     def parse(cls, payload: Payload, limits: Limits) -> Self:
-        """Check the parameters of a sample request."""
+        """Parse the parameters of a sample request."""
         parameters = payload.parameters
         if payload.rows is not None:
-            raise InvalidRequest.at(f"/{payload.rows_name}", "a sample request carries no rows")
-        _refuse_unknown(parameters, SAMPLE_PARAMETERS)
-        number = _whole(parameters, "num_samples", 1, 2**53, default=1)
+            pointer = f"/{payload.rows_name}" if payload.rows_name is not None else ""
+            raise InvalidRequest.at(pointer, "a sample request takes no rows; send only parameters")
+        _check_names(parameters, SAMPLE_PARAMETERS)
+        number = NUM_SAMPLES.parse(parameters)
         if number > limits.max_num_samples:
-            detail = f"num_samples is {number}; the limit here is {limits.max_num_samples}: page with start"
-            raise TooLarge.at("/num_samples", detail)
-        seed = _whole(parameters, "seed", 0, SEED_LIMIT) if "seed" in parameters else None
-        start = _whole(parameters, "start", 0, START_LIMIT - number, default=0)
-        return cls(number, seed, start, _temperature(parameters), _parts(parameters, SAMPLE_PARTS, ("x",)))
+            fact = f"num_samples is {number}; the limit is {limits.max_num_samples}"
+            raise TooLarge.at(f"/{NUM_SAMPLES.name}", f"{fact}: draw the rows in several requests with start")
+        seed = SEED.parse(parameters) if SEED.name in parameters else None
+        start = START.parse(parameters, START.maximum - number)
+        temperature = _parse_temperature(parameters)
+        return cls(number, seed, start, temperature, _parse_outputs(parameters, SAMPLE_CHOICE))
 
 
 @dataclass(frozen=True, slots=True)
 class LogProbRequest:
-    """Rows of x whose exact log density is asked."""
+    """A request for the exact log density of rows of x."""
 
     x: Rows
     on_invalid: OnInvalid
 
     @classmethod
     def parse(cls, payload: Payload, manifest: Manifest, limits: Limits) -> Self:
-        """Check the rows and parameters of a log_prob request."""
-        _refuse_unknown(payload.parameters, LOG_PROB_PARAMETERS)
-        return cls(_rows(payload, "x", manifest, limits), _on_invalid(payload.parameters))
+        """Parse the rows and parameters of a log_prob request."""
+        _check_names(payload.parameters, LOG_PROB_PARAMETERS)
+        return cls(_parse_rows(payload, "x", manifest, limits), _parse_on_invalid(payload.parameters))
 
 
 @dataclass(frozen=True, slots=True)
 class TransformRequest:
-    """Rows to send through the flow: x to z when forward, z to x when inverse."""
+    """A request to transform rows: x to z if forward, z to x if inverse."""
 
     direction: Direction
     rows: Rows
     on_invalid: OnInvalid
-    parts: tuple[str, ...]
+    outputs: tuple[str, ...]
 
     @classmethod
     def parse(cls, payload: Payload, manifest: Manifest, limits: Limits) -> Self:
-        """Check the rows and parameters of a transform request."""
+        """Parse the rows and parameters of a transform request."""
         parameters = payload.parameters
-        _refuse_unknown(parameters, TRANSFORM_PARAMETERS)
-        direction = _direction(parameters)
-        source, image = ("x", "z") if direction == "forward" else ("z", "x")
-        parts = _parts(parameters, (image, LADJ), (image, LADJ))
-        rows = _rows(payload, source, manifest, limits)
-        return cls(direction, rows, _on_invalid(parameters), parts)
+        _check_names(parameters, TRANSFORM_PARAMETERS)
+        direction = _parse_direction(parameters)
+        outputs = _parse_outputs(parameters, TRANSFORM_CHOICE[direction])
+        rows = _parse_rows(payload, TRANSFORM_ROWS[direction], manifest, limits)
+        return cls(direction, rows, _parse_on_invalid(parameters), outputs)
 
 
-def _name(parameters: Parameters, parameter: str, sentence: str) -> str | None:
+def _parse_name(parameters: Parameters, parameter: str, expected: str) -> str | None:
     if parameter not in parameters:
         return None
     value = parameters[parameter]
-    if not (isinstance(value, str) and NAME.fullmatch(value)):
-        raise InvalidRequest.at(f"/{parameter}", sentence)
+    if not (isinstance(value, str) and MODEL_NAME.fullmatch(value)):
+        raise InvalidRequest.at(f"/{parameter}", expected)
     return value
 
 
-def _refuse_unknown(parameters: Parameters, known: frozenset[str]) -> None:
+def _check_names(parameters: Parameters, known: frozenset[str]) -> None:
     for name in parameters:
-        if name not in known and name not in ADDRESS:
-            # Escaped as RFC 6901 asks; cut, because an answer never repeats a body.
-            pointer = "/" + name[:64].replace("~", "~0").replace("/", "~1")
-            raise InvalidRequest.at(pointer, f"unknown parameter; this call takes {listed(sorted(known | ADDRESS))}")
+        if name not in known and name not in MODEL_PARAMETERS:
+            # Escaped as RFC 6901 requires.
+            pointer = "/" + name[:MAX_NAME_SHOWN].replace("~", "~0").replace("/", "~1")
+            expected = listed(sorted(known | MODEL_PARAMETERS))
+            raise InvalidRequest.at(pointer, f"unknown parameter; this operation takes {expected}")
 
 
-def _whole(parameters: Parameters, name: str, low: int, high: int, *, default: int | None = None) -> int:
-    value = parameters.get(name, default)
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value < high:
-        raise InvalidRequest.at(f"/{name}", f"{name} must be a whole number from {low} to {high - 1}")
-    return value
+def _parse_temperature(parameters: Parameters) -> float:
+    try:
+        return ranges.temperature(parameters.get(TEMPERATURE.name, TEMPERATURE.default))
+    except InvalidParameter as error:
+        raise InvalidRequest.at(error.pointer, str(error)) from None
 
 
-def _temperature(parameters: Parameters) -> float:
-    value = parameters.get("temperature", 1.0)
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value <= MAX_TEMPERATURE:
-        raise InvalidRequest.at("/temperature", f"temperature must be a number above 0, at most {MAX_TEMPERATURE:g}")
-    return float(value)
+def _parse_direction(parameters: Parameters) -> Direction:
+    value = parameters.get(DIRECTION)
+    for direction in DIRECTIONS:
+        if value == direction:
+            return direction
+    raise InvalidRequest.at(f"/{DIRECTION}", 'direction must be "forward" (x to z) or "inverse" (z to x)')
 
 
-def _direction(parameters: Parameters) -> Direction:
-    value = parameters.get("direction")
-    if value == "forward":
-        return "forward"
-    if value == "inverse":
-        return "inverse"
-    raise InvalidRequest.at("/direction", 'direction must be "forward" (x to z) or "inverse" (z to x)')
+def _parse_on_invalid(parameters: Parameters) -> OnInvalid:
+    value = parameters.get(ON_INVALID, ON_INVALID_DEFAULT)
+    for known in ON_INVALID_VALUES:
+        if value == known:
+            return known
+    expected = " or ".join(f'"{known}"' for known in ON_INVALID_VALUES)
+    raise InvalidRequest.at(f"/{ON_INVALID}", f"on_invalid must be {expected}")
 
 
-def _on_invalid(parameters: Parameters) -> OnInvalid:
-    value = parameters.get("on_invalid", "null")
-    if value == "null":
-        return "null"
-    if value == "error":
-        return "error"
-    raise InvalidRequest.at("/on_invalid", 'on_invalid must be "null" or "error"')
+def _parse_outputs(parameters: Parameters, choice: OutputChoice) -> tuple[str, ...]:
+    if RETURN not in parameters:
+        return choice.default
+    try:
+        return ranges.outputs(parameters[RETURN], choice.known)
+    except InvalidParameter as error:
+        raise InvalidRequest.at(error.pointer, str(error)) from None
 
 
-def _parts(parameters: Parameters, known: tuple[str, ...], default: tuple[str, ...]) -> tuple[str, ...]:
-    if "return" not in parameters:
-        return default
-    value = parameters["return"]
-    if not isinstance(value, list) or not value or any(part not in known for part in value):
-        raise InvalidRequest.at("/return", f"return must list one or more of {', '.join(known)}")
-    return tuple(part for part in known if part in value)
-
-
-def _rows(payload: Payload, name: str, manifest: Manifest, limits: Limits) -> Rows:
+def _parse_rows(payload: Payload, name: str, manifest: Manifest, limits: Limits) -> Rows:
     rows = payload.rows
-    # A binary body carries one unnamed array: it is whatever this call takes.
+    # A table without a name is the table that the operation takes.
     if rows is None or payload.rows_name not in {name, None}:
         if payload.rows_name is not None:
-            raise InvalidRequest.at(f"/{payload.rows_name}", f"unknown parameter; this call takes rows of {name}")
-        raise InvalidRequest.at(f"/{name}", f"{name} is missing: a list of rows of {manifest.dimension} numbers")
-    check_width(rows, name, manifest)
+            detail = f"this operation takes rows of {name}, not of {payload.rows_name}"
+            raise InvalidRequest.at(f"/{payload.rows_name}", detail)
+        raise InvalidRequest.at(f"/{name}", f"{name} is missing; send a list of rows of {manifest.dimension} numbers")
+    _check_width(rows, name, manifest)
     if payload.columns is not None and len(rows):
         names = manifest.columns if name == "x" else tuple(f"z{index}" for index in range(manifest.dimension))
-        rows = _in_order(rows, payload.columns, names)
+        rows = _reorder_columns(rows, payload.columns, names)
     if len(rows) > limits.max_rows:
-        detail = f"{name} has {len(rows)} rows; the limit here is {limits.max_rows}: send it in parts"
-        raise TooLarge.at(f"/{name}", detail)
+        fact = f"{name} has {len(rows)} rows; the limit is {limits.max_rows}"
+        raise TooLarge.at(f"/{name}", f"{fact}: send the rows in several requests")
     return rows if len(rows) else rows.reshape(0, manifest.dimension)
 
 
-def check_width(rows: Rows, name: str, manifest: Manifest) -> None:
-    """Raise InvalidRequest unless rows, if there are any, have as many numbers as the model takes."""
-    if rows.shape[1] != manifest.dimension and len(rows):
-        takes = f"this model takes {manifest.dimension}: {listed(manifest.columns)}"
-        raise InvalidRequest.at(f"/{name}/0", f"rows of {name} have {rows.shape[1]} numbers; {takes}")
+def _check_width(rows: Rows, name: str, manifest: Manifest) -> None:
+    try:
+        ranges.check_width(rows, name, manifest.columns)
+    except InvalidParameter as error:
+        raise InvalidRequest.at(error.pointer, str(error)) from None
 
 
-def _in_order(rows: Rows, given: tuple[str, ...], names: tuple[str, ...]) -> Rows:
-    # Named columns are matched by name: a table with its columns in another order means the same rows.
+def _reorder_columns(rows: Rows, given: tuple[str, ...], names: tuple[str, ...]) -> Rows:
+    # Named columns are matched by name, so a table with its columns in another order has the same rows.
     if given == names:
         return rows
     missing = [name for name in names if name not in given]
     if missing or len(given) != len(names):
-        lacks = f"lacks {listed(missing)}" if missing else "has more"
-        raise InvalidRequest.at("", f"the table {lacks}; this call takes the columns {listed(names)}")
+        fact = f"lacks {listed(missing)}" if missing else "has further columns"
+        raise InvalidRequest.at("", f"the table {fact}; this operation takes the columns {listed(names)}")
     return rows[:, [given.index(name) for name in names]]

@@ -9,6 +9,7 @@ from pydantic.functional_validators import BeforeValidator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from diffeo.runtime.cores import usable_cores
+from diffeo.runtime.engines.options import EngineOptions, Provider
 
 from .errors import SettingsInvalid
 
@@ -18,7 +19,6 @@ def _names(value: object) -> object:
     return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
 
 
-Provider = Literal["cpu", "cuda"]
 Providers = Annotated[tuple[Provider, ...], NoDecode, BeforeValidator(_names), Field(min_length=1)]
 Precision = Literal["float32", "float64", "int8"]
 Positive = Annotated[int, Field(ge=1)]
@@ -84,6 +84,11 @@ class Settings(BaseSettings):
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least level that is logged."""
+
+    @property
+    def engine_options(self) -> EngineOptions:
+        """The settings that an engine needs."""
+        return EngineOptions(self.execution_providers, self.chunk_rows, self.threads)
 
 
 def settle(given: Mapping[str, object]) -> Settings:

@@ -17,9 +17,9 @@ from .location import locate
 from .run import run
 
 
-def score(options: argparse.Namespace) -> int:
+def log_prob(options: argparse.Namespace) -> int:
     """The log density of each row of files."""
-    return _do(options, job.score(_model(options), options.files, _kept(options), options.format, _rows(options)))
+    return _do(options, job.log_prob(_model(options), options.files, _kept(options), options.format, _rows(options)))
 
 
 def transform(options: argparse.Namespace) -> int:

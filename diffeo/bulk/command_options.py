@@ -1,4 +1,4 @@
-"""`diffeo score`, and `sample` and `transform` into a folder: the options of a job, and the way to it."""
+"""`diffeo log-prob`, `transform` and `sample` into a folder: the options of a job, and the function that runs it."""
 
 import argparse
 from collections.abc import Callable
@@ -34,9 +34,9 @@ def is_folder(out: str | None) -> bool:
     return out is not None and Path(out).suffix not in FILES
 
 
-def score(options: argparse.Namespace) -> int:
-    """Score the rows of files."""
-    return _do("score", options)
+def log_prob(options: argparse.Namespace) -> int:
+    """Write the log density of each row of the files."""
+    return _do("log_prob", options)
 
 
 def transform(options: argparse.Namespace) -> int:
@@ -57,6 +57,6 @@ def _do(verb: str, options: argparse.Namespace) -> int:
         from . import command  # noqa: PLC0415  (a client-only installation has no pyarrow)
 
     commands: dict[str, Command] = {
-        "score": command.score, "transform": command.transform, "sample": command.sample
+        "log_prob": command.log_prob, "transform": command.transform, "sample": command.sample
     }  # fmt: skip
     return commands[verb](options)

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from diffeo.bundle.parameters import LOG_ABS_DET_JACOBIAN
 from diffeo.bundle.read import Bundle
 from diffeo.density import Direction, Draw, latent
 from diffeo.errors import TableError
 from diffeo.local.model import check_draw
-from diffeo.service.requests import LADJ
 
 from .block import Block, cut
 from .columns import matched
@@ -57,9 +57,9 @@ class Job:
         return sum(block.span.rows for block in self.blocks)
 
 
-def score(model: Model, files: list[str], kept: Sequence[str], written: str, block_rows: int) -> Job:
+def log_prob(model: Model, files: list[str], kept: Sequence[str], written: str, block_rows: int) -> Job:
     """The log density of each row of files; raises TableError as `transform`."""
-    return _over(model, "score", files, ("forward", ("log_prob",)), kept, written, block_rows)
+    return _over(model, "log_prob", files, ("forward", ("log_prob",)), kept, written, block_rows)
 
 
 def transform(  # noqa: PLR0913, PLR0917  (what a command line says)
@@ -71,7 +71,7 @@ def transform(  # noqa: PLR0913, PLR0917  (what a command line says)
         TableError: a file is not there, cannot be read, or has other columns than the model takes.
     """
     image = "z" if direction == "forward" else "x"
-    return _over(model, "transform", files, (direction, (image, LADJ)), kept, written, block_rows)
+    return _over(model, "transform", files, (direction, (image, LOG_ABS_DET_JACOBIAN)), kept, written, block_rows)
 
 
 def sample(model: Model, draw: Draw, parts: Sequence[str], written: str, block_rows: int) -> Job:

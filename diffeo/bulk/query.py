@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 from diffeo.bundle.manifest import Manifest
+from diffeo.bundle.parameters import LOG_ABS_DET_JACOBIAN
 from diffeo.density import Direction, Draw, latent
 from diffeo.local.flow import Flow
 from diffeo.runtime.finite_rows import Tensors
-from diffeo.service.requests import LADJ
 
 from .block import Block
 from .columns import answered, rows
@@ -103,7 +103,7 @@ class Draws:
 def computed(parts: Sequence[str], manifest: Manifest) -> pa.Schema:
     """The columns that parts of an answer take, in their order."""
     x, z = manifest.columns, latent(manifest.columns)
-    names = {"x": x, "z": z, "log_prob": ("log_prob",), LADJ: (LADJ,)}
+    names = {"x": x, "z": z, "log_prob": ("log_prob",), LOG_ABS_DET_JACOBIAN: (LOG_ABS_DET_JACOBIAN,)}
     kinds = {"x": pa.from_numpy_dtype(np.dtype(manifest.dtype))}
     return pa.schema([(name, kinds.get(part, pa.float32())) for part in parts for name in names[part]])
 

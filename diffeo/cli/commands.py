@@ -43,8 +43,10 @@ def sample(options: argparse.Namespace) -> int:
 
 
 def log_prob(options: argparse.Namespace) -> int:
-    """Score the rows of a file."""
-    rows = files.read(options.file)
+    """Write the log density of each row of a file, or of many files into a folder."""
+    if command_options.is_folder(options.out):
+        return command_options.log_prob(options)
+    rows = files.read(_one(options.files))
     with _density(options) as density, files.writer(_path(options.out), ["log_prob"]) as out:
         for page in _pages(rows.select(density.columns)):
             out.write(_beside(density.log_prob(page)))
@@ -83,7 +85,7 @@ def inspect(options: argparse.Namespace) -> int:
 
 
 def add_commands(commands: Commands) -> None:
-    """Add the five commands to the shell."""
+    """Add the four commands to the shell."""
     parser = commands.add_parser("sample", help="draw rows")
     parser.set_defaults(run=sample)
     _add_source(parser)
@@ -94,18 +96,12 @@ def add_commands(commands: Commands) -> None:
     parser.add_argument("--parts", nargs="+", choices=["x", "log_prob", "z"], default=["x"], help="what to write (x)")
     command_options.add_options(parser, _count)
 
-    parser = commands.add_parser("score", help="score the rows of many files, into a folder")
-    parser.set_defaults(run=command_options.score)
-    _add_model(parser)
-    parser.add_argument("files", nargs="+", help=FILES)
-    parser.add_argument("--out", required=True, help="a folder or URL")
-    command_options.add_keep(parser)
-    command_options.add_options(parser, _count)
-
-    parser = commands.add_parser("log-prob", help="score the rows of a file")
+    parser = commands.add_parser("log-prob", help="write the log density of each row of a file, or of many files")
     parser.set_defaults(run=log_prob)
     _add_source(parser)
-    parser.add_argument("file", type=Path, help="a .csv or .npy file, or - for CSV from standard input")
+    parser.add_argument("files", nargs="+", help=f"a .csv or .npy file, or - for CSV from standard input; {FILES}")
+    command_options.add_keep(parser)
+    command_options.add_options(parser, _count)
 
     parser = commands.add_parser("transform", help="send the rows of a file through the flow")
     parser.set_defaults(run=transform)
@@ -124,7 +120,7 @@ def add_commands(commands: Commands) -> None:
 def _add_source(parser: argparse.ArgumentParser) -> None:
     _add_model(parser)
     parser.add_argument("--url", help="ask a running service; without it the bundle is computed here")
-    parser.add_argument("--out", help="a .csv or .npy file (CSV on standard output)")
+    parser.add_argument("--out", help="a .csv or .npy file, or a folder or URL for files of any size (CSV on standard output)")
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:

@@ -114,8 +114,8 @@ def _how_to_get(module: str, command: str) -> str:
 
 
 def _is_ours(error: Exception) -> bool:
-    # The trees of service and training cannot be imported here; a client-only installation has neither.
-    roots = {"ServiceError", "TrainingError"}
+    # Not imported here: a client-only installation has neither service, runtime nor training.
+    roots = {"ServiceError", "EngineError", "TrainingError"}
     return isinstance(error, DiffeoError | BundleError) or any(base.__name__ in roots for base in type(error).__mro__)
 
 

@@ -3,21 +3,27 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Self, overload
+from typing import Self, overload
 
+from diffeo.bundle.base import SEED_LIMIT, START_LIMIT
+from diffeo.bundle.parameters import (
+    LOG_ABS_DET_JACOBIAN,
+    NUM_SAMPLES_LIMIT,
+    SAMPLE_OUTPUTS,
+    InvalidParameter,
+    check_width,
+    outputs,
+    temperature,
+    whole_number,
+)
 from diffeo.bundle.read import Bundle, read, versions
 from diffeo.client import frames
 from diffeo.client.frames import F, Frame
 from diffeo.density import BLOCK_ROWS, Direction, Draw, Part, Rows, Vector, latent, settled
 from diffeo.errors import DiffeoError, Problem
 from diffeo.runtime.finite_rows import Tensors
-from diffeo.service.errors import InvalidRequest
-from diffeo.service.requests import LADJ, Limits, Payload, SampleRequest, check_width
 
 from .flow import Flow
-
-# Nobody shares this process, so what one call may ask for has no other bound than the parser's.
-LIMITS: Final = Limits(max_rows=2**53, max_num_samples=2**53)
 
 
 class LocalModel:
@@ -112,8 +118,8 @@ class LocalModel:
     def transform(self, rows: Rows | Frame, direction: Direction) -> tuple[Rows, Vector]:
         """z or x of each row, and the log|det| of that direction."""
         image = "z" if direction == "forward" else "x"
-        answer = self._sent(rows, direction, (image, LADJ))
-        return answer[image], answer[LADJ]
+        answer = self._sent(rows, direction, (image, LOG_ABS_DET_JACOBIAN))
+        return answer[image], answer[LOG_ABS_DET_JACOBIAN]
 
     def __deepcopy__(self, _: object) -> Self:
         # It never changes.
@@ -130,7 +136,7 @@ class LocalModel:
         source, names = ("x", self.columns) if direction == "forward" else ("z", latent(self.columns))
         rows = frames.rows(table, names) if frames.is_frame(table) else frames.table(table)
         with _told_as_by_the_service():
-            check_width(rows, source, self.manifest)
+            check_width(rows, source, self.columns)
         return self._flow.answer(rows, direction, parts)
 
 
@@ -173,13 +179,17 @@ def check_draw(draw: Draw, parts: Sequence[str]) -> Sequence[str]:
         Problem: a number is out of its range, or a part is not known; in the service's own words.
     """
     with _told_as_by_the_service():
-        return SampleRequest.parse(Payload({**draw.rows(0, draw.num_samples), "return": list(parts)}), LIMITS).parts
+        whole_number(draw.num_samples, "num_samples", 1, NUM_SAMPLES_LIMIT)
+        whole_number(draw.seed, "seed", 0, SEED_LIMIT)
+        whole_number(draw.start, "start", 0, START_LIMIT - draw.num_samples)
+        temperature(draw.temperature)
+        return outputs(list(parts), SAMPLE_OUTPUTS)
 
 
 @contextmanager
 def _told_as_by_the_service() -> Iterator[None]:
     try:
         yield
-    except InvalidRequest as error:
-        faults = [(fault.pointer, fault.detail) for fault in error.faults]
-        raise Problem(422, "urn:diffeo:problem:invalid-request", str(error), faults, "") from None
+    except InvalidParameter as error:
+        sentence = str(error)
+        raise Problem(422, "urn:diffeo:problem:invalid-request", sentence, [(error.pointer, sentence)], "") from None

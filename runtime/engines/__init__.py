@@ -3,23 +3,22 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from diffeo.service.settings import Settings
-
 from .engine import Engine, Graphs
+from .options import EngineOptions
 
-Load = Callable[[Graphs, Settings], tuple[Engine, Engine]]
+Load = Callable[[Graphs, EngineOptions], tuple[Engine, Engine]]
 
 
-def _onnx(graphs: Graphs, settings: Settings) -> tuple[Engine, Engine]:
+def _onnx(graphs: Graphs, options: EngineOptions) -> tuple[Engine, Engine]:
     from . import onnx  # noqa: PLC0415  (only the chosen runtime is imported)
 
-    return onnx.load(graphs, settings)
+    return onnx.load(graphs, options)
 
 
-def _torchscript(graphs: Graphs, settings: Settings) -> tuple[Engine, Engine]:
+def _torchscript(graphs: Graphs, options: EngineOptions) -> tuple[Engine, Engine]:
     from . import torchscript  # noqa: PLC0415  (torch must stay out of a service that does not use it)
 
-    return torchscript.load(graphs, settings)
+    return torchscript.load(graphs, options)
 
 
 ENGINES: Final[Mapping[str, Load]] = {"onnx": _onnx, "torchscript": _torchscript}

@@ -14,8 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from diffeo.service.errors import EngineFailed
-
+from ..errors import EngineFailed
 from .engine import Tensors
 
 Rows = npt.NDArray[np.floating]

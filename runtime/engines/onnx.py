@@ -6,11 +6,11 @@ import numpy as np
 import onnxruntime
 
 from diffeo.bundle.manifest import FileName
-from diffeo.service.errors import EngineFailed, ProviderMissing
-from diffeo.service.settings import Provider, Settings
 
+from ..errors import EngineFailed, ProviderMissing
 from .engine import Engine, Graphs, Tensors
 from .io_binding import DTYPES, BoundEngine
+from .options import EngineOptions, Provider
 
 PROVIDERS: Final[dict[Provider, str]] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 INSTALL: Final[dict[Provider, str]] = {"cpu": "onnxruntime", "cuda": "onnxruntime-gpu (pip install 'diffeo[cuda]')"}
@@ -33,7 +33,7 @@ class OnnxEngine:
             raise EngineFailed(f"ONNX Runtime failed on {len(next(iter(feeds.values())))} rows: {error}") from error
 
 
-def load(graphs: Graphs, settings: Settings) -> tuple[Engine, Engine]:
+def load(graphs: Graphs, options: EngineOptions) -> tuple[Engine, Engine]:
     """The forward and the inverse engine of a bundle's graphs.
 
     Raises:
@@ -42,15 +42,15 @@ def load(graphs: Graphs, settings: Settings) -> tuple[Engine, Engine]:
     """
     forward: FileName = "forward.onnx"
     inverse: FileName = "inverse.onnx"
-    return _engine(forward, graphs, settings), _engine(inverse, graphs, settings)
+    return _engine(forward, graphs, options), _engine(inverse, graphs, options)
 
 
-def _engine(name: FileName, graphs: Graphs, settings: Settings) -> Engine:
-    session = open_session(name, graphs[name], [_provider(wanted) for wanted in settings.execution_providers])
-    if settings.execution_providers[0] == "cpu":
+def _engine(name: FileName, graphs: Graphs, options: EngineOptions) -> Engine:
+    session = open_session(name, graphs[name], [_provider(wanted) for wanted in options.execution_providers])
+    if options.execution_providers[0] == "cpu":
         return OnnxEngine(session)
     # One slot more than threads: the loop may compute a cheap batch itself.
-    return BoundEngine(session, settings.execution_providers[0], settings.chunk_rows, settings.threads + 1)
+    return BoundEngine(session, options.execution_providers[0], options.chunk_rows, options.threads + 1)
 
 
 def open_session(name: str, content: bytes, providers: list[str]) -> onnxruntime.InferenceSession:

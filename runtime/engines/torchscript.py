@@ -4,10 +4,9 @@ import io
 
 import torch
 
-from diffeo.service.errors import EngineFailed, ProviderMissing
-from diffeo.service.settings import Settings
-
+from ..errors import EngineFailed, ProviderMissing
 from .engine import Engine, Graphs, Tensors
+from .options import EngineOptions
 
 OUTPUTS = {
     "x": ("z", "log_abs_det_jacobian", "log_prob"),
@@ -38,7 +37,7 @@ class TorchScriptEngine:
             raise EngineFailed(f"TorchScript failed on {len(rows)} rows: {error}") from error
 
 
-def load(graphs: Graphs, settings: Settings) -> tuple[Engine, Engine]:
+def load(graphs: Graphs, options: EngineOptions) -> tuple[Engine, Engine]:
     """The forward and the inverse engine of a bundle's TorchScript graphs.
 
     Raises:
@@ -49,7 +48,7 @@ def load(graphs: Graphs, settings: Settings) -> tuple[Engine, Engine]:
         raise EngineFailed(
             "the bundle has no TorchScript graphs; fit it with --torchscript or serve it with engine onnx"
         )
-    wants_cuda = settings.execution_providers[0] == "cuda"
+    wants_cuda = options.execution_providers[0] == "cuda"
     if wants_cuda and not torch.cuda.is_available():
         raise ProviderMissing("execution provider cuda: torch sees no CUDA device here")
     device = torch.device("cuda" if wants_cuda else "cpu")

@@ -1,4 +1,4 @@
-"""One wire format per file, decode beside encode; a new format is one new entry in CODECS."""
+"""The formats of request and response bodies, one file each. A new format is one file and one entry in CODECS."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Arrow IPC stream: one column a name, null where a value is missing or a row has no answer; a batch a piece."""
+"""Arrow IPC stream: named columns of numbers; null where a value is missing or a row has no result."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,66 +6,57 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..answer import Answer, Tensor
-from ..query import read_query
-from ..requests import Payload
-from .codec import Outline
+from ..answer import AnswerSchema, Tensor
 from .parsing import arrow_ipc
-from .parsing.columns import schema, vectors
-from .parsing.whole import outline_of, whole
+from .parsing.columns import column_dtypes, column_vectors
+from .table_codec import DecodedTable, StreamedTableCodec
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class Arrow:
-    """application/vnd.apache.arrow.stream."""
+class Arrow(StreamedTableCodec):
+    """The format application/vnd.apache.arrow.stream."""
 
     name = "arrow"
     media_type = "application/vnd.apache.arrow.stream"
-    single = False
+    single_array = False
 
-    def decode(self, body: bytes, query: Mapping[str, str]) -> Payload:
-        """Rows and the names of their columns from the body, parameters from the query string."""
-        parameters = read_query(query)
-        if not body:
-            return Payload(parameters)
+    def decode_table(self, body: bytes) -> DecodedTable:
+        """The rows and the names of their columns."""
         names, rows = arrow_ipc.read(body)
-        return Payload(parameters, rows, None, names)
+        return DecodedTable(rows, None, names)
 
-    def encode(self, answer: Answer) -> bytes:
-        """One record batch."""
-        return whole(self.stream(outline_of(answer)), answer)
+    def stream_encoder(self, schema: AnswerSchema) -> "ArrowStreamEncoder":
+        """Writes the Arrow schema, then one record batch a block."""
+        import pyarrow as pa  # noqa: PLC0415  (slow to import, and only Arrow responses need it)
 
-    def stream(self, outline: Outline) -> "ArrowStream":
-        """The schema, then one record batch a piece."""
-        import pyarrow as pa  # noqa: PLC0415  (a server that is never asked for Arrow does not pay for it)
-
-        fields = [pa.field(name, pa.from_numpy_dtype(dtype)) for name, dtype in schema(outline).items()]
-        return ArrowStream(outline, pa.schema(fields))
+        fields = [pa.field(name, pa.from_numpy_dtype(dtype)) for name, dtype in column_dtypes(schema).items()]
+        return ArrowStreamEncoder(schema, pa.schema(fields))
 
 
 @dataclass(frozen=True, slots=True)
-class ArrowStream:
-    """Encapsulated messages: the schema, the batches, the mark of the end."""
+class ArrowStreamEncoder:
+    """Writes encapsulated messages: the schema, the record batches, the end-of-stream marker."""
 
-    outline: Outline
-    schema: "pa.Schema"
-    length: None = None
+    answer_schema: AnswerSchema
+    arrow_schema: "pa.Schema"
+    content_length: None = None
 
-    def head(self) -> bytes:
-        return _plain(self.schema.serialize())
+    def header(self) -> bytes:
+        return _to_bytes(self.arrow_schema.serialize())
 
-    def piece(self, tensors: Mapping[str, Tensor]) -> bytes:
+    def block(self, tensors: Mapping[str, Tensor]) -> bytes:
         import pyarrow as pa  # noqa: PLC0415  (as above)
 
-        arrays = [pa.array(vector, mask=np.isnan(vector)) for vector in vectors(self.outline, tensors)]
-        return _plain(pa.record_batch(arrays, schema=self.schema).serialize())
+        vectors = column_vectors(self.answer_schema, tensors)
+        arrays = [pa.array(vector, mask=np.isnan(vector)) for vector in vectors]
+        return _to_bytes(pa.record_batch(arrays, schema=self.arrow_schema).serialize())
 
-    def tail(self) -> bytes:
-        return arrow_ipc.END
+    def footer(self) -> bytes:
+        return arrow_ipc.END_OF_STREAM
 
 
-def _plain(buffer: "pa.Buffer") -> bytes:
+def _to_bytes(buffer: "pa.Buffer") -> bytes:
     content: bytes = buffer.to_pybytes()
     return content

@@ -1,87 +1,73 @@
-"""What a wire format is: bytes to a Payload, an Answer to bytes. A codec knows no model and no HTTP."""
+"""The interface of a body format: it decodes bytes to a Payload and encodes an Answer. It uses no model and no HTTP."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-
-from ..answer import Answer, Tensor
+from ..answer import Answer, AnswerSchema, Tensor
 from ..requests import Payload
 
 
-@dataclass(frozen=True, slots=True)
-class Outline:
-    """What is known of an answer before its rows are: enough for the first bytes of a stream.
-
-    Attributes:
-        rows: how many rows will come.
-        columns: the names of the columns of x.
-        dtypes: the type of each tensor by its name, in the order in which they are shown.
-    """
-
-    rows: int
-    columns: tuple[str, ...]
-    dtypes: Mapping[str, np.dtype[np.floating]]
-
-
-class Stream(Protocol):
-    """One body in parts: the head, then a piece for each block of rows in order, then the tail."""
+class StreamEncoder(Protocol):
+    """Encodes one streamed response: the header, then each block of rows in order, then the footer."""
 
     @property
-    def length(self) -> int | None:
-        """Bytes of the whole body, where they are known before the rows."""
+    def content_length(self) -> int | None:
+        """Size of the whole body in bytes; None if it depends on the rows."""
         ...
 
-    def head(self) -> bytes:
-        """What comes before the rows."""
+    def header(self) -> bytes:
+        """The bytes before the rows."""
         ...
 
-    def piece(self, tensors: Mapping[str, Tensor]) -> bytes:
-        """The next rows: every tensor of the outline, NaN in a row without an answer."""
+    def block(self, tensors: Mapping[str, Tensor]) -> bytes:
+        """The bytes of the next rows.
+
+        Args:
+            tensors: every tensor of the schema; NaN in a row without a result.
+        """
         ...
 
-    def tail(self) -> bytes:
-        """What comes after the rows."""
+    def footer(self) -> bytes:
+        """The bytes after the rows."""
         ...
 
 
 class Codec(Protocol):
-    """One wire format."""
+    """One format of request and response bodies."""
 
     @property
     def name(self) -> str:
-        """What `?format=` calls it."""
+        """The value of `?format=` that selects this format."""
         ...
 
     @property
     def media_type(self) -> str:
-        """What `Content-Type` and `Accept` call it."""
+        """The value of `Content-Type` and `Accept` that selects this format."""
         ...
 
     @property
-    def single(self) -> bool:
-        """True when a body carries exactly one unnamed array."""
+    def single_array(self) -> bool:
+        """True if a body holds exactly one array, without a name."""
         ...
 
     def decode(self, body: bytes, query: Mapping[str, str]) -> Payload:
-        """The payload of a request.
+        """Decode a request.
 
         Raises:
             MalformedBody: the bytes are not this format.
-            InvalidRequest: a value in them cannot be a row or a parameter.
-            TooLarge: they unpack to more than the format may hold.
+            InvalidRequest: a value cannot be a row or a parameter.
+            TooLarge: the decompressed content exceeds the limit of the format.
         """
         ...
 
     def encode(self, answer: Answer) -> bytes:
-        """The body of an answer.
+        """Encode an answer whose rows are all computed.
 
         Raises:
-            NotAcceptable: this format cannot carry what was asked for.
+            NotAcceptable: the format cannot hold the requested outputs.
         """
         ...
 
-    def stream(self, outline: Outline) -> Stream | None:
-        """The body in parts, so that a sample of any size is sent with flat memory; None if it must be whole."""
+    def stream_encoder(self, schema: AnswerSchema) -> StreamEncoder | None:
+        """An encoder that needs memory for one block of rows only; None if the format must be encoded at once."""
         ...

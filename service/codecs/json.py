@@ -1,10 +1,9 @@
-"""JSON: strict in (no NaN, no duplicate key, no ragged row), strict out (null where a row has no answer).
+"""JSON, strict in both directions: no NaN, repeated key or ragged row in a request; null for a row without a result.
 
-Two quick ways, one for small bodies and one for large, prove that a body is plainly clean; what they cannot prove takes
-the exact way, value by value, which has the words for what is wrong.
+Two fast paths, one for small bodies and one for large bodies, accept only bodies that they can prove to be valid.
+All other bodies take the careful path, which checks value by value and writes the error sentences.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -12,59 +11,53 @@ import numpy as np
 import orjson
 import simdjson
 
-from ..answer import Answer, Tensor
-from ..errors import InvalidRequest, MalformedBody
-from ..requests import Payload, Rows
-from .codec import Outline
+from ..answer import Answer, AnswerSchema, Tensor
+from ..errors import InvalidRequest
+from ..requests import ROWS_NAMES, Payload, Rows
+from .parsing.strict_json import LONG_INTEGER, NUMBER_BYTES, WRONG_CELL, parse_object, to_python, unique_keys
 
-ROWS: Final = ("x", "z")
-# Several times what any call takes; each key costs a walk over the object.
-MAX_KEYS: Final = 64
-BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
-# Below this orjson and Python's own lists are faster than simdjson and its buffer.
+# Up to this size orjson and Python lists are faster than simdjson and its buffer.
 SMALL_BYTES: Final = 300
-# An integer that may not fit into 64 bits, which the two parsers judge differently.
-LONG_INTEGER: Final = re.compile(rb"[0-9]{19}")
-NUMBERS: Final = b"0123456789+-.eE \t\r\n"
+TABLE_NUMBER_BYTES: Final = NUMBER_BYTES + b"\n"
 
 
 class Json:
-    """application/json."""
+    """The format application/json."""
 
     name = "json"
     media_type = "application/json"
-    single = False
+    single_array = False
 
     def decode(self, body: bytes, query: Mapping[str, str]) -> Payload:
-        """Parameters and rows, all from the body."""
+        """Decode the parameters and the rows, both from the body."""
         if query:
             raise InvalidRequest.at(
-                "", "with a JSON body every parameter goes into the body, none into the query string"
+                "", "a request with a JSON body takes no parameters from the query string; put them into the body"
             )
         if len(body) <= SMALL_BYTES and (payload := _decode_small(body)) is not None:
             return payload
-        document = parse(body)
-        names = keys(document)
-        named = [key for key in names if key in ROWS]
-        parameters = {key: plain(document[key]) for key in names if key not in ROWS}
-        if len(named) > 1:
-            raise InvalidRequest.at("/z", "give x or z, not both")
-        if not named:
+        document = parse_object(body)
+        names = unique_keys(document)
+        rows_names = [key for key in names if key in ROWS_NAMES]
+        parameters = {key: to_python(document[key]) for key in names if key not in ROWS_NAMES}
+        if len(rows_names) > 1:
+            raise InvalidRequest.at("/z", "the body has both x and z; send only one of them")
+        if not rows_names:
             return Payload(parameters)
-        return Payload(parameters, _rows(named[0], document[named[0]], body), named[0])
+        return Payload(parameters, _decode_rows(rows_names[0], document[rows_names[0]], body), rows_names[0])
 
     def encode(self, answer: Answer) -> bytes:
-        """One object; floats are the shortest text that reads back as the same float32."""
-        content: dict[str, object] = {"model": answer.model, "version": answer.version, **answer.facts}
+        """Encode one object. Each float is the shortest text that reads back as the same float32 or float64."""
+        content: dict[str, object] = {"model": answer.model, "version": answer.version, **answer.metadata}
         invalid = [row.row for row in answer.invalid_rows]
         for name, tensor in answer.tensors.items():
-            content[name] = _with_nulls(tensor, invalid) if invalid else np.ascontiguousarray(tensor)
+            content[name] = _rows_with_nulls(tensor, invalid) if invalid else np.ascontiguousarray(tensor)
         if invalid:
             content["invalid_rows"] = [{"row": row.row, "reason": row.reason} for row in answer.invalid_rows]
         return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
 
-    def stream(self, _: Outline) -> None:
-        """One object is sent whole."""
+    def stream_encoder(self, _: AnswerSchema) -> None:
+        """None: one object is encoded at once."""
         return
 
 
@@ -73,7 +66,8 @@ def _decode_small(body: bytes) -> Payload | None:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:
         return None
-    # As many colons as keys: no key is repeated and nothing is nested. No escape: every text is what it looks like.
+    # With as many colons as keys, no key is repeated and no object is nested. Without a backslash, every string is
+    # written as it is.
     if type(document) is not dict or body.count(b":") != len(document) or b"\\" in body or LONG_INTEGER.search(body):
         return None
     if "x" in document:
@@ -102,99 +96,55 @@ def _is_small_table(rows: object) -> bool:
     return True
 
 
-def parse(body: bytes) -> simdjson.Object:
-    """The one object in the bytes.
-
-    Raises:
-        MalformedBody: they are not JSON, or not an object.
-    """
-    if body.startswith(BYTE_ORDER_MARK):
-        raise MalformedBody("the body begins with a byte order mark; send UTF-8 without one")
-    try:
-        document = simdjson.Parser().parse(body)
-    # simdjson reports syntax as ValueError and numbers beyond 64 bits as RuntimeError, each as "CODE: sentence".
-    except (ValueError, RuntimeError) as error:
-        raise MalformedBody(f"the body is not JSON: {str(error).rpartition(': ')[2].strip()}") from None
-    if not isinstance(document, simdjson.Object):
-        raise MalformedBody("the body is not a JSON object")
-    return document
-
-
-def keys(document: simdjson.Object) -> list[str]:
-    """The keys of an object, each once.
-
-    Raises:
-        InvalidRequest: there are too many.
-        MalformedBody: one is repeated, or cannot be looked up.
-    """
-    names = list(document.keys())
-    if len(names) > MAX_KEYS:
-        raise InvalidRequest.at("", f"the body has {len(names)} keys; expected at most {MAX_KEYS}")
-    if len(set(names)) != len(names):
-        repeated = next(name for name in names if names.count(name) > 1)
-        raise MalformedBody(f"the body repeats the key {ascii(repeated)[:64]}")
-    # simdjson looks a key up as a C string: one with a NUL inside would find the value of another.
-    if any("\0" in name for name in names):
-        raise MalformedBody("a key of the body holds a NUL character")
-    return names
-
-
-def plain(value: object) -> object:
-    """The value in Python's own objects."""
-    if isinstance(value, simdjson.Array):
-        return value.as_list()
-    return value.as_dict() if isinstance(value, simdjson.Object) else value
-
-
-def _rows(name: str, value: object, body: bytes) -> Rows:
+def _decode_rows(name: str, value: object, body: bytes) -> Rows:
     if not isinstance(value, simdjson.Array):
-        raise InvalidRequest.at(f"/{name}", f"{name} must be a list of rows, each a list of numbers")
+        raise InvalidRequest.at(f"/{name}", f"{name} is not a list; send a list of rows, each a list of numbers")
     count = len(value)
     try:
-        # The buffer is flat: it tells the numbers and not where rows end.
+        # The buffer has all numbers in one sequence, without the ends of the rows.
         flat = np.frombuffer(value.as_buffer(of_type="d"), dtype=np.float64)
     except TypeError:
-        return _rows_one_by_one(name, value.as_list())
+        return _decode_row_by_row(name, value.as_list())
     width = flat.size // count if count else 0
     if width and _is_table(body, count, width):
         return flat.reshape(count, width)
-    return _rows_one_by_one(name, value.as_list())
+    return _decode_row_by_row(name, value.as_list())
 
 
 def _is_table(body: bytes, count: int, width: int) -> bool:
-    """True when the one nested list of a valid document is `count` rows of `width` numbers.
+    """True if the only nested list of a valid document is `count` rows of `width` numbers.
 
-    Without numbers and white space such a list is a pattern. That no other bracket is in the body makes sure that the
-    pattern is this list, and not the text of a string.
+    Without its numbers and white space, such a list is a fixed pattern of brackets and commas. The body must contain
+    no other bracket: then the pattern is the list itself and not the text of a string.
     """
-    skeleton = body.translate(None, NUMBERS)
+    skeleton = body.translate(None, TABLE_NUMBER_BYTES)
     row = b"[" + b"," * (width - 1) + b"],"
     pattern = b"[" + (row * count)[:-1] + b"]"
     return skeleton.count(b"[") == count + 1 and skeleton.startswith(pattern, skeleton.find(b"["))
 
 
-def _rows_one_by_one(name: str, rows: Sequence[object]) -> Rows:
+def _decode_row_by_row(name: str, rows: Sequence[object]) -> Rows:
     table: list[list[float]] = []
     for index, row in enumerate(rows):
         if not isinstance(row, list) or not row:
-            raise InvalidRequest.at(f"/{name}/{index}", "expected a row: a list of numbers")
+            raise InvalidRequest.at(f"/{name}/{index}", "this row is not a list of one or more numbers")
         if table and len(row) != len(table[0]):
-            detail = f"this row has {len(row)} numbers, the rows before it {len(table[0])}"
+            detail = f"this row has {len(row)} numbers; the rows before it have {len(table[0])}"
             raise InvalidRequest.at(f"/{name}/{index}", detail)
-        table.append([_number(value, f"/{name}/{index}/{column}") for column, value in enumerate(row)])
+        table.append([_to_float(value, f"/{name}/{index}/{column}") for column, value in enumerate(row)])
     return np.array(table, dtype=np.float64).reshape(len(table), len(table[0]) if table else 0)
 
 
-def _number(value: object, pointer: str) -> float:
+def _to_float(value: object, pointer: str) -> float:
     if value is None:
         return float("nan")
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
-    raise InvalidRequest.at(pointer, "expected a number, or null for a value that is missing")
+    raise InvalidRequest.at(pointer, WRONG_CELL)
 
 
-def _with_nulls(tensor: Tensor, invalid: list[int]) -> list[object]:
-    # orjson widens Python floats to float64 text, so the shortest float32 text is taken row by row from NumPy.
+def _rows_with_nulls(tensor: Tensor, invalid: list[int]) -> list[object]:
+    # orjson writes Python floats as float64. NumPy rows keep the shortest text of float32.
     rows: list[object] = [orjson.Fragment(orjson.dumps(row, option=orjson.OPT_SERIALIZE_NUMPY)) for row in tensor]
     for index in invalid:
         rows[index] = None

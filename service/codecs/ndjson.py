@@ -1,4 +1,4 @@
-"""ndjson: one row a line, strict as JSON is: all lines lists of numbers, or all objects of x, or all of z."""
+"""ndjson: one row a line, strict as JSON. All lines are lists of numbers, or all objects of x, or all objects of z."""
 
 import io
 import re
@@ -9,106 +9,90 @@ from typing import Final
 import numpy as np
 import simdjson
 
-from ..answer import Answer, Tensor
+from ..answer import AnswerSchema, Tensor
 from ..errors import InvalidRequest, MalformedBody
-from ..query import read_query
-from ..requests import Payload, Rows
-from .codec import Outline
-from .parsing.number_lines import NULL, lines
-from .parsing.whole import outline_of, whole
+from ..requests import ROWS_NAMES, Rows
+from .parsing.row_lines import NULL, Field, row_lines
+from .parsing.strict_json import NUMBER_BYTES, WRONG_CELL, check_no_byte_order_mark, parse_value
+from .table_codec import DecodedTable, StreamedTableCodec
 
-Table = tuple[str | None, Rows]
-Row = tuple[str | None, Sequence[object]]
-
-ROWS: Final = ("x", "z")
-NUMBERS: Final = frozenset({int, float, type(None)})  # a truth value is an int to Python, and not its type
-BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
-# What numbers and the space around them are made of; the rest of a line is its skeleton.
-NUMERIC: Final = b"0123456789+-.eE \t\r"
+NUMBER_TYPES: Final = frozenset({int, float, type(None)})  # exact types: a bool is also an int
+# A line without its numbers and white space.
 SKELETON: Final = re.compile(rb'(?:\[,*\]|\{"([xz])":\[,*\]\})\n')
-WRAPPING: Final = b'{}":xz'
-COMMA_FOR_NEWLINE: Final = bytes.maketrans(b"\n", b",")
-EXPECTED: Final = 'expected a line like [0.3, -0.4] or {"x": [0.3, -0.4]}'
+OBJECT_BYTES: Final = b'{}":xz'
+NEWLINE_TO_COMMA: Final = bytes.maketrans(b"\n", b",")
+EXPECTED_LINE: Final = 'send lines like [0.3, -0.4] or {"x": [0.3, -0.4]}'
 
 
-class Ndjson:
-    """application/x-ndjson."""
+class Ndjson(StreamedTableCodec):
+    """The format application/x-ndjson."""
 
     name = "ndjson"
     media_type = "application/x-ndjson"
-    single = False
+    single_array = False
 
-    def decode(self, body: bytes, query: Mapping[str, str]) -> Payload:
-        """Rows from the lines, parameters from the query string."""
-        parameters = read_query(query)
-        if not body:
-            return Payload(parameters)
-        if body.startswith(BYTE_ORDER_MARK):
-            raise MalformedBody("the body begins with a byte order mark; send UTF-8 without one")
+    def decode_table(self, body: bytes) -> DecodedTable:
+        """The rows, and their name if the lines are objects."""
+        check_no_byte_order_mark(body)
         text = body if body.endswith(b"\n") else body + b"\n"
-        name, rows = _read_at_once(text) or _read_line_by_line(text)
-        return Payload(parameters, rows, name)
+        return _decode_at_once(text) or _decode_line_by_line(text)
 
-    def encode(self, answer: Answer) -> bytes:
-        """One object a row; floats are the shortest text that reads back as the same float32."""
-        return whole(self.stream(outline_of(answer)), answer)
-
-    def stream(self, outline: Outline) -> "NdjsonStream":
-        """Line after line."""
-        return NdjsonStream(tuple(outline.dtypes))
+    def stream_encoder(self, schema: AnswerSchema) -> "NdjsonStreamEncoder":
+        """Writes one object a line; null where a row has no result."""
+        return NdjsonStreamEncoder(tuple(schema.dtypes))
 
 
 @dataclass(frozen=True, slots=True)
-class NdjsonStream:
-    """Lines need nothing before them and nothing after."""
+class NdjsonStreamEncoder:
+    """Writes the lines; there is no header and no footer."""
 
     names: tuple[str, ...]
-    length: None = None
+    content_length: None = None
 
-    def head(self) -> bytes:
+    def header(self) -> bytes:
         return b""
 
-    def piece(self, tensors: Mapping[str, Tensor]) -> bytes:
-        values: list[tuple[bytes, Tensor]] = []
-        opening = b"{"
+    def block(self, tensors: Mapping[str, Tensor]) -> bytes:
+        fields: list[Field] = []
+        before_key = b"{"
         for name in self.names:
-            bracket, closing = (b"[", b"],") if tensors[name].ndim > 1 else (b"", b",")
-            values.append((opening + f'"{name}":'.encode() + bracket, tensors[name]))
-            opening = closing
-        text = lines(values, opening.removesuffix(b",") + b"}\n")
+            opening, closing = (b"[", b"],") if tensors[name].ndim > 1 else (b"", b",")
+            fields.append(Field(before_key + f'"{name}":'.encode() + opening, tensors[name]))
+            before_key = closing
+        text = row_lines(fields, before_key.removesuffix(b",") + b"}\n")
         widths = {tensor.shape[1] for tensor in tensors.values() if tensor.ndim > 1}
         for width in widths:
             text = text.replace(b"[" + b",".join([NULL] * width) + b"]", NULL)
         return text
 
-    def tail(self) -> bytes:
+    def footer(self) -> bytes:
         return b""
 
 
-def _read_at_once(body: bytes) -> Table | None:
-    """The table, if it can be proved without reading line by line that the body is one."""
-    # Every line has as many brackets and commas as the first, in the same places: what is left to the parser is that
-    # one number or null stands between two commas, and nothing outside of the brackets.
-    skeleton = body.replace(NULL, b"").translate(None, NUMERIC)
+def _decode_at_once(body: bytes) -> DecodedTable | None:
+    """The table, if the body can be proved to be one without reading it line by line."""
+    # All lines have the same skeleton, so their brackets and commas are at the same places. The parser then has to
+    # check only that each place between two commas has one number or null, and that nothing is outside the brackets.
+    skeleton = body.replace(NULL, b"").translate(None, NUMBER_BYTES)
     first = SKELETON.match(skeleton)
     if first is None:
         return None
     line, count = first[0], len(skeleton) // len(first[0])
     if skeleton != line * count:
         return None
-    wrapped = first[1] is not None
-    # A space or a digit within the quotes is no part of the skeleton and would make another key.
-    if wrapped and body.count(b'"%b"' % first[1]) != count:
+    is_object = first[1] is not None
+    # A space or a digit inside the quotes is not in the skeleton, but makes another key.
+    if is_object and body.count(b'"%b"' % first[1]) != count:
         return None
-    flat = _flat(b"[%b]" % body[:-1].translate(COMMA_FOR_NEWLINE, WRAPPING if wrapped else b""))
+    flat = _flat_numbers(b"[%b]" % body[:-1].translate(NEWLINE_TO_COMMA, OBJECT_BYTES if is_object else b""))
     width = line.count(b",") + 1
     # An empty row has no comma either.
     if flat is None or flat.size != count * width:
         return None
-    return first[1].decode() if wrapped else None, flat.reshape(count, width)
+    return DecodedTable(flat.reshape(count, width), first[1].decode() if is_object else None)
 
 
-def _flat(text: bytes) -> Rows | None:
+def _flat_numbers(text: bytes) -> Rows | None:
     try:
         document = simdjson.Parser().parse(text)
         if not isinstance(document, simdjson.Array):
@@ -120,55 +104,47 @@ def _flat(text: bytes) -> Rows | None:
         return None
 
 
-def _read_line_by_line(body: bytes) -> Table:
-    """The table, or the first line that is no row of it."""
+def _decode_line_by_line(body: bytes) -> DecodedTable:
+    """The table, or the error of the first line that is not a row of it."""
     table: list[Sequence[object]] = []
-    kind: str | None = None
+    rows_name: str | None = None
     parser = simdjson.Parser()
     for index, line in enumerate(io.BytesIO(body)):
-        name, row = _row(parser, line, index)
-        if table and name != kind:
-            detail = f"line {index + 1} is of another kind than the lines before it; {EXPECTED}"
+        name, row = _decode_line(parser, line, index)
+        if table and name != rows_name:
+            detail = f"line {index + 1} is of another kind than the lines before it; {EXPECTED_LINE}"
             raise InvalidRequest.at(_pointer(name, index), detail)
         if table and len(row) != len(table[0]):
-            detail = f"line {index + 1} has {len(row)} numbers, the lines before it {len(table[0])}"
+            detail = f"line {index + 1} has {len(row)} numbers; the lines before it have {len(table[0])}"
             raise InvalidRequest.at(_pointer(name, index), detail)
         table.append(row)
-        kind = name
-    # A None becomes NaN.
-    return kind, np.array(table, dtype=np.float64)
+        rows_name = name
+    # NumPy converts None to NaN.
+    return DecodedTable(np.array(table, dtype=np.float64), rows_name)
 
 
-def _row(parser: simdjson.Parser, line: bytes, index: int) -> Row:
-    value = _parsed(parser, line, index)
+def _decode_line(parser: simdjson.Parser, line: bytes, index: int) -> tuple[str | None, Sequence[object]]:
+    """The name of the row, None for a list, and its numbers."""
+    if line.isspace():
+        raise MalformedBody(f"line {index + 1} is empty; every line must be one row")
+    value = parse_value(parser, line, f"line {index + 1}")
     if not isinstance(value, simdjson.Object):
         return None, _numbers(value, None, index)
     keys = list(value.keys())
     if len(set(keys)) != len(keys):
-        raise MalformedBody(f"line {index + 1} repeats a key")
-    if len(keys) != 1 or keys[0] not in ROWS:
-        raise InvalidRequest.at(f"/{index}", f"line {index + 1} has other keys than x or z alone; {EXPECTED}")
+        raise MalformedBody(f"line {index + 1} repeats a key; send each key once")
+    if len(keys) != 1 or keys[0] not in ROWS_NAMES:
+        raise InvalidRequest.at(f"/{index}", f"line {index + 1} has other keys than one x or z; {EXPECTED_LINE}")
     return keys[0], _numbers(value[keys[0]], keys[0], index)
-
-
-def _parsed(parser: simdjson.Parser, line: bytes, index: int) -> object:
-    if line.isspace():
-        raise MalformedBody(f"line {index + 1} is empty; every line is one row")
-    try:
-        return parser.parse(line)
-    # simdjson reports syntax as ValueError and numbers beyond 64 bits as RuntimeError, each as "CODE: sentence".
-    except (ValueError, RuntimeError) as error:
-        raise MalformedBody(f"line {index + 1} is not JSON: {str(error).rpartition(': ')[2].strip()}") from None
 
 
 def _numbers(value: object, name: str | None, index: int) -> Sequence[object]:
     numbers: Sequence[object] = value.as_list() if isinstance(value, simdjson.Array) else []
     if not numbers:
-        raise InvalidRequest.at(_pointer(name, index), f"line {index + 1} is not a row; {EXPECTED}")
-    if not set(map(type, numbers)) <= NUMBERS:
-        column = next(column for column, number in enumerate(numbers) if type(number) not in NUMBERS)
-        detail = "expected a number, or null for a value that is missing"
-        raise InvalidRequest.at(f"{_pointer(name, index)}/{column}", detail)
+        raise InvalidRequest.at(_pointer(name, index), f"line {index + 1} is not a row; {EXPECTED_LINE}")
+    if not set(map(type, numbers)) <= NUMBER_TYPES:
+        column = next(column for column, number in enumerate(numbers) if type(number) not in NUMBER_TYPES)
+        raise InvalidRequest.at(f"{_pointer(name, index)}/{column}", WRONG_CELL)
     return numbers
 
 

@@ -1,4 +1,4 @@
-"""npy: one table of float32 or float64 each way; parameters travel in the query string."""
+"""npy: one float32 or float64 array in each request and response."""
 
 import math
 from collections.abc import Mapping
@@ -8,63 +8,62 @@ import numpy as np
 
 from diffeo.bundle import npy
 
-from ..answer import Answer, Tensor
+from ..answer import AnswerSchema, Tensor
 from ..errors import MalformedBody, NotAcceptable
-from ..query import read_query
-from ..requests import Payload
-from .codec import Outline
-from .parsing.columns import TABLES
-from .parsing.whole import outline_of, whole
+from .parsing.columns import TABLE_TENSORS
+from .table_codec import DecodedTable, StreamedTableCodec
 
 
-class Npy:
-    """application/x-npy."""
+class Npy(StreamedTableCodec):
+    """The format application/x-npy."""
 
     name = "npy"
     media_type = "application/x-npy"
-    single = True
+    single_array = True
 
-    def decode(self, body: bytes, query: Mapping[str, str]) -> Payload:
-        """Rows from the body, parameters from the query string."""
-        parameters = read_query(query)
-        if not body:
-            return Payload(parameters)
-        try:
-            return Payload(parameters, npy.read(body))
-        except npy.NpyInvalid as error:
-            raise MalformedBody(str(error)) from error
+    def decode_table(self, body: bytes) -> DecodedTable:
+        """The rows; npy has no names."""
+        return DecodedTable(read_npy(body))
 
-    def encode(self, answer: Answer) -> bytes:
-        """The one tensor that was asked for."""
-        return whole(self.stream(outline_of(answer)), answer)
-
-    def stream(self, outline: Outline) -> "NpyStream":
-        """The header, which needs the shape alone, then the rows as they lie in memory."""
-        if len(outline.dtypes) != 1:
-            names = ", ".join(outline.dtypes)
-            raise NotAcceptable(f"npy carries one array and the answer has {names}: name one of them in return")
-        ((name, dtype),) = outline.dtypes.items()
-        return NpyStream((outline.rows, len(outline.columns)) if name in TABLES else (outline.rows,), dtype)
+    def stream_encoder(self, schema: AnswerSchema) -> "NpyStreamEncoder":
+        """Writes the npy header, then the rows as they are in memory."""
+        if len(schema.dtypes) != 1:
+            names = ", ".join(schema.dtypes)
+            raise NotAcceptable(f"npy holds one array, but the answer has {names}; list only one of them in return")
+        ((name, dtype),) = schema.dtypes.items()
+        return NpyStreamEncoder((schema.rows, len(schema.columns)) if name in TABLE_TENSORS else (schema.rows,), dtype)
 
 
 @dataclass(frozen=True, slots=True)
-class NpyStream:
-    """An npy file in parts: the header knows the rows before they come."""
+class NpyStreamEncoder:
+    """Writes an npy file block by block: its header needs only the shape and the type."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[np.floating]
 
     @property
-    def length(self) -> int:
-        """Bytes of the file, so that a stream which breaks is a short read to every client."""
-        return len(self.head()) + self.dtype.itemsize * math.prod(self.shape)
+    def content_length(self) -> int:
+        """Size of the file in bytes. A client that receives less knows that the stream broke."""
+        return len(self.header()) + self.dtype.itemsize * math.prod(self.shape)
 
-    def head(self) -> bytes:
+    def header(self) -> bytes:
         return npy.header(self.shape, self.dtype)
 
-    def piece(self, tensors: Mapping[str, Tensor]) -> bytes:
+    def block(self, tensors: Mapping[str, Tensor]) -> bytes:
         (tensor,) = tensors.values()
         return tensor.tobytes()
 
-    def tail(self) -> bytes:
+    def footer(self) -> bytes:
         return b""
+
+
+def read_npy(content: bytes) -> Tensor:
+    """The table in an npy file, read-only and without a copy.
+
+    Raises:
+        MalformedBody: the bytes are not an npy file of one float table.
+    """
+    try:
+        return npy.read(content)
+    except npy.NpyInvalid as error:
+        raise MalformedBody(str(error)) from error

@@ -1,4 +1,4 @@
-"""npz: tensors by name, each an npy of its own; a request holds x or z, an answer all that was asked for."""
+"""npz: a zip archive of npy files. A request holds x.npy or z.npy; a response holds one file for each output."""
 
 import io
 import zipfile
@@ -9,56 +9,51 @@ import numpy as np
 
 from diffeo.bundle import npy
 
-from ..answer import Answer
+from ..answer import Answer, AnswerSchema
 from ..errors import MalformedBody
-from ..query import read_query
-from ..requests import Payload
-from .codec import Outline
+from ..requests import ROWS_NAMES
+from .npy import read_npy
 from .parsing import zip_member
+from .table_codec import DecodedTable, TableCodec
 
-ROWS: Final[Mapping[bytes, str]] = {b"x.npy": "x", b"z.npy": "z"}
+# By file name, which tensor the file holds.
+REQUEST_FILES: Final[Mapping[bytes, str]] = {f"{name}.npy".encode(): name for name in ROWS_NAMES}
 INVALID_ROWS: Final = "invalid_rows"
-# The first day that zip can name: the same answer is the same bytes on every day.
-EPOCH: Final = (1980, 1, 1, 0, 0, 0)
+# The first day that zip can express. A fixed date makes the bytes of an answer reproducible.
+FILE_DATE: Final = (1980, 1, 1, 0, 0, 0)
 
 
-class Npz:
-    """application/x-npz."""
+class Npz(TableCodec):
+    """The format application/x-npz."""
 
     name = "npz"
     media_type = "application/x-npz"
-    single = False
+    single_array = False
 
-    def decode(self, body: bytes, query: Mapping[str, str]) -> Payload:
-        """Rows from the only member, parameters from the query string."""
-        parameters = read_query(query)
-        if not body:
-            return Payload(parameters)
+    def decode_table(self, body: bytes) -> DecodedTable:
+        """The rows in the only file of the archive, and their name x or z."""
         member = zip_member.only_member(body)
-        if member.name not in ROWS:
-            raise MalformedBody("the archive's member has another name; expected x.npy or z.npy")
-        try:
-            return Payload(parameters, npy.read(zip_member.unpacked(member)), ROWS[member.name])
-        except npy.NpyInvalid as error:
-            raise MalformedBody(str(error)) from error
+        if member.name not in REQUEST_FILES:
+            raise MalformedBody("the file in the npz archive has another name; send one file, x.npy or z.npy")
+        return DecodedTable(read_npy(zip_member.unpack(member)), REQUEST_FILES[member.name])
 
     def encode(self, answer: Answer) -> bytes:
-        """Every tensor as NAME.npy, and as invalid_rows.npy the rows without an answer where there are any."""
+        """Every tensor as NAME.npy, and the numbers of the invalid rows, if any, as invalid_rows.npy."""
         files = {name: npy.write(tensor) for name, tensor in answer.tensors.items()}
         if answer.invalid_rows:
-            files[INVALID_ROWS] = _integers([row.row for row in answer.invalid_rows])
+            files[INVALID_ROWS] = _integer_npy([row.row for row in answer.invalid_rows])
         buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as file:
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
             for name, content in files.items():
-                file.writestr(zipfile.ZipInfo(f"{name}.npy", EPOCH), content)
+                archive.writestr(zipfile.ZipInfo(f"{name}.npy", FILE_DATE), content)
         return buffer.getvalue()
 
-    def stream(self, _: Outline) -> None:
-        """A member's checksum and size come before it, so an archive is sent whole."""
+    def stream_encoder(self, _: AnswerSchema) -> None:
+        """None: zip writes the checksum and the size of a file before its content."""
         return
 
 
-def _integers(rows: list[int]) -> bytes:
+def _integer_npy(values: list[int]) -> bytes:
     buffer = io.BytesIO()
-    np.save(buffer, np.array(rows, dtype=np.int64), allow_pickle=False)
+    np.save(buffer, np.array(values, dtype=np.int64), allow_pickle=False)
     return buffer.getvalue()

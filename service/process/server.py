@@ -17,6 +17,8 @@ from starlette.types import ASGIApp
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
+from diffeo.runtime.errors import EngineError
+
 from ..errors import NotListening, ServiceError, WorkerFailed
 from ..observability import logs
 from ..observability.shared_counters import SharedCounters
@@ -48,6 +50,7 @@ def serve(settings: Settings) -> None:
 
     Raises:
         ServiceError: the settings cannot be served; nothing listens then.
+        ProviderMissing: this machine lacks the execution provider that the settings name.
     """
     logs.configure(settings.log_level)
     serve_here = _serve_alone if settings.workers == 1 else _serve_by_workers
@@ -97,7 +100,7 @@ def worker() -> ASGIApp:
     try:
         known = preflight.parse(os.environ[HANDED_DOWN_VERDICTS])
         return _create_app(settings, known, SharedCounters(Path(os.environ[COUNTED_IN])))
-    except ServiceError as error:
+    except (ServiceError, EngineError) as error:
         log.error("the worker could not start", extra={"reason": str(error)})  # noqa: TRY400  (a refusal, not a fault)
         # The code that tells the supervisor not to try again.
         sys.exit(STARTUP_FAILURE)

@@ -13,6 +13,8 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
+from diffeo.runtime.errors import EngineError
+
 from ..errors import ServiceError
 from ..settings import Settings
 from . import repository, scan
@@ -119,7 +121,7 @@ def main() -> None:
 def _fault(settings: Settings, key: Key, executor: Executor) -> str | None:
     try:
         entry = repository.load_version(settings, key, executor)
-    except ServiceError:
+    except (ServiceError, EngineError):
         # No fault of the version: who serves it meets the same, and says so.
         return None
     return entry.reason if isinstance(entry, Refused) else None

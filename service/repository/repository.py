@@ -9,10 +9,10 @@ from typing import Any, Final, Self
 
 from diffeo.bundle.errors import BundleError
 from diffeo.bundle.read import read
+from diffeo.runtime.errors import EngineFailed
 
 from .. import model
 from ..errors import (
-    EngineFailed,
     InvalidRequest,
     ModelNotFound,
     RequestError,
@@ -22,7 +22,7 @@ from ..errors import (
     listed,
 )
 from ..model import Model
-from ..requests import Address
+from ..requests import ModelSelector
 from ..settings import Settings
 from .scan import Key, look
 
@@ -80,7 +80,7 @@ class Repository:
         """Serve these from now on; whoever has found a model goes on with that."""
         self._state = _State.of(models)
 
-    def find(self, address: Address) -> Model:
+    def find(self, address: ModelSelector) -> Model:
         """The model that a request means.
 
         Raises:
@@ -203,7 +203,7 @@ def _refused(key: Key, reason: str) -> Refused:
 
 def _check_precision(repository: Repository, name: str) -> None:
     try:
-        repository.find(Address(name, None))
+        repository.find(ModelSelector(name, None))
     except VersionRefused:
         # Why is logged, and requests are told; it is no fault of the settings.
         return

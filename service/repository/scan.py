@@ -7,7 +7,7 @@ from pathlib import Path
 from diffeo.bundle.read import versions
 
 from ..errors import NothingToServe, listed
-from ..requests import NAME
+from ..requests import MODEL_NAME
 from ..settings import Settings
 
 Key = tuple[str, int]  # a model's name and a version of it
@@ -56,5 +56,5 @@ def _trait(entry: "os.DirEntry[str]") -> tuple[str, int, int, int]:
 
 
 def _versions(folder: Path) -> dict[str, list[int]]:
-    names = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and NAME.fullmatch(entry.name))
+    names = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and MODEL_NAME.fullmatch(entry.name))
     return {name: numbers for name in names if (numbers := versions(folder / name))}

@@ -13,7 +13,7 @@ from diffeo.bundle.read import read_file, seal_of
 from ..errors import FileNotInBundle, VersionRefused, listed
 from ..model import Model
 from ..repository.repository import Repository
-from ..requests import Address
+from ..requests import ModelSelector
 from ..settings import Settings
 from .models import Name, Version
 from .openapi import Document
@@ -48,7 +48,7 @@ def router(repository: Repository, settings: Settings) -> APIRouter:
         responses=RESPONSES,
     )
     async def fetch_file(model: Name, version: Version, file: FileName, if_none_match: Known = "") -> Response:
-        found = repository.find(Address(model, version))
+        found = repository.find(ModelSelector(model, version))
         digest = _digest(found, file)
         headers = {"etag": f'"{digest}"', "cache-control": "no-cache"}
         if f'"{digest}"' in if_none_match:

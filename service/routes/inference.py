@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from diffeo.runtime.finite_rows import Tensors
 
 from ..answer import Answer
-from ..codecs.codec import Codec, Stream
+from ..codecs.codec import Codec, StreamEncoder
 from ..errors import NotAcceptable, TooLarge
 from ..model import Draw, Model
 from ..observability.counters import EndpointCounters
@@ -21,7 +21,7 @@ from ..observability.registry import Metrics
 from ..observability.timing import RequestTiming
 from ..observability.tracing import Tracer
 from ..repository.repository import Repository
-from ..requests import Address, Limits, LogProbRequest, Payload, SampleRequest, TransformRequest
+from ..requests import Limits, LogProbRequest, ModelSelector, Payload, SampleRequest, TransformRequest
 from ..settings import Settings
 from . import negotiation
 from .access import request_id
@@ -122,10 +122,10 @@ class Inference:
         payload, write = await self._receive(http)
         model = self._model(http, payload)
         request = SampleRequest.parse(payload, self.limits)
-        _check_format(write, request.parts)
+        _check_format(write, request.outputs)
         draw = model.settle(request)
         if request.num_samples > min(model.piece_rows, self.settings.max_json_samples):
-            stream = write.stream(model.outline(draw))
+            stream = write.stream_encoder(model.outline(draw))
             if stream is None:
                 _check_size(write, request.num_samples, self.settings.max_json_samples)
             elif request.num_samples > model.piece_rows:
@@ -146,11 +146,11 @@ class Inference:
         payload, write = await self._receive(http)
         model = self._model(http, payload)
         request = TransformRequest.parse(_one_part(payload, write), model.manifest, self.limits)
-        _check_format(write, request.parts)
+        _check_format(write, request.outputs)
         return await _reply(http, write, await model.transform(request, deadline, http.timing))
 
     def _model(self, http: RequestContext, payload: Payload) -> Model:
-        model = self.repository.find(Address.parse(payload.parameters))
+        model = self.repository.find(ModelSelector.parse(payload.parameters))
         http.meter = self.metrics.meet(http.meter.verb, model)
         return model
 
@@ -165,22 +165,22 @@ class Inference:
         return await asyncio.to_thread(read.decode, body, query), write
 
     async def _stream(  # noqa: PLR0913, PLR0917  (what a stream is made of)
-        self, http: RequestContext, write: Codec, stream: Stream, model: Model, draw: Draw, deadline: float
+        self, http: RequestContext, write: Codec, stream: StreamEncoder, model: Model, draw: Draw, deadline: float
     ) -> Reply:
         pieces = model.pieces(draw, deadline, http.timing)
         # What can be refused is refused by the first piece, while there is still a status to say it with.
         first = await anext(pieces)
         _note(http, model, draw.request.num_samples)
         headers = _headers(write, model.name, model.version, model.facts(draw))
-        if stream.length is not None:
+        if stream.content_length is not None:
             # A stream that breaks in the middle is then a short read to every client.
-            headers.append((b"content-length", b"%d" % stream.length))
+            headers.append((b"content-length", b"%d" % stream.content_length))
         return Reply(200, headers, parts=_parts(http.timing, stream, first, pieces))
 
 
 def _check_format(write: Codec, parts: tuple[str, ...]) -> None:
     # The codec would refuse the answer too, but only after it is computed.
-    if write.single and len(parts) > 1:
+    if write.single_array and len(parts) > 1:
         listed = ", ".join(parts)
         raise NotAcceptable.at("/return", f"{write.name} carries one array and return lists {listed}: name one")
 
@@ -193,7 +193,7 @@ def _check_size(write: Codec, num_samples: int, limit: int) -> None:
 
 def _one_part(payload: Payload, write: Codec) -> Payload:
     # One array is all that fits: unless the client names another, the rows themselves.
-    if not write.single or "return" in payload.parameters:
+    if not write.single_array or "return" in payload.parameters:
         return payload
     image = {"forward": "z", "inverse": "x"}.get(str(payload.parameters.get("direction")), "z")
     parameters = {**payload.parameters, "return": [image]}
@@ -209,7 +209,7 @@ async def _reply(http: RequestContext, write: Codec, answer: Answer) -> Reply:
     timing.encoding = perf_counter()
     content = write.encode(answer) if values <= INLINE_VALUES else await asyncio.to_thread(write.encode, answer)
     timing.encode = perf_counter() - timing.encoding
-    headers = _headers(write, answer.model, answer.version, answer.facts)
+    headers = _headers(write, answer.model, answer.version, answer.metadata)
     headers.append((b"content-length", b"%d" % len(content)))
     if answer.invalid_rows:
         headers.append((b"diffeo-invalid-rows", b"%d" % len(answer.invalid_rows)))
@@ -217,24 +217,24 @@ async def _reply(http: RequestContext, write: Codec, answer: Answer) -> Reply:
 
 
 async def _parts(
-    timing: RequestTiming, stream: Stream, first: Tensors, pieces: AsyncGenerator[Tensors, None]
+    timing: RequestTiming, stream: StreamEncoder, first: Tensors, pieces: AsyncGenerator[Tensors, None]
 ) -> AsyncGenerator[bytes, None]:
     async with contextlib.aclosing(pieces):
-        yield stream.head()
+        yield stream.header()
         timing.encoding = perf_counter()
         content = await _piece(timing, stream, first)
         timing.encode = perf_counter() - timing.encoding
         yield content
         async for piece in pieces:
             yield await _piece(timing, stream, piece)
-    if tail := stream.tail():
+    if tail := stream.footer():
         yield tail
 
 
-async def _piece(timing: RequestTiming, stream: Stream, tensors: Tensors) -> bytes:
+async def _piece(timing: RequestTiming, stream: StreamEncoder, tensors: Tensors) -> bytes:
     timing.rows += len(next(iter(tensors.values())))
     values = sum(tensor.size for tensor in tensors.values())
-    return stream.piece(tensors) if values <= INLINE_VALUES else await asyncio.to_thread(stream.piece, tensors)
+    return stream.block(tensors) if values <= INLINE_VALUES else await asyncio.to_thread(stream.block, tensors)
 
 
 def _headers(write: Codec, model: str, version: int, facts: Mapping[str, object]) -> list[Header]:

@@ -12,8 +12,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from diffeo.runtime.errors import EngineFailed
+
 from .. import errors
-from ..errors import Fault, Overloaded, RequestError, ServiceError
+from ..errors import FieldError, Overloaded, RequestError
 from .access import request_id
 from .request_context import Header, Reply
 
@@ -29,7 +31,7 @@ class Kind:
     title: str
 
 
-KINDS: Final[dict[type[ServiceError], Kind]] = {
+KINDS: Final[dict[type[Exception], Kind]] = {
     errors.MalformedBody: Kind(HTTPStatus.BAD_REQUEST, "malformed-body", "The body is not what it claims to be"),
     errors.InvalidRequest: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", "A value does not fit"),
     errors.UnsupportedFormat: Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-format", "This format is not read"),
@@ -42,7 +44,7 @@ KINDS: Final[dict[type[ServiceError], Kind]] = {
     errors.Overloaded: Kind(HTTPStatus.TOO_MANY_REQUESTS, "overloaded", "Too much waits already"),
     errors.DeadlinePassed: Kind(HTTPStatus.GATEWAY_TIMEOUT, "deadline-passed", "The deadline has passed"),
     errors.VersionRefused: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "version-refused", "The bundle was refused"),
-    errors.EngineFailed: Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "engine-failed", "The runtime failed"),
+    EngineFailed: Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "engine-failed", "The runtime failed"),
 }
 # What nobody foresaw, and what only a start can meet.
 INTERNAL: Final = Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "The service failed")
@@ -61,7 +63,7 @@ log = logging.getLogger("diffeo")
 
 def kind_of(error: Exception) -> Kind:
     """What an error is to a client."""
-    return KINDS.get(type(error), INTERNAL) if isinstance(error, ServiceError) else INTERNAL
+    return KINDS.get(type(error), INTERNAL)
 
 
 def reply_to(error: Exception, identity: str) -> Reply:
@@ -71,7 +73,7 @@ def reply_to(error: Exception, identity: str) -> Reply:
         # What a runtime says of itself may name files and addresses; it goes to the log, not to the client.
         log.error("the request failed", exc_info=error, extra={"request_id": identity})
         return _problem(kind, kind.title, identity)
-    reply = _problem(kind, str(error), identity, error.faults if isinstance(error, RequestError) else ())
+    reply = _problem(kind, str(error), identity, error.field_errors if isinstance(error, RequestError) else ())
     if isinstance(error, Overloaded):
         reply.headers.append((b"retry-after", b"%d" % max(1, math.ceil(error.seconds))))
     return reply
@@ -94,7 +96,7 @@ async def on_http_error(http: Request, error: Exception) -> Response:
     return response
 
 
-def _problem(kind: Kind, detail: str, identity: str, faults: Sequence[Fault] = ()) -> Reply:
+def _problem(kind: Kind, detail: str, identity: str, faults: Sequence[FieldError] = ()) -> Reply:
     content = orjson.dumps(
         {
             "type": f"urn:diffeo:problem:{kind.type}",

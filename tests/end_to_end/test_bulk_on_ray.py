@@ -17,7 +17,7 @@ pytest.importorskip("ray", reason="Ray is an extra: pip install 'diffeo[ray]'")
 
 MODEL = ["--model", "affine2d", "--models", str(affine.DATA), "--block-rows", "1000"]
 COMMANDS = {
-    "score": ["score", "rows.parquet", "--keep", "weight"],
+    "log-prob": ["log-prob", "rows.parquet", "--keep", "weight"],
     "transform": ["transform", "rows.parquet", "--direction", "forward", "--format", "arrow"],
     "sample": ["sample", "-n", "5000", "--seed", "7", "--format", "npy"],
 }

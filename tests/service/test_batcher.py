@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffeo.runtime.engines.engine import Tensors
+from diffeo.runtime.errors import EngineFailed
 from diffeo.service.batcher import INLINE_SECONDS, Batcher
-from diffeo.service.errors import EngineFailed
 from diffeo.service.observability.timing import RequestTiming
 from tests.given.servers.counted_engines import CHEAP, SECONDS, Doubling, Gated, marked, within_seconds
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from diffeo.bundle import npy
 from diffeo.runtime.engines.engine import Tensors
+from diffeo.runtime.errors import EngineFailed
 from diffeo.service.batcher import Batcher
-from diffeo.service.errors import EngineFailed
 from diffeo.service.observability import counters
 from diffeo.service.observability.counters import EndpointCounters, GraphCounters
 from diffeo.service.observability.shared_counters import SharedCounters

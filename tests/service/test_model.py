@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffeo.bundle import base
+from diffeo.bundle.parameters import LOG_ABS_DET_JACOBIAN
 from diffeo.bundle.read import read
 from diffeo.runtime.engines.engine import Tensors
 from diffeo.service import model
@@ -19,7 +20,7 @@ from diffeo.service.answer import Answer
 from diffeo.service.batcher import Batcher
 from diffeo.service.errors import InvalidRequest
 from diffeo.service.model import Model
-from diffeo.service.requests import LADJ, LogProbRequest, OnInvalid, SampleRequest, TransformRequest
+from diffeo.service.requests import LogProbRequest, OnInvalid, SampleRequest, TransformRequest
 from diffeo.service.settings import Settings
 from tests.given.flows import affine
 
@@ -65,10 +66,10 @@ def test_log_prob_is_the_density_of_the_normal_law_with_that_mean_and_scale(dens
 def test_transform_is_the_affine_map_with_its_jacobian(
     density: Model, direction: str, image: str, expected: np.ndarray, ladj: float
 ) -> None:
-    request = TransformRequest(direction, X, "null", (image, LADJ))
+    request = TransformRequest(direction, X, "null", (image, LOG_ABS_DET_JACOBIAN))
     tensors = asyncio.run(density.transform(request)).tensors
     np.testing.assert_allclose(tensors[image], expected, rtol=1e-6)
-    np.testing.assert_allclose(tensors[LADJ], np.full(len(X), ladj), rtol=1e-6)
+    np.testing.assert_allclose(tensors[LOG_ABS_DET_JACOBIAN], np.full(len(X), ladj), rtol=1e-6)
 
 
 def test_a_sample_is_the_counted_normal_sent_through_the_inverse(density: Model) -> None:
@@ -78,7 +79,7 @@ def test_a_sample_is_the_counted_normal_sent_through_the_inverse(density: Model)
     np.testing.assert_allclose(answer.tensors["x"], affine.inverse(z), rtol=1e-6)
     np.testing.assert_allclose(answer.tensors["log_prob"], affine.log_prob(affine.inverse(z)), rtol=1e-5)
     facts = {"columns": ["height", "weight"], "seed": 7, "start": 5, "next_start": 105}
-    assert answer.facts == facts
+    assert answer.metadata == facts
 
 
 @settings(max_examples=30)
@@ -119,13 +120,13 @@ def test_temperature_scales_z_and_log_prob_is_then_that_of_the_scaled_law(densit
     np.testing.assert_allclose(answer.tensors["x"], affine.inverse(z), rtol=1e-5)
     expected = affine.log_prob(affine.inverse(z), temperature)
     np.testing.assert_allclose(answer.tensors["log_prob"], expected, rtol=1e-4, atol=1e-4)
-    assert answer.facts["temperature"] == temperature
+    assert answer.metadata["temperature"] == temperature
 
 
 def test_a_seed_is_drawn_when_none_is_given_and_the_answer_names_it(density: Model) -> None:
     first, second = (sample(density, SampleRequest(3, None, 0, 1.0, ("x",))) for _ in range(2))
-    assert first.facts["seed"] != second.facts["seed"]
-    again = sample(density, SampleRequest(3, int(str(first.facts["seed"])), 0, 1.0, ("x",)))
+    assert first.metadata["seed"] != second.metadata["seed"]
+    again = sample(density, SampleRequest(3, int(str(first.metadata["seed"])), 0, 1.0, ("x",)))
     assert again.tensors["x"].tobytes() == first.tensors["x"].tobytes()
 
 
@@ -148,8 +149,8 @@ def test_on_invalid_error_refuses_the_request_and_names_the_rows(density: Model)
     rows = np.where(np.arange(40)[:, None] % 2, np.nan, 1.0) * np.ones((40, 2))
     with pytest.raises(InvalidRequest, match="20 of 40 rows have no finite answer") as refusal:
         score(density, rows, "error")
-    assert refusal.value.faults[0].pointer == "/x/1"
-    assert len(refusal.value.faults) == 16
+    assert refusal.value.field_errors[0].pointer == "/x/1"
+    assert len(refusal.value.field_errors) == 16
     assert score(density, np.ones((2, 2)), "error").invalid_rows == ()
 
 
@@ -167,8 +168,10 @@ def idle(density: Model, executor: Executor) -> Model:
 @pytest.mark.parametrize("direction", ["forward", "inverse"])
 def test_no_rows_have_no_answers_and_no_engine_is_asked(idle: Model, direction: str) -> None:
     image = "z" if direction == "forward" else "x"
-    tensors = asyncio.run(idle.transform(TransformRequest(direction, np.zeros((0, 2)), "null", (image, LADJ)))).tensors
-    assert {name: tensor.shape for name, tensor in tensors.items()} == {image: (0, 2), LADJ: (0,)}
+    tensors = asyncio.run(
+        idle.transform(TransformRequest(direction, np.zeros((0, 2)), "null", (image, LOG_ABS_DET_JACOBIAN)))
+    ).tensors
+    assert {name: tensor.shape for name, tensor in tensors.items()} == {image: (0, 2), LOG_ABS_DET_JACOBIAN: (0,)}
     assert score(idle, np.zeros((0, 2))).tensors["log_prob"].shape == (0,)
 
 
@@ -178,7 +181,7 @@ class Overflowing:
     def run(self, tensors: Tensors) -> Tensors:
         z = tensors["z"]
         x = np.where(z[:, :1] > 1, np.float32(np.inf), z)
-        return {"x": x, LADJ: z[:, 0] * 0, "log_prob": z[:, 1]}
+        return {"x": x, LOG_ABS_DET_JACOBIAN: z[:, 0] * 0, "log_prob": z[:, 1]}
 
 
 @pytest.fixture

@@ -8,16 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import Request
 
+from diffeo.runtime.errors import EngineFailed, ProviderMissing
 from diffeo.service import errors
-from diffeo.service.errors import Fault, RequestError, ServiceError
+from diffeo.service.errors import FieldError, RequestError, ServiceError
 from diffeo.service.routes.problems import KINDS, on_error
 from tests.given.flows import affine
 from tests.given.servers.asgi_app import App
 
-CLASSES = [error for error in vars(errors).values() if isinstance(error, type) and issubclass(error, ServiceError)]
+OF_THE_SERVICE = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, ServiceError)]
+CLASSES = [*OF_THE_SERVICE, EngineFailed, ProviderMissing]
 # Met before anything listens, so no client is ever told.
 AT_START = {
-    errors.SettingsInvalid, errors.ProviderMissing, errors.NothingToServe, errors.NotListening, errors.WorkerFailed
+    errors.SettingsInvalid, ProviderMissing, errors.NothingToServe, errors.NotListening, errors.WorkerFailed
 }  # fmt: skip
 # Told to whoever watches over the process.
 OF_A_PROBE = {errors.NotComputing}
@@ -58,7 +60,7 @@ def test_every_error_that_a_client_can_meet_has_a_kind_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("error", CLASSES, ids=lambda error: error.__name__)
-def test_what_the_client_can_mend_is_a_4xx_and_the_rest_is_a_5xx(error: type[ServiceError]) -> None:
+def test_what_the_client_can_mend_is_a_4xx_and_the_rest_is_a_5xx(error: type[Exception]) -> None:
     content = problem_of(error("a sentence"))
     assert (content["status"] < 500) == (issubclass(error, RequestError) and error is not RequestError)
     assert list(content) == ["type", "title", "status", "detail", "errors", "request_id"]
@@ -66,14 +68,12 @@ def test_what_the_client_can_mend_is_a_4xx_and_the_rest_is_a_5xx(error: type[Ser
     assert content["request_id"] == "id"
 
 
-@pytest.mark.parametrize("error", sorted(set(KINDS) - {errors.EngineFailed}, key=str), ids=lambda e: e.__name__)
-def test_the_sentence_of_an_error_is_the_detail(error: type[ServiceError]) -> None:
+@pytest.mark.parametrize("error", sorted(set(KINDS) - {EngineFailed}, key=str), ids=lambda e: e.__name__)
+def test_the_sentence_of_an_error_is_the_detail(error: type[Exception]) -> None:
     assert problem_of(error("a sentence"))["detail"] == "a sentence"
 
 
-@pytest.mark.parametrize(
-    "error", [errors.EngineFailed("/opt/secret"), ValueError("/opt/secret"), OSError(13, "secret")]
-)
+@pytest.mark.parametrize("error", [EngineFailed("/opt/secret"), ValueError("/opt/secret"), OSError(13, "secret")])
 def test_what_a_runtime_says_of_itself_is_not_told(error: Exception) -> None:
     content = problem_of(error)
     assert content["status"] == 500
@@ -82,7 +82,7 @@ def test_what_a_runtime_says_of_itself_is_not_told(error: Exception) -> None:
 
 
 def test_faults_are_told_with_their_pointers() -> None:
-    content = problem_of(errors.InvalidRequest("two", [Fault("/a", "one"), Fault("/b/0", "other")]))
+    content = problem_of(errors.InvalidRequest("two", [FieldError("/a", "one"), FieldError("/b/0", "other")]))
     assert content["errors"] == [{"pointer": "/a", "detail": "one"}, {"pointer": "/b/0", "detail": "other"}]
 
 

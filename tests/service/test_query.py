@@ -1,4 +1,4 @@
-"""A query string says what a JSON body says, in text; text that is not of the type stays text and is refused."""
+"""A query string has the parameters of a JSON body as text; text of the wrong type stays text and is an error."""
 
 import pytest
 from hypothesis import given
@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from diffeo.service.errors import InvalidRequest
 from diffeo.service.query import read_query
-from diffeo.service.requests import Address, Limits, Payload, SampleRequest
+from diffeo.service.requests import Limits, ModelSelector, Payload, SampleRequest
 
 LIMITS = Limits(max_rows=5, max_num_samples=2**53)
 
@@ -28,7 +28,7 @@ LIMITS = Limits(max_rows=5, max_num_samples=2**53)
         ("on_invalid", "null", "null"),
     ],
 )
-def test_a_parameter_has_the_type_that_it_has_in_json(name: str, text: str, value: object) -> None:
+def test_a_parameter_has_the_same_type_as_in_json(name: str, text: str, value: object) -> None:
     read = read_query({name: text})[name]
     assert read == value
     assert type(read) is type(value)
@@ -40,20 +40,20 @@ NOT_NUMBERS = ["", ".5", "1.", "nan", "inf", "1e999", "1e9999", "00.1", "1_0", "
 
 @pytest.mark.parametrize("text", NOT_WHOLE, ids=lambda text: text[:5])
 @pytest.mark.parametrize("name", ["num_samples", "seed", "start", "version"])
-def test_text_that_is_no_whole_number_is_refused(name: str, text: str) -> None:
+def test_text_that_is_not_a_whole_number_is_an_invalid_request(name: str, text: str) -> None:
     parameters = read_query({name: text})
     with pytest.raises(InvalidRequest, match=f"{name} must be a whole number"):
-        (Address.parse if name == "version" else sample)(parameters)
+        (ModelSelector.parse if name == "version" else sample)(parameters)
 
 
 @pytest.mark.parametrize("text", NOT_NUMBERS, ids=lambda text: text[:5])
-def test_text_that_is_no_number_is_refused(text: str) -> None:
+def test_text_that_is_not_a_number_is_an_invalid_request(text: str) -> None:
     with pytest.raises(InvalidRequest, match="temperature must be a number"):
         sample(read_query({"temperature": text}))
 
 
 @given(st.integers(1, 2**53 - 1), st.floats(1e-300, 10))
-def test_numbers_survive_being_written_as_text(number: int, temperature: float) -> None:
+def test_a_number_written_as_text_is_read_back_exactly(number: int, temperature: float) -> None:
     read = read_query({"num_samples": str(number), "temperature": f"{temperature:.17e}"})
     assert read == {"num_samples": number, "temperature": temperature}
 

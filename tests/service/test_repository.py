@@ -15,11 +15,11 @@ from diffeo.service.errors import InvalidRequest, ModelNotFound, NothingToServe,
 from diffeo.service.model import Model
 from diffeo.service.repository import repository
 from diffeo.service.repository.repository import Refused, Repository
-from diffeo.service.requests import Address
+from diffeo.service.requests import ModelSelector
 from diffeo.service.settings import Settings
 from tests.given.flows import affine
 
-ANY = Address(None, None)
+ANY = ModelSelector(None, None)
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +48,8 @@ def test_several_models_need_a_name_or_a_default(tmp_path: Path, load: Callable[
         affine.copy_to(tmp_path, name)
     with pytest.raises(InvalidRequest, match="name one: one, three, two") as refusal:
         load().find(ANY)
-    assert refusal.value.faults[0].pointer == "/model"
-    assert load().find(Address("two", None)).name == "two"
+    assert refusal.value.field_errors[0].pointer == "/model"
+    assert load().find(ModelSelector("two", None)).name == "two"
     assert load(default_model="three").find(ANY).name == "three"
 
 
@@ -59,9 +59,9 @@ def test_the_newest_version_is_served_unless_one_is_named(tmp_path: Path, load: 
     models = load()
     assert list(models.versions("affine2d")) == [1, 2, 10]
     assert models.find(ANY).version == 10
-    assert models.find(Address("affine2d", 2)).version == 2
+    assert models.find(ModelSelector("affine2d", 2)).version == 2
     with pytest.raises(VersionNotFound, match="affine2d has no version 3; it has 1, 2, 10"):
-        models.find(Address(None, 3))
+        models.find(ModelSelector(None, 3))
 
 
 def test_what_is_no_model_folder_is_not_a_model(tmp_path: Path, load: Callable[..., Repository]) -> None:
@@ -134,7 +134,7 @@ def test_a_bad_version_is_refused_with_its_reason_and_the_one_before_is_served(
     assert "\n" not in entry.reason
     assert str(tmp_path) not in entry.reason
     with pytest.raises(VersionRefused, match="affine2d version 2 was refused: ") as refusal:
-        models.find(Address(None, 2))
+        models.find(ModelSelector(None, 2))
     assert entry.reason in str(refusal.value)
 
 

@@ -1,4 +1,4 @@
-"""A request that parses is valid; anything else is one RequestError that points at the fault."""
+"""A parsed request is valid; everything else is one RequestError that points at the wrong field."""
 
 import json
 from collections.abc import Callable
@@ -10,18 +10,18 @@ from hypothesis import strategies as st
 
 from diffeo.bundle.read import read
 from diffeo.service.errors import InvalidRequest, RequestError, TooLarge
-from diffeo.service.requests import Address, Limits, LogProbRequest, Payload, SampleRequest, TransformRequest
+from diffeo.service.requests import Limits, LogProbRequest, ModelSelector, Payload, SampleRequest, TransformRequest
 from tests.given.flows import affine
 
 MANIFEST = read(affine.PATH).manifest
 LIMITS = Limits(max_rows=5, max_num_samples=100)
 ROWS = np.zeros((2, 2))
-Call = Callable[..., object]
+Parse = Callable[..., object]
 
 
-def addressed(**parameters: object) -> SampleRequest:
-    """Both parsers that a request meets."""
-    Address.parse(parameters)
+def parse_model_and_sample(**parameters: object) -> SampleRequest:
+    """Parses the model parameters and the sample parameters."""
+    ModelSelector.parse(parameters)
     return sample(**parameters)
 
 
@@ -29,40 +29,40 @@ def sample(**parameters: object) -> SampleRequest:
     return SampleRequest.parse(Payload(parameters), LIMITS)
 
 
-def log_prob(rows: np.ndarray | None = ROWS, name: str | None = "x", **parameters: object) -> LogProbRequest:
+def log_prob(rows: np.ndarray | None = ROWS, name: str | None = "x", /, **parameters: object) -> LogProbRequest:
     return LogProbRequest.parse(Payload(parameters, rows, name), MANIFEST, LIMITS)
 
 
-def transform(rows: np.ndarray | None = ROWS, name: str | None = "x", **parameters: object) -> TransformRequest:
+def transform(rows: np.ndarray | None = ROWS, name: str | None = "x", /, **parameters: object) -> TransformRequest:
     return TransformRequest.parse(Payload(parameters, rows, name), MANIFEST, LIMITS)
 
 
-def returned(*parts: object) -> dict[str, object]:
-    return {"return": list(parts)}
+def returned(*outputs: object) -> dict[str, object]:
+    return {"return": list(outputs)}
 
 
 def test_a_sample_request_needs_no_parameter() -> None:
     assert sample() == SampleRequest(1, None, 0, 1.0, ("x",))
 
 
-def test_a_log_prob_request_answers_invalid_rows_with_null_unless_told() -> None:
+def test_a_log_prob_request_answers_invalid_rows_with_null_by_default() -> None:
     assert log_prob().on_invalid == "null"
     assert log_prob(on_invalid="error").on_invalid == "error"
 
 
 @pytest.mark.parametrize(("direction", "source", "image"), [("forward", "x", "z"), ("inverse", "z", "x")])
-def test_a_transform_request_answers_the_image_and_the_jacobian_unless_told(
+def test_a_transform_request_returns_the_image_and_the_jacobian_by_default(
     direction: str, source: str, image: str
 ) -> None:
-    assert transform(ROWS, source, direction=direction).parts == (image, "log_abs_det_jacobian")
-    assert transform(ROWS, source, direction=direction, **returned(image)).parts == (image,)
+    assert transform(ROWS, source, direction=direction).outputs == (image, "log_abs_det_jacobian")
+    assert transform(ROWS, source, direction=direction, **returned(image)).outputs == (image,)
     assert transform(ROWS, None, direction=direction).direction == direction
 
 
-def test_the_address_is_part_of_any_request() -> None:
+def test_every_request_may_select_a_model() -> None:
     parameters = {"model": "affine2d", "version": 3}
-    assert Address.parse(parameters) == Address("affine2d", 3)
-    assert Address.parse({}) == Address(None, None)
+    assert ModelSelector.parse(parameters) == ModelSelector("affine2d", 3)
+    assert ModelSelector.parse({}) == ModelSelector(None, None)
     assert sample(**parameters) == sample()
     assert log_prob(**parameters).on_invalid == "null"
     assert transform(direction="forward", **parameters).direction == "forward"
@@ -85,15 +85,15 @@ BOUNDARIES = [
 
 
 @pytest.mark.parametrize(("inside", "outside"), BOUNDARIES, ids=json.dumps)
-def test_a_value_at_its_bound_passes_and_the_next_is_refused(
+def test_a_value_at_its_bound_is_valid_and_the_next_is_an_error(
     inside: dict[str, object], outside: dict[str, object]
 ) -> None:
-    addressed(**inside)
-    with pytest.raises(RequestError) as refusal:
-        addressed(**outside)
-    (fault,) = refusal.value.faults
-    assert fault.pointer.lstrip("/") in outside
-    assert fault.detail == str(refusal.value)
+    parse_model_and_sample(**inside)
+    with pytest.raises(RequestError) as caught:
+        parse_model_and_sample(**outside)
+    (error,) = caught.value.field_errors
+    assert error.pointer.lstrip("/") in outside
+    assert error.detail == str(caught.value)
 
 
 WRONG_TYPES: dict[str, list[object]] = {
@@ -109,27 +109,30 @@ CASES = [(name, value) for name, values in WRONG_TYPES.items() for value in valu
 
 
 @pytest.mark.parametrize(("name", "value"), CASES, ids=[f"{name}={value!r}" for name, value in CASES])
-def test_a_value_of_another_type_is_refused_at_its_place(name: str, value: object) -> None:
-    with pytest.raises(InvalidRequest) as refusal:
-        addressed(**{name: value})
-    assert [fault.pointer for fault in refusal.value.faults] == [f"/{name}"]
+def test_a_value_of_another_type_is_an_invalid_request_with_a_pointer(name: str, value: object) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        parse_model_and_sample(**{name: value})
+    assert [error.pointer for error in caught.value.field_errors] == [f"/{name}"]
 
 
-@pytest.mark.parametrize("call", [sample, log_prob, lambda **p: transform(direction="forward", **p)])
+@pytest.mark.parametrize("parse", [sample, log_prob, lambda **p: transform(direction="forward", **p)])
 @pytest.mark.parametrize(
     ("name", "pointer"),
     [("X", "/X"), ("Seed", "/Seed"), ("", "/"), ("a/b~c", "/a~1b~0c"), ("é", "/é"), ("k" * 500, "/" + "k" * 64)],
     ids=lambda text: text[:8],
 )
-def test_an_unknown_parameter_is_refused_by_its_name(call: Call, name: str, pointer: str) -> None:
-    with pytest.raises(InvalidRequest, match=r"unknown parameter; this call takes .*model, .*version") as refusal:
-        call(**{name: 1})
-    assert refusal.value.faults[0].pointer == pointer
+def test_an_unknown_parameter_is_an_invalid_request_that_points_at_its_name(
+    parse: Parse, name: str, pointer: str
+) -> None:
+    with pytest.raises(InvalidRequest, match=r"unknown parameter; this operation takes .*model, .*version") as caught:
+        parse(**{name: 1})
+    assert caught.value.field_errors[0].pointer == pointer
 
 
-REFUSED_ROWS = {
+INVALID_REQUESTS = {
     "rows in a sample": (lambda: SampleRequest.parse(Payload({}, ROWS, "x"), LIMITS), "/x", "no rows"),
-    "no rows to score": (lambda: log_prob(None, None), "/x", "x is missing: a list of rows of 2 numbers"),
+    "rows without a name in a sample": (lambda: SampleRequest.parse(Payload({}, ROWS, None), LIMITS), "", "no rows"),
+    "no rows to score": (lambda: log_prob(None, None), "/x", "x is missing; send a list of rows of 2 numbers"),
     "z to score": (lambda: log_prob(ROWS, "z"), "/z", "takes rows of x"),
     "z forward": (lambda: transform(ROWS, "z", direction="forward"), "/z", "takes rows of x"),
     "x inverse": (lambda: transform(ROWS, "x", direction="inverse"), "/x", "takes rows of z"),
@@ -141,32 +144,38 @@ REFUSED_ROWS = {
     "another on_invalid": (lambda: log_prob(on_invalid="skip"), "/on_invalid", "null"),
     "too wide": (lambda: log_prob(np.zeros((1, 3))), "/x/0", "3 numbers; this model takes 2: height, weight"),
     "too narrow": (lambda: log_prob(np.zeros((1, 1))), "/x/0", "1 numbers"),
-    "too many rows": (lambda: log_prob(np.zeros((6, 2))), "/x", "6 rows; the limit here is 5: send it in parts"),
-    "too many samples": (lambda: sample(num_samples=101), "/num_samples", "limit here is 100: page with start"),
+    "too many rows": (
+        lambda: log_prob(np.zeros((6, 2))),
+        "/x",
+        "6 rows; the limit is 5: send the rows in several requests",
+    ),
+    "too many samples": (
+        lambda: sample(num_samples=101),
+        "/num_samples",
+        "limit is 100: draw the rows in several requests with start",
+    ),
 }
 
 
-@pytest.mark.parametrize(("call", "pointer", "words"), REFUSED_ROWS.values(), ids=REFUSED_ROWS.keys())
-def test_what_a_call_does_not_take_is_refused_with_a_pointer_and_a_way_out(
-    call: Call, pointer: str, words: str
-) -> None:
-    with pytest.raises(RequestError, match=words) as refusal:
-        call()
-    assert [fault.pointer for fault in refusal.value.faults] == [pointer]
-    assert isinstance(refusal.value, TooLarge) == ("limit" in str(refusal.value))
+@pytest.mark.parametrize(("parse", "pointer", "words"), INVALID_REQUESTS.values(), ids=INVALID_REQUESTS.keys())
+def test_an_error_has_a_pointer_and_says_what_to_do(parse: Parse, pointer: str, words: str) -> None:
+    with pytest.raises(RequestError, match=words) as caught:
+        parse()
+    assert [error.pointer for error in caught.value.field_errors] == [pointer]
+    assert isinstance(caught.value, TooLarge) == ("limit" in str(caught.value))
 
 
 @pytest.mark.parametrize("width", [0, 1, 2, 3])
-def test_no_rows_at_all_are_valid_rows_of_any_width(width: int) -> None:
+def test_an_empty_table_of_any_width_is_valid(width: int) -> None:
     assert log_prob(np.zeros((0, width))).x.shape == (0, 2)
 
 
-def test_a_sentence_about_a_wide_model_stays_a_sentence() -> None:
+def test_the_error_sentence_of_a_wide_model_is_short() -> None:
     columns = tuple(f"{'measurement' * 10}{index}" for index in range(1000))
     wide = MANIFEST.model_copy(update={"columns": columns})
-    with pytest.raises(InvalidRequest, match=r"this model takes 1000: .*\.\.\.$") as refusal:
+    with pytest.raises(InvalidRequest, match=r"this model takes 1000: .*\.\.\.$") as caught:
         LogProbRequest.parse(Payload({}, ROWS, "x"), wide, LIMITS)
-    assert len(str(refusal.value)) < 300
+    assert len(str(caught.value)) < 300
 
 
 names = st.sampled_from("num_samples seed start temperature return model version direction on_invalid more".split())
@@ -183,26 +192,28 @@ values = st.recursive(
 
 
 @given(st.dictionaries(names, values))
-@pytest.mark.parametrize("call", [log_prob, transform])
-def test_no_parameter_breaks_a_call(call: Call, parameters: dict[str, object]) -> None:
+@pytest.mark.parametrize("parse", [log_prob, transform])
+def test_any_parameters_are_a_valid_request_or_one_request_error(
+    parse: Callable[..., LogProbRequest | TransformRequest], parameters: dict[str, object]
+) -> None:
     try:
-        assert call(**parameters).on_invalid in {"null", "error"}
-    except RequestError as refusal:
-        assert len(refusal.faults) == 1
+        assert parse(**parameters).on_invalid in {"null", "error"}
+    except RequestError as error:
+        assert len(error.field_errors) == 1
 
 
 @given(st.dictionaries(names, values))
-def test_parameters_are_a_valid_request_or_one_request_error(parameters: dict[str, object]) -> None:
+def test_any_sample_parameters_are_a_valid_request_or_one_request_error(parameters: dict[str, object]) -> None:
     try:
-        request = addressed(**parameters)
-    except RequestError as refusal:
-        assert len(refusal.faults) == 1
+        request = parse_model_and_sample(**parameters)
+    except RequestError as error:
+        assert len(error.field_errors) == 1
     else:
         assert 1 <= request.num_samples <= LIMITS.max_num_samples
         assert 0 <= request.start < 2**53 - request.num_samples
         assert 0 < request.temperature <= 10
-        assert set(request.parts) <= {"x", "log_prob", "z"}
-        assert request.parts
+        assert set(request.outputs) <= {"x", "log_prob", "z"}
+        assert request.outputs
 
 
 def named(*columns: str, name: str | None = None) -> LogProbRequest:
@@ -216,11 +227,11 @@ def test_named_columns_are_matched_by_name() -> None:
 
 
 @pytest.mark.parametrize("columns", [("height", "depth"), ("weight", "weight")])
-def test_a_table_without_a_column_of_the_model_is_refused(columns: tuple[str, ...]) -> None:
-    with pytest.raises(InvalidRequest, match=r"lacks (weight|height); this call takes the columns height, weight"):
+def test_a_table_without_a_column_of_the_model_is_an_invalid_request(columns: tuple[str, ...]) -> None:
+    with pytest.raises(InvalidRequest, match=r"lacks (weight|height); this operation takes the columns height, weight"):
         named(*columns)
 
 
-def test_latent_columns_are_named_by_their_number() -> None:
+def test_columns_of_z_are_named_z0_z1_and_so_on() -> None:
     payload = Payload({"direction": "inverse"}, np.array([[1.0, 2.0]]), None, ("z1", "z0"))
     assert TransformRequest.parse(payload, MANIFEST, LIMITS).rows.tolist() == [[2, 1]]

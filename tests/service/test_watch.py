@@ -15,11 +15,11 @@ from diffeo.service.repository.preflight import PreflightResult, PreflightResult
 from diffeo.service.repository.repository import Refused, Repository
 from diffeo.service.repository.scan import Key
 from diffeo.service.repository.watch import Watch
-from diffeo.service.requests import Address, LogProbRequest
+from diffeo.service.requests import LogProbRequest, ModelSelector
 from diffeo.service.settings import Settings
 from tests.given.flows import affine
 
-NEWEST = Address("affine2d", None)
+NEWEST = ModelSelector("affine2d", None)
 
 
 @pytest.fixture(scope="module")
@@ -71,14 +71,14 @@ def test_a_published_version_is_the_newest_after_two_looks(followed: Followed) -
     assert followed.newest == 1
     followed.look(1)
     assert followed.newest == 2
-    assert followed.repository.find(Address("affine2d", 1)).version == 1
+    assert followed.repository.find(ModelSelector("affine2d", 1)).version == 1
 
 
 def test_a_published_model_is_served_beside_the_others(followed: Followed) -> None:
     affine.copy_to(followed.models, "other", version=7)
     followed.look()
     assert list(followed.repository.models) == ["affine2d", "other"]
-    assert followed.repository.find(Address("other", None)).version == 7
+    assert followed.repository.find(ModelSelector("other", None)).version == 7
 
 
 def test_nothing_new_is_nothing_tried_and_nothing_replaced(followed: Followed) -> None:

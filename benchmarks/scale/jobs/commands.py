@@ -88,7 +88,7 @@ def sample_command(rows: int) -> list[str]:
 
 def score_command(files: Path) -> list[str]:
     """The command that computes log_prob of files."""
-    return [str(DIFFEO), "score", str(files), *MODEL]
+    return [str(DIFFEO), "log-prob", str(files), *MODEL]
 
 
 def score(files: Path, rounds: int) -> Scoring:

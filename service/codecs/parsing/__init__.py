@@ -1,1 +1,1 @@
-"""Parsers and writers that several codecs share."""
+"""Parsers and writers that several formats share."""

@@ -1,4 +1,4 @@
-"""An answer as flat columns: x under its own names, z as z0, z1, ..., a vector under its own; no name stands twice."""
+"""The columns of an answer in csv and Arrow: x under the model's names, z as z0, z1, ...; every name is unique."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -6,31 +6,28 @@ from typing import Final
 
 import numpy as np
 
-from ...answer import Tensor
-from ..codec import Outline
+from ...answer import AnswerSchema, Tensor
 
-# Tensors of shape [rows, D]; all others are [rows].
-TABLES: Final = frozenset({"x", "z"})
-OWN: Final = re.compile(r"z[0-9]+|log_prob|log_abs_det_jacobian")
-
-Schema = Mapping[str, np.dtype[np.floating]]
+# The tensors of shape [rows, D]; all others are [rows].
+TABLE_TENSORS: Final = frozenset({"x", "z"})
+RESERVED_NAME: Final = re.compile(r"z[0-9]+|log_prob|log_abs_det_jacobian")
 
 
-def schema(outline: Outline) -> Schema:
-    """The type of each column by its name, in the order in which they are shown."""
-    return {name: dtype for tensor, dtype in outline.dtypes.items() for name in _names(tensor, outline.columns)}
+def column_dtypes(schema: AnswerSchema) -> Mapping[str, np.dtype[np.floating]]:
+    """The type of each column by name, in the order in which the columns are written."""
+    return {name: dtype for tensor, dtype in schema.dtypes.items() for name in _column_names(tensor, schema.columns)}
 
 
-def vectors(outline: Outline, tensors: Mapping[str, Tensor]) -> Iterator[Tensor]:
-    """The columns themselves [rows], in the schema's order."""
-    for name in outline.dtypes:
-        yield from tensors[name].T if name in TABLES else (tensors[name],)
+def column_vectors(schema: AnswerSchema, tensors: Mapping[str, Tensor]) -> Iterator[Tensor]:
+    """The numbers of each column [rows], in the same order."""
+    for name in schema.dtypes:
+        yield from tensors[name].T if name in TABLE_TENSORS else (tensors[name],)
 
 
-def _names(tensor: str, columns: tuple[str, ...]) -> tuple[str, ...]:
-    if tensor not in TABLES:
+def _column_names(tensor: str, columns: tuple[str, ...]) -> tuple[str, ...]:
+    if tensor not in TABLE_TENSORS:
         return (tensor,)
-    # Judged by the names alone and not by what else is in the answer: a column keeps its name whatever is asked for.
-    if tensor == "x" and not any(map(OWN.fullmatch, columns)):
+    # Depends only on the model's columns, so that a column has the same name whichever outputs are requested.
+    if tensor == "x" and not any(map(RESERVED_NAME.fullmatch, columns)):
         return columns
     return tuple(f"{tensor}{index}" for index in range(len(columns)))

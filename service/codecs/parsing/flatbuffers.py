@@ -1,7 +1,7 @@
-"""FlatBuffers, read table by table: no schema, no copy, no recursion, and no offset is followed out of the buffer.
+"""Reads FlatBuffers lazily: no schema, no copy, no recursion, and every offset is checked against the buffer.
 
-What is read costs what is asked for. A hostile buffer may let a million tables share one long string, so a reader that
-unpacks all of it can be made to need the square of its size.
+The cost is proportional to the fields that are read. In a hostile buffer a million tables may share one long string,
+so a reader that unpacks everything can need the square of the size of the buffer.
 
 Reference: FlatBuffers, Internals (flatbuffers.dev/internals).
 """
@@ -11,89 +11,103 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Self
 
-# Fields that are looked at; a hostile layout may claim 32,000, and a million tables may share it.
-FIELDS: Final = 8
+# Only the first fields of a table are read. A hostile layout may claim 32,000, shared by a million tables.
+MAX_FIELDS: Final = 8
 
 
 class FlatbufferInvalid(ValueError):
-    """An offset or a length leads out of the buffer."""
+    """An offset or a length points outside the buffer."""
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """One table: where it begins in the buffer, and where its fields do; 0 stands for a field that is left out."""
+class FlatbufferTable:
+    """One table of a buffer.
+
+    Attributes:
+        content: the whole buffer.
+        begin: position of the table in the buffer.
+        field_offsets: position of each field, relative to `begin`; 0 for a field that is absent.
+    """
 
     content: memoryview
     begin: int
-    fields: tuple[int, ...]
+    field_offsets: tuple[int, ...]
 
     @classmethod
     def root(cls, content: memoryview) -> Self:
-        """The table that the buffer is of."""
-        return cls._at(content, _number(content, "<I", 0))
+        """The root table of the buffer."""
+        return cls._at(content, _read_number(content, "<I", 0))
 
     @classmethod
     def _at(cls, content: memoryview, begin: int) -> Self:
-        layout = begin - _number(content, "<i", begin)
-        size = _number(content, "<H", layout)
-        return cls(content, begin, _numbers(content, "<H", layout + 4, min(max(size - 4, 0) // 2, FIELDS)))
+        layout = begin - _read_number(content, "<i", begin)
+        size = _read_number(content, "<H", layout)
+        count = min(max(size - 4, 0) // 2, MAX_FIELDS)
+        return cls(content, begin, _read_numbers(content, "<H", layout + 4, count))
 
     def number(self, field: int, form: str, default: int = 0) -> int:
-        """The scalar in a field, in the struct module's letters."""
-        at = self._place(field)
-        return default if at is None else _number(self.content, form, at)
+        """The number in a field.
+
+        Args:
+            field: index of the field in the schema.
+            form: byte order and type, as in the struct module.
+            default: the result if the field is absent.
+        """
+        at = self._field_position(field)
+        return default if at is None else _read_number(self.content, form, at)
 
     def table(self, field: int) -> Self | None:
-        """The table that a field refers to."""
-        at = self._target(field)
+        """The table that a field refers to; None if the field is absent."""
+        at = self._referenced_position(field)
         return None if at is None else self._at(self.content, at)
 
     def text(self, field: int, limit: int) -> bytes:
-        """The string that a field refers to, cut behind `limit` bytes."""
+        """The first `limit` bytes of the string that a field refers to; empty if the field is absent."""
         at, size = self._vector(field)
         return bytes(_slice(self.content, at, min(size, limit)))
 
     def count(self, field: int) -> int:
-        """How many elements a vector claims to have: to be judged before they are read."""
+        """The number of elements that a vector claims to have. Check it before the elements are read."""
         return self._vector(field)[1]
 
     def tables(self, field: int) -> Iterator[Self]:
-        """The tables that a vector refers to."""
+        """The tables in a vector."""
         at, size = self._vector(field)
-        for place in range(at, at + 4 * size, 4):
-            yield self._at(self.content, place + _number(self.content, "<I", place))
+        for position in range(at, at + 4 * size, 4):
+            yield self._at(self.content, position + _read_number(self.content, "<I", position))
 
     def pairs(self, field: int) -> list[tuple[int, int]]:
-        """A vector of structs of two int64."""
+        """The structs of two int64 in a vector."""
         at, size = self._vector(field)
-        flat = _numbers(self.content, "<q", at, 2 * size)
+        flat = _read_numbers(self.content, "<q", at, 2 * size)
         return list(zip(flat[::2], flat[1::2], strict=True))
 
-    def _place(self, field: int) -> int | None:
-        offset = self.fields[field] if field < len(self.fields) else 0
+    def _field_position(self, field: int) -> int | None:
+        offset = self.field_offsets[field] if field < len(self.field_offsets) else 0
         return self.begin + offset if offset else None
 
-    def _target(self, field: int) -> int | None:
-        at = self._place(field)
-        return None if at is None else at + _number(self.content, "<I", at)
+    def _referenced_position(self, field: int) -> int | None:
+        at = self._field_position(field)
+        return None if at is None else at + _read_number(self.content, "<I", at)
 
     def _vector(self, field: int) -> tuple[int, int]:
-        at = self._target(field)
-        return (0, 0) if at is None else (at + 4, _number(self.content, "<I", at))
+        """The position of the first element and the number of elements; (0, 0) if the field is absent."""
+        at = self._referenced_position(field)
+        return (0, 0) if at is None else (at + 4, _read_number(self.content, "<I", at))
 
 
 def _slice(content: memoryview, at: int, size: int) -> memoryview:
-    # A negative offset would count from the end.
+    # A negative position would count from the end.
     if at < 0 or at + size > len(content):
-        raise FlatbufferInvalid(f"{size} bytes at {at} of {len(content)}")
+        raise FlatbufferInvalid(f"{size} bytes at position {at} are outside the buffer of {len(content)} bytes")
     return content[at : at + size]
 
 
-def _number(content: memoryview, form: str, at: int) -> int:
+def _read_number(content: memoryview, form: str, at: int) -> int:
     (value,) = struct.unpack(form, _slice(content, at, struct.calcsize(form)))
     return int(value)
 
 
-def _numbers(content: memoryview, form: str, at: int, count: int) -> tuple[int, ...]:
-    letters = form[0] + form[1] * count
-    return struct.unpack(letters, _slice(content, at, struct.calcsize(letters)))
+def _read_numbers(content: memoryview, form: str, at: int, count: int) -> tuple[int, ...]:
+    repeated_form = form[0] + form[1] * count
+    return struct.unpack(repeated_form, _slice(content, at, struct.calcsize(repeated_form)))

@@ -1,4 +1,4 @@
-"""A compressed body becomes what it was before, and never more bytes than a body may have."""
+"""Decompresses a gzip or deflate body, with a limit on the size of the result."""
 
 import zlib
 from collections.abc import Mapping
@@ -6,24 +6,29 @@ from typing import Final
 
 from ...errors import MalformedBody, TooLarge
 
-# By Content-Encoding, what zlib calls its format: deflate is zlib's own.
-FORMATS: Final[Mapping[str, int]] = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
+# By Content-Encoding, the window bits that make zlib read it. HTTP's "deflate" is the zlib format.
+CONTENT_ENCODINGS: Final[Mapping[str, int]] = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 
 
 def inflate(body: bytes, encoding: str, limit: int) -> bytes:
-    """The bytes that were compressed.
+    """Decompress a body.
+
+    Args:
+        body: one complete compressed stream.
+        encoding: a key of CONTENT_ENCODINGS.
+        limit: the largest allowed size of the result in bytes.
 
     Raises:
-        TooLarge: they are more than `limit`; no more than that are ever in memory.
-        MalformedBody: the body is not compressed in this way, or not whole.
+        TooLarge: the result is larger than `limit`; at most one byte more than that is decompressed.
+        MalformedBody: the body is not one complete stream of this encoding.
     """
-    unpacker = zlib.decompressobj(FORMATS[encoding])
+    decompressor = zlib.decompressobj(CONTENT_ENCODINGS[encoding])
     try:
-        content = unpacker.decompress(body, limit + 1)
+        content = decompressor.decompress(body, limit + 1)
     except zlib.error:
         raise MalformedBody(f"the body is not {encoding}") from None
     if len(content) > limit:
-        raise TooLarge(f"the body unpacks to more than the limit of {limit} bytes; send it in parts")
-    if not unpacker.eof or unpacker.unused_data:
-        raise MalformedBody(f"the body is not one whole {encoding} stream")
+        raise TooLarge(f"the decompressed body exceeds the limit of {limit} bytes; send fewer rows in each request")
+    if not decompressor.eof or decompressor.unused_data:
+        raise MalformedBody(f"the body is not one complete {encoding} stream")
     return content

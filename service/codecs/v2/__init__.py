@@ -1,1 +1,1 @@
-"""Tensors on the wire of the Open Inference Protocol v2: JSON, or JSON and then bytes; decode beside encode."""
+"""Bodies of the Open Inference Protocol, version 2."""

@@ -1,6 +1,6 @@
-"""The JSON of a v2 request as plain objects, strict; a large table of numbers stays out of Python's own objects.
+"""Parses the JSON of a v2 request strictly; a large `data` array is not converted to Python objects.
 
-As for `diffeo.service.codecs.json` there are two quick ways, whose results are those of the exact way, value by value.
+As in `diffeo.service.codecs.json`, two fast paths give the same result as the careful path or leave the body to it.
 """
 
 import math
@@ -11,28 +11,34 @@ import orjson
 import simdjson
 
 from ...errors import InvalidRequest
-from ..json import LONG_INTEGER, NUMBERS, keys, parse, plain
+from ..json import TABLE_NUMBER_BYTES
+from ..parsing.strict_json import LONG_INTEGER, parse_object, to_python, unique_keys
 from .signature import Array
 
-# Below this orjson and Python's own lists are faster than simdjson and its buffer.
+# Up to this size orjson and Python lists are faster than simdjson and its buffer.
 SMALL_BYTES: Final = 1024
-# Several times what any model takes or gives.
+# Several times the tensors of any model.
 MAX_TENSORS: Final = 64
-DATA: Final = b'"data":'
-TENSORS: Final = frozenset({"inputs", "outputs"})
+DATA_KEY: Final = b'"data":'
+TENSOR_LISTS: Final = frozenset({"inputs", "outputs"})
 
 Document = dict[str, object]
 
 
-class Numbers:
-    """The data of one input, as they stand in the JSON `head`."""
+class DataArray:
+    """The `data` array of one input, not yet converted to Python objects.
 
-    def __init__(self, values: simdjson.Array, head: bytes) -> None:
+    Args:
+        values: the array.
+        document: the JSON in which the array is.
+    """
+
+    def __init__(self, values: simdjson.Array, document: bytes) -> None:
         self._values = values
-        self._head = head
+        self._document = document
 
-    def table(self, shape: tuple[int, ...]) -> Array | None:
-        """The numbers, where they are plainly those of this shape, flat or nested; None where only a walk can tell."""
+    def as_table(self, shape: tuple[int, ...]) -> Array | None:
+        """The numbers in this shape; None if only a check value by value can show that they have it."""
         try:
             flat = np.frombuffer(self._values.as_buffer(of_type="d"), dtype=np.float64)
         except TypeError:
@@ -41,78 +47,79 @@ class Numbers:
             return None
         return flat.reshape(shape) if self._is_written_as((flat.size,), shape) else None
 
-    def values(self) -> object:
-        """Whatever they are."""
+    def as_list(self) -> object:
+        """The values as Python objects; they may be of any type."""
         return self._values.as_list()
 
     def _is_written_as(self, *shapes: tuple[int, ...]) -> bool:
-        # Without numbers and white space a table is a pattern. Where nothing is escaped, its key is not in a string.
-        _, found, after = self._head.translate(None, NUMBERS).partition(DATA)
-        alone = bool(found) and DATA not in after and b"\\" not in self._head
-        return alone and after.startswith(tuple(map(_pattern, shapes)))
+        # Without its numbers and white space, a table is a fixed pattern of brackets and commas. If the document has
+        # no backslash and the key only once, the key is not part of a string.
+        _, found, after = self._document.translate(None, TABLE_NUMBER_BYTES).partition(DATA_KEY)
+        unique = bool(found) and DATA_KEY not in after and b"\\" not in self._document
+        return unique and after.startswith(tuple(map(_bracket_pattern, shapes)))
 
 
-def read(head: bytes) -> Document:
-    """The object in the bytes: lists and dictionaries, but the data of an input may be `Numbers`.
+def read(text: bytes) -> Document:
+    """The JSON object in the text: lists and dictionaries, but the data of an input may be a `DataArray`.
 
     Raises:
-        MalformedBody: the bytes are not one JSON object, or repeat a key.
-        InvalidRequest: more keys or tensors than any request needs.
+        MalformedBody: the text is not one JSON object, or repeats a key.
+        InvalidRequest: it has more keys or tensors than any request needs.
     """
-    if len(head) <= SMALL_BYTES and (document := _read_small(head)) is not None:
+    if len(text) <= SMALL_BYTES and (document := _read_small(text)) is not None:
         return document
-    found = parse(head)
-    return {key: _value(key, found[key], head) for key in keys(found)}
+    found = parse_object(text)
+    return {key: _convert_field(key, found[key], text) for key in unique_keys(found)}
 
 
-def _read_small(head: bytes) -> Document | None:
+def _read_small(text: bytes) -> Document | None:
     try:
-        document = orjson.loads(head)
+        document = orjson.loads(text)
     except orjson.JSONDecodeError:
         return None
-    # As many colons as keys: no key is repeated. No escape: every text is what it looks like.
-    if not _is_object(document) or b"\\" in head or LONG_INTEGER.search(head) or head.count(b":") != _count(document):
+    # With as many colons as keys, no key is repeated. Without a backslash, every string is written as it is.
+    if not _is_object(document) or b"\\" in text or LONG_INTEGER.search(text):
         return None
-    return document
+    return document if text.count(b":") == _count_keys(document) else None
 
 
 def _is_object(value: object) -> TypeGuard[Document]:
     return type(value) is dict
 
 
-def _count(value: object) -> int:
+def _count_keys(value: object) -> int:
     if _is_object(value):
-        return len(value) + sum(map(_count, value.values()))
-    # Lists of numbers are long and hold no key; a list of objects begins with one.
+        return len(value) + sum(map(_count_keys, value.values()))
+    # A list of numbers can be long and has no keys; a list of objects begins with an object.
     if type(value) is list and value and type(value[0]) is dict:
-        return sum(map(_count, value))
+        return sum(map(_count_keys, value))
     return 0
 
 
-def _value(key: str, value: object, head: bytes) -> object:
-    if key not in TENSORS or not isinstance(value, simdjson.Array):
-        return _checked(value)
+def _convert_field(key: str, value: object, text: bytes) -> object:
+    if key not in TENSOR_LISTS or not isinstance(value, simdjson.Array):
+        return _convert(value)
     if len(value) > MAX_TENSORS:
-        raise InvalidRequest(f"the request has {len(value)} {key}; expected at most {MAX_TENSORS}")
-    return [_tensor(entry, head) for entry in value]
+        raise InvalidRequest(f"the request has {len(value)} {key}; send at most {MAX_TENSORS}")
+    return [_convert_tensor(entry, text) for entry in value]
 
 
-def _tensor(entry: object, head: bytes) -> object:
+def _convert_tensor(entry: object, text: bytes) -> object:
     if not isinstance(entry, simdjson.Object):
-        return plain(entry)
-    return {key: _member(key, entry[key], head) for key in keys(entry)}
+        return to_python(entry)
+    return {key: _convert_tensor_field(key, entry[key], text) for key in unique_keys(entry)}
 
 
-def _member(key: str, value: object, head: bytes) -> object:
-    return Numbers(value, head) if key == "data" and isinstance(value, simdjson.Array) else _checked(value)
+def _convert_tensor_field(key: str, value: object, text: bytes) -> object:
+    return DataArray(value, text) if key == "data" and isinstance(value, simdjson.Array) else _convert(value)
 
 
-def _checked(value: object) -> object:
+def _convert(value: object) -> object:
     if isinstance(value, simdjson.Object):
-        keys(value)
-    return plain(value)
+        unique_keys(value)
+    return to_python(value)
 
 
-def _pattern(shape: tuple[int, ...]) -> bytes:
-    inner = b"" if len(shape) == 1 else _pattern(shape[1:])
+def _bracket_pattern(shape: tuple[int, ...]) -> bytes:
+    inner = b"" if len(shape) == 1 else _bracket_pattern(shape[1:])
     return b"[" + b",".join([inner] * shape[0]) + b"]"

@@ -1,75 +1,74 @@
-"""Fields of the JSON of a v2 request: each of its type, or refused in a sentence that names it."""
+"""Checks the type of each field in the JSON of a v2 request; an error sentence names the field."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final, TypeGuard
 
 from ...errors import InvalidRequest, listed
-from .signature import Tensor
+from .signature import TensorSpec
 
-MAX_ID: Final = 1024
-SHOWN_SIZES: Final = 8
-SHOWN_NAME: Final = 64
+MAX_ID_CHARACTERS: Final = 1024
+MAX_SIZES_SHOWN: Final = 8
+MAX_NAME_SHOWN: Final = 64
 
-Named = Mapping[str, object]
-
-
-def identity(given: object) -> str | None:
-    """The id of a request, if it has one."""
-    if given is None or (isinstance(given, str) and len(given) <= MAX_ID):
-        return given
-    raise InvalidRequest(f"id must be a string of at most {MAX_ID} characters")
+JsonObject = Mapping[str, object]
 
 
-def entries(given: object, what: str) -> Sequence[Named]:
-    """The tensors of `inputs` or `outputs`."""
-    if not isinstance(given, list) or not all(map(_is_object, given)):
-        raise InvalidRequest(f"{what} must be a list of tensors, each an object with a name")
-    return given
+def parse_id(value: object) -> str | None:
+    """The id of a request; None if it has none."""
+    if value is None or (isinstance(value, str) and len(value) <= MAX_ID_CHARACTERS):
+        return value
+    raise InvalidRequest(f"id must be a string of at most {MAX_ID_CHARACTERS} characters")
 
 
-def known(entry: Named, tensors: Mapping[str, Tensor], what: str) -> Tensor:
-    """The tensor of the signature that an entry names."""
+def parse_tensor_list(value: object, field: str) -> Sequence[JsonObject]:
+    """The entries of `inputs` or `outputs`."""
+    if not isinstance(value, list) or not all(map(_is_object, value)):
+        raise InvalidRequest(f"{field} must be a list of tensors, each an object with a name")
+    return value
+
+
+def find_spec(entry: JsonObject, specs: Mapping[str, TensorSpec], kind: str) -> TensorSpec:
+    """The tensor of the signature that an entry names; `kind` is input or output."""
     name = entry.get("name")
-    if isinstance(name, str) and name in tensors:
-        return tensors[name]
-    shown = f"{what} {ascii(name)[:SHOWN_NAME]} is unknown" if isinstance(name, str) else f"an {what} has no name"
-    raise InvalidRequest(f"{shown}; this model has {listed(tensors)}")
+    if isinstance(name, str) and name in specs:
+        return specs[name]
+    fact = f"{kind} {ascii(name)[:MAX_NAME_SHOWN]} is unknown" if isinstance(name, str) else f"an {kind} has no name"
+    raise InvalidRequest(f"{fact}; this model has {listed(specs)}")
 
 
-def scalars(given: object, what: str) -> Named:
-    """Parameters: of a request, an input or an output."""
-    if given is None:
+def parse_parameters(value: object, field: str) -> JsonObject:
+    """The parameters of a request, an input or an output; empty if there are none."""
+    if value is None:
         return {}
-    if not _is_object(given) or not all(isinstance(value, str | int | float) for value in given.values()):
-        raise InvalidRequest(f"{what} must be an object whose values are strings, numbers or booleans")
-    return given
+    if not _is_object(value) or not all(isinstance(item, str | int | float) for item in value.values()):
+        raise InvalidRequest(f"{field} must be an object whose values are strings, numbers or booleans")
+    return value
 
 
-def flag(given: object, what: str) -> bool:
+def parse_boolean(value: object, parameter: str) -> bool:
     """A parameter that is true or false."""
-    if not isinstance(given, bool):
-        raise InvalidRequest(f"{what} must be true or false")
-    return given
+    if not isinstance(value, bool):
+        raise InvalidRequest(f"{parameter} must be true or false")
+    return value
 
 
-def without(parameters: Named, names: Sequence[str], whose: str) -> Named:
-    """Parameters with none of these, which the protocol has and this service does not offer."""
-    for name in names:
+def check_unsupported(parameters: JsonObject, unsupported: Sequence[str], owner: str) -> None:
+    """Raise InvalidRequest if a parameter is one that the protocol has and this service does not support."""
+    for name in unsupported:
         if name in parameters:
-            raise InvalidRequest(f"{whose} has the parameter {name}, which is not offered here")
-    return parameters
+            raise InvalidRequest(f"{owner} has the parameter {name}, which this service does not support; leave it out")
 
 
 def is_size(value: object) -> TypeGuard[int]:
-    """True for a whole number from 0; True itself is none."""
+    """True for a whole number from 0; False for a boolean."""
     return type(value) is int and value >= 0
 
 
-def shown(shape: Sequence[int]) -> str:
-    """A shape for a sentence, cut before it is too long to be in one."""
-    sizes = ", ".join(map(str, shape[:SHOWN_SIZES]))
-    return f"[{sizes}{', ...' if len(shape) > SHOWN_SIZES else ''}]"
+def format_shape(shape: Sequence[int]) -> str:
+    """A shape for an error sentence; only the first MAX_SIZES_SHOWN sizes are written."""
+    sizes = ", ".join(map(str, shape[:MAX_SIZES_SHOWN]))
+    return f"[{sizes}{', ...' if len(shape) > MAX_SIZES_SHOWN else ''}]"
 
 
-def _is_object(value: object) -> TypeGuard[Named]:
+def _is_object(value: object) -> TypeGuard[JsonObject]:
     return isinstance(value, dict)

@@ -1,4 +1,4 @@
-"""One input of a v2 request: numbers from the JSON, or from the bytes after it, in the shape that the input names."""
+"""Reads one input of a v2 request, from JSON numbers or from the bytes after the JSON, in the shape that it names."""
 
 import math
 from typing import Final
@@ -6,126 +6,139 @@ from typing import Final
 import numpy as np
 
 from ...errors import InvalidRequest, MalformedBody
-from .document import Numbers
-from .fields import Named, is_size, scalars, shown, without
-from .signature import ANY, TYPES, Array, Signature, Tensor
+from .document import DataArray
+from .fields import JsonObject, check_unsupported, format_shape, is_size, parse_parameters
+from .signature import ANY_SIZE, DTYPES, Array, Signature, TensorSpec
 
-# The protocol's ways to say that a tensor lies elsewhere.
-ELSEWHERE: Final = ("shared_memory_region", "shared_memory_byte_size", "shared_memory_offset")
-PROTOCOL: Final = frozenset("BOOL UINT8 UINT16 UINT32 UINT64 INT8 INT16 INT32 INT64 FP16 BF16 FP32 FP64 BYTES".split())
-NUMBERS: Final = frozenset({int, float, type(None)})
+# The parameters by which the protocol refers to a tensor in shared memory.
+SHARED_MEMORY: Final = ("shared_memory_region", "shared_memory_byte_size", "shared_memory_offset")
+PROTOCOL_DATATYPES: Final = frozenset(
+    "BOOL UINT8 UINT16 UINT32 UINT64 INT8 INT16 INT32 INT64 FP16 BF16 FP32 FP64 BYTES".split()
+)
+NUMBER_TYPES: Final = frozenset({int, float, type(None)})  # exact types: a bool is also an int
 INT64: Final = range(-(2**63), 2**63)
 
 Shape = tuple[int, ...]
 
 
-class Rest:
-    """The bytes after the JSON, taken one tensor after the other."""
+class BinaryTail:
+    """The bytes after the JSON; the inputs with a binary_data_size take them in their order.
+
+    Args:
+        body: the whole body.
+        offset: position of the first byte after the JSON.
+    """
 
     def __init__(self, body: bytes, offset: int) -> None:
         self._body = body
         self._offset = offset
 
     def take(self, name: str, datatype: str, shape: Shape, size: object) -> Array:
-        """The next tensor: read-only, and not copied where it lies as the machine computes with it."""
-        dtype, count = TYPES[datatype], math.prod(shape)
+        """The tensor in the next `size` bytes, read-only; it is copied only if its bytes are not aligned."""
+        dtype, count = DTYPES[datatype], math.prod(shape)
         if size != count * dtype.itemsize or not is_size(size):
-            needed = f"{shown(shape)} of {datatype} takes {count * dtype.itemsize} bytes"
-            raise InvalidRequest(f"input {name} has a binary_data_size that is not that of its shape: {needed}")
+            needed = f"{format_shape(shape)} of {datatype} takes {count * dtype.itemsize} bytes"
+            raise InvalidRequest(f"input {name} has a binary_data_size that does not fit its shape: {needed}")
         left = len(self._body) - self._offset
         if size > left:
-            raise MalformedBody(f"input {name} needs {size} bytes after the JSON; there are {left}")
+            raise MalformedBody(f"input {name} needs {size} bytes after the JSON, but {left} are left")
         values: Array = np.frombuffer(self._body, dtype, count, self._offset)
         self._offset += size
         return (values if values.flags.aligned else values.copy()).reshape(shape)
 
-    def end(self) -> None:
-        """All of them must have been taken."""
+    def check_all_taken(self) -> None:
+        """Raise MalformedBody if bytes are left."""
         left = len(self._body) - self._offset
         if left:
-            raise MalformedBody(f"{left} bytes follow the JSON that no input claims with binary_data_size")
+            raise MalformedBody(f"{left} bytes after the JSON belong to no input; set binary_data_size on each input")
 
 
-def read(entry: Named, tensor: Tensor, rest: Rest) -> Array:
+def read_input(entry: JsonObject, spec: TensorSpec, tail: BinaryTail) -> Array:
     """The tensor that an entry of `inputs` describes.
 
     Raises:
         MalformedBody: bytes are missing.
         InvalidRequest: a value does not fit the protocol or the signature.
     """
-    name = tensor.name
-    datatype, shape = _datatype(entry.get("datatype"), tensor), _shape(entry.get("shape"), tensor)
-    parameters = scalars(entry.get("parameters"), f"the parameters of input {name}")
-    size, data = without(parameters, ELSEWHERE, f"input {name}").get("binary_data_size"), entry.get("data")
+    name = spec.name
+    datatype, shape = _parse_datatype(entry.get("datatype"), spec), _parse_shape(entry.get("shape"), spec)
+    parameters = parse_parameters(entry.get("parameters"), f"the parameters of input {name}")
+    check_unsupported(parameters, SHARED_MEMORY, f"input {name}")
+    size, data = parameters.get("binary_data_size"), entry.get("data")
     if size is not None and data is not None:
-        raise InvalidRequest(f"input {name} gives both data and binary_data_size; give one")
+        raise InvalidRequest(f"input {name} has both data and binary_data_size; send only one of them")
     if size is not None:
-        return rest.take(name, datatype, shape, size)
-    if isinstance(data, Numbers):
-        table = None if datatype == "INT64" else data.table(shape)
-        return _table(name, data.values(), datatype, shape) if table is None else table
-    return _table(name, data, datatype, shape)
+        return tail.take(name, datatype, shape, size)
+    if isinstance(data, DataArray):
+        table = None if datatype == "INT64" else data.as_table(shape)
+        return _parse_data(name, data.as_list(), datatype, shape) if table is None else table
+    return _parse_data(name, data, datatype, shape)
 
 
-def raw(body: bytes, signature: Signature) -> dict[str, Array]:
-    """The only input, whose bytes are the whole body; as many rows as there are.
+def read_raw(body: bytes, signature: Signature) -> dict[str, Array]:
+    """The only input of a raw request: the whole body is its bytes, with as many rows as there are.
 
     Raises:
-        MalformedBody: the bytes are no such tensor.
+        MalformedBody: the size of the body does not fit the input.
     """
-    (tensor,) = signature.inputs
-    dtype = TYPES[tensor.datatypes[0]]
-    row = math.prod(size for size in tensor.shape if size != ANY) * dtype.itemsize
-    rows, left = divmod(len(body), row)
-    if left or (rows != 1 and ANY not in tensor.shape):
-        takes = f"{tensor.datatypes[0]} {shown(tensor.shape)}"
-        raise MalformedBody(f"a raw body of {len(body)} bytes is no input {tensor.name}: {takes}")
+    (spec,) = signature.inputs
+    dtype = DTYPES[spec.datatypes[0]]
+    row_bytes = math.prod(size for size in spec.shape if size != ANY_SIZE) * dtype.itemsize
+    rows, left = divmod(len(body), row_bytes)
+    if left or (rows != 1 and ANY_SIZE not in spec.shape):
+        expected = f"{spec.datatypes[0]} {format_shape(spec.shape)}"
+        raise MalformedBody(f"a raw body of {len(body)} bytes does not fit input {spec.name}: {expected}")
     values: Array = np.frombuffer(body, dtype)
-    return {tensor.name: values.reshape(tensor.shape)}
+    return {spec.name: values.reshape(spec.shape)}
 
 
-def _datatype(given: object, tensor: Tensor) -> str:
-    if isinstance(given, str) and given in tensor.datatypes:
-        return given
-    came = given if isinstance(given, str) and given in PROTOCOL else "of no datatype of the protocol"
-    raise InvalidRequest(f"input {tensor.name} is {came}; this model takes {' or '.join(tensor.datatypes)}")
+def _parse_datatype(value: object, spec: TensorSpec) -> str:
+    if isinstance(value, str) and value in spec.datatypes:
+        return value
+    # Only names of the protocol are repeated: an error sentence never contains other text of the client.
+    given = value if isinstance(value, str) and value in PROTOCOL_DATATYPES else "none of the protocol"
+    expected = " or ".join(spec.datatypes)
+    raise InvalidRequest(f"input {spec.name} has a wrong datatype, {given}; this model takes {expected}")
 
 
-def _shape(given: object, tensor: Tensor) -> Shape:
-    name, expected = tensor.name, tensor.shape
-    if not isinstance(given, list) or not all(map(is_size, given)):
-        raise InvalidRequest(f"input {name} has no shape; expected a list of whole numbers from 0")
-    if len(given) != len(expected) or any(want not in {ANY, size} for want, size in zip(expected, given, strict=True)):
-        raise InvalidRequest(f"input {name} has shape {shown(given)}; this model takes {shown(expected)}")
-    return tuple(given)
+def _parse_shape(value: object, spec: TensorSpec) -> Shape:
+    name, expected = spec.name, spec.shape
+    if not isinstance(value, list) or not all(map(is_size, value)):
+        raise InvalidRequest(f"input {name} has no valid shape; send a list of whole numbers from 0")
+    fits = len(value) == len(expected) and all(
+        want in {ANY_SIZE, size} for want, size in zip(expected, value, strict=True)
+    )
+    if not fits:
+        raise InvalidRequest(f"input {name} has shape {format_shape(value)}; this model takes {format_shape(expected)}")
+    return tuple(value)
 
 
-def _table(name: str, data: object, datatype: str, shape: Shape) -> Array:
+def _parse_data(name: str, data: object, datatype: str, shape: Shape) -> Array:
     if not isinstance(data, list):
-        raise InvalidRequest(f"input {name} has neither data, a list of numbers, nor binary_data_size")
-    values = _nested(name, data, shape) if data and isinstance(data[0], list) else data
+        raise InvalidRequest(f"input {name} has no numbers; send data, a list of numbers, or binary_data_size")
+    values = _flatten(name, data, shape) if data and isinstance(data[0], list) else data
     if len(values) != math.prod(shape):
-        needed = f"its shape {shown(shape)} needs {math.prod(shape)}"
+        needed = f"its shape {format_shape(shape)} needs {math.prod(shape)}"
         raise InvalidRequest(f"input {name} has {len(values)} values in data; {needed}")
-    return (_whole(name, values) if datatype == "INT64" else _real(name, values)).reshape(shape)
+    return (_parse_integers(name, values) if datatype == "INT64" else _parse_floats(name, values)).reshape(shape)
 
 
-def _nested(name: str, data: object, shape: Shape) -> list[object]:
+def _flatten(name: str, data: object, shape: Shape) -> list[object]:
     if not isinstance(data, list) or len(data) != shape[0]:
-        raise InvalidRequest(f"input {name} has data that is not nested as its shape {shown(shape)} says")
+        raise InvalidRequest(f"the data of input {name} is not nested as its shape {format_shape(shape)} requires")
     if len(shape) == 1:
         return data
-    return [value for part in data for value in _nested(name, part, shape[1:])]
+    return [value for inner in data for value in _flatten(name, inner, shape[1:])]
 
 
-def _real(name: str, values: list[object]) -> Array:
-    if not set(map(type, values)) <= NUMBERS:
-        raise InvalidRequest(f"input {name} has a value in data that is neither a number nor null")
-    # Of null, a value that is missing, NumPy makes NaN.
+def _parse_floats(name: str, values: list[object]) -> Array:
+    if not set(map(type, values)) <= NUMBER_TYPES:
+        raise InvalidRequest(f"input {name} has a value in data that is not a number; send numbers, or null")
+    # NumPy converts null, a missing value, to NaN.
     return np.array(values, dtype=np.float64)
 
 
-def _whole(name: str, values: list[object]) -> Array:
+def _parse_integers(name: str, values: list[object]) -> Array:
     if any(type(value) is not int or value not in INT64 for value in values):
-        raise InvalidRequest(f"input {name} has a value in data that is no whole number of 64 bits")
+        raise InvalidRequest(f"input {name} has a value in data that is not a whole number of 64 bits")
     return np.array(values, dtype=np.int64)

@@ -1,7 +1,7 @@
-"""A v2 request: bytes to the tensors, parameters and outputs that it names, each held to the model's signature.
+"""Decodes a v2 request: its tensors, parameters and requested outputs, checked against the model's signature.
 
-The body is JSON; or JSON, then the bytes of those inputs that the JSON gives a size instead of data, in its order; or,
-as a raw request, the bytes of the only input. Numbers in bytes are little-endian, row after row, without padding.
+The body is JSON; or JSON, then the bytes of the inputs that have a binary_data_size instead of data, in their order;
+or, in a raw request, the bytes of the only input. Numbers in bytes are little-endian, row after row, without padding.
 """
 
 from collections.abc import Mapping
@@ -12,103 +12,115 @@ import numpy as np
 
 from ...errors import InvalidRequest, MalformedBody
 from ...requests import Rows
-from . import document, inputs
-from .fields import Named, entries, flag, identity, known, scalars, shown, without
-from .inputs import ELSEWHERE, Rest
-from .signature import Array, Signature, is_real
+from . import document
+from .fields import (
+    JsonObject,
+    check_unsupported,
+    find_spec,
+    format_shape,
+    parse_boolean,
+    parse_id,
+    parse_parameters,
+    parse_tensor_list,
+)
+from .inputs import SHARED_MEMORY, BinaryTail, read_input, read_raw
+from .signature import Array, Signature, is_floating
 
-MAX_DIGITS: Final = 18
+MAX_LENGTH_DIGITS: Final = 18
 
 
-class Wanted(NamedTuple):
-    """An output that the client asks for, as bytes or in the JSON."""
+class RequestedOutput(NamedTuple):
+    """An output that the client wants; `binary` says whether it is sent as bytes or as JSON numbers."""
 
     name: str
     binary: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """A v2 request, decoded.
+class InferRequest:
+    """A decoded v2 request.
 
     Attributes:
-        id: what the client calls it, if anything; the answer repeats it.
-        parameters: those of the request, but for `binary_data_output`.
-        inputs: the tensors by name; numbers from JSON are float64 whatever their datatype, but for whole ones.
-        outputs: those that are asked for, in this order.
+        id: the client's id of the request, if any; the response repeats it.
+        parameters: the parameters of the request, without `binary_data_output`.
+        inputs: the tensors by name. Floats from JSON are float64, also if their datatype is FP32.
+        outputs: the requested outputs, in the order of the response.
     """
 
     id: str | None
-    parameters: Named
+    parameters: JsonObject
     inputs: Mapping[str, Array]
-    outputs: tuple[Wanted, ...]
+    outputs: tuple[RequestedOutput, ...]
 
     def rows(self, name: str) -> Rows:
-        """An input as what a flow computes with: whole numbers become float64."""
+        """An input as floats; integers are converted to float64."""
         values = self.inputs[name]
-        return values if is_real(values) else values.astype(np.float64)
+        return values if is_floating(values) else values.astype(np.float64)
 
 
-def decode(body: bytes, length: bytes | None, signature: Signature) -> Call:
-    """The call in a body.
+def decode(body: bytes, length: bytes | None, signature: Signature) -> InferRequest:
+    """Decode a body.
 
     Args:
-        body: all of it, not compressed.
-        length: what `Inference-Header-Content-Length` says, if it is there.
-        signature: of the model that is asked.
+        body: the whole body, decompressed.
+        length: the header `Inference-Header-Content-Length`; None if it is absent.
+        signature: the signature of the model that is addressed.
 
     Raises:
-        MalformedBody: the bytes are not what they claim to be.
+        MalformedBody: the bytes are not the format that they claim to be.
         InvalidRequest: a value does not fit the protocol or the signature.
     """
-    size = _json_bytes(length, len(body))
+    size = _json_size(length, len(body))
     if body and not size:
-        return Call(None, {}, inputs.raw(body, signature), _all(signature, binary=True))
-    given = document.read(body[:size])
-    parameters = {**scalars(given.get("parameters"), "parameters")}
-    binary = flag(parameters.pop("binary_data_output", False), "binary_data_output")
-    outputs = _outputs(given.get("outputs"), signature, binary=binary)
-    return Call(identity(given.get("id")), parameters, _inputs(given.get("inputs"), signature, body, size), outputs)
+        return InferRequest(None, {}, read_raw(body, signature), _all_outputs(signature, binary=True))
+    fields = document.read(body[:size])
+    parameters = {**parse_parameters(fields.get("parameters"), "parameters")}
+    binary = parse_boolean(parameters.pop("binary_data_output", False), "binary_data_output")
+    outputs = _parse_outputs(fields.get("outputs"), signature, binary=binary)
+    request_id = parse_id(fields.get("id"))
+    inputs = _parse_inputs(fields.get("inputs"), signature, BinaryTail(body, size))
+    return InferRequest(request_id, parameters, inputs, outputs)
 
 
-def _json_bytes(length: bytes | None, size: int) -> int:
+def _json_size(length: bytes | None, body_size: int) -> int:
     if length is None:
-        return size
-    # Compared by length first: a number of any length is a header, and int() refuses the longest.
-    if not length.isdigit() or len(length) > MAX_DIGITS or int(length) > size:
-        raise MalformedBody(f"Inference-Header-Content-Length must be a number of bytes from 0 to the body's {size}")
+        return body_size
+    # The number of digits is checked first, because int() raises ValueError for very long numbers.
+    if not length.isdigit() or len(length) > MAX_LENGTH_DIGITS or int(length) > body_size:
+        expected = f"a number of bytes from 0 to {body_size}, the size of the body"
+        raise MalformedBody(f"Inference-Header-Content-Length must be {expected}")
     return int(length)
 
 
-def _inputs(given: object, signature: Signature, body: bytes, offset: int) -> dict[str, Array]:
-    rest = Rest(body, offset)
-    takes = {tensor.name: tensor for tensor in signature.inputs}
+def _parse_inputs(value: object, signature: Signature, tail: BinaryTail) -> dict[str, Array]:
+    specs = {spec.name: spec for spec in signature.inputs}
     tensors: dict[str, Array] = {}
-    for entry in entries(given, "inputs"):
-        tensor = known(entry, takes, "input")
-        if tensor.name in tensors:
-            raise InvalidRequest(f"input {tensor.name} is given twice")
-        tensors[tensor.name] = inputs.read(entry, tensor, rest)
-    rest.end()
-    for tensor in signature.inputs:
-        if tensor.required and tensor.name not in tensors:
-            raise InvalidRequest(f"input {tensor.name} is missing: {tensor.datatypes[0]} {shown(tensor.shape)}")
+    for entry in parse_tensor_list(value, "inputs"):
+        spec = find_spec(entry, specs, "input")
+        if spec.name in tensors:
+            raise InvalidRequest(f"input {spec.name} is given twice")
+        tensors[spec.name] = read_input(entry, spec, tail)
+    tail.check_all_taken()
+    for spec in signature.inputs:
+        if spec.required and spec.name not in tensors:
+            expected = f"{spec.datatypes[0]} {format_shape(spec.shape)}"
+            raise InvalidRequest(f"input {spec.name} is missing; send it as {expected}")
     return tensors
 
 
-def _outputs(given: object, signature: Signature, *, binary: bool) -> tuple[Wanted, ...]:
-    gives = {tensor.name: tensor for tensor in signature.outputs}
-    outputs: dict[str, Wanted] = {}
-    for entry in entries([] if given is None else given, "outputs"):
-        name = known(entry, gives, "output").name
+def _parse_outputs(value: object, signature: Signature, *, binary: bool) -> tuple[RequestedOutput, ...]:
+    specs = {spec.name: spec for spec in signature.outputs}
+    outputs: dict[str, RequestedOutput] = {}
+    for entry in parse_tensor_list([] if value is None else value, "outputs"):
+        name = find_spec(entry, specs, "output").name
         if name in outputs:
-            raise InvalidRequest(f"output {name} is asked for twice")
-        parameters = scalars(entry.get("parameters"), f"the parameters of output {name}")
-        without(parameters, ("classification", *ELSEWHERE), f"output {name}")
-        outputs[name] = Wanted(name, flag(parameters.get("binary_data", binary), "binary_data"))
-    # Who names none wants all.
-    return tuple(outputs.values()) or _all(signature, binary=binary)
+            raise InvalidRequest(f"output {name} is requested twice")
+        parameters = parse_parameters(entry.get("parameters"), f"the parameters of output {name}")
+        check_unsupported(parameters, ("classification", *SHARED_MEMORY), f"output {name}")
+        outputs[name] = RequestedOutput(name, parse_boolean(parameters.get("binary_data", binary), "binary_data"))
+    # A request that names no output gets all of them.
+    return tuple(outputs.values()) or _all_outputs(signature, binary=binary)
 
 
-def _all(signature: Signature, *, binary: bool) -> tuple[Wanted, ...]:
-    return tuple(Wanted(tensor.name, binary) for tensor in signature.outputs)
+def _all_outputs(signature: Signature, *, binary: bool) -> tuple[RequestedOutput, ...]:
+    return tuple(RequestedOutput(spec.name, binary) for spec in signature.outputs)

@@ -1,4 +1,4 @@
-"""What a v2 model takes and gives: tensors by name, each with its datatypes and its shape."""
+"""The signature of a v2 model: its input and output tensors, each with a name, datatypes and a shape."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,27 +7,27 @@ from typing import Final, TypeGuard
 import numpy as np
 import numpy.typing as npt
 
-Real = npt.NDArray[np.floating]
-Array = Real | npt.NDArray[np.int64]
+Floats = npt.NDArray[np.floating]
+Array = Floats | npt.NDArray[np.int64]
 
-# Those that a flow takes or gives; the protocol has more.
-TYPES: Final[Mapping[str, np.dtype[np.floating] | np.dtype[np.int64]]] = {
+# The datatypes that a flow takes or returns; the protocol has more.
+DTYPES: Final[Mapping[str, np.dtype[np.floating] | np.dtype[np.int64]]] = {
     "FP32": np.dtype("<f4"),
     "FP64": np.dtype("<f8"),
     "INT64": np.dtype("<i8"),
 }
-ANY: Final = -1
+ANY_SIZE: Final = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Tensor:
+class TensorSpec:
     """One tensor of a signature.
 
     Attributes:
-        name: what requests and answers call it.
-        datatypes: those it may come in; the first is its own, which metadata name and answers have.
-        shape: its sizes; ANY where every size will do.
-        required: a request without it is refused.
+        name: its name in requests and responses.
+        datatypes: the accepted datatypes; the first is the one that metadata and responses use.
+        shape: its sizes; ANY_SIZE where every size is accepted.
+        required: False if a request may leave it out.
     """
 
     name: str
@@ -38,12 +38,12 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """All inputs and outputs of a v2 model, in the order in which they are shown."""
+    """All inputs and outputs of a v2 model, in the order in which metadata lists them."""
 
-    inputs: tuple[Tensor, ...]
-    outputs: tuple[Tensor, ...]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
 
 
-def is_real(values: Array) -> TypeGuard[Real]:
-    """True for floats, of either size."""
+def is_floating(values: Array) -> TypeGuard[Floats]:
+    """True for float32 and float64."""
     return values.dtype.kind == "f"

@@ -8,7 +8,7 @@ from ...errors import InvalidRequest
 from ...model import Model
 from ...observability.statistics import Tally
 from ...repository.repository import Repository
-from ...requests import Address, Limits
+from ...requests import Limits, ModelSelector
 from ...settings import Settings
 from ..request_context import Reply, RequestContext
 from . import index, metadata, protocol_model, statistics
@@ -88,7 +88,7 @@ class Handlers:
 
     def _find(self, name: str, version: int | None) -> tuple[protocol_model.ProtocolModel, Model]:
         flow, kind = protocol_model.parse(name)
-        return kind, self._repository.find(Address(flow, version))
+        return kind, self._repository.find(ModelSelector(flow, version))
 
 
 def _page(content: object, status: int = 200) -> Reply:

@@ -7,16 +7,16 @@ from time import perf_counter
 from typing import Final, NamedTuple
 
 from ...answer import Answer
-from ...codecs.parsing.inflate import FORMATS, inflate
+from ...codecs.parsing.inflate import CONTENT_ENCODINGS, inflate
 from ...codecs.v2 import request, response
-from ...codecs.v2.request import Call
-from ...codecs.v2.response import Body
+from ...codecs.v2.request import InferRequest
+from ...codecs.v2.response import ResponseBody
 from ...codecs.v2.signature import Signature
 from ...errors import InvalidRequest, TooLarge, UnsupportedFormat, listed
 from ...model import Model
 from ...observability.statistics import Clock, Spent, Tally
 from ...observability.timing import RequestTiming
-from ...requests import Address, LogProbRequest, Parameters, Payload, SampleRequest, TransformRequest
+from ...requests import LogProbRequest, ModelSelector, Parameters, Payload, SampleRequest, TransformRequest
 from ..inference import INLINE_BYTES, INLINE_VALUES, Inference
 from ..request_context import Header, Reply, RequestContext
 from . import protocol_model
@@ -40,7 +40,7 @@ class Asked(NamedTuple):
     """What a request says before its body is read."""
 
     face: ProtocolModel
-    address: Address
+    address: ModelSelector
     body: bytes
     length: bytes | None
     deadline: float
@@ -67,7 +67,7 @@ class Infer:
         deadline = http.deadline(self._settings.timeout_seconds)
         flow, kind = protocol_model.parse(name)
         http.meter = self._metrics.verb(kind.verb)
-        asked = Asked(kind, Address(flow, version), await self._body(http), http.headers.get(LENGTH), deadline)
+        asked = Asked(kind, ModelSelector(flow, version), await self._body(http), http.headers.get(LENGTH), deadline)
         self._disconnects.watch(http)
         model = self._repository.find(asked.address)
         http.meter = self._metrics.meet(kind.verb, model)
@@ -103,8 +103,8 @@ class Infer:
     async def _body(self, http: RequestContext) -> bytes:
         limit = self._settings.max_body_bytes
         encoding = http.header(b"content-encoding", IDENTITY)
-        if encoding not in FORMATS and encoding != IDENTITY:
-            raise UnsupportedFormat(f"Content-Encoding must be {', '.join(FORMATS)} or {IDENTITY}")
+        if encoding not in CONTENT_ENCODINGS and encoding != IDENTITY:
+            raise UnsupportedFormat(f"Content-Encoding must be {', '.join(CONTENT_ENCODINGS)} or {IDENTITY}")
         body = await http.packed_body(limit)
         # A few bytes can unpack to very many.
         return body if encoding == IDENTITY else await asyncio.to_thread(inflate, body, encoding, limit)
@@ -112,10 +112,12 @@ class Infer:
     def _precise(self, asked: Asked, model: Model, parameters: Parameters) -> Model:
         if "precision" not in parameters:
             return model
-        named = Address.parse({"precision": parameters["precision"]})
-        return self._repository.find(Address(asked.address.model, asked.address.version, named.precision))
+        named = ModelSelector.parse({"precision": parameters["precision"]})
+        return self._repository.find(ModelSelector(asked.address.model, asked.address.version, named.precision))
 
-    async def _compute(self, asked: Asked, model: Model, call: Call, deadline: float, timing: RequestTiming) -> Answer:
+    async def _compute(
+        self, asked: Asked, model: Model, call: InferRequest, deadline: float, timing: RequestTiming
+    ) -> Answer:
         own = {name: value for name, value in call.parameters.items() if name not in COMMON}
         if asked.face is SAMPLE:
             return await self._sample(model, call, own, deadline, timing)
@@ -128,7 +130,7 @@ class Infer:
         return await model.transform(sent, deadline, timing)
 
     async def _sample(
-        self, model: Model, call: Call, own: Parameters, deadline: float, timing: RequestTiming
+        self, model: Model, call: InferRequest, own: Parameters, deadline: float, timing: RequestTiming
     ) -> Answer:
         tensor = call.inputs.get(NUM_SAMPLES)
         if tensor is not None and NUM_SAMPLES in own:
@@ -141,13 +143,13 @@ class Infer:
         return await model.sample(model.settle(drawn), deadline, timing)
 
 
-async def _decoded(asked: Asked, signature: Signature) -> Call:
+async def _decoded(asked: Asked, signature: Signature) -> InferRequest:
     if len(asked.body) <= INLINE_BYTES:
         return request.decode(asked.body, asked.length, signature)
     return await asyncio.to_thread(request.decode, asked.body, asked.length, signature)
 
 
-async def _encoded(kind: ProtocolModel, call: Call, answer: Answer) -> Body:
+async def _encoded(kind: ProtocolModel, call: InferRequest, answer: Answer) -> ResponseBody:
     written = sum(answer.tensors[output.name].size for output in call.outputs if not output.binary)
     copied = sum(answer.tensors[output.name].nbytes for output in call.outputs if output.binary)
     arguments = _facts(kind, call, answer), call.outputs, answer.tensors
@@ -156,24 +158,24 @@ async def _encoded(kind: ProtocolModel, call: Call, answer: Answer) -> Body:
     return await asyncio.to_thread(response.encode, *arguments)
 
 
-def _facts(kind: ProtocolModel, call: Call, answer: Answer) -> dict[str, object]:
+def _facts(kind: ProtocolModel, call: InferRequest, answer: Answer) -> dict[str, object]:
     facts: dict[str, object] = {"model_name": kind.name(answer.model), "model_version": str(answer.version)}
     if call.id is not None:
         facts["id"] = call.id
-    parameters = {name: answer.facts[name] for name in FACTS if name in answer.facts}
+    parameters = {name: answer.metadata[name] for name in FACTS if name in answer.metadata}
     if answer.invalid_rows:
         parameters["invalid_rows"] = len(answer.invalid_rows)
     return {**facts, "parameters": parameters} if parameters else facts
 
 
-def _headers(body: Body) -> list[Header]:
+def _headers(body: ResponseBody) -> list[Header]:
     length = (b"content-length", b"%d" % len(body.content))
-    if body.json_bytes is None:
+    if body.json_size is None:
         return [(b"content-type", JSON), length]
-    return [(b"content-type", BYTES), (LENGTH, b"%d" % body.json_bytes), length]
+    return [(b"content-type", BYTES), (LENGTH, b"%d" % body.json_size), length]
 
 
-def _parts(call: Call) -> list[str]:
+def _parts(call: InferRequest) -> list[str]:
     return [output.name for output in call.outputs]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Final
 
-from ...codecs.v2.signature import Tensor
+from ...codecs.v2.signature import TensorSpec
 from ...model import Model
 from ...repository.repository import Repository
 from ...requests import Limits
@@ -56,10 +56,10 @@ def configuration(face: ProtocolModel, model: Model, settings: Settings, limits:
     return {**config, "dynamic_batching": {"max_queue_delay_microseconds": 0}} if face.batches else config
 
 
-def _tensors(tensors: Sequence[Tensor]) -> list[dict[str, object]]:
+def _tensors(tensors: Sequence[TensorSpec]) -> list[dict[str, object]]:
     return [{"name": one.name, "datatype": one.datatypes[0], "shape": one.shape} for one in tensors]
 
 
-def _configured(tensor: Tensor, axes: int) -> dict[str, object]:
+def _configured(tensor: TensorSpec, axes: int) -> dict[str, object]:
     # Where there are batches, their axis is told by max_batch_size alone.
     return {"name": tensor.name, "data_type": f"TYPE_{tensor.datatypes[0]}", "dims": tensor.shape[axes:]}

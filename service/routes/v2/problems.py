@@ -8,13 +8,13 @@ from typing import Final
 
 import orjson
 
-from ...errors import Fault, InvalidRequest, Overloaded, RequestError, ServiceError, UnsupportedFormat
+from ...errors import FieldError, InvalidRequest, Overloaded, RequestError, UnsupportedFormat
 from ..problems import INTERNAL, KINDS
 from ..request_context import Header, Reply
 
 JSON: Final = b"application/json"
 # The protocol knows no 422.
-STATUSES: Final[Mapping[type[ServiceError], HTTPStatus]] = {
+STATUSES: Final[Mapping[type[Exception], HTTPStatus]] = {
     **{error: kind.status for error, kind in KINDS.items()},
     InvalidRequest: HTTPStatus.BAD_REQUEST,
 }
@@ -47,7 +47,7 @@ def reply_to(error: Exception, identity: str) -> Reply:
         return _reply(HTTPStatus.NOT_FOUND, str(error))
     if isinstance(error, WrongMethod):
         return _reply(HTTPStatus.METHOD_NOT_ALLOWED, str(error), (b"allow", error.allowed.encode()))
-    status = STATUSES.get(type(error), INTERNAL.status) if isinstance(error, ServiceError) else INTERNAL.status
+    status = STATUSES.get(type(error), INTERNAL.status)
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         # What a runtime says of itself may name files and addresses; it goes to the log, not to the client.
         log.error("the request failed", exc_info=error, extra={"request_id": identity})
@@ -57,13 +57,13 @@ def reply_to(error: Exception, identity: str) -> Reply:
 
 def _sentence(error: Exception) -> str:
     sentence = str(error)
-    faults = error.faults if isinstance(error, RequestError) else ()
+    faults = error.field_errors if isinstance(error, RequestError) else ()
     # Elsewhere a pointer says where the fault is; here the sentence is all there is.
     names = [name for name in _names(faults) if name not in sentence]
     return f"{', '.join(names)}: {sentence}" if names else sentence
 
 
-def _names(faults: Iterable[Fault]) -> list[str]:
+def _names(faults: Iterable[FieldError]) -> list[str]:
     return list(dict.fromkeys(name for fault in faults if (name := fault.pointer[1:].partition("/")[0])))
 
 

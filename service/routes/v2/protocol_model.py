@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from diffeo.bundle.manifest import Manifest
+from diffeo.bundle.parameters import LOG_ABS_DET_JACOBIAN
 
-from ...codecs.v2.signature import ANY, Signature, Tensor
+from ...codecs.v2.signature import ANY_SIZE, Signature, TensorSpec
 from ...errors import ModelNotFound
-from ...requests import LADJ, LOG_PROB_PARAMETERS, SAMPLE_PARAMETERS
+from ...requests import LOG_PROB_PARAMETERS, SAMPLE_PARAMETERS
 
 DATATYPES: Final = {"float32": "FP32", "float64": "FP64"}
 NUM_SAMPLES: Final = "num_samples"
@@ -52,8 +53,8 @@ class ProtocolModel:
 
 LOG_PROB: Final = ProtocolModel("", "x", ("log_prob",), LOG_PROB_PARAMETERS)
 SAMPLE: Final = ProtocolModel("sample", NUM_SAMPLES, ("x", "log_prob", "z"), SAMPLE_PARAMETERS - {"return"})
-FORWARD: Final = ProtocolModel("forward", "x", ("z", LADJ), LOG_PROB_PARAMETERS)
-INVERSE: Final = ProtocolModel("inverse", "z", ("x", LADJ), LOG_PROB_PARAMETERS)
+FORWARD: Final = ProtocolModel("forward", "x", ("z", LOG_ABS_DET_JACOBIAN), LOG_PROB_PARAMETERS)
+INVERSE: Final = ProtocolModel("inverse", "z", ("x", LOG_ABS_DET_JACOBIAN), LOG_PROB_PARAMETERS)
 PROTOCOL_MODELS: Final = (LOG_PROB, SAMPLE, FORWARD, INVERSE)
 BY_SUFFIX: Final[Mapping[str, ProtocolModel]] = {face.suffix: face for face in PROTOCOL_MODELS}
 
@@ -77,15 +78,15 @@ def parse(name: str) -> tuple[str, ProtocolModel]:
 def _signature(face: ProtocolModel, dimension: int, datatype: str) -> Signature:
     other = next(kind for kind in DATATYPES.values() if kind != datatype)
     sources = {
-        "x": Tensor("x", (datatype, other), (ANY, dimension)),
-        "z": Tensor("z", ("FP32", "FP64"), (ANY, dimension)),
+        "x": TensorSpec("x", (datatype, other), (ANY_SIZE, dimension)),
+        "z": TensorSpec("z", ("FP32", "FP64"), (ANY_SIZE, dimension)),
         # The parameter of the same name may take its place.
-        NUM_SAMPLES: Tensor(NUM_SAMPLES, ("INT64",), (1,), required=False),
+        NUM_SAMPLES: TensorSpec(NUM_SAMPLES, ("INT64",), (1,), required=False),
     }
     parts = {
-        "x": Tensor("x", (datatype,), (ANY, dimension)),
-        "z": Tensor("z", ("FP32",), (ANY, dimension)),
-        "log_prob": Tensor("log_prob", ("FP32",), (ANY,)),
-        LADJ: Tensor(LADJ, ("FP32",), (ANY,)),
+        "x": TensorSpec("x", (datatype,), (ANY_SIZE, dimension)),
+        "z": TensorSpec("z", ("FP32",), (ANY_SIZE, dimension)),
+        "log_prob": TensorSpec("log_prob", ("FP32",), (ANY_SIZE,)),
+        LOG_ABS_DET_JACOBIAN: TensorSpec(LOG_ABS_DET_JACOBIAN, ("FP32",), (ANY_SIZE,)),
     }
     return Signature((sources[face.source],), tuple(parts[part] for part in face.parts))

@@ -28,7 +28,7 @@ BLOCK_ROWS = 1000
 
 
 def scored(file: Path, *, kept: Sequence[str] = (), written: str = "parquet") -> Job:
-    return job.score(job_files.MODEL, [str(file)], kept, written, BLOCK_ROWS)
+    return job.log_prob(job_files.MODEL, [str(file)], kept, written, BLOCK_ROWS)
 
 
 def drawn(count: int, *, start: int = 0, block_rows: int = BLOCK_ROWS, written: str = "parquet") -> Job:
@@ -167,7 +167,7 @@ def test_an_object_store_is_read_and_written_by_url(tmp_path: Path) -> None:
     file = job_files.save(tmp_path / "rows.parquet", job_files.table(x))
     there = locate("memory://in/rows.parquet")
     there.write(file.read_bytes())
-    asked = job.score(job_files.MODEL, ["memory://in/*.parquet"], (), "parquet", BLOCK_ROWS)
+    asked = job.log_prob(job_files.MODEL, ["memory://in/*.parquet"], (), "parquet", BLOCK_ROWS)
     out = locate("memory://out")
     run(asked, out, executors.alone)
     here = tmp_path / "here"
@@ -192,7 +192,7 @@ def other_jobs(file: Path) -> dict[str, Callable[[], Job]]:
         "kept": lambda: scored(file, kept=("height",)),
         "format": lambda: scored(file, written="csv"),
         "verb": lambda: drawn(10),
-        "block_rows": lambda: job.score(job_files.MODEL, [str(file)], (), "parquet", 7),
+        "block_rows": lambda: job.log_prob(job_files.MODEL, [str(file)], (), "parquet", 7),
     }
 
 
@@ -234,7 +234,7 @@ def test_a_file_that_does_not_fit_is_refused_before_a_row_is_computed(sentence: 
     good = job_files.save(tmp_path / "a.parquet", job_files.table(job_files.rows(10)))
     bad = job_files.save(tmp_path / "b.parquet", REFUSED[sentence])
     with pytest.raises(TableError, match=f"b.parquet {sentence}|of b.parquet {sentence}"):
-        job.score(job_files.MODEL, [str(good), str(bad)], (), "parquet", BLOCK_ROWS)
+        job.log_prob(job_files.MODEL, [str(good), str(bad)], (), "parquet", BLOCK_ROWS)
 
 
 def test_a_column_to_keep_must_be_there_and_have_a_name_of_its_own(tmp_path: Path) -> None:
@@ -252,4 +252,4 @@ def test_files_that_are_not_there_or_not_known_are_told(meant: str, tmp_path: Pa
     (tmp_path / "rows.xlsx").write_text("")
     where = meant if "://" in meant else str(tmp_path / meant)
     with pytest.raises(TableError, match=re.escape(meant.partition("://")[0])):
-        job.score(job_files.MODEL, [where], (), "parquet", BLOCK_ROWS)
+        job.log_prob(job_files.MODEL, [where], (), "parquet", BLOCK_ROWS)

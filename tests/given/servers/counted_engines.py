@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from diffeo.runtime.engines.engine import Tensors
-from diffeo.service.errors import EngineFailed
+from diffeo.runtime.errors import EngineFailed
 
 T = TypeVar("T")
 SECONDS = 10  # how long a test waits for what happens at once

@@ -8,6 +8,7 @@ import pytest
 
 from diffeo.runtime.engines import ENGINES
 from diffeo.runtime.engines.engine import Engine, Graphs, Tensors
+from diffeo.runtime.engines.options import EngineOptions
 from diffeo.service.app import create_service
 from diffeo.service.settings import Settings
 from tests.given.flows import affine
@@ -38,8 +39,8 @@ class Service:
         self.gate, self.rows = threading.Event(), list[int]()
         load = ENGINES["onnx"]
 
-        def gated(graphs: Graphs, settings: Settings) -> tuple[Engine, Engine]:
-            forward, inverse = load(graphs, settings)
+        def gated(graphs: Graphs, options: EngineOptions) -> tuple[Engine, Engine]:
+            forward, inverse = load(graphs, options)
             return Gated(forward, self.gate, self.rows), Gated(inverse, self.gate, self.rows)
 
         monkeypatch.setitem(ENGINES, "onnx", gated)

@@ -1,4 +1,4 @@
-"""Arrow: columns of numbers with names; what pyarrow writes is read, and what it wrote and somebody changed is not."""
+"""The Arrow format: streams that pyarrow writes are read; changed or cut streams are errors."""
 
 import re
 import struct
@@ -7,9 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from diffeo.service.answer import Answer
+from diffeo.service.answer import Answer, Tensor
 from diffeo.service.codecs.arrow import Arrow
 from diffeo.service.errors import InvalidRequest, MalformedBody
+from tests.given.decoded_rows import decoded_rows
 
 ARROW = Arrow()
 
@@ -19,7 +20,8 @@ def written(*batches: pa.RecordBatch, **options: object) -> bytes:
     with pa.ipc.new_stream(sink, batches[0].schema, options=pa.ipc.IpcWriteOptions(**options)) as writer:
         for batch in batches:
             writer.write_batch(batch)
-    return sink.getvalue().to_pybytes()
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
 
 
 def batch(**columns: pa.Array) -> pa.RecordBatch:
@@ -45,7 +47,9 @@ TYPES = {
 
 @pytest.mark.parametrize(("given", "expected"), TYPES.items(), ids=str)
 @pytest.mark.parametrize("nulls", [False, True])
-def test_a_column_of_any_number_is_read_and_null_is_nan(given: pa.DataType, expected: type, nulls: bool) -> None:  # noqa: FBT001
+def test_a_column_of_any_number_type_is_read_and_null_becomes_nan(
+    given: pa.DataType, expected: type, *, nulls: bool
+) -> None:
     values = [1, None if nulls else 7, 100] * 5
     payload = ARROW.decode(written(batch(a=pa.array(values).cast(given))), {})
     assert (payload.columns, payload.rows_name) == (("a",), None)
@@ -53,14 +57,14 @@ def test_a_column_of_any_number_is_read_and_null_is_nan(given: pa.DataType, expe
 
 
 @pytest.mark.parametrize("given", [kind for kind in TYPES if pa.types.is_integer(kind)], ids=str)
-def test_the_ends_of_an_integer_are_read_with_their_sign(given: pa.DataType) -> None:
+def test_the_smallest_and_largest_integers_are_read_exactly(given: pa.DataType) -> None:
     ends = np.iinfo(given.to_pandas_dtype())
-    rows = ARROW.decode(written(batch(a=pa.array([ends.min, ends.max], given))), {}).rows
+    rows = decoded_rows(ARROW, written(batch(a=pa.array([ends.min, ends.max], given))))
     np.testing.assert_array_equal(rows, np.array([[ends.min], [ends.max]], float))
 
 
-def test_float32_columns_stay_float32_until_one_is_wider() -> None:
-    assert ARROW.decode(written(batch(a=F32, b=F32)), {}).rows.dtype == np.float32
+def test_float32_columns_stay_float32_unless_one_column_is_wider() -> None:
+    assert decoded_rows(ARROW, written(batch(a=F32, b=F32))).dtype == np.float32
     payload = ARROW.decode(written(batch(a=F32, b=F64)), {})
     assert payload.columns == ("a", "b")
     np.testing.assert_array_equal(payload.rows, np.array([[0.5, 0.1], [np.nan, 2], [-0.0, 3]]), strict=True)
@@ -80,37 +84,30 @@ LAYOUTS = {
     "metadata": written(*[PAIR.replace_schema_metadata({"pandas": "{}" * 1000})] * 2),
     "metadata of a column": written(*[PAIR.cast(pa.schema([FIELD, pa.field("b", pa.float32())]))] * 2),
     "version 4": written(PAIR, PAIR, metadata_version=pa.ipc.MetadataVersion.V4),
-    "no mark of the end": written(PAIR, PAIR)[:-8],
+    "no end-of-stream marker": written(PAIR, PAIR)[:-8],
 }
 
 
 @pytest.mark.parametrize("body", LAYOUTS.values(), ids=LAYOUTS.keys())
-def test_rows_are_the_same_however_they_are_laid_out(body: bytes) -> None:
+def test_every_layout_of_the_same_rows_gives_the_same_table(body: bytes) -> None:
     payload = ARROW.decode(body, {})
     column = np.array([0.5, np.nan, -0.0] * 2, np.float32)
     assert payload.columns == ("a", "b")
-    np.testing.assert_array_equal(payload.rows, np.stack([column, column], axis=1), strict=True)
-    assert np.signbit(payload.rows[[2, 5]]).all()
+    rows = decoded_rows(ARROW, body)
+    np.testing.assert_array_equal(rows, np.stack([column, column], axis=1), strict=True)
+    assert np.signbit(rows[[2, 5]]).all()
 
 
-def test_a_stream_may_hold_no_rows() -> None:
-    assert ARROW.decode(written(batch(a=F32[:0], b=F64[:0])), {}).rows.shape == (0, 2)
+def test_a_stream_without_rows_is_an_empty_table() -> None:
+    assert decoded_rows(ARROW, written(batch(a=F32[:0], b=F64[:0]))).shape == (0, 2)
     schema_alone = written(batch(a=F32))[: len(pa.schema([("a", pa.float32())]).serialize())]
-    assert ARROW.decode(schema_alone, {}).rows.shape == (0, 1)
+    assert decoded_rows(ARROW, schema_alone).shape == (0, 1)
 
 
-def test_nan_with_a_payload_is_a_nan_and_no_warning() -> None:
+def test_a_signalling_nan_is_read_without_a_warning() -> None:
     signalling = np.array([0x7F800001], np.uint32).view(np.float32)
-    rows = ARROW.decode(written(batch(a=pa.array(signalling), b=F64[:1])), {}).rows
+    rows = decoded_rows(ARROW, written(batch(a=pa.array(signalling), b=F64[:1])))
     assert np.isnan(rows).tolist() == [[True, False]]
-
-
-class Extension(pa.ExtensionType):
-    def __init__(self) -> None:
-        super().__init__(pa.float32(), "test.extension")
-
-    def __arrow_ext_serialize__(self) -> bytes:
-        return b""
 
 
 OTHER_TYPES = {
@@ -124,13 +121,13 @@ OTHER_TYPES = {
     "structs": pa.array([{"a": 1.0}] * 3),
     "a dictionary": pa.array([1.0, 2.0, 1.0]).dictionary_encode(),
     "runs": pa.RunEndEncodedArray.from_arrays([3], [1.0]),
-    "an extension": pa.ExtensionArray.from_storage(Extension(), F32),
+    "an extension": pa.ExtensionArray.from_storage(pa.opaque(pa.float32(), "test", "extension"), F32),
 }
 
 
 @pytest.mark.parametrize("column", OTHER_TYPES.values(), ids=OTHER_TYPES.keys())
-def test_a_column_of_anything_but_numbers_is_refused(column: pa.Array) -> None:
-    with pytest.raises(InvalidRequest, match="column 2 is not of plain numbers"):
+def test_a_column_that_is_not_of_numbers_is_an_invalid_request(column: pa.Array) -> None:
+    with pytest.raises(InvalidRequest, match="column 2 does not hold plain numbers"):
         ARROW.decode(written(batch(a=F32, b=column)), {})
 
 
@@ -147,36 +144,36 @@ def int64s(*values: int) -> bytes:
     return struct.pack(f"<{len(values)}q", *values)
 
 
-# Three rows of two float32 columns: a bitmap of one byte and twelve bytes of values each, padded to eight.
+# Three rows of two float32 columns. Each has a bitmap of one byte and twelve bytes of values, padded to eight bytes.
 BUFFERS = int64s(0, 1, 8, 12, 24, 1, 32, 12)
 NODES = int64s(3, 1, 3, 1)
 
-MESSAGE = "no message of an Arrow stream begins at byte"
+MESSAGE = "are not a complete Arrow message"
 LENGTHS = "columns of different lengths"
-BUFFER = "a buffer of the Arrow stream is shorter than its column, or leads out of its message"
+BUFFER = "a buffer of the Arrow stream is shorter than its column, or is outside its message"
 
 MALFORMED = {
     "no Arrow": (b"a,b\n1,2\n", MESSAGE),
-    "the file format": (b"ARROW1\0\0" + PLAIN, "is an Arrow file; send the stream format"),
-    "lz4": (written(batch(a=F32), compression="lz4"), "compressed; send them as they are"),
-    "zstd": (written(batch(a=F32), compression="zstd"), "compressed; send them as they are"),
+    "the file format": (b"ARROW1\0\0" + PLAIN, "is in the Arrow file format; send the Arrow stream format"),
+    "lz4": (written(batch(a=F32), compression="lz4"), "compressed; send them without compression"),
+    "zstd": (written(batch(a=F32), compression="zstd"), "compressed; send them without compression"),
     "an old frame": (written(batch(a=F32), use_legacy_format=True), MESSAGE),
-    "a frame of another mark": (b"\xff\xff\xff\xfe" + PLAIN[4:], MESSAGE),
-    "the mark of the end alone": (PLAIN[-8:], "does not begin with a schema"),
+    "another continuation marker": (b"\xff\xff\xff\xfe" + PLAIN[4:], MESSAGE),
+    "the end-of-stream marker alone": (PLAIN[-8:], "does not begin with a schema"),
     "a batch before the schema": (PLAIN[len(SCHEMA) :], "does not begin with a schema"),
-    "two schemas": (SCHEMA + PLAIN, "a message that is no record batch"),
+    "two schemas": (SCHEMA + PLAIN, "a message that is not a record batch"),
     "a byte behind the end": (PLAIN + b"\0", "ends at byte 416 of 417"),
     "two streams": (PLAIN * 2, "ends at byte 416 of 832"),
     "a message of no bytes": (PLAIN[:4] + bytes(4) + PLAIN[8:], "ends at byte 8 of 416"),
     "a message of fewer than no bytes": (PLAIN[:4] + struct.pack("<i", -8) + PLAIN[8:], MESSAGE),
     "a message beyond the end": (PLAIN[:4] + struct.pack("<i", 2**31 - 1) + PLAIN[8:], MESSAGE),
     "a message of zeros": (PLAIN[:4] + struct.pack("<i", 8) + bytes(8), "older than V4, empty or cut off"),
-    "a message of ones": (PLAIN[:4] + struct.pack("<i", 64) + b"\xff" * 64, "leads out of itself"),
+    "a message of ones": (PLAIN[:4] + struct.pack("<i", 64) + b"\xff" * 64, "has an offset outside the message"),
     "columns of another length": (patched(NODES, int64s(3, 1, 2, 1)), LENGTHS),
     "a column of fewer than no rows": (patched(NODES, int64s(-1, 0, -1, 0)), LENGTHS),
     "nulls without a bitmap": (patched(BUFFERS, int64s(0, 0, 8, 12, 24, 1, 32, 12)), BUFFER),
-    "more nulls than it says": (patched(NODES, int64s(3, 1, 3, 0)), "more or fewer nulls than it says"),
-    "fewer nulls than it says": (patched(NODES, int64s(3, 2, 3, 1)), "more or fewer nulls than it says"),
+    "more nulls than it says": (patched(NODES, int64s(3, 1, 3, 0)), "another number of nulls than its header says"),
+    "fewer nulls than it says": (patched(NODES, int64s(3, 2, 3, 1)), "another number of nulls than its header says"),
     "a bitmap behind the end": (patched(BUFFERS, int64s(0, 1, 8, 12, 48, 1, 32, 12)), BUFFER),
     "values too short": (patched(BUFFERS, int64s(0, 1, 8, 11, 24, 1, 32, 12)), BUFFER),
     "values behind the end": (patched(BUFFERS, int64s(0, 1, 8, 12, 24, 1, 40, 12)), BUFFER),
@@ -187,10 +184,10 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize(("body", "words"), MALFORMED.values(), ids=MALFORMED.keys())
-def test_what_is_not_one_stream_of_plain_columns_is_malformed(body: bytes, words: str) -> None:
-    with pytest.raises(MalformedBody, match=re.escape(words)) as refusal:
+def test_a_body_that_is_not_one_stream_of_plain_columns_is_malformed(body: bytes, words: str) -> None:
+    with pytest.raises(MalformedBody, match=re.escape(words)) as caught:
         ARROW.decode(body, {})
-    assert len(str(refusal.value)) < 200
+    assert len(str(caught.value)) < 200
 
 
 @pytest.mark.parametrize("end", [end for end in range(1, len(PLAIN) - 8) if end != len(SCHEMA)])
@@ -199,8 +196,8 @@ def test_a_stream_that_is_cut_off_is_malformed(end: int) -> None:
         ARROW.decode(PLAIN[:end], {})
 
 
-def test_pyarrow_reads_an_answer_with_null_where_a_row_has_none() -> None:
-    tensors = {
+def test_pyarrow_reads_an_answer_and_null_marks_a_row_without_a_result() -> None:
+    tensors: dict[str, Tensor] = {
         "x": np.array([[1, 0.1], [np.nan, np.nan]], np.float64),
         "z": np.array([[3, 4], [np.nan, np.nan]], np.float32),
         "log_prob": np.array([-0.5, np.nan], np.float32),
@@ -215,7 +212,7 @@ def test_pyarrow_reads_an_answer_with_null_where_a_row_has_none() -> None:
     assert [str(kind) for kind in table.schema.types] == ["double", "double", "float", "float", "float"]
 
 
-def test_the_columns_of_x_make_way_for_the_answers_own() -> None:
+def test_columns_of_x_are_renamed_if_a_name_is_reserved() -> None:
     table = np.zeros((1, 2), np.float32)
     body = ARROW.encode(Answer("m", 1, ("z1", "b"), {"x": table, "z": table}))
     assert pa.ipc.open_stream(body).schema.names == ["x0", "x1", "z0", "z1"]

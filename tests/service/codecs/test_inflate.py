@@ -1,27 +1,28 @@
-"""A compressed body is what it was before, or refused; never more in memory than a body may be."""
+"""A compressed body decompresses to its content or is an error; memory stays below the limit."""
 
 import gzip
 import tracemalloc
 import zlib
+from collections.abc import Callable, Mapping
 
 import pytest
 
 from diffeo.service.codecs.parsing.inflate import inflate
 from diffeo.service.errors import MalformedBody, TooLarge
 
-PACK = {"gzip": gzip.compress, "deflate": zlib.compress}
+COMPRESS: Mapping[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "deflate": zlib.compress}
 CONTENT = b'{"x": [[1, 2]]}' * 100
 
 
-@pytest.mark.parametrize("encoding", PACK)
+@pytest.mark.parametrize("encoding", COMPRESS)
 @pytest.mark.parametrize("content", [b"", CONTENT], ids=["nothing", "much"])
-def test_what_was_compressed_comes_back(encoding: str, content: bytes) -> None:
-    assert inflate(PACK[encoding](content), encoding, len(content)) == content
+def test_a_compressed_body_decompresses_to_its_content(encoding: str, content: bytes) -> None:
+    assert inflate(COMPRESS[encoding](content), encoding, len(content)) == content
 
 
-@pytest.mark.parametrize("encoding", PACK)
-def test_a_bomb_is_refused_before_it_goes_off(encoding: str) -> None:
-    bomb = PACK[encoding](bytes(50_000_000))
+@pytest.mark.parametrize("encoding", COMPRESS)
+def test_a_decompression_bomb_is_too_large_and_is_not_decompressed(encoding: str) -> None:
+    bomb = COMPRESS[encoding](bytes(50_000_000))
     assert len(bomb) < 100_000
     tracemalloc.start()
     with pytest.raises(TooLarge, match="limit of 1000000 bytes"):
@@ -30,10 +31,10 @@ def test_a_bomb_is_refused_before_it_goes_off(encoding: str) -> None:
     tracemalloc.stop()
 
 
-@pytest.mark.parametrize("encoding", PACK)
-def test_what_is_not_one_whole_stream_is_malformed(encoding: str) -> None:
-    packed = PACK[encoding](CONTENT)
-    other = PACK["gzip" if encoding == "deflate" else "deflate"](CONTENT)
+@pytest.mark.parametrize("encoding", COMPRESS)
+def test_a_body_that_is_not_one_complete_compressed_stream_is_malformed(encoding: str) -> None:
+    packed = COMPRESS[encoding](CONTENT)
+    other = COMPRESS["gzip" if encoding == "deflate" else "deflate"](CONTENT)
     for body in (b"", b"{}", packed[:-1], packed + b"\0", packed * 2, other, packed[:-4] + b"\0\0\0\0"):
         with pytest.raises(MalformedBody, match=encoding):
             inflate(body, encoding, 10**6)

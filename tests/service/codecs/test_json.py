@@ -1,9 +1,10 @@
-"""JSON, strict both ways: what is not one object of parameters and one table is refused at its place."""
+"""The JSON format is strict: a body that is not one object of parameters and one table is an error with a pointer."""
 
 import json
 import math
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,14 +12,9 @@ from hypothesis import strategies as st
 from diffeo.service.answer import Answer, InvalidRow
 from diffeo.service.codecs.json import SMALL_BYTES, Json
 from diffeo.service.errors import InvalidRequest, MalformedBody, RequestError
+from tests.given.decoded_rows import decoded_rows
 
 JSON = Json()
-
-
-def rows_of(text: str | bytes) -> np.ndarray:
-    rows = JSON.decode(text if isinstance(text, bytes) else text.encode(), {}).rows
-    assert rows is not None
-    return rows
 
 
 MALFORMED = {
@@ -57,10 +53,10 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED.keys())
-def test_what_is_not_strict_json_is_malformed(body: bytes) -> None:
-    with pytest.raises(MalformedBody, match=r"^(the body|a key of the body) [\w ]+") as refusal:
+def test_a_body_that_is_not_strict_json_is_malformed(body: bytes) -> None:
+    with pytest.raises(MalformedBody, match=r"^(the body|a key of the body) [\w ]+") as caught:
         JSON.decode(body, {})
-    assert len(str(refusal.value)) < 200
+    assert len(str(caught.value)) < 200
 
 
 RAGGED = {
@@ -74,7 +70,7 @@ RAGGED = {
     "a row that shrinks": ("[[1, 2, 3], [4]]", "/x/1"),
     "a row that grows": ("[[1], [2, 3, 4]]", "/x/1"),
     "an empty row among rows": ("[[1, 2], []]", "/x/1"),
-    # Flattened, each of these has as many numbers and brackets as a table of the same number of rows.
+    # These have the same number of numbers and brackets as a table with the same number of rows.
     "a table of pairs in disguise": ("[[1, 2], 3, [[4, 5], 6]]", "/x/1"),
     "a table of ones in disguise": ("[[1], 2, [[3]]]", "/x/1"),
     "a boolean": ("[[true, 1]]", "/x/0/0"),
@@ -90,10 +86,10 @@ RAGGED = {
 
 @pytest.mark.parametrize(("value", "pointer"), RAGGED.values(), ids=RAGGED.keys())
 @pytest.mark.parametrize("more", ["", ', "return": ["x"]', ', "model": "[[["'])
-def test_what_is_not_a_table_is_refused_at_its_place(value: str, pointer: str, more: str) -> None:
-    with pytest.raises(InvalidRequest) as refusal:
+def test_rows_that_are_not_a_table_are_an_invalid_request_with_a_pointer(value: str, pointer: str, more: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
         JSON.decode(f'{{"x": {value}{more}}}'.encode(), {})
-    assert [fault.pointer for fault in refusal.value.faults] == [pointer]
+    assert [error.pointer for error in caught.value.field_errors] == [pointer]
 
 
 TABLES = {
@@ -110,8 +106,8 @@ TABLES = {
 
 @pytest.mark.parametrize(("text", "expected"), TABLES.items(), ids=TABLES.keys())
 @pytest.mark.parametrize("more", ["", ', "return": ["x"]', ', "model": "[[["'])
-def test_a_table_is_read_to_the_last_bit_and_null_is_nan(text: str, expected: object, more: str) -> None:
-    rows = rows_of(f'{{"x": {text}{more}}}')
+def test_a_table_is_read_to_the_last_bit_and_null_becomes_nan(text: str, expected: npt.ArrayLike, more: str) -> None:
+    rows = decoded_rows(JSON, f'{{"x": {text}{more}}}'.encode())
     assert rows.dtype == np.float64
     np.testing.assert_array_equal(rows, expected)
     np.testing.assert_array_equal(np.signbit(rows), np.signbit(expected))
@@ -125,22 +121,23 @@ disguises = st.lists(cells | st.lists(cells, max_size=3), max_size=3) | cells | 
 @given(st.lists(pairs | disguises, max_size=4) | st.lists(pairs))
 def test_a_body_is_a_table_exactly_when_python_reads_one(value: list[object]) -> None:
     text = json.dumps({"x": value})
+    table = [row for row in value if isinstance(row, list) and row]
     is_table = (
-        all(isinstance(row, list) and row for row in value)
-        and all(cell is None or type(cell) in {int, float} for row in value for cell in row)
-        and len({len(row) for row in value}) < 2
+        len(table) == len(value)
+        and all(cell is None or type(cell) in {int, float} for row in table for cell in row)
+        and len({len(row) for row in table}) < 2
     )
     if not is_table:
         with pytest.raises(RequestError):
             JSON.decode(text.encode(), {})
     else:
-        expected = [[math.nan if cell is None else cell for cell in row] for row in value]
+        expected = [[math.nan if cell is None else cell for cell in row] for row in table]
         np.testing.assert_array_equal(
-            rows_of(text), np.array(expected, np.float64).reshape(len(value), -1 if value else 0)
+            decoded_rows(JSON, text.encode()), np.array(expected, np.float64).reshape(len(value), -1 if value else 0)
         )
 
 
-def test_parameters_are_told_from_rows() -> None:
+def test_parameters_are_separated_from_rows() -> None:
     body = b'{"model": "m", "z": [[1]], "seed": 7, "temperature": 0.5, "return": ["x"], "flag": true, "none": null}'
     payload = JSON.decode(body, {})
     assert payload.rows_name == "z"
@@ -158,13 +155,13 @@ def test_parameters_are_told_from_rows() -> None:
     ],
     ids=["x and z", "a query beside the body", "ten thousand keys"],
 )
-def test_a_body_that_cannot_mean_one_request_is_refused(body: bytes, query: dict[str, str], pointer: str) -> None:
-    with pytest.raises(InvalidRequest) as refusal:
+def test_a_body_that_is_not_one_request_is_an_invalid_request(body: bytes, query: dict[str, str], pointer: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
         JSON.decode(body, query)
-    assert [fault.pointer for fault in refusal.value.faults] == [pointer]
+    assert [error.pointer for error in caught.value.field_errors] == [pointer]
 
 
-def test_json_never_carries_nan_and_keeps_the_order_of_an_answer() -> None:
+def test_json_writes_null_for_nan_and_keeps_the_order_of_the_answer() -> None:
     x = np.array([[1, 2], [math.nan, math.nan]], np.float32)
     tensors = {"x": x, "log_prob": np.array([-0.1, math.nan], np.float32)}
     text = JSON.encode(
@@ -181,19 +178,19 @@ ROWS = st.lists(st.lists(ROW_VALUES | st.lists(st.integers(0, 9)), max_size=3) |
 DOCUMENTS = st.dictionaries(st.sampled_from(["x", "z", "model", "return", "[,", 'a"b']), ROWS | ROW_VALUES, max_size=3)
 
 
-def meaning(body: bytes) -> object:
+def decoded_or_error(body: bytes) -> tuple[object, ...]:
     try:
         payload = JSON.decode(body, {})
-    except RequestError as refusal:
-        return type(refusal), str(refusal)
+    except RequestError as error:
+        return type(error), str(error)
     rows = None if payload.rows is None else (payload.rows.shape, payload.rows.tobytes())
     return payload.parameters, rows, payload.rows_name
 
 
 @given(DOCUMENTS.map(json.dumps).map(str.encode))
-def test_the_way_that_a_body_is_read_never_changes_what_it_means(body: bytes) -> None:
-    # White space leads a small body to the way of the large ones.
-    assert meaning(body) == meaning(body + b" " * SMALL_BYTES)
+def test_the_fast_and_the_careful_path_give_the_same_result(body: bytes) -> None:
+    # White space makes a small body large, so that it takes the path of large bodies.
+    assert decoded_or_error(body) == decoded_or_error(body + b" " * SMALL_BYTES)
 
 
 @given(
@@ -203,4 +200,4 @@ def test_a_large_body_is_a_table_only_if_every_row_is_as_long_as_the_first(rows:
     flat = all(isinstance(value, int) for row in rows for value in row)
     is_table = flat and len({len(row) for row in rows}) == 1 and bool(rows[0])
     body = json.dumps({"x": rows}).encode() + b" " * SMALL_BYTES
-    assert (meaning(body)[0] is not InvalidRequest) == is_table
+    assert (decoded_or_error(body)[0] is not InvalidRequest) == is_table

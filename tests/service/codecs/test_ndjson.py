@@ -1,16 +1,18 @@
-"""ndjson: one row a line, each as strict as JSON; a line that is no row like the first is refused at its place."""
+"""The ndjson format: one strict JSON row a line; a line that differs from the first is an error with a pointer."""
 
 import json
 import math
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffeo.service.answer import Answer
+from diffeo.service.answer import Answer, Tensor
 from diffeo.service.codecs.ndjson import Ndjson
 from diffeo.service.errors import InvalidRequest, MalformedBody, RequestError
+from tests.given.decoded_rows import decoded_rows
 
 NDJSON = Ndjson()
 
@@ -58,10 +60,10 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED.keys())
-def test_what_is_not_a_line_of_strict_json_is_malformed(body: bytes) -> None:
-    with pytest.raises(MalformedBody, match=r"^(line \d+|the body) [\w ]+") as refusal:
+def test_a_line_that_is_not_strict_json_is_malformed(body: bytes) -> None:
+    with pytest.raises(MalformedBody, match=r"^(line \d+|the body) [\w ]+") as caught:
         NDJSON.decode(body, {})
-    assert len(str(refusal.value)) < 200
+    assert len(str(caught.value)) < 200
 
 
 @pytest.mark.parametrize(
@@ -75,7 +77,7 @@ def test_what_is_not_a_line_of_strict_json_is_malformed(body: bytes) -> None:
         (b'{"x": [5], "x": [6]}', "repeats a key"),
     ],
 )
-def test_a_malformed_line_is_named(line: bytes, words: str) -> None:
+def test_the_error_names_the_malformed_line(line: bytes, words: str) -> None:
     with pytest.raises(MalformedBody, match=f"^line 3 {words}"):
         NDJSON.decode(b"[1, 2]\n[3, 4]\n" + line + b"\n[7, 8]\n", {})
 
@@ -115,11 +117,13 @@ ROWS = {
 
 
 @pytest.mark.parametrize(("body", "pointer"), ROWS.values(), ids=ROWS.keys())
-def test_what_is_no_row_like_the_first_is_refused_at_its_place(body: bytes, pointer: str) -> None:
-    with pytest.raises(InvalidRequest) as refusal:
+def test_a_line_that_is_not_a_row_like_the_first_is_an_invalid_request_with_a_pointer(
+    body: bytes, pointer: str
+) -> None:
+    with pytest.raises(InvalidRequest) as caught:
         NDJSON.decode(body, {})
-    assert [fault.pointer for fault in refusal.value.faults] == [pointer]
-    assert len(str(refusal.value)) < 200
+    assert [error.pointer for error in caught.value.field_errors] == [pointer]
+    assert len(str(caught.value)) < 200
 
 
 TABLES = {
@@ -140,12 +144,14 @@ TABLES = {
 
 
 @pytest.mark.parametrize(("body", "name", "expected"), TABLES.values(), ids=TABLES.keys())
-def test_a_table_is_read_to_the_last_bit_and_null_is_nan(body: bytes, name: str | None, expected: object) -> None:
-    payload = NDJSON.decode(body, {})
-    assert payload.rows_name == name
-    assert payload.rows.dtype == np.float64
-    np.testing.assert_array_equal(payload.rows, expected)
-    np.testing.assert_array_equal(np.signbit(payload.rows), np.signbit(expected))
+def test_a_table_is_read_to_the_last_bit_and_null_becomes_nan(
+    body: bytes, name: str | None, expected: npt.ArrayLike
+) -> None:
+    rows = decoded_rows(NDJSON, body)
+    assert NDJSON.decode(body, {}).rows_name == name
+    assert rows.dtype == np.float64
+    np.testing.assert_array_equal(rows, expected)
+    np.testing.assert_array_equal(np.signbit(rows), np.signbit(expected))
 
 
 cells = st.integers(-9, 9) | st.floats(-9, 9) | st.none()
@@ -163,25 +169,26 @@ def test_a_body_is_a_table_exactly_when_python_reads_one(lines: list[object], la
     body = "\n".join(json.dumps(line, separators=layout) for line in lines).encode()
     names = {tuple(line) if isinstance(line, dict) else () for line in lines}
     bare = [next(iter(line.values()), None) if isinstance(line, dict) else line for line in lines]
+    table = [row for row in bare if isinstance(row, list) and row]
     is_table = (
         names in ({()}, {("x",)}, {("z",)})
         and not any(line == {} for line in lines)
-        and all(isinstance(row, list) and row for row in bare)
-        and all(cell is None or type(cell) in {int, float} for row in bare for cell in row)
-        and len({len(row) for row in bare}) == 1
+        and len(table) == len(bare)
+        and all(cell is None or type(cell) in {int, float} for row in table for cell in row)
+        and len({len(row) for row in table}) == 1
     )
     if not is_table:
         with pytest.raises(RequestError):
             NDJSON.decode(body, {})
         return
     payload = NDJSON.decode(body, {})
-    expected = [[math.nan if cell is None else cell for cell in row] for row in bare]
+    expected = [[math.nan if cell is None else cell for cell in row] for row in table]
     np.testing.assert_array_equal(payload.rows, np.array(expected, np.float64))
     assert payload.rows_name == next(iter(next(iter(names))), None)
 
 
-def test_a_line_mirrors_a_row_of_the_json_answer_and_is_null_where_there_is_none() -> None:
-    tensors = {
+def test_a_line_is_one_row_of_the_answer_and_null_marks_a_row_without_a_result() -> None:
+    tensors: dict[str, Tensor] = {
         "x": np.array([[1, 0.1], [math.nan, math.nan], [-0.0, 1e-7]], np.float32),
         "log_prob": np.array([-0.1, math.nan, 3], np.float64),
         "z": np.array([[1, 2], [math.nan, math.nan], [3, 4]], np.float32),

@@ -1,13 +1,13 @@
-"""npy, strict both ways: one small-headed table of floats in, one array out, parameters in the query string."""
+"""The npy format: one table of floats in a request, one array in a response, parameters in the query string."""
 
 import io
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from diffeo.bundle import npy
-from diffeo.service.answer import Answer
-from diffeo.service.codecs.codec import Outline
+from diffeo.service.answer import Answer, AnswerSchema
 from diffeo.service.codecs.npy import Npy
 from diffeo.service.errors import MalformedBody, NotAcceptable
 
@@ -23,9 +23,9 @@ def packed(text: str, data: bytes = b"\0" * 8, version: bytes = b"\1\0") -> byte
     return b"\x93NUMPY" + version + size + text.encode() + data
 
 
-def saved(array: np.ndarray) -> bytes:
+def saved(array: npt.ArrayLike) -> bytes:
     buffer = io.BytesIO()
-    np.save(buffer, array)
+    np.save(buffer, np.asanyarray(array))
     return buffer.getvalue()
 
 
@@ -64,13 +64,13 @@ BAD_NPY = {
 
 
 @pytest.mark.parametrize("body", BAD_NPY.values(), ids=BAD_NPY.keys())
-def test_what_is_not_one_small_headed_table_of_floats_is_malformed(body: bytes) -> None:
-    with pytest.raises(MalformedBody) as refusal:
+def test_a_body_that_is_not_one_table_of_floats_with_a_short_header_is_malformed(body: bytes) -> None:
+    with pytest.raises(MalformedBody) as caught:
         NPY.decode(body, {})
-    assert len(str(refusal.value)) < 200
+    assert len(str(caught.value)) < 200
 
 
-def test_npy_takes_its_parameters_from_the_query_and_names_no_rows() -> None:
+def test_npy_takes_parameters_from_the_query_and_has_no_name_for_the_rows() -> None:
     payload = NPY.decode(saved(np.ones((3, 2))), {"model": "m", "version": "2", "return": "x,z"})
     assert payload.parameters == {"model": "m", "version": 2, "return": ["x", "z"]}
     assert payload.rows_name is None
@@ -91,14 +91,14 @@ def test_npy_is_the_file_that_numpy_saves(tensors: dict[str, np.ndarray]) -> Non
     assert NPY.encode(Answer("m", 1, ("a", "b"), tensors)) == saved(np.ascontiguousarray(tensor))
 
 
-def test_the_header_of_a_stream_and_its_length_are_known_before_the_rows() -> None:
-    stream = NPY.stream(Outline(10**9, ("a", "b"), {"x": np.dtype(np.float32)}))
-    assert stream.head() == npy.header((10**9, 2), np.dtype(np.float32))
-    assert stream.length == len(stream.head()) + 8 * 10**9
+def test_the_header_and_the_content_length_of_a_stream_do_not_need_the_rows() -> None:
+    stream = NPY.stream_encoder(AnswerSchema(10**9, ("a", "b"), {"x": np.dtype(np.float32)}))
+    assert stream.header() == npy.header((10**9, 2), np.dtype(np.float32))
+    assert stream.content_length == len(stream.header()) + 8 * 10**9
 
 
-def test_npy_carries_one_array_and_refuses_two() -> None:
-    with pytest.raises(NotAcceptable, match="one array and the answer has x, log_prob"):
+def test_npy_holds_one_array_and_two_are_not_acceptable() -> None:
+    with pytest.raises(NotAcceptable, match="one array, but the answer has x, log_prob"):
         NPY.encode(Answer("m", 1, ("a", "b"), {"x": TABLE, "log_prob": VECTOR}))
-    with pytest.raises(NotAcceptable, match="one array and the answer has x, z"):
-        NPY.stream(Outline(3, ("a", "b"), {"x": TABLE.dtype, "z": TABLE.dtype}))
+    with pytest.raises(NotAcceptable, match="one array, but the answer has x, z"):
+        NPY.stream_encoder(AnswerSchema(3, ("a", "b"), {"x": TABLE.dtype, "z": TABLE.dtype}))

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffeo.bundle import base
-from diffeo.service.requests import LADJ
+from diffeo.bundle.parameters import LOG_ABS_DET_JACOBIAN
 from diffeo.service.settings import Settings
 from tests.given.clients import v2_client as v2
 from tests.given.flows import affine
@@ -26,8 +26,8 @@ Z = base.draw(7, 5, 3, 2)
 ROWS = len(X)
 PROTOCOL_MODELS = {
     "affine2d": ("x", X, {"log_prob": affine.log_prob(X)}),
-    "affine2d.forward": ("x", X, {"z": affine.forward(X), LADJ: np.full(ROWS, affine.LADJ)}),
-    "affine2d.inverse": ("z", X, {"x": affine.inverse(X), LADJ: np.full(ROWS, -affine.LADJ)}),
+    "affine2d.forward": ("x", X, {"z": affine.forward(X), LOG_ABS_DET_JACOBIAN: np.full(ROWS, affine.LADJ)}),
+    "affine2d.inverse": ("z", X, {"x": affine.inverse(X), LOG_ABS_DET_JACOBIAN: np.full(ROWS, -affine.LADJ)}),
     "affine2d.sample": ("num_samples", [ROWS], {
         "x": affine.inverse(Z), "log_prob": affine.log_prob(affine.inverse(Z)), "z": Z
     }),
@@ -182,7 +182,7 @@ REFUSALS: dict[str, tuple[str, v2.Sent, int, str]] = {
     ),
     "a seed in words": ("affine2d.sample", v2.body(parameters={"seed": "7"}), 400, "seed must be a whole number"),
     "very many samples": ("affine2d.sample", v2.body(parameters={"num_samples": 10**7}), 413, "page with start"),
-    "more samples than there are": ("affine2d.sample", v2.body(parameters={"num_samples": 10**9}), 413, "limit here"),
+    "more samples than there are": ("affine2d.sample", v2.body(parameters={"num_samples": 10**9}), 413, "the limit is"),
 }  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from diffeo.service.requests import LADJ
+from diffeo.bundle.parameters import LOG_ABS_DET_JACOBIAN
 from diffeo.service.settings import Settings
 from tests.given.clients import v2_client as v2
 from tests.given.flows import affine
@@ -16,8 +16,8 @@ ROWS = {"datatype": "FP32", "shape": [-1, 2]}
 VECTOR = {"datatype": "FP32", "shape": [-1]}
 TENSORS = {
     "affine2d": ([{"name": "x", **ROWS}], [{"name": "log_prob", **VECTOR}]),
-    "affine2d.forward": ([{"name": "x", **ROWS}], [{"name": "z", **ROWS}, {"name": LADJ, **VECTOR}]),
-    "affine2d.inverse": ([{"name": "z", **ROWS}], [{"name": "x", **ROWS}, {"name": LADJ, **VECTOR}]),
+    "affine2d.forward": ([{"name": "x", **ROWS}], [{"name": "z", **ROWS}, {"name": LOG_ABS_DET_JACOBIAN, **VECTOR}]),
+    "affine2d.inverse": ([{"name": "z", **ROWS}], [{"name": "x", **ROWS}, {"name": LOG_ABS_DET_JACOBIAN, **VECTOR}]),
     "affine2d.sample": (
         [{"name": "num_samples", "datatype": "INT64", "shape": [1]}],
         [{"name": "x", **ROWS}, {"name": "log_prob", **VECTOR}, {"name": "z", **ROWS}],

@@ -1,4 +1,4 @@
-"""A v2 request, strict: numbers mean the same whichever way they come, and what does not fit is refused by name."""
+"""v2 requests: JSON numbers and bytes give the same tensors; an input that does not fit is an error that names it."""
 
 import json
 import math
@@ -9,34 +9,35 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffeo.service.codecs.v2.document import MAX_TENSORS, SMALL_BYTES
-from diffeo.service.codecs.v2.request import Call, Wanted, decode
-from diffeo.service.codecs.v2.signature import ANY, Signature, Tensor
+from diffeo.service.codecs.v2.request import InferRequest, RequestedOutput, decode
+from diffeo.service.codecs.v2.signature import ANY_SIZE, Signature, TensorSpec
 from diffeo.service.errors import InvalidRequest, MalformedBody, RequestError
 from tests.given.clients import v2_client as v2
 
 ROWS = Signature(
-    (Tensor("x", ("FP32", "FP64"), (ANY, 2)),), (Tensor("z", ("FP32",), (ANY, 2)), Tensor("y", ("FP32",), (ANY,)))
+    (TensorSpec("x", ("FP32", "FP64"), (ANY_SIZE, 2)),),
+    (TensorSpec("z", ("FP32",), (ANY_SIZE, 2)), TensorSpec("y", ("FP32",), (ANY_SIZE,))),
 )
-COUNT = Signature((Tensor("n", ("INT64",), (1,), required=False),), (Tensor("x", ("FP32",), (ANY, 2)),))
+COUNT = Signature((TensorSpec("n", ("INT64",), (1,), required=False),), (TensorSpec("x", ("FP32",), (ANY_SIZE, 2)),))
 X = [[1.5, -2.0], [3.0, 0.1], [1e-40, 2.0]]
 ENTRY = {"name": "x", "shape": [2, 2], "datatype": "FP32", "data": [1, 2, 3, 4]}
 OUTPUT = {"name": "z"}
 
 
-def call_of(sent: v2.Sent, signature: Signature = ROWS) -> Call:
+def decode_sent(sent: v2.Sent, signature: Signature = ROWS) -> InferRequest:
     length = sent.headers.get(v2.LENGTH)
     return decode(sent.content, None if length is None else length.encode(), signature)
 
 
-def read(document: object, signature: Signature = ROWS) -> Call:
+def read(document: object, signature: Signature = ROWS) -> InferRequest:
     return decode(json.dumps(document).encode(), None, signature)
 
 
-def test_bytes_flat_data_and_nested_data_are_the_same_tensor() -> None:
+def test_bytes_flat_data_and_nested_data_give_the_same_tensor() -> None:
     flat, _ = v2.tensor("x", X)
-    packed = call_of(v2.body(v2.tensor("x", X, binary=True))).inputs["x"]
+    packed = decode_sent(v2.body(v2.tensor("x", X, binary=True))).inputs["x"]
     assert packed.dtype == np.float32
-    for data in (flat["data"], np.float32(X).tolist()):
+    for data in (flat["data"], np.array(X, np.float32).tolist()):
         numbers = read({"inputs": [{**flat, "data": data}]}).inputs["x"]
         assert numbers.dtype == np.float64
         np.testing.assert_array_equal(numbers.astype(np.float32), packed)
@@ -44,23 +45,23 @@ def test_bytes_flat_data_and_nested_data_are_the_same_tensor() -> None:
 
 @pytest.mark.parametrize("pad", range(9))
 @pytest.mark.parametrize("datatype", ["FP32", "FP64"])
-def test_bytes_are_aligned_wherever_the_json_ends(pad: int, datatype: str) -> None:
-    tensor = call_of(v2.body(v2.tensor("x", X, datatype, binary=True), id="a" * pad)).inputs["x"]
+def test_a_tensor_from_bytes_is_aligned_at_any_length_of_the_json(pad: int, datatype: str) -> None:
+    tensor = decode_sent(v2.body(v2.tensor("x", X, datatype, binary=True), id="a" * pad)).inputs["x"]
     assert tensor.flags.aligned
     np.testing.assert_array_equal(tensor, np.array(X, v2.DTYPES[datatype]))
 
 
-def test_null_is_a_value_that_is_missing() -> None:
+def test_null_becomes_nan() -> None:
     for data in ([1, None, 2, 3], [[1, None], [2, 3]]):
         np.testing.assert_array_equal(read({"inputs": [{**ENTRY, "data": data}]}).inputs["x"], [[1, math.nan], [2, 3]])
 
 
-def test_no_rows_are_a_tensor_too() -> None:
+def test_a_tensor_may_have_no_rows() -> None:
     for sent in (
         v2.body(v2.tensor("x", np.zeros((0, 2)))),
         v2.body(v2.tensor("x", np.zeros((0, 2)), binary=True)),
     ):
-        assert call_of(sent).inputs["x"].shape == (0, 2)
+        assert decode_sent(sent).inputs["x"].shape == (0, 2)
 
 
 cells = st.integers(-9, 9) | st.floats(-9, 9, width=32) | st.none()
@@ -69,7 +70,7 @@ tables = st.lists(st.lists(cells, min_size=2, max_size=2)) | st.lists(cells) | s
 
 
 def expected(data: object, rows: int) -> np.ndarray | None:
-    """The table that Python reads in the data, if it is one of so many pairs, flat or nested."""
+    """The table that Python reads in the data, if it has `rows` pairs of numbers, flat or nested."""
     if not isinstance(data, list):
         return None
     pairs = all(isinstance(row, list) and len(row) == 2 for row in data) and len(data) == rows
@@ -80,7 +81,7 @@ def expected(data: object, rows: int) -> np.ndarray | None:
 
 
 @given(data=tables, rows=st.integers(0, 4), pad=st.sampled_from([0, SMALL_BYTES]))
-def test_data_are_a_table_exactly_when_python_reads_one_of_that_shape(data: object, rows: int, pad: int) -> None:
+def test_data_is_a_table_exactly_when_python_reads_one_of_that_shape(data: object, rows: int, pad: int) -> None:
     text = json.dumps({"inputs": [{**ENTRY, "shape": [rows, 2], "data": data}]}).encode() + b" " * pad
     table = expected(data, rows)
     if table is None:
@@ -109,19 +110,24 @@ documents = st.fixed_dictionaries(
 )
 
 
-def meaning(body: bytes) -> object:
+def decoded_or_error(body: bytes) -> object:
     try:
-        call = decode(body, None, ROWS)
-    except RequestError as refusal:
-        return type(refusal), str(refusal)
-    return call.id, repr(call.parameters), call.outputs, {name: one.tolist() for name, one in call.inputs.items()}
+        request = decode(body, None, ROWS)
+    except RequestError as error:
+        return type(error), str(error)
+    return (
+        request.id,
+        repr(request.parameters),
+        request.outputs,
+        {name: one.tolist() for name, one in request.inputs.items()},
+    )
 
 
 @given(documents)
-def test_the_way_that_a_body_is_read_never_changes_what_it_means(document: object) -> None:
-    # White space leads a small body to the way of the large ones.
+def test_the_fast_and_the_careful_path_give_the_same_result(document: object) -> None:
+    # White space makes a small body large, so that it takes the path of large bodies.
     body = json.dumps(document).encode()
-    assert repr(meaning(body)) == repr(meaning(body + b" " * SMALL_BYTES))
+    assert repr(decoded_or_error(body)) == repr(decoded_or_error(body + b" " * SMALL_BYTES))
 
 
 DISGUISES = {
@@ -135,49 +141,52 @@ DISGUISES = {
 
 
 @pytest.mark.parametrize("text", DISGUISES.values(), ids=DISGUISES.keys())
-def test_a_table_beside_the_data_does_not_stand_for_it(text: str) -> None:
+def test_a_table_elsewhere_in_the_document_is_not_taken_for_the_data(text: str) -> None:
     body = (text % '{"name": "x", "shape": [2, 2], "datatype": "FP32", ').encode()
     for pad in (0, SMALL_BYTES):
         with pytest.raises(InvalidRequest, match="not nested as its shape"):
             decode(body + b" " * pad, None, ROWS)
 
 
-def test_what_no_field_of_the_protocol_is_is_ignored() -> None:
-    call = read({"model_name": "m", "more": {"deep": [{}]}, "inputs": [{**ENTRY, "content_type": "np"}]})
-    assert call.inputs["x"].tolist() == [[1, 2], [3, 4]]
+def test_fields_that_the_protocol_does_not_have_are_ignored() -> None:
+    request = read({"model_name": "m", "more": {"deep": [{}]}, "inputs": [{**ENTRY, "content_type": "np"}]})
+    assert request.inputs["x"].tolist() == [[1, 2], [3, 4]]
 
 
 @pytest.mark.parametrize("absent", [{}, {"id": None, "parameters": None, "outputs": None}, {"outputs": []}])
-def test_all_outputs_are_wanted_where_none_is_named(absent: dict[str, object]) -> None:
-    assert read({"inputs": [ENTRY], **absent}).outputs == (Wanted("z", binary=False), Wanted("y", binary=False))
-    asked = {**absent, "parameters": {"binary_data_output": True, "seed": 7}}
-    call = read({"inputs": [ENTRY], **asked})
-    assert call.outputs == (Wanted("z", binary=True), Wanted("y", binary=True))
-    assert (call.id, call.parameters) == (None, {"seed": 7})
+def test_a_request_that_names_no_output_gets_all_outputs(absent: dict[str, object]) -> None:
+    assert read({"inputs": [ENTRY], **absent}).outputs == (
+        RequestedOutput("z", binary=False),
+        RequestedOutput("y", binary=False),
+    )
+    fields = {**absent, "parameters": {"binary_data_output": True, "seed": 7}}
+    request = read({"inputs": [ENTRY], **fields})
+    assert request.outputs == (RequestedOutput("z", binary=True), RequestedOutput("y", binary=True))
+    assert (request.id, request.parameters) == (None, {"seed": 7})
 
 
-def test_outputs_come_in_the_order_asked_for_and_each_may_be_bytes_or_numbers() -> None:
+def test_outputs_keep_the_order_of_the_request_and_each_is_bytes_or_numbers() -> None:
     outputs = [{"name": "y", "parameters": {"binary_data": False}}, {"name": "z"}]
-    call = read({"inputs": [ENTRY], "outputs": outputs, "parameters": {"binary_data_output": True}})
-    assert call.outputs == (Wanted("y", binary=False), Wanted("z", binary=True))
+    request = read({"inputs": [ENTRY], "outputs": outputs, "parameters": {"binary_data_output": True}})
+    assert request.outputs == (RequestedOutput("y", binary=False), RequestedOutput("z", binary=True))
 
 
-def test_a_length_may_be_told_of_json_alone() -> None:
+def test_the_length_header_may_cover_the_whole_body() -> None:
     content = json.dumps({"inputs": [ENTRY], "id": "42"}).encode()
     assert decode(content, b"%d" % len(content), ROWS).id == "42"
 
 
 @pytest.mark.parametrize("rows", [1, 3])
-def test_a_raw_body_is_the_only_input_and_all_answers_are_bytes(rows: int) -> None:
-    call = decode(np.float32(X[:rows]).tobytes(), b"0", ROWS)
-    np.testing.assert_array_equal(call.inputs["x"], np.float32(X[:rows]))
-    assert call.outputs == (Wanted("z", binary=True), Wanted("y", binary=True))
-    assert decode(np.int64([7]).tobytes(), b"0", COUNT).inputs["n"].tolist() == [7]
+def test_a_raw_body_is_the_only_input_and_all_outputs_are_bytes(rows: int) -> None:
+    request = decode(np.array(X[:rows], np.float32).tobytes(), b"0", ROWS)
+    np.testing.assert_array_equal(request.inputs["x"], np.array(X[:rows], np.float32))
+    assert request.outputs == (RequestedOutput("z", binary=True), RequestedOutput("y", binary=True))
+    assert decode(np.array([7], np.int64).tobytes(), b"0", COUNT).inputs["n"].tolist() == [7]
 
 
-def test_a_raw_body_of_two_numbers_is_no_single_number() -> None:
-    with pytest.raises(MalformedBody, match=r"16 bytes is no input n: INT64 \[1\]"):
-        decode(np.int64([7, 8]).tobytes(), b"0", COUNT)
+def test_a_raw_body_of_two_numbers_does_not_fit_an_input_of_one() -> None:
+    with pytest.raises(MalformedBody, match=r"16 bytes does not fit input n: INT64 \[1\]"):
+        decode(np.array([7, 8], np.int64).tobytes(), b"0", COUNT)
 
 
 def test_an_input_that_is_not_required_may_be_missing() -> None:
@@ -197,17 +206,17 @@ BAD_BODIES: dict[str, tuple[bytes, bytes | None]] = {
     "a length below nothing": (b"{}", b"-1"),
     "a length beyond the body": (b"{}", b"3"),
     "a length of many digits": (b"{}", b"9" * 5000),
-    "bytes that nobody claims": (b'{"inputs": []}1234', b"14"),
+    "bytes that belong to no input": (b'{"inputs": []}1234', b"14"),
     "a raw body with half a row": (b"1234", b"0"),
     "a raw body with a byte too many": (b"123456789", b"0"),
 }
 
 
 @pytest.mark.parametrize(("body", "length"), BAD_BODIES.values(), ids=BAD_BODIES.keys())
-def test_bytes_that_are_not_what_they_claim_to_be_are_malformed(body: bytes, length: bytes | None) -> None:
-    with pytest.raises(MalformedBody) as refusal:
+def test_a_body_that_contradicts_its_headers_is_malformed(body: bytes, length: bytes | None) -> None:
+    with pytest.raises(MalformedBody) as caught:
         decode(body, length, ROWS)
-    assert len(str(refusal.value)) < 200
+    assert len(str(caught.value)) < 200
 
 
 BAD_INPUTS: dict[str, dict[str, object]] = {
@@ -247,11 +256,11 @@ BAD_INPUTS: dict[str, dict[str, object]] = {
 
 @pytest.mark.parametrize("change", BAD_INPUTS.values(), ids=BAD_INPUTS.keys())
 @pytest.mark.parametrize("pad", [0, SMALL_BYTES])
-def test_an_input_that_does_not_fit_is_refused_by_its_name(change: dict[str, object], pad: int) -> None:
+def test_an_input_that_does_not_fit_is_an_error_that_names_it(change: dict[str, object], pad: int) -> None:
     entry = {key: value for key, value in {**ENTRY, **change}.items() if value is not None}
-    with pytest.raises(RequestError, match=r"input x ") as refusal:
+    with pytest.raises(RequestError, match=r"input x ") as caught:
         decode(json.dumps({"inputs": [entry]}).encode() + b" " * pad, None, ROWS)
-    assert len(str(refusal.value)) < 200
+    assert len(str(caught.value)) < 200
 
 
 LONG = "A" * 5000
@@ -263,9 +272,9 @@ BAD_REQUESTS: dict[str, tuple[dict[str, object], str]] = {
     "an unknown input": ({"inputs": [{**ENTRY, "name": "y"}]}, "input 'y' is unknown; this model has x"),
     "an input with a long name": ({"inputs": [{**ENTRY, "name": LONG}]}, "is unknown; this model has x"),
     "an input twice": ({"inputs": [ENTRY, ENTRY]}, "input x is given twice"),
-    "no input at all": ({"inputs": []}, r"input x is missing: FP32 \[-1, 2\]"),
+    "no input at all": ({"inputs": []}, r"input x is missing; send it as FP32 \[-1, 2\]"),
     "an unknown output": ({"inputs": [ENTRY], "outputs": [{"name": "x"}]}, "output 'x' is unknown; .* has z, y"),
-    "an output twice": ({"inputs": [ENTRY], "outputs": [OUTPUT, OUTPUT]}, "output z is asked for twice"),
+    "an output twice": ({"inputs": [ENTRY], "outputs": [OUTPUT, OUTPUT]}, "output z is requested twice"),
     "outputs that are a text": ({"inputs": [ENTRY], "outputs": "z"}, "outputs must be a list"),
     "an output in words": (
         {"inputs": [ENTRY], "outputs": [{"name": "z", "parameters": {"binary_data": "yes"}}]}, "must be true or false"
@@ -283,25 +292,27 @@ BAD_REQUESTS: dict[str, tuple[dict[str, object], str]] = {
     "an id that is long": ({"inputs": [ENTRY], "id": LONG}, "id must be a string"),
     "parameters that are a list": ({"inputs": [ENTRY], "parameters": []}, "parameters must be an object"),
     "a parameter that is an object": ({"inputs": [ENTRY], "parameters": {"a": {}}}, "parameters must be an object"),
-    "very many inputs": ({"inputs": [ENTRY] * (MAX_TENSORS + 1)}, "inputs; expected at most"),
+    "very many inputs": ({"inputs": [ENTRY] * (MAX_TENSORS + 1)}, "inputs; send at most"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("document", "sentence"), BAD_REQUESTS.values(), ids=BAD_REQUESTS.keys())
-def test_a_request_that_does_not_fit_is_refused_in_a_sentence(document: dict[str, object], sentence: str) -> None:
-    with pytest.raises(InvalidRequest, match=sentence) as refusal:
+def test_a_request_that_does_not_fit_is_an_invalid_request_with_a_short_sentence(
+    document: dict[str, object], sentence: str
+) -> None:
+    with pytest.raises(InvalidRequest, match=sentence) as caught:
         read(document)
-    assert len(str(refusal.value)) < 200
+    assert len(str(caught.value)) < 200
 
 
 @pytest.mark.parametrize("value", [1.0, True, None, "1", 2**63])
-def test_a_whole_number_is_a_whole_number(value: object) -> None:
+def test_an_integer_input_takes_only_integers_of_64_bits(value: object) -> None:
     with pytest.raises(InvalidRequest, match="input n "):
         read({"inputs": [{"name": "n", "shape": [1], "datatype": "INT64", "data": [value]}]}, COUNT)
 
 
 @pytest.mark.parametrize("pad", [0, SMALL_BYTES])
-def test_a_whole_number_is_read_to_its_last_digit(pad: int) -> None:
+def test_an_integer_is_read_to_its_last_digit(pad: int) -> None:
     entry = {"name": "n", "shape": [1], "datatype": "INT64", "data": [2**53 + 1]}
     body = json.dumps({"inputs": [entry]}).encode() + b" " * pad
     assert decode(body, None, COUNT).inputs["n"].tolist() == [2**53 + 1]

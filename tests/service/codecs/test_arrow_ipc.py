@@ -1,4 +1,4 @@
-"""Arrow messages made by hand: what no honest writer writes is refused, and costs no more than its bytes."""
+"""Arrow messages made by hand: messages that no normal writer produces are errors and need little memory."""
 
 import re
 import struct
@@ -61,7 +61,8 @@ def vector(builder: flatbuffers.Builder, tables: list[int]) -> int:
     builder.StartVector(4, len(tables), 4)
     for table in reversed(tables):
         builder.PrependUOffsetTRelative(table)
-    return builder.EndVector()
+    end: int = builder.EndVector()
+    return end
 
 
 def structs(builder: flatbuffers.Builder, pairs: list[tuple[int, int]]) -> int:
@@ -69,7 +70,8 @@ def structs(builder: flatbuffers.Builder, pairs: list[tuple[int, int]]) -> int:
     for first, second in reversed(pairs):
         builder.PrependInt64(second)
         builder.PrependInt64(first)
-    return builder.EndVector()
+    end: int = builder.EndVector()
+    return end
 
 
 def batch_of(
@@ -89,15 +91,15 @@ def batch_of(
 
 
 @pytest.mark.parametrize("big", [False, True])
-def test_a_stream_is_read_in_either_byte_order(big: bool) -> None:  # noqa: FBT001
+def test_a_stream_is_read_in_either_byte_order(*, big: bool) -> None:
     data = np.array([1, 2.5], ">f8" if big else "<f8").tobytes()
     body = schema_of([b"a"], big=big) + batch_of(2, [(2, 0)], [(0, 0), (0, 16)], data)
     np.testing.assert_array_equal(arrow_ipc.read(body)[1], [[1], [2.5]])
     np.testing.assert_array_equal(pa.ipc.open_stream(body).read_all()["a"].to_numpy(), [1, 2.5])
 
 
-BATCH = "not one node and two buffers a column"
-BUFFER = "a buffer of the Arrow stream is shorter than its column, or leads out of its message"
+BATCH = "does not have one node and two buffers for each column"
+BUFFER = "a buffer of the Arrow stream is shorter than its column, or is outside its message"
 NUMBERS = schema_of([b"a"])
 HANDMADE = {
     "a bitmap too short": (batch_of(9, [(9, 1)], [(0, 1), (8, 72)], bytes(80)), BUFFER),
@@ -120,7 +122,7 @@ def test_a_record_batch_that_does_not_fit_its_schema_is_malformed(following: byt
         arrow_ipc.read(NUMBERS + following)
 
 
-def test_buffers_that_share_bytes_are_refused() -> None:
+def test_buffers_that_share_bytes_are_malformed() -> None:
     data = bytes(8 * 2**12)
     names = [b"%d" % index for index in range(4096)]
     nodes, buffers = [(2**12, 0)] * 4096, [(0, 0), (0, 8 * 2**12)] * 4096
@@ -134,21 +136,21 @@ def test_a_batch_without_rows_needs_no_buffers() -> None:
 
 
 NAMES = {
-    "a name that stands twice": (schema_of([b"a", b"b", b"a"]), "repeats the name"),
+    "a name that stands twice": (schema_of([b"a", b"b", b"a"]), "repeats a column name"),
     "a name of a kilobyte": (schema_of([b"a" * 1024]), "longer than 512 bytes"),
     "too many columns": (schema_of([b"%d" % index for index in range(4097)]), "has 4097 columns"),
     "no column": (schema_of([]), "has 0 columns"),
-    "one more metadata than is looked at": (schema_of([b"a"], metadata=65), "not of plain numbers"),
+    "one more metadata than is looked at": (schema_of([b"a"], metadata=65), "does not hold plain numbers"),
 }
 
 
 @pytest.mark.parametrize(("body", "words"), NAMES.values(), ids=NAMES.keys())
-def test_a_schema_that_no_model_can_have_is_refused(body: bytes, words: str) -> None:
+def test_a_schema_that_no_model_can_have_is_an_invalid_request(body: bytes, words: str) -> None:
     with pytest.raises(InvalidRequest, match=words):
         arrow_ipc.read(body)
 
 
-def test_a_name_that_is_no_utf8_is_malformed() -> None:
+def test_a_name_that_is_not_utf8_is_malformed() -> None:
     with pytest.raises(MalformedBody, match="column 1 is not UTF-8"):
         arrow_ipc.read(schema_of([b"\xe9"]))
 
@@ -161,7 +163,7 @@ HEAVY = {
 
 
 @pytest.mark.parametrize("body", HEAVY.values(), ids=HEAVY.keys())
-def test_what_a_schema_shares_is_not_unfolded(body: bytes) -> None:
+def test_parts_that_many_columns_share_are_not_copied_for_each_column(body: bytes) -> None:
     tracemalloc.start()
     with pytest.raises(InvalidRequest):
         arrow_ipc.read(body)

@@ -9,8 +9,8 @@ from diffeo.bundle.read import read
 from diffeo.runtime.engines import ENGINES
 from diffeo.runtime.engines.io_binding import BoundEngine, sizes
 from diffeo.runtime.engines.onnx import OnnxEngine, open_session
-from diffeo.service.errors import EngineFailed, ProviderMissing
-from diffeo.service.settings import Settings
+from diffeo.runtime.engines.options import EngineOptions
+from diffeo.runtime.errors import EngineFailed, ProviderMissing
 from tests.given.flows import affine
 
 CUDA = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
@@ -20,7 +20,7 @@ X = np.random.default_rng(1).standard_normal((50, 2)).astype(np.float32) * 10
 
 @pytest.mark.parametrize("name", ENGINES)
 def test_an_engine_gives_the_numbers_known_by_hand(name: str) -> None:
-    forward, inverse = ENGINES[name](FILES, Settings())
+    forward, inverse = ENGINES[name](FILES, EngineOptions())
     there, back = forward.run({"x": X}), inverse.run({"z": X})
     np.testing.assert_allclose(there["z"], affine.forward(X), rtol=1e-5)
     np.testing.assert_allclose(back["x"], affine.inverse(X), rtol=1e-5)
@@ -31,7 +31,7 @@ def test_an_engine_gives_the_numbers_known_by_hand(name: str) -> None:
 
 
 def test_onnx_and_torchscript_agree() -> None:
-    answers = [ENGINES[name](FILES, Settings())[0].run({"x": X}) for name in ("onnx", "torchscript")]
+    answers = [ENGINES[name](FILES, EngineOptions())[0].run({"x": X}) for name in ("onnx", "torchscript")]
     assert list(answers[0]) == list(answers[1])
     for name, tensor in answers[0].items():
         assert tensor.dtype == answers[1][name].dtype == np.float32
@@ -42,38 +42,38 @@ def test_onnx_and_torchscript_agree() -> None:
 def test_an_engine_takes_rows_that_it_may_not_write_to(name: str) -> None:
     rows = np.frombuffer(X.tobytes(), np.float32).reshape(X.shape)
     assert not rows.flags.writeable
-    assert ENGINES[name](FILES, Settings())[0].run({"x": rows})["z"].shape == X.shape
+    assert ENGINES[name](FILES, EngineOptions())[0].run({"x": rows})["z"].shape == X.shape
 
 
 @pytest.mark.parametrize("name", ENGINES)
 def test_an_engine_fails_with_a_sentence_on_rows_of_another_width(name: str) -> None:
     with pytest.raises(EngineFailed, match="failed on 50 rows"):
-        ENGINES[name](FILES, Settings())[0].run({"x": np.ones((50, 3), np.float32)})
+        ENGINES[name](FILES, EngineOptions())[0].run({"x": np.ones((50, 3), np.float32)})
 
 
 @pytest.mark.parametrize("name", ENGINES)
 def test_a_graph_that_the_runtime_cannot_read_is_refused(name: str) -> None:
     kind = "forward.onnx" if name == "onnx" else "forward.ts"
     with pytest.raises(EngineFailed, match="refused"):
-        ENGINES[name]({**FILES, kind: b"nonsense"}, Settings())
+        ENGINES[name]({**FILES, kind: b"nonsense"}, EngineOptions())
 
 
 def test_torchscript_is_refused_to_a_bundle_without_its_graphs() -> None:
     plain = {name: content for name, content in FILES.items() if not name.endswith(".ts")}
     with pytest.raises(EngineFailed, match=r"no TorchScript graphs; fit it with --torchscript or .* engine onnx"):
-        ENGINES["torchscript"](plain, Settings())
+        ENGINES["torchscript"](plain, EngineOptions())
 
 
 @pytest.mark.skipif(CUDA, reason="this machine has cuda")
 def test_onnx_names_the_package_that_cuda_needs() -> None:
     with pytest.raises(ProviderMissing, match=r"cuda needs onnxruntime-gpu \(pip .*\); here there is: cpu"):
-        ENGINES["onnx"](FILES, Settings(execution_providers=("cuda", "cpu")))
+        ENGINES["onnx"](FILES, EngineOptions(execution_providers=("cuda", "cpu")))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has cuda")
 def test_torchscript_says_that_torch_sees_no_cuda() -> None:
     with pytest.raises(ProviderMissing, match="torch sees no CUDA device"):
-        ENGINES["torchscript"](FILES, Settings(execution_providers=("cuda",)))
+        ENGINES["torchscript"](FILES, EngineOptions(execution_providers=("cuda",)))
 
 
 @pytest.mark.parametrize(
