@@ -1,9 +1,11 @@
-"""The state of a fit on disk: safetensors and JSON, replaced atomically, bound to the recipe that it belongs to."""
+"""Saves the state of a fit as safetensors with a JSON header, atomically, with the digest of its recipe and data."""
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
 import torch
 from safetensors import safe_open
@@ -11,20 +13,20 @@ from safetensors.torch import save
 from torch import Tensor
 
 from .errors import ResumeError
-from .fit import Epoch, FitState
+from .fit import EpochRecord, FitState
 
-STATE = "state.safetensors"
+STATE: Final = "state.safetensors"
 
 
 def save_state(state: FitState, folder: Path, digest: str) -> None:
-    """Replace the saved state in one step; a crash leaves the one before."""
+    """Replace the saved state atomically; after a crash the state before is still there."""
     tensors = {
         f"{part}.{name}": value.detach().cpu().contiguous()
         for part, flow in (("flow", state.flow), ("average", state.average), ("best", state.best))
         for name, value in flow.state_dict().items()
     }
     tensors |= _optimiser_tensors(state)
-    header = {"recipe": digest, "record": json.dumps([asdict(line) for line in state.record])}
+    header = {"recipe": digest, "record": json.dumps([asdict(record) for record in state.records])}
     folder.mkdir(parents=True, exist_ok=True)
     draft = folder / f".{STATE}"
     with draft.open("wb") as file:
@@ -38,7 +40,7 @@ def load_state(state: FitState, folder: Path, digest: str) -> None:
     """Fill a fresh state from the saved one.
 
     Raises:
-        ResumeError: nothing was saved, or it belongs to another recipe or data.
+        ResumeError: nothing was saved, or the saved state belongs to another recipe or other data.
     """
     path = folder / STATE
     if not path.is_file():
@@ -52,7 +54,14 @@ def load_state(state: FitState, folder: Path, digest: str) -> None:
         prefix = f"{part}."
         flow.load_state_dict({n.removeprefix(prefix): v for n, v in tensors.items() if n.startswith(prefix)})
     _load_optimiser(state, tensors)
-    state.record[:] = [Epoch(**line) for line in json.loads(header["record"])]
+    state.records[:] = [_record(values) for values in json.loads(header["record"])]
+
+
+def _record(values: Mapping[str, float]) -> EpochRecord:
+    # Older checkpoints have the key `setback` for `rollback`.
+    rollback = values["rollback"] if "rollback" in values else values["setback"]
+    losses = values["train_nll"], values["validation_nll"]
+    return EpochRecord(int(values["epoch"]), *losses, int(values["skipped"]), rollback=bool(rollback))
 
 
 def _optimiser_tensors(state: FitState) -> dict[str, Tensor]:

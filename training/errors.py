@@ -1,27 +1,28 @@
-"""Why a training command stopped; each class is one fact, its message one sentence for the person who has to act.
+"""Errors of training commands. A class names the reason; its message says what came, where, and what to do.
 
 TrainingError
 ├── DataError              the rows cannot be fitted
 │   ├── DataMissing        no file at this path
-│   ├── UnknownFormat      a suffix that no reader knows
-│   ├── UnreadableFile     the bytes are not what the suffix says
+│   ├── UnknownFormat      a suffix without a reader
+│   ├── UnreadableFile     the bytes do not have the format of the suffix
 │   ├── BadHeader          column names are missing, repeated, too long or mixed with numbers
 │   ├── RaggedRow          a row has more or fewer cells than there are columns
-│   ├── NotANumber         text, a truth value or another type in a numeric column
+│   ├── NotANumber         text, a boolean or another type in a numeric column
 │   ├── NotFinite          NaN, an infinity, a null or an empty cell
-│   ├── TooFewColumns      a coupling needs two columns
-│   ├── TooFewRows         the held-out rows cannot judge a model
-│   ├── ConstantColumn     a column that holds one value
-│   └── CollinearColumns   a column that the others determine
-├── RecipeError            a recipe cannot be followed
+│   ├── TooFewColumns      fewer than two columns
+│   ├── TooFewRows         too few held-out rows to measure a model
+│   ├── ConstantColumn     a column with the same value in every row
+│   └── CollinearColumns   a column that is a linear combination of others
+├── RecipeError            a recipe is missing or wrong
+├── BadTransform           an unknown transform, or wrong options of one
 ├── ResumeError            a fit cannot continue from its checkpoint
 ├── ExportError            a flow cannot be written as graphs
-│   ├── IllConditioned     a matrix whose inverse loses every digit
+│   ├── IllConditioned     a matrix whose inverse is too inexact
 │   └── NothingToRound     a flow that 8-bit integers do not make faster
 ├── CertificateError       a certificate cannot be issued
-├── StudyError             the study cannot be judged
-├── DeviceError            the device asked for is not there
-└── FitError               maximum likelihood broke down
+├── StudyError             the study cannot be evaluated
+├── DeviceError            the requested device is absent
+└── FitError               the optimisation does not stay finite
 """
 
 
@@ -38,11 +39,11 @@ class DataMissing(DataError):
 
 
 class UnknownFormat(DataError):
-    """A suffix that no reader knows."""
+    """A suffix without a reader."""
 
 
 class UnreadableFile(DataError):
-    """The bytes are not what the suffix says."""
+    """The bytes of a file do not have the format of its suffix."""
 
 
 class BadHeader(DataError):
@@ -54,7 +55,7 @@ class RaggedRow(DataError):
 
 
 class NotANumber(DataError):
-    """Text, a truth value or another type in a numeric column."""
+    """Text, a boolean or another type in a numeric column."""
 
 
 class NotFinite(DataError):
@@ -62,23 +63,27 @@ class NotFinite(DataError):
 
 
 class TooFewColumns(DataError):
-    """A coupling conditions one column on another, so it needs two."""
+    """Fewer than two columns; a coupling maps one column with parameters that depend on another."""
 
 
 class TooFewRows(DataError):
-    """The held-out rows cannot judge a model."""
+    """Too few held-out rows to measure a model."""
 
 
 class ConstantColumn(DataError):
-    """A column that holds one value has no density."""
+    """A column with the same value in every row has no density."""
 
 
 class CollinearColumns(DataError):
-    """Rows on a hyperplane have no density: a column is a linear combination of others."""
+    """A column is a linear combination of others, so the rows have no density."""
 
 
 class RecipeError(TrainingError):
-    """A recipe cannot be followed."""
+    """A recipe is missing, is not TOML, or holds a wrong value."""
+
+
+class BadTransform(TrainingError, ValueError):
+    """An unknown transform, or wrong options of one. It is a ValueError, so that pydantic adds it to its own errors."""
 
 
 class ResumeError(TrainingError):
@@ -90,11 +95,11 @@ class ExportError(TrainingError):
 
 
 class IllConditioned(ExportError):
-    """A matrix whose inverse loses every digit."""
+    """A matrix whose inverse is too inexact to export."""
 
 
 class NothingToRound(ExportError):
-    """A flow that 8-bit integers do not make faster, or that needs more digits than they leave."""
+    """A flow that 8-bit integers do not make faster, or that needs float64."""
 
 
 class CertificateError(TrainingError):
@@ -102,12 +107,12 @@ class CertificateError(TrainingError):
 
 
 class StudyError(TrainingError):
-    """The study cannot be judged."""
+    """The study cannot be evaluated."""
 
 
 class DeviceError(TrainingError):
-    """The device asked for is not there."""
+    """The requested device is absent."""
 
 
 class FitError(TrainingError):
-    """Maximum likelihood broke down."""
+    """The optimisation does not stay finite."""

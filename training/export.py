@@ -1,6 +1,6 @@
-"""A flow becomes two graphs, forward and inverse, that any ONNX runtime computes without us: no random operator inside.
+"""Exports a flow as two ONNX graphs, forward and inverse, without random operators.
 
-The base distribution stays outside: the service draws z, so seeds mean the same everywhere.
+The base distribution is not in the graphs: the service draws z, so a seed gives the same z on every engine.
 """
 
 import copy
@@ -24,13 +24,13 @@ from .errors import ExportError
 from .flows.flow import Flow, standard_normal_log_prob
 
 OPSET: Final = 20
-# A batch of 0 or 1 would be taken for a constant by torch.export.
+# torch.export treats a batch of 0 or 1 as a constant.
 EXAMPLE_ROWS: Final = 4
 TORCH_TYPE: Final[dict[Dtype, torch.dtype]] = {"float32": torch.float32, "float64": torch.float64}
 
 
 class ForwardGraph(nn.Module):
-    """x -> z, log|det dz/dx|, log p(x); all float32 on the wire, whatever the flow computes in."""
+    """x -> z, log|det dz/dx|, log p(x); the outputs are float32 in every precision."""
 
     names = ("x", "z", "log_abs_det_jacobian", "log_prob")
 
@@ -46,7 +46,7 @@ class ForwardGraph(nn.Module):
 
 
 class InverseGraph(nn.Module):
-    """z -> x, log|det dx/dz|, log p(x) of that x; float32 on the wire, but for x of a wide column."""
+    """z -> x, log|det dx/dz|, log p(x) of that x; x has the type `dtype`, everything else on the wire is float32."""
 
     names = ("z", "x", "log_abs_det_jacobian", "log_prob")
 
@@ -74,10 +74,10 @@ def to_onnx(flow: Flow, dimension: int, dtype: Dtype, precision: Dtype = "float3
         flow: the flow, in the types that it was trained in.
         dimension: D.
         dtype: type of x on the wire.
-        precision: type that the graphs compute in; the wire is the same for both.
+        precision: type that the graphs compute in; it does not change the types on the wire.
 
     Raises:
-        ExportError: the exporter refused, or it fixed the batch size.
+        ExportError: the exporter failed, or it fixed the batch size.
     """
     return tuple(_one_graph(graph, example) for graph, example in _graphs(flow, dimension, dtype, precision))  # type: ignore[return-value]  # two graphs
 
@@ -101,7 +101,7 @@ def _graphs(flow: Flow, dimension: int, dtype: Dtype, precision: Dtype) -> list[
 def _one_graph(graph: Graph, example: Tensor) -> bytes:
     source, *answers = graph.names
     try:
-        with _quiet():
+        with _without_warnings():
             program = torch.onnx.export(
                 graph.eval(),
                 (example,),
@@ -109,14 +109,14 @@ def _one_graph(graph: Graph, example: Tensor) -> bytes:
                 opset_version=OPSET,
                 input_names=[source],
                 output_names=answers,
-                # A named dimension raises when the batch was specialised; an automatic one turns static silently.
+                # A named dimension raises an error if the batch size is fixed; an automatic one becomes static.
                 dynamic_shapes={source: {0: torch.export.Dim("batch")}},
                 verbose=False,
             )
-    except Exception as error:  # the exporter raises many kinds; each means the same here
+    except Exception as error:  # the exporter raises many types of error, and each means that there is no graph
         raise ExportError(f"the exporter refused the graph of {source}: {error}") from error
     if program is None:
-        raise ExportError(f"the exporter gave no graph of {source}")
+        raise ExportError(f"the exporter returned no graph of {source}")
     model = _in_one_file(program)
     _strip(model)
     onnx.checker.check_model(model, full_check=True)
@@ -132,7 +132,7 @@ def _in_one_file(program: torch.onnx.ONNXProgram) -> onnx.ModelProto:
 
 
 def _strip(model: onnx.ModelProto) -> None:
-    # The exporter notes the source file and line of every node: weight that no runtime needs, and someone's paths.
+    # The exporter stores the source file and line of every node. No runtime needs them, and they reveal local paths.
     del model.metadata_props[:]
     del model.graph.metadata_props[:]
     for node in model.graph.node:
@@ -147,18 +147,18 @@ def _require_dynamic_batch(model: onnx.ModelProto) -> None:
     for value in (*model.graph.input, *model.graph.output):
         batch = value.type.tensor_type.shape.dim[0]
         if not batch.dim_param:
-            raise ExportError(f"{value.name} was exported for batches of {batch.dim_value} only")
+            raise ExportError(f"{value.name} was exported for batches of {batch.dim_value} only; it must take any size")
 
 
 def _one_script(graph: Graph, example: Tensor) -> bytes:
     checks = [(example[:1],), (example.repeat(2, 1)[:7],)]
-    with _quiet():
+    with _without_warnings():
         trace = torch.jit.trace(graph.eval(), (example,), check_inputs=checks)  # type: ignore[no-untyped-call]  # torch leaves trace untyped
         return _without_debug(bytes(torch.jit.freeze(trace).save_to_buffer()))
 
 
 def _without_debug(archive: bytes) -> bytes:
-    # TorchScript notes the source file of every line too; without those records the archive loads the same.
+    # TorchScript stores source files and lines too. The archive loads without these entries.
     result = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(archive)) as source, zipfile.ZipFile(result, "w") as target:
         for entry in source.infolist():
@@ -168,8 +168,8 @@ def _without_debug(archive: bytes) -> bytes:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    # The exporter warns of its own internals (torchvision absent, TorchScript deprecated); none is ours to act on.
+def _without_warnings() -> Iterator[None]:
+    # The exporter warns about its own parts (torchvision absent, TorchScript deprecated), not about our flow.
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

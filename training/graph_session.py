@@ -1,4 +1,4 @@
-"""The two graphs in ONNX Runtime, as the certificate measures them: in blocks, on the CPU, nothing else."""
+"""Computes a graph in ONNX Runtime, on the CPU and in blocks of rows, for the certificate."""
 
 from typing import Final
 
@@ -13,7 +13,7 @@ BLOCK_ROWS: Final = 1024
 
 
 class Graph:
-    """One graph, loaded from its bytes."""
+    """One graph, loaded from the bytes of its file."""
 
     def __init__(self, content: bytes) -> None:
         options = onnxruntime.SessionOptions()
@@ -24,10 +24,10 @@ class Graph:
         self._dtype = np.float64 if self._input.type == "tensor(double)" else np.float32
 
     def run(self, rows: Array, block: int = BLOCK_ROWS) -> Tensors:
-        """Answer rows [B, D], computed `block` rows at a time."""
+        """The outputs by name for rows [B, D], computed `block` rows at a time."""
         rows = np.ascontiguousarray(rows, dtype=self._dtype)
         blocks = [rows[start : start + block] for start in range(0, len(rows), block)]
-        answers = [self._session.run(self._outputs, {self._input.name: part}) for part in blocks]
+        answers = [self._session.run(self._outputs, {self._input.name: block_rows}) for block_rows in blocks]
         return {
-            name: np.concatenate(parts) for name, parts in zip(self._outputs, zip(*answers, strict=True), strict=True)
+            name: np.concatenate(arrays) for name, arrays in zip(self._outputs, zip(*answers, strict=True), strict=True)
         }

@@ -1,4 +1,4 @@
-"""A published bundle measured again: its graphs against the flow that it carries, on its golden rows and on samples."""
+"""Measures a published bundle again: its graphs against the flow in it, on its golden rows and on samples."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -8,7 +8,8 @@ from diffeo.bundle.manifest import Certificate, VariantName
 from diffeo.bundle.read import Bundle, read
 from diffeo.bundle.write import parts_of, publish
 
-from .certification import certify
+from .certification.certificate import certify
+from .certification.subject import Subject
 from .errors import CertificateError
 from .flows.architecture import flow_from_bytes
 from .flows.flow import Flow
@@ -16,15 +17,15 @@ from .int8.variant import INT8, certify_int8, int8_files
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What was measured, and where a new version with these figures stands, if one was asked for."""
+class CertifyReport:
+    """The new certificates, and the path of the new version if one was published."""
 
     certificate: Certificate
     variants: Mapping[VariantName, Certificate]
     published: Path | None
 
     def __str__(self) -> str:
-        """One line a figure."""
+        """One line a measurement."""
         lines = _lines(self.certificate)
         for name, certificate in self.variants.items():
             lines += [f"{name}:", *_lines(certificate)]
@@ -33,39 +34,39 @@ class Verdict:
         return "\n".join(lines)
 
 
-def recertify(path: Path, *, int8: bool, publish_it: bool) -> Verdict:
-    """Measure the bundle at `path`; versions never change, so what is new is published as the next version.
+def recertify(path: Path, *, int8: bool, publish_it: bool) -> CertifyReport:
+    """Measure the bundle at `path`. A version never changes, so new certificates go into the next version.
 
     Args:
         path: models/NAME/VERSION.
-        int8: make the graphs in 8-bit integers first, again where the bundle has them.
-        publish_it: publish the next version with the new figures.
+        int8: make the graphs in 8-bit integers first; graphs that the bundle already has are made again.
+        publish_it: publish the next version with the new certificates.
 
     Raises:
-        BundleError: the bundle itself is refused.
-        CertificateError: it carries no flow, or a figure is out of tolerance.
-        NothingToRound: int8 is asked for, and the flow has no use for it.
+        BundleError: the bundle is refused.
+        CertificateError: the bundle has no flow, or a measurement is out of tolerance.
+        NothingToRound: `int8` is set, and integers would not make the flow faster.
     """
     bundle = read(path)
     flow = _flow(bundle)
-    made, rows = bundle.manifest, bundle.golden.x
-    certificate = certify.certify(certify.Subject(flow, bundle.files, rows, made.precision))
+    manifest, rows = bundle.manifest, bundle.golden.x
+    certificate = certify(Subject(flow, bundle.files, rows, manifest.precision))
     files = dict(bundle.files)
     if int8:
-        files |= int8_files(flow, made.dtype, made.precision, rows)
+        files |= int8_files(flow, manifest.dtype, manifest.precision, rows)
     variants: dict[VariantName, Certificate] = {}
     if INT8.forward in files:
         variants["int8"] = certify_int8(flow, files, rows)
     if not publish_it:
-        return Verdict(certificate, variants, None)
+        return CertifyReport(certificate, variants, None)
     parts = replace(parts_of(bundle), files=files, certificate=certificate, variants=variants)
-    return Verdict(certificate, variants, publish(parts, path.parent).path)
+    return CertifyReport(certificate, variants, publish(parts, path.parent).path)
 
 
 def _flow(bundle: Bundle) -> Flow:
     if "flow.safetensors" not in bundle.files:
         raise CertificateError(
-            f"{bundle.path} carries no flow.safetensors, so there is nothing to measure its graphs against"
+            f"{bundle.path} has no flow.safetensors to measure its graphs against; fit the model again to get one"
         )
     return flow_from_bytes(bundle.files["flow.safetensors"])
 

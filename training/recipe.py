@@ -1,14 +1,27 @@
-"""A recipe is everything that decides a fit, in one TOML file with a reason beside each value."""
+"""Recipes: one TOML file holds all values that determine a fit."""
 
 import hashlib
 import json
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationError,
+    model_validator,
+)
 
 from .errors import RecipeError
+from .flows.architecture import Architecture
+from .flows.registry import coupling_from_keys, describe_transform, parse_transform
+from .flows.transform import TransformSpec
 
 RECIPES: Final = Path(__file__).parent / "recipes"
 NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
@@ -21,7 +34,15 @@ class _Section(BaseModel):
 
 
 class DataSection(_Section):
-    """Where the rows come from: a target that is drawn, or a file."""
+    """Where the rows come from: drawn from a target distribution, or read from a file.
+
+    Attributes:
+        target: name of the distribution (`diffeo.training.targets`).
+        noise: its standard deviation of the blur.
+        factor: radius of the inner circle of `circles`.
+        rows: rows to draw.
+        file: path of a table; relative to the recipe.
+    """
 
     target: Literal["moons", "circles"] | None = None
     noise: Annotated[float, Field(gt=0)] = 0.05
@@ -32,12 +53,20 @@ class DataSection(_Section):
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         if (self.target is None) == (self.file is None):
-            raise ValueError("name one source: target or file")
+            raise ValueError("[data] needs one source, target or file, and not both")
         return self
 
 
+# A table with the key `name` and the options of that transform (`diffeo.training.flows.registry`).
+TransformTable = Annotated[TransformSpec, PlainValidator(parse_transform), PlainSerializer(describe_transform)]
+
+
 class FlowSection(_Section):
-    """The shape of the flow (`diffeo.training.flows.architecture`)."""
+    """The shape of the flow (`diffeo.training.flows.architecture`).
+
+    `limit`, `block` and `det` describe an affine coupling (block 0) or a triangular one (block 1 and above). The table
+    `[flow.transform]` describes any transform of the registry and takes their place.
+    """
 
     layers: Annotated[int, Field(ge=0, le=64)]
     hidden: Count
@@ -46,16 +75,47 @@ class FlowSection(_Section):
     sharpness: Annotated[float, Field(gt=0, le=100)] = 1.0
     block: Annotated[int, Field(ge=0)] = 0
     det: Annotated[float, Field(gt=0)] | None = None
+    # Left out of the digest when absent, so that the digests of recipes without it stay as they were.
+    transform: Annotated[TransformTable | None, Field(exclude_if=lambda value: value is None)] = None
 
     @model_validator(mode="after")
-    def _det_of_something(self) -> Self:
+    def _det_needs_a_matrix(self) -> Self:
         if self.det is not None and self.block == 0:
-            raise ValueError("det holds |det A|, and block = 0 has no A; give block 1 or more")
+            raise ValueError("det sets |det A|, and block = 0 has no matrix A; give block 1 or more")
         return self
+
+    @model_validator(mode="after")
+    def _one_description(self) -> Self:
+        doubled = sorted({"limit", "block", "det"} & self.model_fields_set)
+        if self.transform is not None and doubled:
+            raise ValueError(f"move {', '.join(doubled)} into [flow.transform]; [flow] cannot hold both")
+        return self
+
+    def architecture(self, dimension: int) -> Architecture:
+        """The flow of this shape for D = `dimension` columns."""
+        transform = self.transform or coupling_from_keys(self.limit, self.block, self.det)
+        return Architecture(dimension, self.layers, self.hidden, self.depth, transform)
 
 
 class FitSection(_Section):
-    """The optimisation (`diffeo.training.fit`)."""
+    """The optimisation (`diffeo.training.fit`).
+
+    Attributes:
+        epochs: passes over the training rows.
+        batch: rows of one optimiser step.
+        learning_rate: the largest; it rises during the warm-up and falls along a cosine.
+        warm_up: share of all steps.
+        clip: largest norm of the gradient.
+        second_moment: AdamW's beta_2.
+        weight_decay: of AdamW.
+        average: decay of the exponential moving average of the weights.
+        rollback: nats; an epoch whose validation loss is above the best by more returns the fit to its best weights.
+        patience: epochs without a better validation loss before the fit ends; 0 never ends it early.
+        seed: of the rows, the weights and the order.
+    """
+
+    # Digests and the ids of the study's trials were computed with the old key `setback`, which recipes may still use.
+    model_config = ConfigDict(serialize_by_alias=True)
 
     epochs: Count
     batch: Count
@@ -65,13 +125,28 @@ class FitSection(_Section):
     second_moment: Annotated[float, Field(gt=0, lt=1)] = 0.99
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     average: Annotated[float, Field(ge=0, lt=1)] = 0.998
-    setback: Annotated[float, Field(gt=0)] = 0.1
+    rollback: Annotated[
+        float, Field(gt=0, validation_alias=AliasChoices("rollback", "setback"), serialization_alias="setback")
+    ] = 0.1
     patience: Annotated[int, Field(ge=0)] = 0
     seed: Annotated[int, Field(ge=0, lt=2**53)] = 0
 
 
 class Recipe(_Section):
-    """Everything that decides a fit."""
+    """All values that determine a fit.
+
+    >>> recipe = parse(
+    ...     {
+    ...         "name": "moons",
+    ...         "data": {"target": "moons"},
+    ...         "flow": {"layers": 4, "hidden": 16},
+    ...         "fit": {"epochs": 5, "batch": 256, "learning_rate": 1e-3},
+    ...     },
+    ...     "moons.toml",
+    ... )
+    >>> recipe.fit.rollback
+    0.1
+    """
 
     name: Annotated[str, Field(pattern=NAME)]
     data: DataSection
@@ -80,24 +155,22 @@ class Recipe(_Section):
 
     @property
     def digest(self) -> str:
-        """sha256 of the values; comments and layout of the TOML do not count."""
+        """sha256 of the values; it does not depend on the comments and the layout of the TOML."""
         return hashlib.sha256(json.dumps(self.model_dump(), sort_keys=True).encode()).hexdigest()
 
     def flat(self) -> dict[str, str | int | float | bool]:
-        """The values as `section.key: value`, as the manifest keeps them; a file is named without its folder."""
-        values: dict[str, str | int | float | bool] = {"name": self.name}
-        for section, content in self.model_dump(exclude={"name"}).items():
-            values |= {f"{section}.{key}": value for key, value in content.items() if value is not None}
+        """The values as `section.key: value`, as the manifest keeps them; a data file appears without its folder."""
+        values = _flat(self.model_dump(by_alias=False))
         if self.data.file is not None:
             values["data.file"] = Path(self.data.file).name
         return values
 
 
 def read(path: Path) -> Recipe:
-    """The recipe in a TOML file; a data file it names is found relative to the recipe.
+    """Read the recipe in a TOML file; the path of a data file is relative to the recipe.
 
     Raises:
-        RecipeError: missing file, broken TOML, or a value that does not fit, named by its place.
+        RecipeError: the file is missing, it is not TOML, or a value is wrong; the message gives its section and key.
     """
     recipe = parse(_load(path), path.name)
     if recipe.data.file is None:
@@ -107,24 +180,38 @@ def read(path: Path) -> Recipe:
 
 
 def for_file(data: Path, name: str) -> Recipe:
-    """The default recipe, applied to the user's own table."""
+    """The default recipe for a table of the user; `name` becomes the name of the model."""
     content = _load(RECIPES / "default.toml")
     return parse(content | {"name": name, "data": {"file": str(data.resolve())}}, "default.toml")
 
 
 def parse(content: dict[str, object], source: str) -> Recipe:
-    """Check the values of a recipe; `source` is the file that a fault is reported in."""
+    """Check the values of a recipe; error messages begin with `source`, the name of the file.
+
+    Raises:
+        RecipeError: a value is wrong; the message gives its section and key.
+    """
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
-        faults = [f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg']}" for e in error.errors()]
-        raise RecipeError(f"{source}: {'; '.join(faults)}") from None
+        reasons = [f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg']}" for e in error.errors()]
+        raise RecipeError(f"{source}: {'; '.join(reasons)}") from None
 
 
 def _load(path: Path) -> dict[str, object]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise RecipeError(f"no recipe at {path}") from None
+        raise RecipeError(f"no recipe at {path}; give the path of a TOML file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path.name} is not TOML: {error}") from None
+
+
+def _flat(table: Mapping[str, object], prefix: str = "") -> dict[str, str | int | float | bool]:
+    values: dict[str, str | int | float | bool] = {}
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            values |= _flat(value, f"{prefix}{key}.")
+        elif isinstance(value, str | int | float):
+            values[prefix + key] = value
+    return values

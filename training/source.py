@@ -1,4 +1,4 @@
-"""Rows for a recipe: drawn from a target or read from a file, split by seed, with the digest that names them."""
+"""Loads the rows of a recipe, from a target distribution or a file, and splits them by seed."""
 
 import hashlib
 from dataclasses import dataclass
@@ -14,8 +14,16 @@ from .targets import Circles, Moons, Target
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """The rows of one fit: columns, the three splits, the digest of all rows, and the law behind them if known."""
+class Dataset:
+    """The rows of one fit.
+
+    Attributes:
+        columns: D names.
+        split: rows for training, validation and test.
+        rows: number of rows in all.
+        sha256: digest of all rows, or of the file.
+        target: the distribution that the rows were drawn from; None for a file.
+    """
 
     columns: tuple[str, ...]
     split: Split
@@ -24,30 +32,36 @@ class Source:
     target: Target | None
 
 
-def load(recipe: Recipe) -> Source:
+def load(recipe: Recipe) -> Dataset:
     """Draw or read the rows of a recipe.
 
     Raises:
-        DataError: the file's rows cannot be fitted; the sentence says where and why.
+        DataError: the rows of the file cannot be fitted; the message says where and why.
     """
     if recipe.data.file is not None:
         table = data.read_checked(Path(recipe.data.file))
         split = data.split(table.rows, recipe.fit.seed)
-        return Source(table.columns, split, len(table.rows), table.sha256, None)
+        return Dataset(table.columns, split, len(table.rows), table.sha256, None)
     target = _target(recipe)
     rows = target.draw(recipe.data.rows, stream(recipe.fit.seed, "rows"))
     digest = hashlib.sha256(np.ascontiguousarray(rows).tobytes()).hexdigest()
-    return Source(("x0", "x1"), data.split(rows, recipe.fit.seed), len(rows), digest, target)
+    return Dataset(("x0", "x1"), data.split(rows, recipe.fit.seed), len(rows), digest, target)
 
 
 def stream(seed: int, purpose: str) -> np.random.Generator:
-    """An independent random stream for each purpose, so that fresh points are fresh."""
+    """An independent random generator for each seed and purpose: fresh points never repeat training rows.
+
+    >>> stream(1, "rows").random() == stream(1, "rows").random()
+    True
+    >>> stream(1, "rows").random() == stream(1, "fresh points").random()
+    False
+    """
     word = int.from_bytes(hashlib.sha256(purpose.encode()).digest()[:8], "little")
     return np.random.Generator(np.random.Philox(key=np.array([seed, word], dtype=np.uint64)))
 
 
 def moments(rows: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Mean and standard deviation of each column."""
+    """rows [n, D] -> mean [D] and standard deviation [D] of each column."""
     return rows.mean(axis=0), rows.std(axis=0)
 
 

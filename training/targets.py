@@ -1,7 +1,7 @@
-"""Targets: two-dimensional laws that can be drawn from and whose density is known exactly, so that a fit can be judged.
+"""Targets: two-dimensional distributions with an exact density, against which a fit can be measured.
 
-Angles are drawn uniformly at random. (A generator that walks a regular grid of angles gives training and test sets
-that share the grid, and a law that has no density to compare with.)
+Angles are drawn uniformly at random. On a regular grid of angles, training and test rows would share the grid, and the
+distribution would have no density to compare with.
 """
 
 from abc import ABC, abstractmethod
@@ -18,30 +18,33 @@ Vector = npt.NDArray[np.float64]  # [rows], nats
 # Gauss-Legendre converges geometrically once the nodes are closer than the noise: 512 nodes on [0, pi] are 0.006
 # apart, so noise >= 0.02 is integrated to about 1e-13.
 NODES: Final = 512
-# Both targets lie in this square, but for the noise.
+# Without the noise, both targets lie in this square.
 BOX: Final = (-1.0, 2.0)
-# A block of this many rows times all nodes stays in the cache.
+# The products of a block of this many rows with all nodes stay in the processor's cache.
 BLOCK_ROWS: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
 class Target(ABC):
-    """A law with exact density; `noise` is the standard deviation of the Gaussian it is blurred with."""
+    """A distribution with an exact density, blurred by a Gaussian of standard deviation `noise`."""
 
     noise: float
 
     @abstractmethod
     def draw(self, rows: int, generator: np.random.Generator) -> Rows:
-        """Independent rows of the law."""
+        """Draw independent rows [rows, 2]."""
 
     @abstractmethod
     def log_prob(self, x: Rows) -> Vector:
-        """Exact log density, nats per row."""
+        """The exact log density of x [n, 2], nats [n]."""
 
     def entropy(self) -> float:
-        """Entropy in nats: the mean loss of the perfect model, which no honest loss can pass.
+        """Entropy in nats: the mean loss of the perfect model, and the lowest mean loss of any model.
 
-        By the trapezoid rule on a grid of half the noise, which is exact to rounding for a density this smooth.
+        Computed by the trapezoid rule on a grid of half the noise, which is exact to rounding for smooth densities.
+
+        >>> round(Moons(0.05).entropy(), 4)
+        0.2892
         """
         step, margin = 0.5 * self.noise, 8 * self.noise
         axis = np.arange(BOX[0] - margin, BOX[1] + margin, step)
@@ -78,14 +81,12 @@ class Moons(Target):
     noise: float = 0.05
 
     def draw(self, rows: int, generator: np.random.Generator) -> Rows:
-        """Independent rows of the law."""
         angle = np.pi * generator.random(rows)
         upper, lower = _half_circles(angle)
         pick = generator.random(rows) < 0.5  # noqa: PLR2004  (each moon has half the mass)
         return self._blur(np.where(pick[:, None], upper, lower), generator)
 
     def log_prob(self, x: Rows) -> Vector:
-        """Exact log density, nats per row."""
         nodes, weights = np.polynomial.legendre.leggauss(NODES)
         centres = np.concatenate(_half_circles(0.5 * np.pi * (nodes + 1)))  # [2 NODES, 2]
         log_weights = np.log(np.concatenate([weights, weights]) / 4)  # sums to 1 over both moons
@@ -103,14 +104,12 @@ class Circles(Target):
     factor: float = 0.5
 
     def draw(self, rows: int, generator: np.random.Generator) -> Rows:
-        """Independent rows of the law."""
         angle = 2 * np.pi * generator.random(rows)
         radius = np.where(generator.random(rows) < 0.5, 1.0, self.factor)  # noqa: PLR2004  (each has half the mass)
         circle = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
         return self._blur(circle, generator)
 
     def log_prob(self, x: Rows) -> Vector:
-        """Exact log density, nats per row."""
         distance = np.linalg.norm(x, axis=1)
         rings = [self._ring(distance, radius) for radius in (1.0, self.factor)]
         mixture: Vector = np.logaddexp(rings[0], rings[1]) - np.log(2 * 2 * np.pi * self.noise**2)

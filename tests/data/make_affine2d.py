@@ -9,11 +9,12 @@ import numpy as np
 import torch
 
 from diffeo.bundle.write import Parts, publish
-from diffeo.training import export, run
+from diffeo.training import export, report, run
 from diffeo.training.data import split
+from diffeo.training.flows.affine import AffineCouplingSpec
 from diffeo.training.flows.architecture import Architecture
 from diffeo.training.recipe import parse
-from diffeo.training.source import Source, stream
+from diffeo.training.source import Dataset, stream
 
 MEAN, SCALE = (1.0, -2.0), (2.0, 4.0)
 
@@ -29,16 +30,16 @@ def main() -> None:
         },
         "affine2d",
     )
-    architecture = Architecture(2, 0, 1, 1, 1.0)
+    architecture = Architecture(2, 0, 1, 1, AffineCouplingSpec(limit=1.0))
     flow = architecture.build(torch.tensor(MEAN), torch.tensor(SCALE))
     rows = np.round(MEAN + SCALE * stream(0, "affine2d").standard_normal((2000, 2)), 3).astype(np.float32)
-    source = Source(("height", "weight"), split(rows.astype(np.float64), 0), len(rows), "0" * 64, None)
-    subject, certificate = run.certified(architecture, "float32", flow, source.split.test)
+    dataset = Dataset(("height", "weight"), split(rows.astype(np.float64), 0), len(rows), "0" * 64, None)
+    subject, certificate = run.certified(architecture, "float32", flow, dataset.split.test)
     files = dict(subject.files)
     files["forward.ts"], files["inverse.ts"] = export.to_torchscript(flow, 2, "float32")
-    scores = subject.forward.run(source.split.test)["log_prob"].astype(np.float64)
-    made_by = run.provenance(recipe, source, 0, float(-scores.mean()), None)
-    parts = Parts(source.columns, "float32", "float32", files, certificate, run.calibration(scores), made_by)
+    scores = subject.forward.run(dataset.split.test)["log_prob"].astype(np.float64)
+    made_by = report.provenance(recipe, dataset, 0, float(-scores.mean()), None)
+    parts = Parts(dataset.columns, "float32", "float32", files, certificate, report.calibration(scores), made_by)
     print(publish(parts, Path(__file__).parent / "affine2d").path)
 
 

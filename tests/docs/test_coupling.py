@@ -1,4 +1,4 @@
-"""docs/coupling.md is true: every formula on it, held against autograd in float64."""
+"""Compares every formula of docs/coupling.md with autograd in float64."""
 
 import copy
 import math
@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.autograd import grad
 
 from diffeo.training.errors import IllConditioned
-from diffeo.training.flows.coupling import AffineCoupling
+from diffeo.training.flows.conditioner import Conditioner
+from diffeo.training.flows.coupling import Coupling
 from diffeo.training.flows.flow import Flow, standard_normal_log_prob
 from diffeo.training.flows.matrix import MAX_CONDITION, BlockTriangular
 from diffeo.training.flows.triangular_coupling import TriangularCoupling
@@ -27,20 +28,21 @@ from tests.given.flows.coupling_point import (
     log_q_of_wrong_sign,
     log_q_without_det,
     lower,
+    matrix_of,
     points,
     rows,
     same,
     shrunk,
-    trained,
     triangular,
-    unsteered,
+    with_constant_scale,
+    with_random_weights,
 )
 
 PAGE = Path(__file__).parents[2] / "docs/coupling.md"
 
 
 @every_plain_coupling
-def test_the_plain_coupling_copies_one_half(layer: AffineCoupling) -> None:
+def test_the_plain_coupling_copies_one_half(layer: Coupling) -> None:
     for p in points(layer):
         same(p.z_a, p.x_a)
         same(p.z_b, p.x_b * torch.exp(p.s) + p.t)
@@ -62,7 +64,7 @@ def test_b_never_enters_the_determinant(layer: TriangularCoupling) -> None:
     for p in points(layer):
         unit = torch.eye(len(p.x_a)).double(), torch.eye(len(p.x_b)).double()
         factor = lower(unit[0], p.b @ torch.linalg.inv(p.a), unit[1])
-        same(factor @ torch.block_diag(p.a, torch.diag(torch.exp(p.s))), p.dz_dx)
+        same(factor @ lower(p.a, torch.zeros_like(p.b), torch.diag(torch.exp(p.s))), p.dz_dx)
         replaced = p.dz_dx.clone()
         replaced[len(p.x_a) :, : len(p.x_a)] = 10 * torch.randn(p.b.shape, generator=generator).double()
         same(ladj([replaced]), ladj([p.dz_dx]))
@@ -79,11 +81,11 @@ def test_the_log_determinant_is_that_of_a_plus_the_sum_of_s(layer: TriangularCou
 def test_the_inverse_finds_x_a_before_it_reads_it(layer: TriangularCoupling) -> None:
     for p in points(layer):
         x_a = torch.linalg.inv(p.a) @ p.z_a
-        found = [(p.z_b - t) * torch.exp(-s) for s, t in (p.steer(x_a), p.steer(p.z_a))]
+        found = [(p.z_b - t) * torch.exp(-s) for s, t in (p.scale_and_shift(x_a), p.scale_and_shift(p.z_a))]
         same(x_a, p.x_a)
         same(found[0], p.x_b)
         assert (found[1] - p.x_b).abs().max() > 1e-3
-        same(layer.inverse(p.z[None])[0], layer.join(x_a[None], found[0][None]))
+        same(layer.inverse(p.z[None])[0], layer.halves.join(x_a[None], found[0][None]))
 
 
 @every_coupling
@@ -105,7 +107,7 @@ def test_the_inverse_has_the_log_determinant_of_the_other_sign(layer: Triangular
 def test_log_p_is_that_of_z_plus_the_log_determinant(layer: TriangularCoupling) -> None:
     for p in points(layer):
         base = -(p.z @ p.z) / 2 - len(p.z) / 2 * math.log(2 * math.pi)
-        same(base, torch.distributions.Normal(0, 1).log_prob(p.z).sum())
+        same(base, torch.distributions.Normal(0, 1).log_prob(p.z).sum())  # type: ignore[no-untyped-call]  # torch's
         same(base + ladj([p.a])[0] + p.s.sum(), base + ladj([p.dz_dx])[0])
         same(base + ladj([p.a])[0] + p.s.sum(), Flow([layer]).log_prob(p.x[None])[0])
 
@@ -114,7 +116,7 @@ def test_log_p_is_that_of_z_plus_the_log_determinant(layer: TriangularCoupling) 
 @pytest.mark.parametrize("block", [1, 2, 3])
 @pytest.mark.parametrize("dimension", [1, 2, 3, 5, 8])
 def test_the_determinant_is_the_product_over_the_blocks(dimension: int, block: int, det: float | None) -> None:
-    matrix = trained(BlockTriangular(dimension, block, det))
+    matrix = with_random_weights(BlockTriangular(dimension, block, det))
     a, v = matrix.forward(), matrix.diagonal
     u = v if det is None else v - v.mean() + math.log(det) / dimension
     for start in range(0, dimension, block):
@@ -128,10 +130,10 @@ def test_the_determinant_is_the_product_over_the_blocks(dimension: int, block: i
 
 @pytest.mark.parametrize("dimension", [2, 5, 8])
 def test_the_diagonal_gives_the_determinant_for_blocks_of_one_only(dimension: int) -> None:
-    one, two = (trained(BlockTriangular(dimension, block, None)).forward() for block in (1, 2))
+    one, two = (with_random_weights(BlockTriangular(dimension, block, None)).forward() for block in (1, 2))
     same(torch.diagonal(one).prod(), torch.linalg.det(one))
     assert (torch.diagonal(two).prod() - torch.linalg.det(two)).abs() > 1e-3
-    of_the_page = trained(BlockTriangular(2, 2, None))
+    of_the_page = with_random_weights(BlockTriangular(2, 2, None))
     for parameter, value in ((of_the_page.lower, 2), (of_the_page.upper, 1), (of_the_page.diagonal, 0)):
         parameter.fill_(value)
     a = of_the_page.forward()
@@ -144,7 +146,7 @@ def test_the_diagonal_gives_the_determinant_for_blocks_of_one_only(dimension: in
 def test_constants_are_rounded_from_float64(layer: TriangularCoupling) -> None:
     small = copy.deepcopy(layer).float()
     frozen = small.frozen().matrix
-    a = copy.deepcopy(small.matrix).double().forward()
+    a = matrix_of(copy.deepcopy(small)).double().forward()
     unit = torch.eye(len(a))
     assert torch.equal(frozen.multiply(unit).T, a.float())
     assert torch.equal(frozen.divide(unit).T, torch.linalg.inv(a).float())
@@ -153,7 +155,7 @@ def test_constants_are_rounded_from_float64(layer: TriangularCoupling) -> None:
 
 @pytest.mark.parametrize("dimension", [2, 5])
 def test_an_error_grows_by_at_most_the_condition_number(dimension: int) -> None:
-    a = trained(BlockTriangular(dimension, 2, None)).forward()
+    a = with_random_weights(BlockTriangular(dimension, 2, None)).forward()
     left, singular, right = torch.linalg.svd(a)
 
     def growth(z: Tensor, dz: Tensor) -> float:
@@ -168,8 +170,9 @@ def test_an_error_grows_by_at_most_the_condition_number(dimension: int) -> None:
 @pytest.mark.parametrize(("condition", "held"), [(0.99e6, True), (1.01e6, False)])
 def test_a_condition_number_above_a_million_is_refused(condition: float, *, held: bool) -> None:
     layer = triangular(4, 1)
-    layer.matrix.free.zero_()
-    layer.matrix.diagonal.copy_(torch.tensor([math.log(condition), 0.0]))
+    matrix = matrix_of(layer)
+    matrix.free.zero_()
+    matrix.diagonal.copy_(torch.tensor([math.log(condition), 0.0]))
     assert torch.finfo(torch.float32).eps / 2 * MAX_CONDITION == pytest.approx(0.06, rel=0.01)
     if held:
         layer.frozen()
@@ -187,22 +190,22 @@ def test_the_gradient_takes_b_transposed(layer: TriangularCoupling) -> None:
         same(of_b, torch.exp(p.s) * p.z_b)
 
 
-class Detached(nn.Module):
-    """The same conditioner; no gradient passes through it to what came before."""
+class DetachedConditioner(Conditioner):
+    """The same conditioner, but no gradient reaches its input."""
 
-    def __init__(self, conditioner: nn.Module) -> None:
-        super().__init__()
-        self.conditioner = conditioner
+    def __init__(self, conditioner: Conditioner) -> None:
+        nn.Module.__init__(self)
+        self.net = conditioner.net
 
     def forward(self, a: Tensor) -> Tensor:
-        return self.conditioner.forward(a.detach())
+        return super().forward(a.detach())
 
 
 @pytest.mark.parametrize(("dimension", "block"), [(2, 1), (5, 2), (8, 3)])
 def test_a_detached_conditioner_keeps_the_loss_and_breaks_the_gradient(dimension: int, block: int) -> None:
     first, second = (triangular(dimension, block, flipped=flipped) for flipped in either)
     detached = copy.deepcopy(second)
-    detached.conditioner = Detached(detached.conditioner)
+    detached.conditioner = DetachedConditioner(detached.conditioner)
     x, losses, gradients = rows(first), [], []
     y = first.forward(x)[0].requires_grad_()
     first.requires_grad_()
@@ -235,7 +238,7 @@ def test_the_wrong_sign_is_off_by_twice_the_sum_of_s(layer: TriangularCoupling) 
 def test_the_wrong_sign_integrates_to_the_mean_of_exp_minus_2_s(layer: TriangularCoupling) -> None:
     # The mean over x ~ p is one over z ~ N(0, I), and s reads only z_a.
     z_a = torch.linspace(-8, 8, 100_001, dtype=torch.float64)[:, None]
-    s, _ = layer.scale_and_shift(layer.matrix.divide(z_a))
+    s, _ = layer.theta(layer.matrix.divide(z_a))
     mean = float(torch.trapezoid(torch.exp(standard_normal_log_prob(z_a) - 2 * s[:, 0]), z_a[:, 0]))
     total = integral(layer, lambda x: log_q_of_wrong_sign(layer, x))
     assert total == pytest.approx(mean, rel=1e-3)
@@ -246,16 +249,16 @@ def test_the_wrong_sign_integrates_to_the_mean_of_exp_minus_2_s(layer: Triangula
 def test_the_wrong_sign_has_no_best_s(dimension: int, *, flipped: bool) -> None:
     layer = triangular(dimension, 1, flipped=flipped, limit=UNLIMITED)
     x = 3 * rows(layer, 50)
-    square = layer.split(x)[1].square().mean(0)  # [moving]
+    square = layer.halves.split(x)[1].square().mean(0)  # [moving]
 
     def slopes(s: Tensor) -> tuple[Tensor, Tensor]:
-        bias = unsteered(layer, s).requires_grad_()
+        bias = with_constant_scale(layer, s).requires_grad_()
         log_p, log_q = Flow([layer]).log_prob(x).mean(), log_q_of_wrong_sign(layer, x).mean()
         both = grad(log_p, bias)[0][: len(s)], grad(log_q, bias)[0][: len(s)]
-        bias.requires_grad_(requires_grad=False)
+        bias.requires_grad_(False)  # noqa: FBT003  (torch's own)
         return both
 
-    unsteered(layer, torch.zeros_like(square))
+    with_constant_scale(layer, torch.zeros_like(square))
     start = log_q_of_wrong_sign(layer, x)
     for depth in (1, 10, 100):
         s = torch.full_like(square, -depth)
@@ -269,7 +272,7 @@ def test_the_wrong_sign_has_no_best_s(dimension: int, *, flipped: bool) -> None:
 
 @every_coupling_of_the_plane
 def test_without_det_a_the_integral_is_one_over_det_a(layer: TriangularCoupling) -> None:
-    det = float(layer.matrix.forward())
+    det = float(matrix_of(layer).forward())
     for p in points(layer):
         log_p = standard_normal_log_prob(p.z) + ladj([p.dz_dx])[0]
         same(log_q_without_det([layer], p.x[None])[0], log_p - math.log(det))
@@ -283,10 +286,10 @@ def test_one_coupling_without_det_a_gains_at_most_half_the_square(dimension: int
     layer = triangular(dimension, block)
     small = shrunk(layer, factor)
     x = rows(layer)
-    square = layer.split(layer.forward(x)[0])[0].square().sum(-1)
+    square = layer.halves.split(layer.forward(x)[0])[0].square().sum(-1)
     gain = log_q_without_det([small], x) - log_q_without_det([layer], x)
     same(gain, (1 - factor**2) / 2 * square)
-    wide, narrow = (each.split(each.inverse(x)[0])[0] for each in (small, layer))
+    wide, narrow = (each.halves.split(each.inverse(x)[0])[0] for each in (small, layer))
     same(factor * wide, narrow)
 
 
@@ -297,7 +300,7 @@ def test_two_couplings_without_det_a_gain_without_bound(dimension: int, block: i
     second = triangular(dimension, block, flipped=True, limit=UNLIMITED)
     small, undoing = shrunk(first, factor), copy.deepcopy(second)
     d = dimension // 2
-    undoing.conditioner.net[-1].bias[:d] -= math.log(factor)
+    undoing.conditioner.linear_layers()[-1].bias[:d] -= math.log(factor)
     before, after = Flow([first, second]), Flow([small, undoing])
     x = rows(first)
     same(after.forward(x)[0], before.forward(x)[0])

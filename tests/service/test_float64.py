@@ -11,6 +11,7 @@ import torch
 from diffeo.bundle import base
 from diffeo.service.settings import Settings
 from diffeo.training import export
+from diffeo.training.flows.affine import AffineCouplingSpec
 from diffeo.training.flows.architecture import Architecture
 from tests.given.clients import v2_client as v2
 from tests.given.flows import affine
@@ -24,7 +25,9 @@ NPY = {"content-type": "application/x-npy"}
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """affine2d with x in float64."""
     folder = tmp_path_factory.mktemp("models")
-    flow = Architecture(2, 0, 1, 1, 1.0).build(torch.tensor(affine.MEAN), torch.tensor(affine.SCALE))
+    flow = Architecture(2, 0, 1, 1, AffineCouplingSpec(limit=1.0)).build(
+        torch.tensor(affine.MEAN), torch.tensor(affine.SCALE)
+    )
     graphs = export.to_onnx(flow, 2, "float64", "float64"), export.to_torchscript(flow, 2, "float64", "float64")
     names = ("forward.onnx", "inverse.onnx"), ("forward.ts", "inverse.ts")
     change = {name: graph for pair in zip(names, graphs, strict=True) for name, graph in zip(*pair, strict=True)}

@@ -15,6 +15,7 @@ from diffeo.service.app import create_app
 from diffeo.service.errors import SettingsInvalid
 from diffeo.service.settings import Settings
 from diffeo.training import export
+from diffeo.training.flows.affine import AffineCouplingSpec
 from diffeo.training.flows.architecture import Architecture
 from tests.given.clients import v2_client as v2
 from tests.given.flows import affine
@@ -32,7 +33,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     bundle = read(affine.PATH)
     mean = torch.tensor(affine.MEAN + np.array([SHIFT, 0]), dtype=torch.float32)
-    flow = Architecture(2, 0, 1, 1, 1.0).build(mean, torch.tensor(affine.SCALE, dtype=torch.float32))
+    flow = Architecture(2, 0, 1, 1, AffineCouplingSpec(limit=1.0)).build(
+        mean, torch.tensor(affine.SCALE, dtype=torch.float32)
+    )
     forward, inverse = export.to_onnx(flow, 2, "float32")
     checks = [Check(name=name, value=0, tolerance=1, rows=1, about="") for name in VARIANT_CHECKS | PLANE_CHECKS]
     parts = replace(

@@ -1,4 +1,4 @@
-"""The fit: it learns, it keeps the best, it skips what is not finite, and an interruption changes nothing."""
+"""The fit learns, keeps its best weights, skips steps that are not finite, and resumes to the same weights."""
 
 import math
 from dataclasses import replace
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from diffeo.training import checkpoint, fit
 from diffeo.training.errors import FitError, ResumeError
+from diffeo.training.flows.affine import AffineCouplingSpec
 from diffeo.training.flows.architecture import Architecture
 from diffeo.training.recipe import FitSection
 
@@ -25,13 +26,15 @@ def rows(count: int, seed: int) -> Tensor:
 
 def fresh(settings: FitSection = SETTINGS) -> fit.FitState:
     torch.manual_seed(0)
-    return fit.start(Architecture(2, 4, 16, 2, 3.0).build(torch.zeros(2), torch.ones(2)), settings)
+    return fit.start(
+        Architecture(2, 4, 16, 2, AffineCouplingSpec(limit=3.0)).build(torch.zeros(2), torch.ones(2)), settings
+    )
 
 
 def run(state: fit.FitState, settings: FitSection = SETTINGS, train: Tensor | None = None) -> None:
     train = rows(1000, 1) if train is None else train
     while not fit.finished(state, settings):
-        fit.fit(state, train, rows(500, 2), settings, lambda *_: None)
+        fit.run_epoch(state, train, rows(500, 2), settings, lambda *_: None)
 
 
 def weights(state: fit.FitState) -> list[list[float]]:
@@ -39,7 +42,7 @@ def weights(state: fit.FitState) -> list[list[float]]:
     return [value.flatten().tolist() for flow in flows for value in flow.state_dict().values()]
 
 
-def test_the_loss_falls_below_what_a_gaussian_reaches() -> None:
+def test_the_loss_falls_below_that_of_a_gaussian() -> None:
     state = fresh(SETTINGS.model_copy(update={"epochs": 30}))
     run(state, SETTINGS.model_copy(update={"epochs": 30}))
     gaussian = fit.mean_nll(fresh().flow, rows(2000, 9))
@@ -59,16 +62,16 @@ def test_a_resumed_fit_ends_as_one_that_was_never_stopped(stop: int, tmp_path: P
     run(whole)
     part = fresh()
     for _ in range(stop):
-        fit.fit(part, rows(1000, 1), rows(500, 2), SETTINGS, lambda *_: None)
+        fit.run_epoch(part, rows(1000, 1), rows(500, 2), SETTINGS, lambda *_: None)
     checkpoint.save_state(part, tmp_path, "digest")
     resumed = fresh()
     checkpoint.load_state(resumed, tmp_path, "digest")
     run(resumed)
     assert weights(resumed) == weights(whole)
-    assert resumed.record == whole.record
+    assert resumed.records == whole.records
 
 
-def test_only_the_recipe_that_was_stopped_resumes(tmp_path: Path) -> None:
+def test_a_state_of_another_recipe_is_not_resumed(tmp_path: Path) -> None:
     with pytest.raises(ResumeError, match="nothing to resume"):
         checkpoint.load_state(fresh(), tmp_path, "digest")
     checkpoint.save_state(fresh(), tmp_path, "digest")
@@ -76,7 +79,18 @@ def test_only_the_recipe_that_was_stopped_resumes(tmp_path: Path) -> None:
         checkpoint.load_state(fresh(), tmp_path, "another")
 
 
-def test_a_crash_while_saving_leaves_the_state_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checkpoint_of_an_older_version_resumes(tmp_path: Path) -> None:
+    state = fresh()
+    fit.run_epoch(state, rows(1000, 1), rows(500, 2), SETTINGS, lambda *_: None)
+    checkpoint.save_state(state, tmp_path, "digest")
+    path = tmp_path / checkpoint.STATE
+    path.write_bytes(path.read_bytes().replace(b'\\"rollback\\"', b'\\"setback\\" '))
+    resumed = fresh()
+    checkpoint.load_state(resumed, tmp_path, "digest")
+    assert resumed.records == state.records
+
+
+def test_a_crash_while_saving_keeps_the_saved_state_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     state = fresh()
     checkpoint.save_state(state, tmp_path, "digest")
     before = (tmp_path / checkpoint.STATE).read_bytes()
@@ -88,38 +102,38 @@ def test_a_crash_while_saving_leaves_the_state_before(tmp_path: Path, monkeypatc
 
 
 def test_the_best_epoch_is_kept_not_the_last() -> None:
-    settings = SETTINGS.model_copy(update={"epochs": 150, "batch": 16, "learning_rate": 2e-2, "setback": 9.0})
+    settings = SETTINGS.model_copy(update={"epochs": 150, "batch": 16, "learning_rate": 2e-2, "rollback": 9.0})
     state = fresh(settings)
-    # 100 rows are soon learnt by heart, so that validation turns while training still falls.
+    # A fit to 100 rows soon overfits: the validation loss rises while the training loss still falls.
     run(state, settings, rows(100, 1))
     best = state.best_epoch
     assert best is not None
-    assert best.epoch < len(state.record)
+    assert best.epoch < len(state.records)
     assert fit.mean_nll(state.best, rows(500, 2)) == pytest.approx(best.validation_nll, abs=1e-6)
 
 
 def test_patience_ends_a_fit_that_no_longer_improves() -> None:
-    settings = SETTINGS.model_copy(update={"epochs": 200, "learning_rate": 2e-2, "patience": 3, "setback": 9.0})
+    settings = SETTINGS.model_copy(update={"epochs": 200, "learning_rate": 2e-2, "patience": 3, "rollback": 9.0})
     state = fresh(settings)
     run(state, settings, rows(100, 1))
     best = state.best_epoch
     assert best is not None
-    assert len(state.record) == best.epoch + 3 < 200
+    assert len(state.records) == best.epoch + 3 < 200
 
 
-def test_after_a_setback_the_fit_goes_back_to_its_best_at_a_lower_rate() -> None:
-    settings = SETTINGS.model_copy(update={"setback": 0.05, "learning_rate": 3e-2, "average": 0.5})
+def test_a_rollback_returns_to_the_best_weights_at_a_lower_rate() -> None:
+    settings = SETTINGS.model_copy(update={"rollback": 0.05, "learning_rate": 3e-2, "average": 0.5})
     state = fresh(settings)
-    fit.fit(state, rows(1000, 1), rows(500, 2), settings, lambda *_: None)
+    fit.run_epoch(state, rows(1000, 1), rows(500, 2), settings, lambda *_: None)
     best = weights(state)[-1]
-    # One epoch on other data throws the weights far off.
-    line = fit.fit(state, 20 - 5 * rows(1000, 1), rows(500, 2), settings, lambda *_: None)
-    assert line.setback
+    # One epoch on other data moves the weights far away.
+    record = fit.run_epoch(state, 20 - 5 * rows(1000, 1), rows(500, 2), settings, lambda *_: None)
+    assert record.rollback
     assert weights(state)[-1] == best == [value.flatten().tolist() for value in state.flow.state_dict().values()][-1]
-    fit.fit(state, rows(1000, 1), rows(500, 2), settings, lambda *_: None)
+    fit.run_epoch(state, rows(1000, 1), rows(500, 2), settings, lambda *_: None)
     rate = state.optimiser.param_groups[0]["lr"]
     last_step = 3 * fit.steps_per_epoch(1000, settings) - 1
-    expected = fit.SETBACK_RATE * fit.learning_rate(last_step, 4 * fit.steps_per_epoch(1000, settings), settings)
+    expected = fit.ROLLBACK_RATE * fit.learning_rate(last_step, 4 * fit.steps_per_epoch(1000, settings), settings)
     assert rate == pytest.approx(expected)
 
 
@@ -128,7 +142,7 @@ def test_a_step_that_is_not_finite_is_skipped() -> None:
     train[7] = math.inf
     state = fresh()
     run(state, train=train)
-    assert sum(line.skipped for line in state.record) == SETTINGS.epochs
+    assert sum(record.skipped for record in state.records) == SETTINGS.epochs
     assert all(math.isfinite(value) for tensor in weights(state) for value in tensor)
 
 
@@ -140,7 +154,7 @@ def test_ten_steps_in_a_row_that_are_not_finite_end_the_fit_with_advice() -> Non
 def test_gradients_are_clipped() -> None:
     settings = SETTINGS.model_copy(update={"clip": 1e-3})
     state = fresh(settings)
-    fit.fit(state, 1e3 * rows(1000, 1), rows(500, 2), settings, lambda *_: None)
+    fit.run_epoch(state, 1e3 * rows(1000, 1), rows(500, 2), settings, lambda *_: None)
     norm = torch.linalg.vector_norm(
         torch.cat([p.grad.flatten() for p in state.flow.parameters() if p.grad is not None])
     )
@@ -160,6 +174,6 @@ def test_every_row_is_used_once_an_epoch() -> None:
     seen: list[int] = []
     settings = SETTINGS.model_copy(update={"batch": 300})
     state = fresh(settings)
-    fit.fit(state, rows(1000, 1), rows(10, 2), settings, lambda step, _: seen.append(step))
+    fit.run_epoch(state, rows(1000, 1), rows(10, 2), settings, lambda step, _: seen.append(step))
     assert seen == [1, 2, 3]
-    assert replace(state.record[0], train_nll=0, validation_nll=0) == fit.Epoch(1, 0, 0, 0, setback=False)
+    assert replace(state.records[0], train_nll=0, validation_nll=0) == fit.EpochRecord(1, 0, 0, 0, rollback=False)

@@ -1,4 +1,4 @@
-"""A recipe decides everything, and a value that does not fit is named by its place."""
+"""A recipe holds every value of a fit; the error for a wrong value names its section and key."""
 
 from pathlib import Path
 
@@ -8,11 +8,12 @@ from diffeo.training import recipe
 from diffeo.training.errors import RecipeError
 
 RECIPES = sorted(recipe.RECIPES.glob("*.toml"))
-GOOD = {
+FIT: dict[str, object] = {"epochs": 1, "batch": 64, "learning_rate": 1e-3}
+GOOD: dict[str, object] = {
     "name": "m",
     "data": {"target": "moons"},
     "flow": {"layers": 3, "hidden": 8},
-    "fit": {"epochs": 1, "batch": 64, "learning_rate": 1e-3},
+    "fit": FIT,
 }
 
 
@@ -35,7 +36,7 @@ def test_a_file_in_a_recipe_is_found_beside_the_recipe(tmp_path: Path) -> None:
     assert recipe.read(tmp_path / "r.toml").data.file == str(tmp_path / "rows.csv")
 
 
-def test_the_manifest_keeps_every_value_but_no_folder(tmp_path: Path) -> None:
+def test_the_manifest_keeps_every_value_without_folders(tmp_path: Path) -> None:
     flat = recipe.for_file(tmp_path / "mine.csv", "mine").flat()
     assert flat["data.file"] == "mine.csv"
     assert "fit.learning_rate" in flat
@@ -43,33 +44,61 @@ def test_the_manifest_keeps_every_value_but_no_folder(tmp_path: Path) -> None:
 
 def test_the_digest_changes_with_any_value() -> None:
     first = recipe.parse(GOOD, "a.toml")
-    second = recipe.parse({**GOOD, "fit": {**GOOD["fit"], "seed": 1}}, "a.toml")
+    second = recipe.parse({**GOOD, "fit": {**FIT, "seed": 1}}, "a.toml")
     assert first.digest == recipe.parse(GOOD, "b.toml").digest != second.digest
 
 
-BAD = {
+BAD: dict[str, tuple[dict[str, object], str]] = {
     "no name": ({"name": None}, "name"),
     "a name that is a path": ({"name": "../m"}, "name"),
-    "an unknown key": ({"fit": {**GOOD["fit"], "lr": 1}}, "fit.lr"),
+    "an unknown key": ({"fit": {**FIT, "lr": 1}}, "fit.lr"),
     "no source": ({"data": {}}, "target or file"),
     "two sources": ({"data": {"target": "moons", "file": "a.csv"}}, "target or file"),
     "an unknown target": ({"data": {"target": "spiral"}}, "data.target"),
+    "an unknown transform": ({"flow": {"layers": 3, "hidden": 8, "transform": {"name": "no"}}}, "flow.transform: .*no"),
+    "a transform beside its keys": (
+        {"flow": {"layers": 3, "hidden": 8, "limit": 2.0, "transform": {"name": "affine_coupling"}}},
+        "flow: .*move limit into",
+    ),
+    "a determinant without a matrix": ({"flow": {"layers": 3, "hidden": 8, "det": 2.0}}, "flow: .*block 1 or more"),
     "no layers": ({"flow": {"hidden": 8}}, "flow.layers"),
-    "a negative rate": ({"fit": {**GOOD["fit"], "learning_rate": -1.0}}, "fit.learning_rate"),
-    "a number as text": ({"fit": {**GOOD["fit"], "epochs": "3"}}, "fit.epochs"),
+    "a negative rate": ({"fit": {**FIT, "learning_rate": -1.0}}, "fit.learning_rate"),
+    "a number as text": ({"fit": {**FIT, "epochs": "3"}}, "fit.epochs"),
 }
 
 
 @pytest.mark.parametrize(("change", "place"), BAD.values(), ids=BAD.keys())
-def test_a_value_that_does_not_fit_is_named_with_its_file(change: dict[str, object], place: str) -> None:
+def test_the_error_for_a_wrong_value_names_file_section_and_key(change: dict[str, object], place: str) -> None:
     with pytest.raises(RecipeError, match=rf"^r\.toml: .*{place}"):
         recipe.parse({**GOOD, **change}, "r.toml")
 
 
 @pytest.mark.parametrize(("content", "words"), [(None, "no recipe"), (b"a = ", "not TOML"), (b"\xff", "not TOML")])
-def test_a_file_that_is_no_recipe_is_named(tmp_path: Path, content: bytes | None, words: str) -> None:
+def test_a_file_that_is_no_recipe_is_named_in_the_error(tmp_path: Path, content: bytes | None, words: str) -> None:
     path = tmp_path / "r.toml"
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(RecipeError, match=words):
         recipe.read(path)
+
+
+def test_older_recipes_may_say_setback_for_rollback() -> None:
+    old = recipe.parse({**GOOD, "fit": {**FIT, "setback": 0.03}}, "old.toml")
+    new = recipe.parse({**GOOD, "fit": {**FIT, "rollback": 0.03}}, "new.toml")
+    assert old == new
+    assert old.digest == new.digest
+    assert old.flat()["fit.rollback"] == 0.03
+
+
+def test_a_named_transform_is_the_one_of_the_shorter_keys() -> None:
+    flow = {"layers": 3, "hidden": 8}
+    short = recipe.parse({**GOOD, "flow": {**flow, "block": 2, "limit": 2.0}}, "short.toml")
+    table = {"name": "triangular_coupling", "block": 2, "limit": 2.0}
+    named = recipe.parse({**GOOD, "flow": {**flow, "transform": table}}, "named.toml")
+    assert short.flow.architecture(4) == named.flow.architecture(4)
+    assert short.digest != named.digest
+
+
+def test_the_digests_of_published_recipes_stay() -> None:
+    circles = recipe.read(recipe.RECIPES / "circles.toml")
+    assert circles.digest == "b66b44fc85acd7a9b4251ec9d31afe859ac8d83be7dbef16666ee18e5335c10e"

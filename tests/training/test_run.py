@@ -1,4 +1,4 @@
-"""One run: what it publishes, what it refuses, and what an interruption leaves behind."""
+"""One run: what it publishes, what it refuses, and how it resumes after an interruption."""
 
 import json
 import os
@@ -16,7 +16,9 @@ from diffeo.bundle.read import read
 from diffeo.bundle.write import parts_of, write
 from diffeo.cli.main import main
 from diffeo.training import recipe, run
+from diffeo.training.certification import certificate
 from diffeo.training.errors import CertificateError, DeviceError, NothingToRound, ResumeError
+from diffeo.training.flows.affine import AffineCouplingSpec
 from diffeo.training.flows.architecture import Architecture
 from diffeo.training.int8 import variant
 from tests.given.servers.server_process import DIFFEO
@@ -31,7 +33,7 @@ def table(path: Path, offset: float = 0.0) -> Path:
 
 
 def small(data: Path, epochs: int = 2, hidden: int = 8, **fit: object) -> recipe.Recipe:
-    content = {
+    content: dict[str, object] = {
         "name": "small",
         "data": {"file": str(data)},
         "flow": {"layers": 2, "hidden": hidden},
@@ -40,8 +42,8 @@ def small(data: Path, epochs: int = 2, hidden: int = 8, **fit: object) -> recipe
     return recipe.parse(content, "small.toml")
 
 
-def options(folder: Path, **others: object) -> run.Options:
-    return run.Options(models=folder / "models", runs=folder / "runs", device="cpu", **others)
+def options(folder: Path, *, resume: bool = False, int8: bool = False) -> run.Options:
+    return run.Options(folder / "models", folder / "runs", device="cpu", resume=resume, int8=int8)
 
 
 @pytest.fixture(scope="module")
@@ -50,15 +52,15 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> run.Report:
     return run.run(small(table(folder / "rows.csv")), options(folder))
 
 
-def test_the_manifest_says_how_to_make_it_again(report: run.Report) -> None:
-    made_by = report.bundle.manifest.provenance
+def test_the_manifest_holds_recipe_data_and_versions(report: run.Report) -> None:
+    provenance = report.bundle.manifest.provenance
     assert report.bundle.manifest.columns == ("a", "b", "c")
-    assert made_by.recipe["data.file"] == "rows.csv"
-    assert made_by.data_rows == ROWS
-    assert made_by.test_rows == ROWS // 10
-    assert made_by.versions["torch"] == "2.13.0"
-    assert made_by.test_nll == report.test_nll
-    assert made_by.kl_to_truth is None
+    assert provenance.recipe["data.file"] == "rows.csv"
+    assert provenance.data_rows == ROWS
+    assert provenance.test_rows == ROWS // 10
+    assert provenance.versions["torch"] == "2.13.0"
+    assert provenance.test_nll == report.test_nll
+    assert provenance.kl_to_truth is None
 
 
 def test_the_calibration_holds_the_quantiles_of_the_test_rows(report: run.Report) -> None:
@@ -68,13 +70,13 @@ def test_the_calibration_holds_the_quantiles_of_the_test_rows(report: run.Report
     assert list(calibration.log_prob) == sorted(calibration.log_prob)
 
 
-def test_no_path_of_the_machine_reaches_the_bundle(report: run.Report) -> None:
+def test_the_bundle_holds_no_local_paths(report: run.Report) -> None:
     places = [str(report.bundle.path.parents[2]).encode(), str(Path(run.__file__).parent).encode()]
     for file in report.bundle.path.iterdir():
         assert not any(place in file.read_bytes() for place in places), file.name
 
 
-def test_more_than_two_columns_have_no_pictures_of_the_plane(report: run.Report) -> None:
+def test_a_flow_of_three_columns_has_no_plots_of_the_plane(report: run.Report) -> None:
     assert sorted(file.name for file in report.folder.iterdir()) == ["loss.csv", "loss.png"]
 
 
@@ -91,7 +93,7 @@ def test_a_column_far_from_zero_is_served_in_float64(tmp_path: Path) -> None:
 
 
 def test_a_graph_out_of_tolerance_publishes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("diffeo.training.certification.certify.TOLERANCES", dict.fromkeys(run.certify.TOLERANCES, 0.0))
+    monkeypatch.setattr(certificate, "TOLERANCES", dict.fromkeys(certificate.TOLERANCES, 0.0))
     with pytest.raises(CertificateError, match=r"parity .* worst row \["):
         run.run(small(table(tmp_path / "rows.csv")), options(tmp_path))
     assert not (tmp_path / "models").exists()
@@ -99,7 +101,7 @@ def test_a_graph_out_of_tolerance_publishes_nothing(tmp_path: Path, monkeypatch:
 
 def test_a_flow_too_steep_for_float32_is_computed_in_float64() -> None:
     torch.manual_seed(0)
-    architecture = Architecture(2, 6, 32, 2, 3.0)
+    architecture = Architecture(2, 6, 32, 2, AffineCouplingSpec(limit=3.0))
     flow = architecture.build(torch.zeros(2), torch.ones(2), sharpness=6.0)
     with torch.no_grad():
         for parameter in flow.parameters():
@@ -136,9 +138,9 @@ def test_an_interrupted_fit_resumes_to_the_same_bundle(tmp_path: Path, deadly: s
     command = [DIFFEO, "fit", str(tmp_path / "small.toml"), "--device", "cpu"]
     fitting = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
     _wait_for(lambda: state.exists() or fitting.poll() is not None)
-    said = _stop(fitting, deadly)
+    printed = _stop(fitting, deadly)
     assert fitting.returncode == (130 if deadly == signal.SIGINT else -signal.SIGKILL)
-    assert (b"--resume" in said) is (deadly == signal.SIGINT)
+    assert (b"--resume" in printed) is (deadly == signal.SIGINT)
     assert not (tmp_path / "models").exists()
 
     whole = tmp_path / "whole"
@@ -150,18 +152,18 @@ def test_an_interrupted_fit_resumes_to_the_same_bundle(tmp_path: Path, deadly: s
 
 
 def _stop(process: subprocess.Popen[bytes], deadly: signal.Signals) -> bytes:
-    """Send the signal; what the process said in the end."""
+    """Send the signal; returns what the process printed."""
     os.kill(process.pid, deadly)
     try:
         return process.communicate(timeout=10)[1]
     except subprocess.TimeoutExpired:
-        # Python drops a Ctrl-C that arrives inside a destructor; a person presses again.
+        # Python ignores a Ctrl-C that arrives inside a destructor, so it is sent again.
         os.kill(process.pid, deadly)
         return process.communicate()[1]
 
 
 def _wait_for(condition: Callable[[], bool]) -> None:
-    # Polling is the only way to see another process write its first state.
+    # Polling is the only way to notice that another process wrote its first state.
     for _ in range(6000):
         if condition():
             return
@@ -200,8 +202,8 @@ def test_certify_measures_both_precisions_and_makes_the_same_graphs_again(
     wide: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["certify", str(wide)]) == 0
-    told = capsys.readouterr().out
-    assert told.index("parity") < told.index("int8:") < told.index("delta_log_prob_mean")
+    printed = capsys.readouterr().out
+    assert printed.index("parity") < printed.index("int8:") < printed.index("delta_log_prob_mean")
     assert main(["certify", str(wide), "--int8", "--publish"]) == 0
     again = read(Path(capsys.readouterr().out.split()[-1]))
     assert {name: again.files[name] for name in ("forward.int8.onnx", "inverse.int8.onnx")} == {
@@ -226,7 +228,7 @@ def test_int8_out_of_tolerance_publishes_nothing(
     wide: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = sorted(wide.parent.iterdir())
-    monkeypatch.setattr("diffeo.training.int8.variant.TOLERANCES", {**variant.TOLERANCES, "delta_log_prob_mean": 0.0})
+    monkeypatch.setattr(variant, "TOLERANCES", {**variant.TOLERANCES, "delta_log_prob_mean": 0.0})
     assert main(["certify", str(wide), "--int8", "--publish"]) == 1
     assert "in int8 delta_log_prob_mean is " in capsys.readouterr().err
     assert sorted(wide.parent.iterdir()) == before
@@ -238,6 +240,8 @@ def test_int8_for_a_narrow_flow_is_refused_before_it_is_fitted(tmp_path: Path) -
     assert not (tmp_path / "runs").exists()
 
 
-def test_int8_for_a_narrow_bundle_is_a_sentence(report: run.Report, capsys: pytest.CaptureFixture[str]) -> None:
+def test_certify_with_int8_explains_why_a_narrow_bundle_is_refused(
+    report: run.Report, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["certify", str(report.bundle.path), "--int8"]) == 1
     assert capsys.readouterr().err.startswith("diffeo certify: int8 needs hidden layers of 256 units or more")

@@ -1,4 +1,4 @@
-"""The targets: what is drawn follows the density that is stated, and the density is one."""
+"""The targets: drawn rows follow the stated density, and the density integrates to one."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def test_the_density_integrates_to_one_and_has_the_known_entropy(target: Target,
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=str)
-def test_the_entropy_is_the_known_one(target: Target) -> None:
+def test_the_entropy_equals_the_known_one(target: Target) -> None:
     assert target.entropy() == pytest.approx(ENTROPY[target], abs=5e-5)
 
 
@@ -47,21 +47,22 @@ def _cell_masses(target: Target, edges: list[np.ndarray]) -> np.ndarray:
     middles = [(axis[1:] + axis[:-1]) / 2 for axis in fine]
     points = np.stack(np.meshgrid(*middles, indexing="ij"), axis=-1).reshape(-1, 2)
     cell = (fine[0][1] - fine[0][0]) * (fine[1][1] - fine[1][0])
-    return (np.exp(target.log_prob(points)) * cell).reshape(12, 20, 12, 20).sum(axis=(1, 3))
+    masses: np.ndarray = (np.exp(target.log_prob(points)) * cell).reshape(12, 20, 12, 20).sum(axis=(1, 3))
+    return masses
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=str)
-def test_far_points_have_a_finite_density(target: Target) -> None:
+def test_far_points_have_a_finite_log_density(target: Target) -> None:
     far = np.array([[100.0, -100.0], [1e4, 0.0], [0.0, 0.0]])
     assert np.isfinite(target.log_prob(far)).all()
 
 
-def test_angles_are_random_not_a_grid() -> None:
+def test_angles_are_random_and_not_on_a_grid() -> None:
     rows = Circles(1e-6).draw(1000, stream(2, "rows"))
     gaps = np.diff(np.sort(np.arctan2(rows[:, 1], rows[:, 0])))
     # Exponential gaps have a standard deviation equal to their mean; a grid has none.
     assert gaps.std() / gaps.mean() == pytest.approx(1, abs=0.2)
 
 
-def test_streams_of_different_purpose_share_nothing() -> None:
+def test_streams_for_different_purposes_share_no_numbers() -> None:
     assert not np.intersect1d(stream(1, "rows").random(1000), stream(1, "fresh points").random(1000)).size

@@ -1,1 +1,1 @@
-"""Bijections and the flow they compose, forward and inverse side by side; forward is data to latent, z = f(x)."""
+"""Transforms and the flow that they compose; forward maps data to latent rows, z = f(x)."""

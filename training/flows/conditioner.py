@@ -1,6 +1,7 @@
-"""The conditioner is the free function inside a coupling: rows in, rows out, zero at the start."""
+"""The conditioner of a coupling: a multilayer perceptron that computes the parameters of the elementwise map."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -12,9 +13,9 @@ class ConditionerShape:
     """Size and start of a conditioner.
 
     Attributes:
-        hidden: units per hidden layer.
+        hidden: units in each hidden layer.
         depth: hidden layers.
-        sharpness: slope of the first kinks at the start; densities that are thin in places need sharp ones.
+        sharpness: slope of the first kinks at the start; thin densities need a large one.
     """
 
     hidden: int
@@ -27,6 +28,11 @@ class Conditioner(nn.Module):
 
     The kinks of the first layer start at points drawn from the standard normal, where standardised data are. The last
     layer starts at zero, so that a coupling starts as the identity.
+
+    Args:
+        features: columns of the input.
+        outputs: columns of the output.
+        shape: size and start.
     """
 
     def __init__(self, features: int, outputs: int, shape: ConditionerShape) -> None:
@@ -44,6 +50,15 @@ class Conditioner(nn.Module):
         """a [B, features] -> [B, outputs]."""
         result: Tensor = self.net(a)
         return result
+
+    def linear_layers(self) -> list[nn.Linear]:
+        """The linear layers from input to output: the first, those between hidden layers, the last."""
+        return [layer for layer in self.net if isinstance(layer, nn.Linear)]
+
+    def replace_layers(self, layers: Iterable[nn.Module]) -> None:
+        """Compute with these layers from now on, in the float type of the weights so far."""
+        dtype = next(self.parameters()).dtype
+        self.net = nn.Sequential(*layers).to(dtype)
 
 
 def _spread_kinks(first: nn.Linear, sharpness: float) -> None:

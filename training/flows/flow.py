@@ -1,4 +1,4 @@
-"""A flow is a chain of transforms over a standard normal: log p(x) = log p_z(f(x)) + log|det df/dx|."""
+"""A flow: a chain of transforms over a standard normal; log p(x) = log p_z(f(x)) + log|det df/dx|."""
 
 import copy
 import math
@@ -12,6 +12,15 @@ from .transform import Transform
 
 class Flow(nn.Module):
     """z = f(x) with f = f_n o ... o f_1 and z ~ N(0, I); log densities in nats, in the units of x.
+
+    >>> import torch
+    >>> from diffeo.training.flows.standardise import Standardise
+    >>> flow = Flow([Standardise(torch.tensor([1.0, -2.0]), torch.tensor([2.0, 4.0]))])
+    >>> z, log_abs_det_jacobian = flow.forward(torch.tensor([[3.0, 2.0]]))
+    >>> z
+    tensor([[1., 1.]])
+    >>> log_abs_det_jacobian  # -log(2 * 4)
+    tensor([-2.0794])
 
     Reference: Rezende and Mohamed (2015), Variational inference with normalizing flows, arXiv:1505.05770.
     """
@@ -29,7 +38,14 @@ class Flow(nn.Module):
         return x, _vector(total)
 
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """z [B, D] -> x = f^-1(z) [B, D], log|det dx/dz| [B]."""
+        """z [B, D] -> x = f^-1(z) [B, D], log|det dx/dz| [B].
+
+        >>> import torch
+        >>> from diffeo.training.flows.standardise import Standardise
+        >>> flow = Flow([Standardise(torch.tensor([1.0, -2.0]), torch.tensor([2.0, 4.0]))])
+        >>> flow.inverse(torch.tensor([[1.0, 1.0]]))
+        (tensor([[3., 2.]]), tensor([2.0794]))
+        """
         total: Tensor | float = 0.0
         for transform in reversed(self._chain()):
             z, ladj = transform.inverse(z)
@@ -37,15 +53,22 @@ class Flow(nn.Module):
         return z, _vector(total)
 
     def log_prob(self, x: Tensor) -> Tensor:
-        """Log density of the rows x [B, D], nats [B]."""
+        """Log density of the rows x [B, D], nats [B].
+
+        >>> import torch
+        >>> from diffeo.training.flows.standardise import Standardise
+        >>> flow = Flow([Standardise(torch.tensor([0.0, 0.0]), torch.tensor([1.0, 1.0]))])
+        >>> flow.log_prob(torch.tensor([[0.0, 0.0], [1.0, 0.0]]))  # -log(2 pi), and 0.5 less
+        tensor([-1.8379, -2.3379])
+        """
         z, ladj = self.forward(x)
         return standard_normal_log_prob(z) + ladj
 
     def frozen(self) -> "Flow":
-        """The same flow with constants for what only depends on the weights, for export.
+        """A copy for export, in which every value that depends on the weights alone is a constant.
 
         Raises:
-            IllConditioned: a matrix in it has a condition number above 1e6.
+            IllConditioned: a matrix of the flow has a condition number above 1e6.
         """
         result = copy.deepcopy(self)
         result.transforms = nn.ModuleList(transform.frozen() for transform in self._chain())
@@ -56,7 +79,7 @@ class Flow(nn.Module):
 
 
 def standard_normal_log_prob(z: Tensor) -> Tensor:
-    """Log p_z(z) = -|z|^2 / 2 - D/2 log 2 pi, nats [B]."""
+    """z [B, D] -> log p_z(z) = -|z|^2 / 2 - D/2 log 2 pi, nats [B]."""
     return -0.5 * row_sum(z * z) - 0.5 * z.shape[-1] * math.log(2 * math.pi)
 
 

@@ -1,1 +1,1 @@
-"""The same flow with its hidden products in 8-bit integers."""
+"""Makes a variant of a flow whose products between hidden layers are computed in 8-bit integers."""

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from diffeo.bundle import base
 
-from ..pictures import BLUE, GREEN, RED, SHOWN_SIGMA
+from ..plots import BLUE, GREEN, RED, SHOWN_SIGMA
 from .figures import RESULTS_KEY
 from .results import Results, Row
 

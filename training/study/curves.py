@@ -4,9 +4,9 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 
-from ..fit import Epoch
+from ..fit import EpochRecord
 
-Curves = Mapping[str, Sequence[Epoch]]  # by the id of the trial
+Curves = Mapping[str, Sequence[EpochRecord]]  # by the id of the trial
 
 
 def to_csv(curves: Curves) -> str:
@@ -17,15 +17,15 @@ def to_csv(curves: Curves) -> str:
     for name in sorted(curves):
         for line in curves[name]:
             losses = f"{line.train_nll:.6g}", f"{line.validation_nll:.6g}"
-            writer.writerow([name, line.epoch, *losses, line.skipped, int(line.setback)])
+            writer.writerow([name, line.epoch, *losses, line.skipped, int(line.rollback)])
     return buffer.getvalue()
 
 
-def from_csv(text: str) -> dict[str, list[Epoch]]:
+def from_csv(text: str) -> dict[str, list[EpochRecord]]:
     """The losses in a curves.csv that this program wrote."""
-    curves: dict[str, list[Epoch]] = {}
+    curves: dict[str, list[EpochRecord]] = {}
     for line in csv.DictReader(io.StringIO(text)):
         losses = float(line["train_nll"]), float(line["validation_nll"])
-        epoch = Epoch(int(line["epoch"]), *losses, int(line["skipped"]), setback=line["setback"] == "1")
+        epoch = EpochRecord(int(line["epoch"]), *losses, int(line["skipped"]), rollback=line["setback"] == "1")
         curves.setdefault(line["id"], []).append(epoch)
     return curves

@@ -18,10 +18,12 @@ from diffeo.bundle.manifest import Certificate
 
 from .. import run, source
 from ..certification import integral
-from ..certification.certify import Subject
+from ..certification.subject import Subject
+from ..flows.affine import AffineCouplingSpec
 from ..flows.architecture import Architecture, flow_from_bytes
 from ..flows.flow import Flow
 from ..flows.matrix import BlockTriangular
+from ..flows.triangular_coupling import TriangularCouplingSpec
 from . import measures, store
 from .plan import GRID, PRODUCT, Plan
 from .populations import LAWS, TEST_ROWS, population
@@ -51,7 +53,11 @@ class Probe:
     @property
     def digest(self) -> str:
         """sha256 of what its rows depend on."""
-        parts = [self.name, code("study/probes.py", "certify.py", "export.py"), *(trial.digest for trial in self.reads)]
+        parts = [
+            self.name,
+            code("study/probes.py", "certification/*.py", "export.py"),
+            *(trial.digest for trial in self.reads),
+        ]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -103,7 +109,9 @@ def mass(seeds: Sequence[int]) -> list[Row]:
     rows = []
     for det in (0.1, 1.0, 10.0):
         for seed in seeds:
-            flow = _random(Architecture(2, 1, 16, 2, 1.0, 1, det), seed, spread=0.3)
+            flow = _random(
+                Architecture(2, 1, 16, 2, TriangularCouplingSpec(block=1, det=det, limit=1.0)), seed, spread=0.3
+            )
             disc = torch.from_numpy(base.draw(seed, 0, TEST_ROWS, 2).astype(np.float64))
             rim = BASE_RADIUS * disc / disc.norm(dim=1, keepdim=True)
             edge = torch.cat([flow.inverse(rim)[0], flow.inverse(disc)[0]]).numpy()
@@ -121,7 +129,7 @@ def jacobian(dimensions: Sequence[int], seeds: Sequence[int]) -> list[Row]:
     rows = []
     for dimension in dimensions:
         for seed in seeds:
-            flow = _random(Architecture(dimension, 5, 64, 2, 1.0), seed, spread=0.3)
+            flow = _random(Architecture(dimension, 5, 64, 2, AffineCouplingSpec(limit=1.0)), seed, spread=0.3)
             x = torch.from_numpy(base.draw(seed, 0, 128, dimension).astype(np.float64))
             figures = {
                 "columns": float(dimension),
@@ -154,7 +162,7 @@ def served(trials: Sequence[Trial], cache: Path) -> list[Row]:
 def _published(trial: Trial, cache: Path) -> tuple[Subject, Certificate]:
     flow = flow_from_bytes(store.load(cache, trial.digest).flow).requires_grad_(requires_grad=False)
     test = population(trial.data, trial.rows, trial.fit.seed, None).test[: measures.NEIGHBOUR_ROWS]
-    return run.certified(trial.architecture(test.shape[1]), "float32", flow, run.held_as(test, "float32"))
+    return run.certified(trial.architecture(test.shape[1]), "float32", flow, run.as_wire_type(test, "float32"))
 
 
 def _interleaved(subjects: dict[str, Subject]) -> dict[str, float]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..fit import Epoch
+from ..fit import EpochRecord
 from .results import Row
 from .trial import Outcome
 
@@ -39,7 +39,7 @@ def load(folder: Path, digest: str) -> Outcome:
     text = json.loads((place / "outcome.json").read_text(encoding="utf-8"))
     with np.load(place / "points.npz") as arrays:
         points = dict(arrays)
-    record = tuple(Epoch(**line) for line in text["record"])
+    record = tuple(EpochRecord(**line) for line in text["record"])
     return Outcome(text["figures"], record, points, (place / "flow.safetensors").read_bytes())
 
 

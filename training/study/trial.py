@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from .. import fit, source
-from ..fit import Epoch, FitState
+from ..fit import EpochRecord, FitState
 from ..flows.architecture import Architecture, flow_to_bytes
 from ..flows.coupling import Coupling
 from ..flows.flow import Flow
@@ -71,8 +71,7 @@ class Trial(BaseModel):
 
     def architecture(self, columns: int) -> Architecture:
         """The shape of its flow, for so many columns of x."""
-        shape = self.flow
-        return Architecture(columns, shape.layers, shape.hidden, shape.depth, shape.limit, shape.block, shape.det)
+        return self.flow.architecture(columns)
 
     @property
     def cost(self) -> float:
@@ -87,7 +86,7 @@ class Outcome:
     """What a trial came to: figures by name, the loss by epoch, points to draw, and the flow if it is small."""
 
     figures: measures.Figures
-    record: tuple[Epoch, ...]
+    record: tuple[EpochRecord, ...]
     points: dict[str, npt.NDArray[np.float32]]
     flow: bytes
 
@@ -114,8 +113,8 @@ def run(trial: Trial, folder: Path | None) -> Outcome:
         "parameters": float(parameters),
         "steps_per_epoch": float(fit.steps_per_epoch(len(rows.train), trial.fit)),
         "seconds_per_epoch": float(np.median(seconds)),
-        "setbacks": float(sum(line.setback for line in state.record)),
-        "skipped": float(sum(line.skipped for line in state.record)),
+        "setbacks": float(sum(line.rollback for line in state.records)),
+        "skipped": float(sum(line.skipped for line in state.records)),
         **measures.likelihood(best, rows),
         "sample_entropy": entropy,
         **measures.neighbourhoods(rows.test, drawn),
@@ -124,14 +123,14 @@ def run(trial: Trial, folder: Path | None) -> Outcome:
     }
     points = measures.views(best, rows.test, drawn, VIEW_ROWS)
     kept = parameters <= KEPT_PARAMETERS and not trial.severed
-    return Outcome(figures, tuple(state.record), points, flow_to_bytes(best, architecture) if kept else b"")
+    return Outcome(figures, tuple(state.records), points, flow_to_bytes(best, architecture) if kept else b"")
 
 
 def _fit_all(state: FitState, train: Tensor, validation: Tensor, settings: FitSection) -> list[float]:
     seconds = []
     while not fit.finished(state, settings):
         began = time.monotonic()
-        fit.fit(state, train, validation, settings, lambda _step, _loss: None)
+        fit.run_epoch(state, train, validation, settings, lambda _step, _loss: None)
         seconds.append(time.monotonic() - began)
     return seconds
 

@@ -1,4 +1,4 @@
-"""Couplings with random weights, and what docs/coupling.md names at one row of them: halves, A, B, s, t, Jacobians."""
+"""Couplings with random weights, and the symbols of docs/coupling.md at one row: halves, A, B, s, t, Jacobians."""
 
 import copy
 import math
@@ -10,24 +10,25 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.autograd.functional import jacobian
+from torch.func import jacrev
 
 from diffeo.training.certification.integral import integrate
+from diffeo.training.flows.affine import AffineMap
 from diffeo.training.flows.conditioner import ConditionerShape
-from diffeo.training.flows.coupling import AffineCoupling, Coupling
+from diffeo.training.flows.coupling import Coupling, Halves
 from diffeo.training.flows.flow import standard_normal_log_prob
 from diffeo.training.flows.matrix import BlockTriangular
 from diffeo.training.flows.triangular_coupling import TriangularCoupling
 
 SHAPE = ConditionerShape(16, 2)
-# At this limit, limit * tanh(raw / limit) is raw to the last digit: s is free, as on the page.
+# With this limit, limit * tanh(raw / limit) is raw to the last digit: s is unbounded, as on the page.
 UNLIMITED = 1e9
 SIZES = [(2, 1, None), (3, 1, None), (5, 2, 3.0), (6, 3, None), (8, 1, 0.5), (9, 2, None), (11, 3, 100.0)]
 Module = TypeVar("Module", bound=nn.Module)
 
 
-def trained(module: Module) -> Module:
-    """The module with weights as training might leave them, in float64, every one of them from one seed."""
+def with_random_weights(module: Module) -> Module:
+    """The module in float64 with random weights of the size that training gives."""
     generator = torch.Generator().manual_seed(3)
     result = module.double().requires_grad_(requires_grad=False)
     for parameter in result.parameters():
@@ -35,15 +36,22 @@ def trained(module: Module) -> Module:
     return result
 
 
-def plain(dimension: int, *, flipped: bool) -> AffineCoupling:
-    return trained(AffineCoupling(dimension, SHAPE, flipped=flipped, limit=2.0))
+def plain(dimension: int, *, flipped: bool) -> Coupling:
+    return with_random_weights(Coupling(Halves(dimension, flipped), AffineMap(2.0), SHAPE))
 
 
 def triangular(
     dimension: int, block: int, det: float | None = None, *, flipped: bool = False, limit: float = 2.0
 ) -> TriangularCoupling:
-    matrix = BlockTriangular(dimension - dimension // 2 if flipped else dimension // 2, block, det)
-    return trained(TriangularCoupling(dimension, SHAPE, matrix, flipped=flipped, limit=limit))
+    halves = Halves(dimension, flipped)
+    matrix = BlockTriangular(halves.passing, block, det)
+    return with_random_weights(TriangularCoupling(halves, AffineMap(limit), SHAPE, matrix))
+
+
+def matrix_of(layer: TriangularCoupling) -> BlockTriangular:
+    """A with its parameters: the couplings here are not frozen."""
+    assert isinstance(layer.matrix, BlockTriangular)
+    return layer.matrix
 
 
 either = (False, True)
@@ -57,7 +65,7 @@ every_coupling_of_the_plane = pytest.mark.parametrize(
 
 
 class Point:
-    """What the page names at one row x [D] of a coupling: formulas as it writes them, Jacobians by autograd."""
+    """The symbols of the page at one row x [D] of a coupling: formulas as on the page, Jacobians by autograd."""
 
     def __init__(self, layer: Coupling, x: Tensor) -> None:
         self.layer = layer
@@ -65,13 +73,15 @@ class Point:
         self.z = layer.forward(x[None])[0][0]
         self.x_a, self.x_b = self.halves(x)
         self.z_a, self.z_b = self.halves(self.z)
-        self.s, self.t = self.steer(self.x_a)
-        self.a = layer.matrix.forward() if isinstance(layer, TriangularCoupling) else torch.eye(len(self.x_a)).double()
+        self.s, self.t = self.scale_and_shift(self.x_a)
+        self.a = (
+            matrix_of(layer).forward() if isinstance(layer, TriangularCoupling) else torch.eye(len(self.x_a)).double()
+        )
 
     @cached_property
     def ds_and_dt(self) -> tuple[Tensor, Tensor]:
         """ds/dx_a, dt/dx_a [moving, passing]."""
-        ds, dt = jacobian(self.steer, self.x_a)
+        ds, dt = jacrev(self.scale_and_shift)(self.x_a)
         return ds, dt
 
     @property
@@ -82,19 +92,19 @@ class Point:
     @cached_property
     def dz_dx(self) -> Tensor:
         """[D, D], the columns of x_a first."""
-        return self.a_first(jacobian(lambda row: self.layer.forward(row[None])[0][0], self.x))
+        return self.a_first(jacrev(lambda row: self.layer.forward(row[None])[0][0])(self.x))
 
     @cached_property
     def dx_dz(self) -> Tensor:
         """[D, D], the columns of z_a first."""
-        return self.a_first(jacobian(lambda row: self.layer.inverse(row[None])[0][0], self.z))
+        return self.a_first(jacrev(lambda row: self.layer.inverse(row[None])[0][0])(self.z))
 
     def halves(self, row: Tensor) -> tuple[Tensor, Tensor]:
-        a, b = self.layer.split(row[None])
+        a, b = self.layer.halves.split(row[None])
         return a[0], b[0]
 
-    def steer(self, x_a: Tensor) -> tuple[Tensor, Tensor]:
-        s, t = self.layer.scale_and_shift(x_a[None])
+    def scale_and_shift(self, x_a: Tensor) -> tuple[Tensor, Tensor]:
+        s, t = self.layer.theta(x_a[None])
         return s[0], t[0]
 
     def a_first(self, matrix: Tensor) -> Tensor:
@@ -105,7 +115,7 @@ class Point:
 def rows(layer: Coupling, count: int = 4) -> Tensor:
     """Rows [count, D] that the layer is defined on."""
     generator = torch.Generator().manual_seed(1)
-    return torch.randn(count, sum(layer.halves), generator=generator, dtype=torch.float64)
+    return torch.randn(count, layer.halves.dimension, generator=generator, dtype=torch.float64)
 
 
 def points(layer: Coupling) -> list[Point]:
@@ -114,13 +124,13 @@ def points(layer: Coupling) -> list[Point]:
 
 def lower(aa: Tensor, ba: Tensor, bb: Tensor) -> Tensor:
     """[[aa, 0], [ba, bb]]."""
-    result = torch.block_diag(aa, bb)
-    result[len(aa) :, : len(aa)] = ba
-    return result
+    above = torch.zeros(len(aa), len(bb), dtype=aa.dtype)
+    return torch.cat([torch.cat([aa, above], dim=1), torch.cat([ba, bb], dim=1)])
 
 
 def ladj(jacobians: list[Tensor]) -> Tensor:
-    return torch.linalg.slogdet(torch.stack(jacobians)).logabsdet
+    result: Tensor = torch.linalg.slogdet(torch.stack(jacobians)).logabsdet
+    return result
 
 
 def same(actual: Tensor, expected: Tensor) -> None:
@@ -128,16 +138,17 @@ def same(actual: Tensor, expected: Tensor) -> None:
 
 
 def sum_of_s(layer: Coupling, x: Tensor) -> Tensor:
-    return layer.scale_and_shift(layer.split(x)[0])[0].sum(-1)
+    a, _ = layer.halves.split(x)
+    return layer.theta(a)[0].sum(-1)
 
 
 def log_q_of_wrong_sign(layer: TriangularCoupling, x: Tensor) -> Tensor:
-    """The coursework's log q with exp(-s) on the diagonal of dz/dx."""
+    """The log q of the coursework, with exp(-s) on the diagonal of dz/dx."""
     return standard_normal_log_prob(layer.forward(x)[0]) + layer.matrix.log_abs_det() - sum_of_s(layer, x)
 
 
 def log_q_without_det(couplings: list[TriangularCoupling], x: Tensor) -> Tensor:
-    """The coursework's log q without det A."""
+    """The log q of the coursework, without det A."""
     total = torch.zeros(len(x), dtype=x.dtype)
     for layer in couplings:
         total = total + sum_of_s(layer, x)
@@ -145,9 +156,9 @@ def log_q_without_det(couplings: list[TriangularCoupling], x: Tensor) -> Tensor:
     return standard_normal_log_prob(x) + total
 
 
-def unsteered(layer: TriangularCoupling, s: Tensor) -> Tensor:
-    """Makes s [moving] a constant of the layer and t zero; the bias [2 * moving] that holds both."""
-    last = layer.conditioner.net[-1]
+def with_constant_scale(layer: TriangularCoupling, s: Tensor) -> Tensor:
+    """Set s [moving] to a constant and t to zero; returns the bias [2 * moving] that holds both."""
+    last = layer.conditioner.linear_layers()[-1]
     last.weight.zero_()
     last.bias.copy_(torch.cat([s, torch.zeros_like(s)]))
     return last.bias
@@ -156,10 +167,11 @@ def unsteered(layer: TriangularCoupling, s: Tensor) -> Tensor:
 def shrunk(layer: TriangularCoupling, factor: float) -> TriangularCoupling:
     """The coupling with factor * A in place of A."""
     result = copy.deepcopy(layer)
-    result.matrix.free.mul_(factor)
-    result.matrix.upper.mul_(factor)
-    result.matrix.diagonal.add_(math.log(factor))
-    same(result.matrix.forward() / factor, layer.matrix.forward())
+    matrix = matrix_of(result)
+    matrix.free.mul_(factor)
+    matrix.upper.mul_(factor)
+    matrix.diagonal.add_(math.log(factor))
+    same(matrix.forward() / factor, matrix_of(layer).forward())
     return result
 
 

@@ -1,4 +1,4 @@
-"""A repository with one flow, fitted by the shell's own `diffeo fit`; and that flow in float64."""
+"""Fits a small flow with the command `diffeo fit`, and reads it back in float64."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from diffeo.training.flows.flow import Flow
 
 
 def fitted(folder: Path, recipe: str) -> Path:
-    """The repository: folder/models, after a fit of this recipe (TOML) whose data lie in the folder."""
+    """Fit a recipe (TOML) whose data are in the folder; returns the repository, folder/models."""
     (folder / "recipe.toml").write_text(recipe)
     options = ["--models", str(folder / "models"), "--runs", str(folder / "runs"), "--torchscript", "--device", "cpu"]
     assert main(["fit", str(folder / "recipe.toml"), *options]) == 0
@@ -17,5 +17,5 @@ def fitted(folder: Path, recipe: str) -> Path:
 
 
 def flow_of(bundle: Path) -> Flow:
-    """What its graphs should compute."""
+    """The flow that the graphs of the bundle should compute, in float64."""
     return flow_from_bytes(read(bundle).files["flow.safetensors"]).double().requires_grad_(requires_grad=False)

@@ -6,14 +6,18 @@ import numpy as np
 import pytest
 import torch
 
+from diffeo.training.flows.affine import AffineCouplingSpec
 from diffeo.training.flows.architecture import Architecture
 from diffeo.training.flows.flow import Flow
+from diffeo.training.flows.registry import coupling_from_keys
 from diffeo.training.study import measures
 from diffeo.training.study.populations import Population
 
 
 def standard(columns: int, scale: float = 1.0) -> Flow:
-    flow = Architecture(columns, 2, 4, 1, 1.0).build(torch.zeros(columns), torch.full((columns,), scale))
+    flow = Architecture(columns, 2, 4, 1, AffineCouplingSpec(limit=1.0)).build(
+        torch.zeros(columns), torch.full((columns,), scale)
+    )
     return flow.requires_grad_(requires_grad=False)
 
 
@@ -68,7 +72,7 @@ def test_an_identity_loses_no_digit() -> None:
 
 def triangular(block: int, det: float | None) -> Flow:
     torch.manual_seed(1)
-    flow = Architecture(6, 2, 4, 1, 1.0, block, det).build(torch.zeros(6), torch.ones(6))
+    flow = Architecture(6, 2, 4, 1, coupling_from_keys(1.0, block, det)).build(torch.zeros(6), torch.ones(6))
     flow.requires_grad_(requires_grad=False)
     for parameter in flow.parameters():
         parameter.add_(0.5 * torch.randn(parameter.shape))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffeo.training.fit import Epoch
+from diffeo.training.fit import EpochRecord
 from diffeo.training.study import curves, results
 from diffeo.training.study.results import Results, Row, Spread, number
 
@@ -66,8 +66,11 @@ def test_numbers_are_written_for_people(value: float, text: str) -> None:
 
 
 def test_losses_by_epoch_survive_their_file() -> None:
-    lines = {"b": [Epoch(1, 2.5, 2.25, 0, setback=False), Epoch(2, 1.5, math.nan, 3, setback=True)], "a": []}
+    lines = {
+        "b": [EpochRecord(1, 2.5, 2.25, 0, rollback=False), EpochRecord(2, 1.5, math.nan, 3, rollback=True)],
+        "a": [],
+    }
     back = curves.from_csv(curves.to_csv(lines))
     assert curves.to_csv(back) == curves.to_csv(lines)
-    assert back["b"][1].setback
+    assert back["b"][1].rollback
     assert back["b"][0] == lines["b"][0]

@@ -1,4 +1,4 @@
-"""A flow in 8-bit integers is a flow: every law holds, whatever is rounded; its graphs round the same."""
+"""A flow in 8-bit integers obeys every law of a flow, and its two graphs round alike."""
 
 import copy
 
@@ -10,16 +10,17 @@ from onnx import numpy_helper
 
 from diffeo.training import export
 from diffeo.training.errors import NothingToRound
+from diffeo.training.flows.affine import AffineCouplingSpec
 from diffeo.training.flows.architecture import Architecture
 from diffeo.training.flows.flow import Flow
-from diffeo.training.flows.rounded_product import LEVELS, WEIGHT_LIMIT, RoundedProduct
 from diffeo.training.graph_session import Graph
 from diffeo.training.int8 import rounding
-from diffeo.training.int8.quantise import LEAST_HIDDEN, in_int8
+from diffeo.training.int8.quantisation import LEAST_HIDDEN, quantise
+from diffeo.training.int8.rounded_product import LEVELS, WEIGHT_LIMIT, RoundedProduct
 from tests.given.flows.wide import HIDDEN, rows, wide
 from tests.given.laws import LAWS, Law
 
-SHAPES = [(2, 2, 0), (5, 3, 0), (6, 2, 2)]  # columns, hidden layers, block
+SHAPES = [(2, 2, 0), (5, 3, 0), (6, 2, 2)]  # columns, hidden layers, block of A or 0
 
 
 @pytest.fixture(scope="module", params=SHAPES, ids=str)
@@ -35,7 +36,7 @@ def dimension(flow: Flow) -> int:
 
 @pytest.fixture(scope="module")
 def small(flow: Flow, dimension: int) -> Flow:
-    return in_int8(flow, dimension)
+    return quantise(flow, dimension)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def products(flow: Flow) -> list[RoundedProduct]:
 
 
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
-def test_rounding_breaks_no_law_of_a_bijection(flow: Flow, small: Flow, dimension: int, law: Law) -> None:
+def test_a_rounded_flow_obeys_every_law(flow: Flow, small: Flow, dimension: int, law: Law) -> None:
     law(copy.deepcopy(small).double(), rows(flow, dimension, 20).double())
 
 
@@ -66,7 +67,7 @@ def test_log_prob_moves_by_hundredths_of_a_nat(flow: Flow, small: Flow, dimensio
     assert delta.max() < 0.3
 
 
-def test_the_sums_of_two_products_fit_into_16_bits(small: Flow) -> None:
+def test_the_sum_of_two_products_fits_into_16_bits(small: Flow) -> None:
     assert 2 * LEVELS * WEIGHT_LIMIT < 2**15
     assert all(product.weight.abs().max() <= WEIGHT_LIMIT for product in products(small))
 
@@ -115,17 +116,17 @@ def test_the_bits_of_a_row_do_not_depend_on_its_place_or_its_batch(
 
 
 def test_the_same_flow_gives_the_same_integers(flow: Flow, small: Flow, dimension: int) -> None:
-    again = in_int8(flow, dimension)
+    again = quantise(flow, dimension)
     assert all(torch.equal(a.weight, b.weight) for a, b in zip(products(small), products(again), strict=True))
 
 
-def test_the_flow_itself_is_left_as_it_was(dimension: int, flow: Flow) -> None:
+def test_quantising_does_not_change_the_flow(dimension: int, flow: Flow) -> None:
     before = copy.deepcopy(flow.state_dict())
-    in_int8(flow, dimension)
+    quantise(flow, dimension)
     assert all(torch.equal(value, before[name]) for name, value in flow.state_dict().items())
 
 
-def test_a_row_far_out_is_answered_in_its_own_steps() -> None:
+def test_a_row_with_large_activations_gets_its_own_scale() -> None:
     generator = torch.Generator().manual_seed(1)
     weight = torch.randint(-WEIGHT_LIMIT, WEIGHT_LIMIT + 1, (HIDDEN, 8), generator=generator)
     product = RoundedProduct(weight, torch.ones(8), torch.zeros(8))
@@ -134,28 +135,34 @@ def test_a_row_far_out_is_answered_in_its_own_steps() -> None:
     assert torch.equal(product(torch.zeros(1, HIDDEN)), torch.zeros(1, 8))
 
 
-def test_a_product_whose_outputs_lie_in_few_directions_is_two_thin_ones() -> None:
+def test_a_product_with_outputs_in_few_directions_becomes_two_thin_products() -> None:
     generator = torch.Generator().manual_seed(1)
     line = torch.nn.Linear(HIDDEN, HIDDEN, dtype=torch.float64).requires_grad_(requires_grad=False)
     few = torch.rand(500, 3, generator=generator).double() @ torch.rand(3, HIDDEN, generator=generator).double()
     many = torch.rand(500, HIDDEN, generator=generator).double()
-    there, back = rounding.round_product(line, few)
-    assert there.weight.shape[1] == back.weight.shape[1] <= 4
+    reduce, expand = rounding.round_product(line, few)
+    assert reduce.weight.shape[1] == expand.weight.shape[1] <= 4
     assert len(rounding.round_product(line, many)) == 1
-    torch.testing.assert_close(back(there(few)), line(few), rtol=0, atol=0.02)
+    torch.testing.assert_close(expand(reduce(few)), line(few), rtol=0, atol=0.02)
 
 
 REFUSED = {
     "narrow": (
-        Architecture(2, 2, LEAST_HIDDEN - 1, 2, 2.0),
+        Architecture(2, 2, LEAST_HIDDEN - 1, 2, AffineCouplingSpec(limit=2.0)),
         f"this flow has hidden layers of {LEAST_HIDDEN - 1} units",
     ),
-    "one hidden layer": (Architecture(2, 2, 512, 1, 2.0), "no product from one hidden layer to another"),
-    "no coupling": (Architecture(2, 0, 512, 2, 2.0), "no product from one hidden layer to another"),
+    "one hidden layer": (
+        Architecture(2, 2, 512, 1, AffineCouplingSpec(limit=2.0)),
+        "no product from one hidden layer to another",
+    ),
+    "no coupling": (
+        Architecture(2, 0, 512, 2, AffineCouplingSpec(limit=2.0)),
+        "no product from one hidden layer to another",
+    ),
 }
 
 
 @pytest.mark.parametrize(("architecture", "words"), REFUSED.values(), ids=REFUSED.keys())
-def test_a_flow_that_integers_do_not_make_faster_is_refused(architecture: Architecture, words: str) -> None:
+def test_a_flow_with_narrow_layers_is_refused(architecture: Architecture, words: str) -> None:
     with pytest.raises(NothingToRound, match=words):
-        in_int8(architecture.build(torch.zeros(2), torch.ones(2)), 2)
+        quantise(architecture.build(torch.zeros(2), torch.ones(2)), 2)

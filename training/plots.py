@@ -1,4 +1,4 @@
-"""The pictures of a fit: the loss, and for two columns the coursework's two views, forward and inverse."""
+"""Draws the plots of a fit: the loss, and for two columns the flow in both directions, as in the coursework."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from .fit import Epoch
+from .fit import EpochRecord
 
 Rows = npt.NDArray[np.floating]
 
@@ -18,22 +18,22 @@ POINTS: Final = 4000
 GREEN, RED, BLUE = "#2e8b57", "#d62728", "#1f5fb4"
 DPI: Final = 110
 SHOWN_SIGMA: Final = 4.5
-# Columns whose spans differ by less are drawn to one scale, so that a circle is round.
+# Columns whose spans differ by a smaller factor get the same scale, so that a circle looks round.
 COMPARABLE: Final = 3.0
 
 
-def loss(record: Sequence[Epoch], floor: float | None, path: Path) -> None:
-    """Training and validation loss over epochs; `floor` is the entropy that no honest loss can pass."""
+def loss(records: Sequence[EpochRecord], floor: float | None, path: Path) -> None:
+    """Training and validation loss over epochs; `floor` is the entropy of the truth, the lowest possible loss."""
     figure, axes = _canvas(6.4, 4.0)
-    epochs = [line.epoch for line in record]
-    axes.plot(epochs, [line.train_nll for line in record], color=BLUE, alpha=0.5, label="training (as it goes)")
-    axes.plot(epochs, [line.validation_nll for line in record], color=RED, label="validation (averaged weights)")
+    epochs = [record.epoch for record in records]
+    axes.plot(epochs, [record.train_nll for record in records], color=BLUE, alpha=0.5, label="training (as it goes)")
+    axes.plot(epochs, [record.validation_nll for record in records], color=RED, label="validation (averaged weights)")
     if floor is not None:
         axes.axhline(floor, color="black", linestyle=":", label=f"entropy of the truth, {floor:.4f}")
-    best = min(record, key=lambda line: line.validation_nll)
+    best = min(records, key=lambda record: record.validation_nll)
     axes.plot(best.epoch, best.validation_nll, "o", color=RED, label=f"kept: epoch {best.epoch}")
-    # The first epochs start far above; the eye needs the end.
-    values = [line.validation_nll for line in record]
+    # The first epochs are far above the rest; the axis shows the range of the later ones.
+    values = [record.validation_nll for record in records]
     low = min([*values, *([] if floor is None else [floor])])
     axes.set_ylim(low - 0.05 * (np.median(values) - low + 0.1), np.quantile(values, 0.9) + 0.1)
     axes.set_xlabel("epoch")
@@ -43,27 +43,27 @@ def loss(record: Sequence[Epoch], floor: float | None, path: Path) -> None:
 
 
 def forward(normal: Rows, image: Rows, title: str, path: Path) -> None:
-    """Green: rows of the standard normal. Red: z = f(x) for rows x of the data. They should look alike."""
+    """Green: rows of the standard normal. Red: z = f(x) for rows x of the data. A good fit makes them look alike."""
     figure, axes = _canvas(5.0, 5.0)
     _dots(axes, normal, GREEN, "z ~ N(0, I)")
     _dots(axes, image, RED, "f(x), x from the data")
-    _frame(axes, np.array([[-SHOWN_SIGMA, -SHOWN_SIGMA], [SHOWN_SIGMA, SHOWN_SIGMA]]), margin=0.0)
-    _finish(axes, f"{title}: forward, x to z", ("z0", "z1"))
+    _set_limits(axes, np.array([[-SHOWN_SIGMA, -SHOWN_SIGMA], [SHOWN_SIGMA, SHOWN_SIGMA]]), margin=0.0)
+    _label(axes, f"{title}: forward, x to z", ("z0", "z1"))
     _save(figure, path)
 
 
 def inverse(data: Rows, samples: Rows, title: str, names: Sequence[str], path: Path) -> None:
-    """Blue: rows of the data. Red: samples x = f^-1(z). They should look alike."""
+    """Blue: rows of the data. Red: samples x = f^-1(z). A good fit makes them look alike."""
     figure, axes = _canvas(5.0, 5.0)
     _dots(axes, data, BLUE, "data x")
     _dots(axes, samples, RED, "samples f^-1(z)")
-    _frame(axes, data, margin=0.2)
-    _finish(axes, f"{title}: inverse, z to x", names)
+    _set_limits(axes, data, margin=0.2)
+    _label(axes, f"{title}: inverse, z to x", names)
     _save(figure, path)
 
 
 def _canvas(width: float, height: float) -> tuple[Figure, Axes]:
-    # A figure of its own, without pyplot: no global state, no display.
+    # A figure without pyplot needs no global state and no display.
     figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
@@ -75,8 +75,8 @@ def _dots(axes: Axes, rows: Rows, colour: str, label: str) -> None:
     axes.scatter(rows[:POINTS, 0], rows[:POINTS, 1], color=colour, label=label, s=3, alpha=0.45, linewidths=0)
 
 
-def _frame(axes: Axes, rows: Rows, margin: float) -> None:
-    # The data set the frame: one sample far out on a bridge must not shrink everything else.
+def _set_limits(axes: Axes, rows: Rows, margin: float) -> None:
+    # The data alone determine the frame: one sample far away must not shrink the rest of the plot.
     low, high = rows.min(axis=0), rows.max(axis=0)
     span = high - low
     axes.set_xlim(low[0] - margin * span[0], high[0] + margin * span[0])
@@ -85,7 +85,7 @@ def _frame(axes: Axes, rows: Rows, margin: float) -> None:
         axes.set_aspect("equal")
 
 
-def _finish(axes: Axes, title: str, names: Sequence[str]) -> None:
+def _label(axes: Axes, title: str, names: Sequence[str]) -> None:
     axes.set_title(title)
     axes.set_xlabel(names[0])
     axes.set_ylabel(names[1])

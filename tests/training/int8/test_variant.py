@@ -1,4 +1,4 @@
-"""The certificate of a variant bites: whatever makes its pair another density, or moves it too far, is caught."""
+"""The certificate of a variant: graphs of another density, or of one too far from the flow, are refused."""
 
 from collections.abc import Callable
 
@@ -13,11 +13,12 @@ from diffeo.bundle import golden
 from diffeo.bundle.errors import GoldenDisagrees
 from diffeo.bundle.manifest import PLANE_CHECKS, VARIANT_CHECKS, FileName
 from diffeo.training import export
-from diffeo.training.certification import certify
+from diffeo.training.certification import checks, subject
 from diffeo.training.errors import CertificateError, NothingToRound
 from diffeo.training.flows.flow import Flow
-from diffeo.training.flows.rounded_product import LEVELS
-from diffeo.training.int8 import quantise, variant
+from diffeo.training.int8 import variant
+from diffeo.training.int8.quantisation import quantise
+from diffeo.training.int8.rounded_product import LEVELS
 from tests.given.flows.wide import rows, wide
 
 COLUMNS = 3
@@ -25,9 +26,10 @@ Files = dict[FileName, bytes]
 
 
 @pytest.fixture(autouse=True)
-def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fewer points than a fit is judged on: a mutation shows on any of them."""
-    monkeypatch.setattr(certify, "SAMPLE_ROWS", 2000)
+def _coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer rows than for a fit: every row shows a mutation."""
+    monkeypatch.setattr(subject, "SAMPLE_ROWS", 2000)
+    monkeypatch.setattr(checks, "FAR_ROWS", 2000)
 
 
 @pytest.fixture(scope="module")
@@ -45,33 +47,33 @@ def files(flow: Flow, data: np.ndarray) -> Files:
     return variant.int8_files(flow, "float32", "float32", data)
 
 
-def test_an_honest_pair_is_certified(flow: Flow, files: Files, data: np.ndarray) -> None:
+def test_a_correct_pair_is_certified(flow: Flow, files: Files, data: np.ndarray) -> None:
     certificate = variant.certify_int8(flow, files, data)
     assert {check.name for check in certificate.checks} == VARIANT_CHECKS
     mean, p999, largest = (check.value for check in certificate.checks[:3])
     assert 0 < mean < p999 < largest
 
 
-def test_in_the_plane_the_integral_is_asked_too() -> None:
+def test_two_columns_are_certified_with_the_integral_too() -> None:
     flow = wide(2, layers=1)
     data = rows(flow, 2, 500).double().numpy()
     certificate = variant.certify_int8(flow, variant.int8_files(flow, "float32", "float32", data), data)
     assert {check.name for check in certificate.checks} == VARIANT_CHECKS | PLANE_CHECKS
 
 
-def test_its_golden_vectors_are_those_of_the_rounded_flow(flow: Flow, files: Files, data: np.ndarray) -> None:
+def test_the_golden_vectors_are_those_of_the_rounded_flow(flow: Flow, files: Files, data: np.ndarray) -> None:
     vectors = golden.parse(files["golden.int8.npy"], COLUMNS)
-    z, _ = quantise.in_int8(flow, COLUMNS).double().forward(torch.from_numpy(data[: len(vectors.x)]))
+    z, _ = quantise(flow, COLUMNS).double().forward(torch.from_numpy(data[: len(vectors.x)]))
     np.testing.assert_allclose(vectors.z, z.numpy(), rtol=1e-12)
 
 
 def scale_steps(model: onnx.ModelProto) -> None:
-    """The weights of one rounded product are worth 5 % more."""
+    """Make the weights of one rounded product 5 % larger."""
     _rescale(model, 1.05)
 
 
 def scale_steps_slightly(model: onnx.ModelProto) -> None:
-    """Too little for log_prob to tell, but not what the other graph uses."""
+    """A change too small for log_prob; but the other graph does not have it."""
     _rescale(model, 1.005)
 
 
@@ -85,8 +87,8 @@ def negate_log_determinant(model: onnx.ModelProto) -> None:
 
 
 def shift_log_prob(model: onnx.ModelProto) -> None:
-    model.graph.initializer.append(numpy_helper.from_array(np.float32(0.1), "slip"))
-    _at_output(model, "log_prob", "Add", "slip")
+    model.graph.initializer.append(numpy_helper.from_array(np.array(0.1, np.float32), "mistake"))
+    _at_output(model, "log_prob", "Add", "mistake")
 
 
 def _at_output(model: onnx.ModelProto, name: str, operator: str, *more: str) -> None:
@@ -96,7 +98,7 @@ def _at_output(model: onnx.ModelProto, name: str, operator: str, *more: str) -> 
     model.graph.node.append(onnx.helper.make_node(operator, ["mutated", *more], [name]))
 
 
-MUTATIONS = {
+MUTATIONS: dict[Callable[[onnx.ModelProto], None], str] = {
     scale_steps: "delta_log_prob_mean",
     scale_steps_slightly: "round_trip_p90",
     negate_log_determinant: "log_abs_det_jacobian",
@@ -106,7 +108,7 @@ MUTATIONS = {
 
 @pytest.mark.parametrize("name", ["forward.int8.onnx", "inverse.int8.onnx"])
 @pytest.mark.parametrize("mutate", MUTATIONS, ids=lambda mutate: mutate.__name__)
-def test_a_mutated_graph_is_caught(
+def test_a_mutated_graph_is_refused(
     flow: Flow, files: Files, data: np.ndarray, name: FileName, mutate: Callable[[onnx.ModelProto], None]
 ) -> None:
     model = onnx.load_from_string(files[name])
@@ -115,20 +117,20 @@ def test_a_mutated_graph_is_caught(
         variant.certify_int8(flow, {**files, name: model.SerializeToString()}, data)
 
 
-def test_steps_that_depend_on_the_batch_are_caught(
+def test_rounding_steps_that_depend_on_the_batch_are_refused(
     flow: Flow, data: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def of_the_whole_batch(h: Tensor) -> Tensor:
         return (h.amax(dim=(0, 1)) / LEVELS).expand(h.shape[0])
 
-    rounded = quantise.in_int8(flow, COLUMNS)
-    monkeypatch.setattr("diffeo.training.flows.rounded_product.row_scale", of_the_whole_batch)
+    rounded = quantise(flow, COLUMNS)
+    monkeypatch.setattr("diffeo.training.int8.rounded_product.row_scale", of_the_whole_batch)
     forward, inverse = export.to_onnx(rounded, COLUMNS, "float32")
     with pytest.raises(CertificateError, match="batch_invariance is"):
         variant.certify_int8(flow, {"forward.int8.onnx": forward, "inverse.int8.onnx": inverse}, data)
 
 
-def test_graphs_that_compute_another_flow_have_no_golden_vectors(
+def test_graphs_of_another_flow_get_no_golden_vectors(
     flow: Flow, data: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = export.to_onnx(wide(COLUMNS, seed=5), COLUMNS, "float32")

@@ -1,7 +1,7 @@
-"""Weights become integers such that their products with the rows they will meet move least, not they themselves.
+"""Rounds weights to integers and keeps their products with given rows, rather than the weights themselves.
 
-One weight is rounded after the other, and those not rounded yet take over its error as far as the rows allow: on rows
-that span few directions, nearly all of it.
+The weights of an output are rounded one after the other. The weights that are still to be rounded compensate the error
+of the rounded ones, as far as the rows allow; on rows that span few directions they compensate nearly all of it.
 
 Reference: Frantar et al. (2023), GPTQ, sec. 3, arXiv:2210.17323.
 """
@@ -11,14 +11,14 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from ..flows.rounded_product import WEIGHT_LIMIT
+from .rounded_product import WEIGHT_LIMIT
 
-# Share of the mean square of a feature that is added to each, so that what the rows leave open stays bounded.
+# This share of the mean square of a feature is added to every feature, so that directions without rows stay bounded.
 DAMPING: Final = 0.01
 
 
-def integers_of(weight: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Integers in -64 .. 64, and what one step is worth for each output.
+def integer_weights(weight: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Integers in -64 .. 64, and the value of one integer step for each output.
 
     Args:
         weight: [outputs, features].
@@ -28,7 +28,7 @@ def integers_of(weight: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         integers [outputs, features] and unit [outputs], for weight = unit * integers.
     """
     unit = weight.abs().amax(dim=1).clamp_min(torch.finfo(weight.dtype).tiny) / WEIGHT_LIMIT
-    shares = _shares(rows)
+    shares = _compensation(rows)
     left = weight / unit[:, None]
     result = torch.zeros_like(weight)
     for k, share in enumerate(shares):
@@ -37,10 +37,10 @@ def integers_of(weight: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
     return result, unit
 
 
-def _shares(rows: Tensor) -> Tensor:
-    """[features, features]; row k says how much of an error in weight k each later weight takes over."""
+def _compensation(rows: Tensor) -> Tensor:
+    """[features, features]; row k holds the share of an error in weight k that each later weight compensates."""
     square = rows.T @ rows
-    # Rows are whole numbers; 1 keeps rows of zeros from having no inverse.
+    # Rows are whole numbers; adding at least 1 keeps the matrix invertible when all rows are zero.
     square += (DAMPING * square.diagonal().mean()).clamp_min(1) * torch.eye(len(square), dtype=rows.dtype)
     upper: Tensor = torch.linalg.cholesky(torch.cholesky_inverse(torch.linalg.cholesky(square)), upper=True)
     return upper / upper.diagonal()[:, None]

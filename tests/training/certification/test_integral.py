@@ -1,4 +1,4 @@
-"""The integral finds all the mass, however wide the box and however thin the density."""
+"""The integral of a density is 1 in a wide box and for a thin density."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def test_a_density_integrates_to_one_in_any_box_that_holds_it(target: Target, wi
     assert points < 2_000_000
 
 
-def test_a_factor_shows() -> None:
+def test_a_factor_of_one_percent_changes_the_integral_by_one_percent() -> None:
     target = Circles(0.05)
     known = target.draw(5000, stream(1, "known"))
     box = np.array([-3.0, -3.0]), np.array([3.0, 3.0])
@@ -28,7 +28,7 @@ def test_a_factor_shows() -> None:
     assert mass == pytest.approx(1.01, abs=1e-4)
 
 
-def test_a_polynomial_is_exact() -> None:
+def test_the_integral_of_a_polynomial_is_exact() -> None:
     box = np.array([0.0, -1.0]), np.array([2.0, 1.0])
     mass, _ = integrate(lambda rows: rows[:, 0] ** 3 * rows[:, 1] ** 2, *box, np.zeros((1, 2)))
     assert mass == pytest.approx(4 * 2 / 3, rel=1e-12)

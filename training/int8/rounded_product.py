@@ -1,4 +1,4 @@
-"""A product in 8-bit integers in which every row brings its own scale, so that a row's answer is its own."""
+"""A matrix product in 8-bit integers with a separate scale for each row, so that rows do not affect each other."""
 
 from typing import Final
 
@@ -9,18 +9,18 @@ LEVELS: Final = 255  # of an activation, unsigned
 # Processors without a dot product of bytes add two products of activation and weight in 16 bits, and saturate there:
 # 2 * 255 * 64 = 32,640 < 2^15. So all processors compute the same integers.
 WEIGHT_LIMIT: Final = 64
-# The scale of a row of zeros, where any positive number does.
+# The scale of a row of zeros, for which any positive number is right.
 LEAST_SCALE: Final = 1e-30
 
 
 class RoundedProduct(nn.Module):
     """y = s * unit * (r W) + bias, with r = round(h / s) in 0 .. 255 and s = max(h) / 255 of each row; h >= 0.
 
-    Nothing is clipped: a row far from all others has a scale as large as it needs.
+    Nothing is clipped: a row with large activations gets a large scale.
 
     Args:
         weight: W [features, outputs], integers in -64 .. 64.
-        unit: what one step of W is worth, [outputs].
+        unit: the value of one step of W, [outputs].
         bias: [outputs].
     """
 
@@ -52,10 +52,16 @@ class RoundedProduct(nn.Module):
 
 
 def row_scale(h: Tensor) -> Tensor:
-    """What one step of a row's activations is worth; h [B, features] -> [B]."""
+    """The value of one integer step of each row's activations; h [B, features] -> [B]."""
     return torch.clamp_min(h.amax(dim=-1) / LEVELS, LEAST_SCALE)
 
 
 def rounded(h: Tensor, scale: Tensor) -> Tensor:
-    """Activations h [B, features] in steps of their row's scale [B]: whole numbers in 0 .. 255."""
+    """Activations h [B, features] in steps of their row's scale [B]: whole numbers in 0 .. 255.
+
+    >>> h = torch.tensor([[0.0, 1.0, 255.0], [0.0, 0.1, 0.2]])
+    >>> rounded(h, row_scale(h))
+    tensor([[  0.,   1., 255.],
+            [  0., 128., 255.]])
+    """
     return torch.round(h / scale[:, None]).clamp(0, LEVELS)

@@ -1,8 +1,8 @@
-"""A flow with its hidden products in 8-bit integers: a function of the flow alone, fitted to the flow's own samples.
+"""Rounds the products between the hidden layers of every conditioner of a flow to 8-bit integers.
 
-Only products from a hidden layer to the next are rounded. What enters a conditioner, what leaves it, the couplings'
-arithmetic and their log-determinants stay as they are, so the result is a flow like any other: a density that
-integrates to 1, with a forward and an inverse that share every conditioner.
+The result depends on the flow alone: the rounding is fitted to samples of the flow. The first and last product of a
+conditioner, the arithmetic of the couplings and their log-determinants stay in floating point. So the result is a flow
+too: a density that integrates to 1, with a forward and an inverse that share every conditioner.
 """
 
 import copy
@@ -17,43 +17,43 @@ from diffeo.bundle import base
 from ..errors import NothingToRound
 from ..flows.coupling import Coupling
 from ..flows.flow import Flow
-from ..flows.rounded_product import row_scale
 from ..flows.transform import Transform
+from .rounded_product import row_scale
 from .rounding import round_product
 
 # On a processor with AVX2 alone, rounding costs as much time as the product saves at 192 units, and less from here on.
 LEAST_HIDDEN: Final = 256
 SEED: Final = 1_904_067
 ROWS: Final = 4096
-# Of the base, for one half of the rows each: the tails have to be met, too, or nothing holds there.
+# Temperatures of the base, for one half of the rows each: the rounding must hold in the tails too.
 TEMPERATURES: Final = (1.0, 2.0)
-# No unit counts as smaller than this share of the largest: it may grow in a row that is not among those here.
+# Every unit counts as at least this share of the largest: it may grow in a row that is not among those here.
 LEAST_SHARE: Final = 0.03
 
 
-def in_int8(flow: Flow, dimension: int) -> Flow:
-    """The flow of D = `dimension` columns with every hidden product rounded; the types of its weights are kept.
+def quantise(flow: Flow, dimension: int) -> Flow:
+    """A copy of the flow of D = `dimension` columns with every hidden product rounded, in the same float types.
 
     Raises:
         NothingToRound: no conditioner has two hidden layers of at least 256 units.
     """
-    require_wide(flow)
+    require_wide_layers(flow)
     exact = copy.deepcopy(flow).cpu().double().requires_grad_(requires_grad=False)
     result = copy.deepcopy(flow).cpu().requires_grad_(requires_grad=False)
     x, _ = exact.inverse(_draw(dimension))
     for transform, target in zip(exact.transforms, result.transforms, strict=True):
         if isinstance(transform, Coupling) and isinstance(target, Coupling):
-            net = _rounded_net(transform.conditioner.net, transform.split(x)[0])
-            target.conditioner.net = net.to(next(target.conditioner.parameters()).dtype)
+            a, _ = transform.halves.split(x)
+            target.conditioner.replace_layers(_rounded_layers(transform.conditioner.linear_layers(), a))
         if isinstance(transform, Transform):
             x, _ = transform.forward(x)
     return result
 
 
-def require_wide(flow: Flow) -> None:
-    """Raise NothingToRound unless the flow has a hidden product that integers make faster."""
-    nets = [transform.conditioner.net for transform in flow.transforms if isinstance(transform, Coupling)]
-    widths = [layer.in_features for net in nets for layer in _linear(net)[1:-1]]
+def require_wide_layers(flow: Flow) -> None:
+    """Raise NothingToRound unless the flow has a hidden product that is faster in integers."""
+    conditioners = [transform.conditioner for transform in flow.transforms if isinstance(transform, Coupling)]
+    widths = [layer.in_features for conditioner in conditioners for layer in conditioner.linear_layers()[1:-1]]
     if max(widths, default=0) < LEAST_HIDDEN:
         found = f"hidden layers of {max(widths)} units" if widths else "no product from one hidden layer to another"
         raise NothingToRound(
@@ -64,13 +64,13 @@ def require_wide(flow: Flow) -> None:
 
 def _draw(dimension: int) -> Tensor:
     half = ROWS // len(TEMPERATURES)
-    parts = [base.draw(SEED, k * half, half, dimension, heat) for k, heat in enumerate(TEMPERATURES)]
-    return torch.cat([torch.from_numpy(part).double() for part in parts])
+    halves = [base.draw(SEED, k * half, half, dimension, temperature) for k, temperature in enumerate(TEMPERATURES)]
+    return torch.cat([torch.from_numpy(rows).double() for rows in halves])
 
 
-def _rounded_net(net: nn.Sequential, a: Tensor) -> nn.Sequential:
-    """The layers of a conditioner with its hidden products rounded; a [rows, features] is what it will meet."""
-    first, *hidden, last = copy.deepcopy(_linear(net))
+def _rounded_layers(layers: list[nn.Linear], a: Tensor) -> nn.Sequential:
+    """The layers of a conditioner with its hidden products rounded, fitted to the inputs a [rows, features]."""
+    first, *hidden, last = copy.deepcopy(layers)
     h = a
     for before, after in pairwise([first, *hidden]):
         h = torch.relu(before(h))
@@ -84,12 +84,12 @@ def _rounded_net(net: nn.Sequential, a: Tensor) -> nn.Sequential:
 def _equalise(before: nn.Linear, after: nn.Linear, h: Tensor) -> Tensor:
     """Scale the units between two layers by c > 0 so that one step of rounding fits all: relu(c h) = c relu(h).
 
-    c_j^2 = |after's weights of unit j| / (root mean square of h_j), which is the best c where a row's step goes with
-    the sum of its squares, by the inequality of Cauchy and Schwarz; it goes with the largest instead.
+    c_j^2 = |after's weights of unit j| / (root mean square of h_j). By the inequality of Cauchy and Schwarz this is the
+    best c for a row's step that grows with the sum of its squares; the step in use grows with the largest instead.
 
     Args:
-        before: gives h; scaled by c.
-        after: takes h; scaled by 1 / c.
+        before: the layer that computes h; its outputs are multiplied by c.
+        after: the layer that reads h; its weights are divided by c.
         h: activations [rows, units].
 
     Returns:
@@ -98,8 +98,8 @@ def _equalise(before: nn.Linear, after: nn.Linear, h: Tensor) -> Tensor:
     Reference: Xiao et al. (2023), SmoothQuant, sec. 4, arXiv:2211.10438.
     """
     reach = (h / row_scale(h)[:, None]).square().mean(dim=0).sqrt()
-    matter = after.weight.norm(dim=0)
-    c = torch.sqrt(_at_least(matter) / _at_least(reach))
+    influence = after.weight.norm(dim=0)
+    c = torch.sqrt(_at_least(influence) / _at_least(reach))
     before.weight.mul_(c[:, None])
     before.bias.mul_(c)
     after.weight.div_(c)
@@ -108,7 +108,3 @@ def _equalise(before: nn.Linear, after: nn.Linear, h: Tensor) -> Tensor:
 
 def _at_least(sizes: Tensor) -> Tensor:
     return sizes.clamp_min(LEAST_SHARE * sizes.max()).clamp_min(torch.finfo(sizes.dtype).tiny)
-
-
-def _linear(net: nn.Sequential) -> list[nn.Linear]:
-    return [layer for layer in net if isinstance(layer, nn.Linear)]

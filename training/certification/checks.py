@@ -1,0 +1,129 @@
+"""The checks of a certificate: each function measures one property of the two graphs against the flow in float64.
+
+Reference: Behrmann et al. (2021), Understanding and mitigating exploding inverses in invertible neural networks,
+arXiv:2006.09347: a round trip has to be measured, because no bound per layer implies it.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from diffeo.bundle import base
+
+from .integral import integrate
+from .measurement import Array, Measurement, relative, worst
+from .subject import SAMPLE_SEED, Subject
+
+JACOBIAN_ROWS: Final = 256
+FAR_ROWS: Final = 10_000
+FAR_SIGMA: Final = 20.0
+BATCHES: Final = (1, 2, 7, 1000)
+RIM_ROWS: Final = 20_000
+# Mass of a standard normal outside radius 6 in the plane: 1.5e-8, far below the tolerance of the integral.
+BASE_RADIUS: Final = 6.0
+
+
+def parity(subject: Subject) -> Measurement:
+    """Both graphs in ONNX Runtime against the flow: z, x, log|det|, log p."""
+    z, ladj, log_prob = subject.answers(subject.x)
+    got = subject.forward.run(subject.x)
+    forward = worst(
+        relative(got["z"], z), relative(got["log_abs_det_jacobian"], ladj), relative(got["log_prob"], log_prob)
+    )
+    x, inverse_ladj = (tensor.numpy() for tensor in subject.flow.inverse(torch.from_numpy(subject.z)))
+    got = subject.inverse.run(subject.z)
+    base_log_prob = base.log_prob(subject.z)
+    inverse = worst(
+        np.abs(got["x"] - x) / subject.scale,
+        relative(got["log_abs_det_jacobian"], inverse_ladj),
+        relative(got["log_prob"], base_log_prob - inverse_ladj),
+    )
+    errors = np.concatenate([forward, inverse])
+    return Measurement.of("parity", errors, np.concatenate([subject.x, subject.z]), "relative, on data and samples")
+
+
+def round_trip(subject: Subject) -> Measurement:
+    """x -> z -> x and z -> x -> z through the two graphs."""
+    about = "x in standard deviations of the data, z relative"
+    return Measurement.of("round_trip", round_trip_errors(subject), np.concatenate([subject.x, subject.z]), about)
+
+
+def round_trip_errors(subject: Subject) -> Array:
+    """The errors of each x, in standard deviations of the data, then of each z, relative."""
+    z = subject.forward.run(subject.x)["z"]
+    x = subject.inverse.run(z)["x"]
+    x_errors = worst(np.abs(x - subject.x) / subject.scale)
+    again = subject.forward.run(subject.inverse.run(subject.z)["x"])["z"]
+    return np.concatenate([x_errors, worst(relative(again, subject.z))])
+
+
+def jacobian(subject: Subject) -> Measurement:
+    """log_abs_det_jacobian of both graphs against log|det| of the autograd Jacobian of the flow in float64."""
+    half = JACOBIAN_ROWS // 2
+    x = np.concatenate([subject.data[:half], subject.x[-half:]])
+    forward = np.abs(
+        subject.forward.run(x)["log_abs_det_jacobian"] - _autograd(lambda row: subject.flow.forward(row)[0], x)
+    )
+    z = subject.z[:JACOBIAN_ROWS]
+    inverse = np.abs(
+        subject.inverse.run(z)["log_abs_det_jacobian"] - _autograd(lambda row: subject.flow.inverse(row)[0], z)
+    )
+    errors = worst(np.concatenate([forward, inverse]))
+    return Measurement.of("log_abs_det_jacobian", errors, np.concatenate([x, z]), "nats, against autograd")
+
+
+def batch_invariance(subject: Subject) -> Measurement:
+    """The same rows computed in batches of 1, 2, 7 and 1000."""
+    x = subject.x[-max(BATCHES) :]
+    whole = subject.forward.run(x)
+    errors = np.zeros(len(x))
+    for size in BATCHES:
+        batched = subject.forward.run(x, block=size)
+        for name, expected in whole.items():
+            errors = np.maximum(errors, worst(relative(batched[name], expected.astype(np.float64))))
+    about = "bitwise" if errors.max() == 0 else "relative"
+    return Measurement.of("batch_invariance", errors, x, f"{about}, batches {', '.join(map(str, BATCHES))}")
+
+
+def finiteness(subject: Subject) -> Measurement:
+    """The number of rows without a finite answer, on spheres of radius up to 20 sigma around the data and the base."""
+    directions = base.draw(SAMPLE_SEED + 1, 0, FAR_ROWS, subject.dimension).astype(np.float64)
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    z = directions * np.linspace(0, FAR_SIGMA, FAR_ROWS)[:, None]
+    x = subject.data.mean(axis=0) + z * subject.scale
+    answers = [subject.forward.run(x), subject.inverse.run(z)]
+    not_finite = np.zeros(FAR_ROWS)
+    for tensor in (tensor for answer in answers for tensor in answer.values()):
+        not_finite = np.maximum(not_finite, ~np.isfinite(tensor.reshape(FAR_ROWS, -1)).all(axis=1))
+    row = tuple(x[int(not_finite.argmax())])
+    return Measurement("non_finite_within_20_sigma", float(not_finite.sum()), FAR_ROWS, "rows", row)
+
+
+def normalisation(subject: Subject) -> Measurement:
+    """|1 - integral of exp(log_prob)| over a box that holds the image of the disc |z| <= 6."""
+    angle = np.linspace(0, 2 * np.pi, RIM_ROWS)
+    rim = BASE_RADIUS * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    edge = subject.flow.inverse(torch.from_numpy(rim))[0].numpy()
+    # Samples of the flow, not of the graph: those of a broken graph may lie anywhere.
+    known = np.concatenate([subject.flow.inverse(torch.from_numpy(subject.z))[0].numpy(), subject.data])
+    corners = np.concatenate([edge, known])
+    low, high = corners.min(axis=0), corners.max(axis=0)
+
+    def density(rows: Array) -> Array:
+        return np.exp(subject.forward.run(rows)["log_prob"].astype(np.float64))
+
+    mass, points = integrate(density, low - 0.01 * (high - low), high + 0.01 * (high - low), known)
+    about = f"|1 - {mass:.6g}|, by cells that split"
+    return Measurement("normalisation", abs(1 - mass), points, about, tuple(subject.data.mean(axis=0)))
+
+
+def _autograd(function: Callable[[Tensor], Tensor], rows: Array) -> Array:
+    def row_to_row(row: Tensor) -> Tensor:
+        return function(row[None])[0]
+
+    jacobians = torch.func.vmap(torch.func.jacrev(row_to_row))(torch.from_numpy(rows))  # [B, D, D]
+    result: Array = torch.linalg.slogdet(jacobians).logabsdet.numpy()
+    return result

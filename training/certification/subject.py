@@ -1,0 +1,64 @@
+"""The subject of a certificate: two exported graphs, the flow that they should compute, and rows to compare them on."""
+
+import copy
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+import torch
+
+from diffeo.bundle import base
+from diffeo.bundle.golden import Golden
+from diffeo.bundle.manifest import MAIN_FILES, Dtype, FileName, Trio
+
+from ..flows.flow import Flow, standard_normal_log_prob
+from ..graph_session import Graph
+from .measurement import Array
+
+SAMPLE_SEED: Final = 20_170_227
+SAMPLE_ROWS: Final = 10_000
+GOLDEN_ROWS: Final = 32
+
+
+class Subject:
+    """A pair of graphs, the flow in float64, and the rows: data, and samples that the inverse graph draws.
+
+    Args:
+        flow: the flow that was exported, in the types of its weights.
+        files: the files of a bundle; the two graphs are among them.
+        rows: data [rows, D] in the user's units.
+        precision: the type that the graphs compute in.
+        trio: the names of the two graphs and of their golden vectors.
+    """
+
+    def __init__(
+        self,
+        flow: Flow,
+        files: Mapping[FileName, bytes],
+        rows: Array,
+        precision: Dtype = "float32",
+        trio: Trio = MAIN_FILES,
+    ) -> None:
+        self.files = files
+        self.precision = precision
+        self.flow = copy.deepcopy(flow).cpu().double().requires_grad_(requires_grad=False)
+        self.forward = Graph(files[trio.forward])
+        self.inverse = Graph(files[trio.inverse])
+        self.dimension = rows.shape[1]
+        self.z = base.draw(SAMPLE_SEED, 0, SAMPLE_ROWS, self.dimension).astype(np.float64)
+        samples = self.inverse.run(self.z)["x"].astype(np.float64)
+        self.data = rows
+        self.x = np.concatenate([rows, samples])
+        # A broken graph may send samples anywhere, so the scale comes from the data alone.
+        self.scale = np.maximum(rows.std(axis=0), np.finfo(np.float32).tiny)
+
+    def answers(self, x: Array) -> tuple[Array, Array, Array]:
+        """x [rows, D] -> z, log|det dz/dx| and log p(x) of the flow in float64."""
+        z, ladj = self.flow.forward(torch.from_numpy(x))
+        return z.numpy(), ladj.numpy(), (standard_normal_log_prob(z) + ladj).numpy()
+
+    def golden(self) -> Golden:
+        """Golden vectors of the flow in float64, for rows that the wire type of x holds exactly."""
+        x = self.data[:GOLDEN_ROWS]
+        z, ladj, log_prob = self.answers(x)
+        return Golden(x, z, ladj, log_prob)
