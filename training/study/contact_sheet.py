@@ -1,4 +1,4 @@
-"""A contact sheet: the coursework's two pictures for every setting of the grid, one page a data set."""
+"""Draws a contact sheet: the coursework's two plots for every setting of the grid, one sheet per data set."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from diffeo.bundle import base
 
 from ..plots import BLUE, GREEN, RED, SHOWN_SIGMA
-from .figures import RESULTS_KEY
+from .plots import RESULTS_KEY
 from .results import Results, Row
 
 Points = Mapping[str, npt.NDArray[np.float32]]
@@ -22,14 +22,14 @@ DOTS: Final = 1500
 PLANE: Final = 2
 
 
-def sheet(grid: Results, points: Callable[[Row], Points], name: str, path: Path) -> None:
-    """Rows are sizes, columns are layers; each cell is forward (green z, red f(x)), then inverse (blue x, red samples).
+def draw(grid: Results, points: Callable[[Row], Points], results_digest: str, path: Path) -> None:
+    """Rows are sizes, columns are layers. Each cell has forward (green z, red f(x)) and inverse (blue x, red samples).
 
     Args:
         grid: the rows of one data set and one seed.
-        points: data, z and samples of a row.
-        name: digest of the results.
-        path: where the picture goes.
+        points: returns data, z and samples of a row.
+        results_digest: digest of the results, stored in the PNG.
+        path: the PNG file.
     """
     sizes = [(hidden, epochs) for hidden in grid.distinct("hidden") for epochs in grid.distinct("epochs")]
     layers = grid.distinct("layers")
@@ -37,23 +37,23 @@ def sheet(grid: Results, points: Callable[[Row], Points], name: str, path: Path)
     FigureCanvasAgg(figure)
     panels = figure.subplots(len(sizes), 2 * len(layers), squeeze=False)
     normal = base.draw(0, 0, DOTS, PLANE)
-    for line, (hidden, epochs) in zip(panels, sizes, strict=True):
+    for panel_row, (hidden, epochs) in zip(panels, sizes, strict=True):
         for index, count in enumerate(layers):
             (row,) = grid.where(hidden=hidden, epochs=epochs, layers=count)
             shown = points(row)
-            forward, inverse = line[2 * index], line[2 * index + 1]
+            forward, inverse = panel_row[2 * index], panel_row[2 * index + 1]
             _pair(forward, normal, shown["z"], GREEN)
             _frame(forward, np.array([[-SHOWN_SIGMA] * PLANE, [SHOWN_SIGMA] * PLANE]))
             _pair(inverse, shown["data"], shown["samples"], BLUE)
             _frame(inverse, shown["data"])
             plural = "layer" if count == 1 else "layers"
             forward.set_title(f"{count} {plural}, {hidden}/{epochs}", fontsize=8, loc="left")
-            inverse.set_title(f"KL {row.figures['kl']:.3f}", fontsize=8, loc="left")
+            inverse.set_title(f"KL {row.metrics['kl']:.3f}", fontsize=8, loc="left")
     data, seed = grid.distinct("data")[0], grid.distinct("seed")[0]
     legend = "left green z ~ N(0, I), red f(x); right blue x, red samples"
     figure.suptitle(f"{data}, units/epochs, seed {seed}: {legend}", fontsize=9)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, metadata={"Software": None, RESULTS_KEY: name})
+    figure.savefig(path, metadata={"Software": None, RESULTS_KEY: results_digest})
 
 
 def _pair(axes: Axes, below: npt.NDArray[np.floating], above: npt.NDArray[np.floating], colour: str) -> None:

@@ -1,4 +1,4 @@
-"""The pictures of the report, drawn from results.csv, curves.csv and the points of seed 0; each names its results."""
+"""Plots of the report, drawn from results.csv and curves.csv. Each PNG stores the digest of its results."""
 
 import hashlib
 from collections.abc import Sequence
@@ -19,61 +19,61 @@ DPI: Final = 110
 BLUE, RED, GREEN, GREY = "#1f5fb4", "#d62728", "#2e8b57", "#777777"
 STYLES: Final = ("-", "--")
 COLOURS: Final = (BLUE, RED, GREEN, "#b8860b")
-# Written into every picture: the digest of the results it was drawn from.
+# Metadata of every PNG: the digest of the results that it was drawn from.
 RESULTS_KEY: Final = "Results-sha256"
 
 
-def layers(results: Results, name: str, path: Path) -> None:
-    """KL by coupling layers: one panel a data set, one line a size, bars from the lowest to the highest seed."""
+def layers(results: Results, results_digest: str, path: Path) -> None:
+    """KL by coupling layers: one panel per data set, one line per size, bars from the lowest to the highest seed."""
     grid = results.where(experiment="grid")
     figure = _figure(9.0, 3.6)
     panels = figure.subplots(1, len(grid.distinct("data")), sharey=True, squeeze=False)[0]
     counts = grid.distinct("layers")
     for axes, data in zip(panels, grid.distinct("data"), strict=True):
         sizes = [(hidden, epochs) for hidden in grid.distinct("hidden") for epochs in grid.distinct("epochs")]
-        for place, (hidden, epochs) in enumerate(sizes):
+        for index, (hidden, epochs) in enumerate(sizes):
             chosen = grid.where(data=data, hidden=hidden, epochs=epochs)
             spreads = [chosen.where(layers=count).spread("kl") for count in counts]
-            look = COLOURS[place // 2 % len(COLOURS)], STYLES[place % 2]
-            # Side by side, so that bars do not hide each other.
-            x = [_float(count) + 0.08 * (place - (len(sizes) - 1) / 2) for count in counts]
-            _bars(axes, x, spreads, look, f"{hidden} units, {epochs} epochs")
+            style = COLOURS[index // 2 % len(COLOURS)], STYLES[index % 2]
+            # The lines are shifted sideways, so that their bars do not overlap.
+            x = [_float(count) + 0.08 * (index - (len(sizes) - 1) / 2) for count in counts]
+            _bars(axes, x, spreads, style, f"{hidden} units, {epochs} epochs")
         axes.set_title(str(data))
         axes.set_xlabel("coupling layers")
         axes.set_xticks([_float(count) for count in counts])
         axes.set_yscale("log")
     panels[0].set_ylabel("KL(truth || model), nats")
     panels[-1].legend(frameon=False, fontsize=8)
-    _save(figure, path, name)
+    _save(figure, path, results_digest)
 
 
-def determinant(results: Results, name: str, path: Path) -> None:
-    """Loss less that of A = I, by the value at which det A is held; lines for A learned."""
+def determinant(results: Results, results_digest: str, path: Path) -> None:
+    """Loss minus that of A = I, by the fixed value of det A; horizontal lines for A = I and A learned."""
     fitted = results.where(experiment="triangular")
     figure = _figure(9.0, 3.6)
     panels = figure.subplots(1, len(fitted.distinct("data")), squeeze=False)[0]
     for axes, data in zip(panels, fitted.distinct("data"), strict=True):
         chosen = fitted.where(data=data)
-        floor = chosen.where(block=0).spread("nll").mean
-        held = [_float(det) for det in chosen.distinct("det")]
-        spreads = [chosen.where(det=det).spread("nll").plus(-floor) for det in held]
-        _bars(axes, held, spreads, (BLUE, "-"), "det A held")
-        free = chosen.where(det=None)
-        for colour, block in zip((GREY, GREEN, RED), free.distinct("block"), strict=False):
+        identity = chosen.where(block=0).spread("nll").mean
+        fixed = [_float(det) for det in chosen.distinct("det")]
+        spreads = [chosen.where(det=det).spread("nll").plus(-identity) for det in fixed]
+        _bars(axes, fixed, spreads, (BLUE, "-"), "det A fixed")
+        learned = chosen.where(det=None)
+        for colour, block in zip((GREY, GREEN, RED), learned.distinct("block"), strict=False):
             label = f"A learned, blocks of {block}" if block else "A = I"
-            spread = free.where(block=block).spread("nll").plus(-floor)
+            spread = learned.where(block=block).spread("nll").plus(-identity)
             axes.axhline(spread.mean, color=colour, linewidth=1.2, label=label)
             axes.axhspan(spread.low, spread.high, color=colour, alpha=0.12, linewidth=0)
         axes.set_xscale("log")
         axes.set_title(str(data))
         axes.set_xlabel("det A of each layer")
-    panels[0].set_ylabel("test loss less that of A = I, nats")
+    panels[0].set_ylabel("test loss minus that of A = I, nats")
     panels[0].legend(frameon=False, fontsize=8)
-    _save(figure, path, name)
+    _save(figure, path, results_digest)
 
 
-def topology(results: Results, name: str, path: Path) -> None:
-    """KL of every target that claim 2 compares, grouped by what changes."""
+def topology(results: Results, results_digest: str, path: Path) -> None:
+    """KL of every target that claim 2 compares; closed rings in red."""
     trials = results.where(experiment="topology")
     budget = {key: trials.distinct(key)[0] for key in ("layers", "hidden", "epochs")}
     same = Results([*trials, *results.where(experiment="grid", **budget)])
@@ -81,37 +81,37 @@ def topology(results: Results, name: str, path: Path) -> None:
     figure = _figure(7.2, 4.2)
     axes = figure.add_subplot()
     _clean(axes)
-    for place, target in enumerate(names):
+    for index, target in enumerate(names):
         spread = same.where(data=target).spread("kl")
         colour = RED if "circle" in target and "half" not in target and "opened" not in target else BLUE
-        axes.plot([spread.low, spread.high], [place, place], color=colour, linewidth=2, alpha=0.6)
-        axes.plot(spread.mean, place, "o", color=colour)
+        axes.plot([spread.low, spread.high], [index, index], color=colour, linewidth=2, alpha=0.6)
+        axes.plot(spread.mean, index, "o", color=colour)
     axes.set_yticks(range(len(names)), names)
     axes.set_xscale("log")
     axes.set_xlabel("KL(truth || model), nats; red: closed rings")
-    _save(figure, path, name)
+    _save(figure, path, results_digest)
 
 
-def condition(results: Results, name: str, path: Path) -> None:
-    """Float32 round trip of designed matrices: by condition number, one line a determinant."""
+def condition(results: Results, results_digest: str, path: Path) -> None:
+    """Float32 round trip of designed matrices by condition number, one line per determinant."""
     designed = results.where(experiment="designed")
     figure = _figure(6.4, 4.0)
     axes = figure.add_subplot()
     _clean(axes)
     for index, det in enumerate(designed.distinct("det")):
-        rows = sorted(designed.where(det=det), key=lambda row: row.figures["condition"])
-        x, y = ([row.figures[key] for row in rows] for key in ("condition", "round_trip"))
+        rows = sorted(designed.where(det=det), key=lambda row: row.metrics["condition"])
+        x, y = ([row.metrics[key] for row in rows] for key in ("condition", "round_trip"))
         axes.plot(x, y, "o-", color=(*COLOURS, GREY)[index % 5], alpha=0.8, markersize=4, label=f"det A = {plain(det)}")
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlabel("condition number of A")
     axes.set_ylabel("float32 round trip, standard deviations")
     axes.legend(frameon=False, fontsize=8)
-    _save(figure, path, name)
+    _save(figure, path, results_digest)
 
 
-def curves(results: Results, lines: Curves, name: str, path: Path) -> None:
-    """Validation loss above the entropy by epoch: one row a data set, one column a size, one colour a depth."""
+def curves(results: Results, records: Curves, results_digest: str, path: Path) -> None:
+    """Validation loss minus the entropy by epoch: one row per data set, one column per size, one colour per depth."""
     grid, laws = results.where(experiment="grid"), results.where(experiment="laws")
     sizes = [(hidden, epochs) for hidden in grid.distinct("hidden") for epochs in grid.distinct("epochs")]
     figure = _figure(10.0, 5.0)
@@ -121,7 +121,7 @@ def curves(results: Results, lines: Curves, name: str, path: Path) -> None:
         for axes, (hidden, epochs) in zip(row, sizes, strict=True):
             for colour, count in zip(COLOURS, grid.distinct("layers"), strict=False):
                 for trial in grid.where(data=data, hidden=hidden, epochs=epochs, layers=count):
-                    losses = [line.validation_nll - entropy for line in lines[str(trial.settings["id"])]]
+                    losses = [record.validation_nll - entropy for record in records[str(trial.settings["id"])]]
                     label = f"layers: {count}" if trial.settings["seed"] == 0 else None
                     axes.plot(range(1, len(losses) + 1), losses, color=colour, linewidth=1, label=label)
             axes.set_yscale("log")
@@ -131,24 +131,24 @@ def curves(results: Results, lines: Curves, name: str, path: Path) -> None:
     for axes in panels[-1]:
         axes.set_xlabel("epoch")
     panels[0][-1].legend(frameon=False, fontsize=8)
-    _save(figure, path, name)
+    _save(figure, path, results_digest)
 
 
 def digest(text: str) -> str:
-    """The name of a results file: sha256 of its text."""
+    """sha256 of the content of a results file."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _bars(axes: Axes, x: Sequence[float], spreads: Sequence[Spread], look: tuple[str, str], label: str) -> None:
-    colour, style = look
+def _bars(axes: Axes, x: Sequence[float], spreads: Sequence[Spread], style: tuple[str, str], label: str) -> None:
+    colour, line = style
     means = np.array([spread.mean for spread in spreads])
-    reach = [means - [spread.low for spread in spreads], np.array([spread.high for spread in spreads]) - means]
-    axes.errorbar(x, means, yerr=reach, color=colour, linestyle=style, marker="o", markersize=4, capsize=2, label=label)
+    errors = [means - [spread.low for spread in spreads], np.array([spread.high for spread in spreads]) - means]
+    axes.errorbar(x, means, yerr=errors, color=colour, linestyle=line, marker="o", markersize=4, capsize=2, label=label)
     _clean(axes)
 
 
 def _figure(width: float, height: float) -> Figure:
-    # A figure of its own, without pyplot: no global state, no display.
+    # pyplot would keep global state and may need a display.
     figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
@@ -163,6 +163,6 @@ def _float(value: Value) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
 
 
-def _save(figure: Figure, path: Path, name: str) -> None:
+def _save(figure: Figure, path: Path, results_digest: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, metadata={"Software": None, RESULTS_KEY: name})
+    figure.savefig(path, metadata={"Software": None, RESULTS_KEY: results_digest})
