@@ -112,10 +112,11 @@ def _commands(results: Results) -> str:
         for server in BY_KEY.values()
         if server.name in commands
     ]
-    ray_versions = ", ".join(f"{name} {found}" for name, found in results.texts("extras").items())
-    plain_versions = results.texts("versions").get(BY_KEY["plain"].name, "")
+    plain_versions = results.texts("versions").get(BY_KEY["plain"].name)
+    ray_versions = [f"{name} {found}" for name, found in results.texts("extras").items()]
+    versions = ", ".join([*([plain_versions] if plain_versions else []), *ray_versions])
     defaults = f"`diffeo serve --ray` sets `{HAPROXY}` and `{THROUGHPUT}` to 1 unless they are set."
-    return f"{plain_versions}, {ray_versions}. {defaults}\n\n" + table(["server", "variables", "command"], rows)
+    return f"{versions}. {defaults}\n\n" + table(["server", "variables", "command"], rows)
 
 
 def _ray_variables(server: Server) -> str:

@@ -48,7 +48,7 @@ class Kserve:
             "several at once": self.gather,
             "a dictionary": self.infer_dictionary,
             "health": self.health,
-            "a refusal": self.refusal,
+            "an error response": self.error_response,
         }
 
     async def close(self) -> None:
@@ -78,7 +78,7 @@ class Kserve:
         assert await self._client.is_model_ready(self._url, f"{pool.name}.inverse") is True
         assert await self._client.is_model_ready(self._url, "absent") is False
 
-    async def refusal(self, pool: Pool, chance: random.Random) -> None:
+    async def error_response(self, pool: Pool, chance: random.Random) -> None:
         """An error is raised with the expected status and sentence."""
         right = {"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [0, 0]}
         model, entry, status, sentence = chance.choice(

@@ -25,7 +25,7 @@ class TritonAio:
             "several at once": self.gather,
             "health": self.health,
             "metadata": self.metadata,
-            "a refusal": self.refusal,
+            "an error response": self.error_response,
         }
 
     async def close(self) -> None:
@@ -65,7 +65,7 @@ class TritonAio:
         assert await self._client.get_model_repository_index()
         assert (await self._client.get_inference_statistics(pool.name))["model_stats"]
 
-    async def refusal(self, pool: Pool, _: random.Random) -> None:
+    async def error_response(self, pool: Pool, _: random.Random) -> None:
         """An error is raised with the expected status and sentence."""
         wide = http.InferInput("x", [1, 99], "FP32")
         wide.set_data_from_numpy(np.zeros((1, 99), np.float32))

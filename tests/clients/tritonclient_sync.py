@@ -58,7 +58,7 @@ class Triton:
             "health": self.health,
             "metadata": self.metadata,
             "statistics": self.statistics,
-            "a refusal": self.refusal,
+            "an error response": self.error_response,
         }
 
     def close(self) -> None:
@@ -139,7 +139,7 @@ class Triton:
             assert entry["inference_stats"]["cache_hit"] == {"count": 0, "ns": 0}
         assert len(self._client.get_inference_statistics()["model_stats"]) > 1
 
-    def refusal(self, pool: Pool, chance: random.Random) -> None:
+    def error_response(self, pool: Pool, chance: random.Random) -> None:
         """Each error is raised with the expected status and sentence."""
         question = Question(pool.name, "x", pool.x[:2], "FP32", {"log_prob": pool.log_prob[:2]}, True, True)  # noqa: FBT003
         status, sentence, call = chance.choice(self._error_calls(question))
