@@ -11,25 +11,25 @@ from diffeo.density import Rows
 from diffeo.errors import TableError
 from diffeo.tables.files import number
 
-from .formats.format import Outline
+from .formats.format import FileLayout
 
 
-def matched(outline: Outline, names: Sequence[str], file: str) -> tuple[str, ...]:
+def matched(layout: FileLayout, names: Sequence[str], file: str) -> tuple[str, ...]:
     """The file's names of the model's columns; a file without names is taken as it stands.
 
     Raises:
         TableError: a column is missing, is there twice, or holds no numbers.
     """
-    given = outline.schema.names
+    given = layout.schema.names
     takes = f"the model takes {', '.join(names)}"
-    if not outline.named and len(given) != len(names):
+    if not layout.has_names and len(given) != len(names):
         raise TableError(f"{file} has {len(given)} columns without names; {takes}")
-    chosen = tuple(names if outline.named else given)
+    chosen = tuple(names if layout.has_names else given)
     for name in chosen:
         if given.count(name) != 1:
             raise TableError(f"{file} {'lacks' if name not in given else 'repeats'} the column {name!r}; {takes}")
-        kind = outline.schema.field(name).type
-        if not (outline.textual or _is_number(kind)):
+        kind = layout.schema.field(name).type
+        if not (layout.is_text or _is_number(kind)):
             raise TableError(f"the column {name!r} of {file} holds {kind}; expected numbers")
     return chosen
 

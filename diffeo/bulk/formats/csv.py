@@ -13,9 +13,9 @@ from pyarrow import csv as arrow_csv
 
 from diffeo.tables.files import number
 
-from ..block import Span
-from ..location import Hashed, Place
-from .format import Outline, Sink, sliced
+from ..block import RowRange
+from ..location import HashingStream, Location
+from .format import FileLayout, RowWriter, split_batch
 
 MARK: Final = b"\xef\xbb\xbf"
 HEAD_BYTES: Final = 2**20
@@ -29,27 +29,29 @@ RETURN: Final = ord("\r")
 class Csv:
     """Files that end with .csv; line 1 is a header when none of its cells is a number."""
 
-    def outline(self, place: Place, block_rows: int) -> Outline:
-        with place.open() as file:
+    def layout(self, location: Location, block_rows: int) -> FileLayout:
+        with location.open() as file:
             head = file.read(HEAD_BYTES)
             names, begin = _first(head)
             named = all(number(name) is None for name in names)
             columns = names if named else [str(place) for place in range(len(names))]
             file.seek(begin if named else len(MARK) * head.startswith(MARK))
             spans = tuple(_spans(file, block_rows))
-        return Outline(pa.schema([(name.strip(), pa.string()) for name in columns]), named, spans, textual=True)
+        return FileLayout(pa.schema([(name.strip(), pa.string()) for name in columns]), named, spans, is_text=True)
 
-    def read(self, place: Place, outline: Outline, span: Span, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    def read(
+        self, location: Location, layout: FileLayout, row_range: RowRange, names: Sequence[str]
+    ) -> Iterator[pa.RecordBatch]:
         torn: list[int] = []
 
         def note(row: arrow_csv.InvalidRow) -> str:
             torn.append(row.number)
             return "skip"
 
-        columns = outline.schema.names
-        with place.open() as file:
+        columns = layout.schema.names
+        with location.open() as file:
             batches = arrow_csv.open_csv(
-                pa.PythonFile(_Window(file, span.begin, span.end), mode="r"),
+                pa.PythonFile(_Window(file, row_range.begin, row_range.end), mode="r"),
                 # One thread: then a record that is torn has a number.
                 arrow_csv.ReadOptions(column_names=columns, use_threads=False, block_size=PIECE_BYTES),
                 arrow_csv.ParseOptions(newlines_in_values=True, invalid_row_handler=note),
@@ -64,12 +66,12 @@ class Csv:
             rows = 0
             for batch in _mended(batches, torn):
                 rows += batch.num_rows
-                yield from sliced(batch)
-        if rows != span.rows:
-            raise ValueError(f"has a double quote that is not closed, in row {span.first + 1} or after it")
+                yield from split_batch(batch)
+        if rows != row_range.rows:
+            raise ValueError(f"has a double quote that is not closed, in row {row_range.first + 1} or after it")
 
     @contextmanager
-    def sink(self, stream: Hashed, schema: pa.Schema, rows: int) -> Iterator[Sink]:
+    def open_writer(self, stream: HashingStream, schema: pa.Schema, rows: int) -> Iterator[RowWriter]:
         _ = rows  # whoever reads it counts lines
         with arrow_csv.CSVWriter(
             stream, schema, write_options=arrow_csv.WriteOptions(quoting_style="needed")
@@ -107,7 +109,7 @@ def _first(head: bytes) -> tuple[list[str], int]:
     return lines[0], stop
 
 
-def _spans(file: pa.NativeFile, block_rows: int) -> Iterator[Span]:
+def _spans(file: pa.NativeFile, block_rows: int) -> Iterator[RowRange]:
     """Cut what is left of a file after every `block_rows` records."""
     first = rows = 0
     begin = at = file.tell()
@@ -121,7 +123,7 @@ def _spans(file: pa.NativeFile, block_rows: int) -> Iterator[Span]:
         full = ends[(sizes > 1) & ~((sizes == len("\r\n")) & returns)]
         while rows + len(full) >= block_rows:
             end = int(full[block_rows - rows - 1]) + 1
-            yield Span(first, block_rows, begin, end)
+            yield RowRange(first, block_rows, begin, end)
             full = full[block_rows - rows :]
             first, rows, begin = first + block_rows, 0, end
         rows += len(full)
@@ -130,7 +132,7 @@ def _spans(file: pa.NativeFile, block_rows: int) -> Iterator[Span]:
     # The last line needs no end.
     rows += at - last > 1
     if rows:
-        yield Span(first, rows, begin, at)
+        yield RowRange(first, rows, begin, at)
 
 
 def _ends(content: npt.NDArray[np.uint8], *, quoted: bool) -> tuple[npt.NDArray[np.int64], bool]:

@@ -10,9 +10,9 @@ from numpy.lib import format as npy
 
 from diffeo.tables.files import NPY_ERRORS
 
-from ..block import Span, cut
-from ..location import Hashed, Place
-from .format import READ_ROWS, Outline, Sink
+from ..block import RowRange, split_rows
+from ..location import HashingStream, Location
+from .format import READ_ROWS, FileLayout, RowWriter
 
 AXES: Final = 2
 VERSION_1: Final = (1, 0)
@@ -21,19 +21,21 @@ VERSION_1: Final = (1, 0)
 class Npy:
     """Files that end with .npy."""
 
-    def outline(self, place: Place, block_rows: int) -> Outline:
-        (rows, columns), dtype, _ = _header(place)
+    def layout(self, location: Location, block_rows: int) -> FileLayout:
+        (rows, columns), dtype, _ = _header(location)
         schema = pa.schema([(str(number), pa.from_numpy_dtype(dtype)) for number in range(columns)])
-        return Outline(schema, named=False, spans=tuple(cut(0, rows, block_rows)))
+        return FileLayout(schema, has_names=False, row_ranges=tuple(split_rows(0, rows, block_rows)))
 
-    def read(self, place: Place, outline: Outline, span: Span, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        _ = outline  # the header says more
-        (_, columns), dtype, begin = _header(place)
+    def read(
+        self, location: Location, layout: FileLayout, row_range: RowRange, names: Sequence[str]
+    ) -> Iterator[pa.RecordBatch]:
+        _ = layout  # the header says more
+        (_, columns), dtype, begin = _header(location)
         width = columns * dtype.itemsize
-        with place.open() as stream:
-            stream.seek(begin + span.first * width)
-            for done in range(0, span.rows, READ_ROWS):
-                count = min(READ_ROWS, span.rows - done)
+        with location.open() as stream:
+            stream.seek(begin + row_range.first * width)
+            for done in range(0, row_range.rows, READ_ROWS):
+                count = min(READ_ROWS, row_range.rows - done)
                 content = stream.read(count * width)
                 rows = np.frombuffer(content, dtype).reshape(-1, columns)
                 if len(rows) < count:
@@ -43,7 +45,7 @@ class Npy:
                 yield pa.record_batch(arrays, names=list(names))
 
     @contextmanager
-    def sink(self, stream: Hashed, schema: pa.Schema, rows: int) -> Iterator[Sink]:
+    def open_writer(self, stream: HashingStream, schema: pa.Schema, rows: int) -> Iterator[RowWriter]:
         # One column is a vector, as everywhere here.
         shape = (rows, len(schema)) if len(schema) > 1 else (rows,)
         dtype = np.result_type(*(field.type.to_pandas_dtype() for field in schema))
@@ -53,7 +55,7 @@ class Npy:
 
 
 class _Array:
-    def __init__(self, stream: Hashed, dtype: np.dtype[np.generic]) -> None:
+    def __init__(self, stream: HashingStream, dtype: np.dtype[np.generic]) -> None:
         self._stream = stream
         self._dtype = dtype
 
@@ -62,9 +64,9 @@ class _Array:
         self._stream.write(np.stack(columns, axis=1).astype(self._dtype, copy=False).tobytes())
 
 
-def _header(place: Place) -> tuple[tuple[int, int], np.dtype[np.generic], int]:
+def _header(location: Location) -> tuple[tuple[int, int], np.dtype[np.generic], int]:
     """Shape, type of the numbers and where the first one is."""
-    with place.open() as stream:
+    with location.open() as stream:
         try:
             version = npy.read_magic(stream)
             read = npy.read_array_header_1_0 if version == VERSION_1 else npy.read_array_header_2_0

@@ -18,14 +18,14 @@ TABLE = job_files.table(job_files.rows(ROWS))
 def read(path: Path, block_rows: int) -> list[pa.Table]:
     """The rows of each span."""
     form, place = FORMATS[path.suffix], locate(str(path))
-    outline = form.outline(place, block_rows)
-    assert [span.first for span in outline.spans] == [
-        sum(s.rows for s in outline.spans[:n]) for n in range(len(outline.spans))
+    layout = form.layout(place, block_rows)
+    assert [span.first for span in layout.row_ranges] == [
+        sum(s.rows for s in layout.row_ranges[:n]) for n in range(len(layout.row_ranges))
     ]
     found = []
-    for span in outline.spans:
-        batches = list(form.read(place, outline, span, outline.schema.names))
-        found.append(pa.Table.from_batches(batches, outline.schema))
+    for span in layout.row_ranges:
+        batches = list(form.read(place, layout, span, layout.schema.names))
+        found.append(pa.Table.from_batches(batches, layout.schema))
         assert found[-1].num_rows == span.rows
     return found
 
@@ -75,9 +75,9 @@ def test_a_record_that_spans_the_pieces_in_which_a_file_is_looked_through_is_one
     for size in (1, 2, 3, 5, 4096):
         monkeypatch.setattr("diffeo.bulk.formats.csv.LOOK_BYTES", size)
         (tmp_path / "rows.csv").write_bytes(CSV)
-        outline = FORMATS[".csv"].outline(locate(str(tmp_path / "rows.csv")), 2)
-        expected = expected or outline.spans
-        assert outline.spans == expected
+        layout = FORMATS[".csv"].layout(locate(str(tmp_path / "rows.csv")), 2)
+        expected = expected or layout.row_ranges
+        assert layout.row_ranges == expected
 
 
 def damaged() -> dict[str, tuple[str, bytes]]:
