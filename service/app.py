@@ -28,8 +28,8 @@ from .observability.registry import Metrics
 from .observability.shared_counters import SharedCounters
 from .observability.tracing import Tracer
 from .repository import repository, scan
-from .repository.scan import Key
-from .repository.watch import Watch
+from .repository.scan import VersionKey
+from .repository.watch import RepositoryWatcher
 from .requests import Limits
 from .routes import files, health, metrics, models, openapi
 from .routes.access import Access
@@ -54,7 +54,7 @@ class Service:
 
 
 def create_app(
-    settings: Settings, faults: Mapping[Key, str] = repository.NOTHING, ledger: SharedCounters | None = None
+    settings: Settings, faults: Mapping[VersionKey, str] = repository.NO_REFUSALS, ledger: SharedCounters | None = None
 ) -> ASGIApp:
     """The application of `create_service`."""
     return create_service(settings, faults, ledger).app
@@ -62,15 +62,15 @@ def create_app(
 
 def create_service(
     settings: Settings,
-    faults: Mapping[Key, str] = repository.NOTHING,
+    faults: Mapping[VersionKey, str] = repository.NO_REFUSALS,
     ledger: SharedCounters | None = None,
-    labels: Mapping[str, str] = repository.NOTHING,
+    labels: Mapping[str, str] | None = None,
 ) -> Service:
     """The service over the repository that the settings name, every model loaded and proven; it follows the folder.
 
     Args:
         settings: how the service runs.
-        faults: versions that a trial has found to be bad, and why.
+        faults: versions that failed their preflight, with the reason.
         ledger: where it counts what passes; its own where no other process serves beside it.
         labels: of all that it counts.
 
@@ -81,9 +81,9 @@ def create_service(
     executor = ThreadPoolExecutor(settings.threads, thread_name_prefix="engine", initializer=_step_back)
     loader = ThreadPoolExecutor(1, thread_name_prefix="loader", initializer=_step_back)
     # Marked before it is read: what changes in between is seen at the first look.
-    taken = scan.marks(settings.models)
+    taken = scan.fingerprints(settings.models)
     loaded = repository.load(settings, executor, faults)
-    watch = Watch(loaded, settings, executor, loader, taken)
+    watch = RepositoryWatcher(loaded, settings, executor, loader, taken)
     ledger = ledger or SharedCounters()
     tracer = tracing.tracer(os.environ)
 
@@ -93,7 +93,7 @@ def create_service(
         asyncio.get_running_loop().set_default_executor(
             ThreadPoolExecutor(settings.threads, thread_name_prefix="codec", initializer=_step_back)
         )
-        following = asyncio.create_task(watch.follow())
+        following = asyncio.create_task(watch.run())
         yield
         following.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -115,7 +115,7 @@ def create_service(
     app.include_router(health.router(loaded))
     limits = Limits(settings.max_rows, settings.max_num_samples)
     meters = Metrics(ledger, REFUSALS)
-    app.include_router(metrics.router(PrometheusText(ledger, meters, REFUSALS, loaded, settings.engine, labels)))
+    app.include_router(metrics.router(PrometheusText(ledger, meters, REFUSALS, loaded, settings.engine, labels or {})))
     inference = Inference(loaded, settings, limits, DisconnectWatcher(), meters)
     verbs = _verbs(inference, tracer)
     for path, verb in verbs.items():

@@ -1,13 +1,14 @@
 """Draws rows of a flow with the `random_state` argument of SciPy and scikit-learn instead of a seed."""
 
 from operator import index
+from typing import SupportsIndex
 
 import numpy as np
 from numpy.random import Generator, RandomState
 
 from diffeo.density import SEED_LIMIT, Density, Rows
 
-State = int | Generator | RandomState | None
+State = SupportsIndex | Generator | RandomState | None
 
 
 def seed_from(state: State) -> int:

@@ -3,12 +3,9 @@
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, get_args, get_origin
+from typing import Final, Literal, get_args, get_origin
 
 from .command import Command
-
-if TYPE_CHECKING:
-    from pydantic.fields import FieldInfo
 
 EXAMPLE: Final = """\
   diffeo serve --models models --port 8000
@@ -18,16 +15,18 @@ EXAMPLE: Final = """\
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add a flag for each setting, and --ray."""
-    from diffeo.service.settings import Settings  # noqa: PLC0415  (only this command imports the service)
+    from diffeo.service.settings import Settings, default_text  # noqa: PLC0415  (only this command imports the service)
 
     for name, field in Settings.model_fields.items():
-        _add_setting(parser, name, field)
+        text = f"{field.description} (default: {default_text(name)}; variable: DIFFEO_{name.upper()})"
+        # argparse expands % in help texts.
+        _add_flag(parser, f"--{name.replace('_', '-')}", field.annotation, text.replace("%", "%%"))
     parser.add_argument("--ray", action="store_true", help="run in replicas of Ray Serve; needs diffeo[ray]")
 
 
 def run(options: argparse.Namespace) -> int:
     """Serve a repository over HTTP until the process is stopped."""
-    from diffeo.service.settings import Settings, settle  # noqa: PLC0415  (as above)
+    from diffeo.service.settings import Settings, read_settings  # noqa: PLC0415  (as above)
 
     if options.ray:
         from diffeo.service.process import ray_environment  # noqa: PLC0415  (as above)
@@ -39,37 +38,25 @@ def run(options: argparse.Namespace) -> int:
         from diffeo.service.process.server import serve as run_server  # noqa: PLC0415  (as above)
     flags = {name: value for name, value in vars(options).items() if name in Settings.model_fields}
     # A flag that is not given leaves the setting to the environment or to its default.
-    run_server(settle({name: value for name, value in flags.items() if value is not None}))
+    run_server(read_settings({name: value for name, value in flags.items() if value is not None}))
     return 0
 
 
-def _add_setting(parser: argparse.ArgumentParser, name: str, field: "FieldInfo") -> None:
-    flag, kind = f"--{name.replace('_', '-')}", field.annotation
-    text = f"{field.description or ''} (DIFFEO_{name.upper()}; default: {_default(field)})".replace("%", "%%").strip()
-    if get_origin(kind) is Literal:
-        parser.add_argument(flag, choices=get_args(kind), help=text)
-    elif kind is bool:
+def _add_flag(parser: argparse.ArgumentParser, flag: str, annotation: object, text: str) -> None:
+    if get_origin(annotation) is Literal:
+        parser.add_argument(flag, choices=get_args(annotation), help=text)
+    elif annotation is bool:
         parser.add_argument(flag, action=argparse.BooleanOptionalAction, help=text)
-    elif kind is int:
+    elif annotation is int:
         parser.add_argument(flag, type=int, help=text)
-    elif kind is float:
+    elif annotation is float:
         parser.add_argument(flag, type=float, help=text)
-    elif kind is Path:
+    elif annotation is Path:
         parser.add_argument(flag, type=Path, help=text)
-    elif get_origin(kind) is dict:
+    elif get_origin(annotation) is dict:
         parser.add_argument(flag, type=json.loads, metavar="JSON", help=text)
     else:
         parser.add_argument(flag, help=text)
-
-
-def _default(field: "FieldInfo") -> str:
-    if field.default_factory is dict:
-        return "{}"
-    if field.default_factory is not None:
-        return "depends on this machine"
-    if isinstance(field.default, tuple):
-        return ",".join(map(str, field.default))
-    return "none" if field.default is None else str(field.default)
 
 
 SERVE: Final = Command("serve", "serve the models of a repository folder over HTTP", EXAMPLE, add_options, run)

@@ -210,8 +210,9 @@ class AsyncModel:
             BundleError: the bundle is not valid.
         """
         with requires_extra("local()", "local"):
-            from diffeo.local.cache import fetch_bundle  # noqa: PLC0415  (a client-only installation lacks pydantic)
-            from diffeo.local.model import LocalModel  # noqa: PLC0415  (as above, and it lacks onnxruntime)
+            from diffeo.local.model import LocalModel  # noqa: PLC0415  (a client-only installation lacks onnxruntime)
+
+            from .download import fetch_bundle  # noqa: PLC0415  (as above, and it lacks pydantic)
         fetched = await self._client.run(fetch_bundle(self._calls, cache))
         # Loading the graphs takes seconds of computation, which would block the event loop.
         return await asyncio.to_thread(LocalModel, *fetched)

@@ -221,8 +221,9 @@ class RemoteModel:
             BundleError: the bundle is not valid.
         """
         with requires_extra("local()", "local"):
-            from diffeo.local.cache import fetch_bundle  # noqa: PLC0415  (a client-only installation lacks pydantic)
-            from diffeo.local.model import LocalModel  # noqa: PLC0415  (as above, and it lacks onnxruntime)
+            from diffeo.local.model import LocalModel  # noqa: PLC0415  (a client-only installation lacks onnxruntime)
+
+            from .download import fetch_bundle  # noqa: PLC0415  (as above, and it lacks pydantic)
         return LocalModel(*self._client.run(fetch_bundle(self._calls, cache)))
 
     def __deepcopy__(self, _: object) -> Self:

@@ -16,7 +16,7 @@ from diffeo.errors import DiffeoError
 from diffeo.runtime.cores import usable_cores
 from diffeo.runtime.engines.engine import Engine
 from diffeo.runtime.engines.onnx import PROVIDERS, OnnxEngine, open_session
-from diffeo.runtime.finite_rows import Mask, Tensors, all_finite, answered, blanked, cleaned
+from diffeo.runtime.finite_rows import Mask, Tensors, all_finite, finite_rows, nan_invalid_rows, zero_invalid_rows
 
 # As in a service without a GPU: larger chunks do not fit into the processor's cache and are slower.
 CHUNK_ROWS: Final = 1024
@@ -65,12 +65,12 @@ class LocalFlow:
 
     def _compute_chunk(self, rows: Rows, direction: Direction, outputs: Sequence[str]) -> Tensors:
         source, engine = ("x", self._forward) if direction == "forward" else ("z", self._inverse)
-        clean, finite = cleaned(rows, self._dtype(source))
+        clean, finite = zero_invalid_rows(rows, self._dtype(source))
         tensors = engine.run({source: clean})
         answer = {output: tensors[output] for output in outputs}
         if finite is None and all_finite(answer):
             return answer
-        has_answer = answered(answer, len(rows))
+        has_answer = finite_rows(answer, len(rows))
         return _with_nan(answer, has_answer if finite is None else has_answer & finite)
 
     def _sample_chunk(self, begin: int, sample: SeededSample, outputs: Sequence[str]) -> Tensors:
@@ -80,7 +80,7 @@ class LocalFlow:
         if sample.temperature != 1:
             tensors["log_prob"] = base.tempered(tensors["log_prob"], z, sample.temperature)
         answer = {output: tensors[output] for output in outputs}
-        return answer if all_finite(answer) else _with_nan(answer, answered(answer, count))
+        return answer if all_finite(answer) else _with_nan(answer, finite_rows(answer, count))
 
     def _map_and_join(self, compute: Callable[[C], Tensors], chunks: Sequence[C], outputs: Sequence[str]) -> Tensors:
         if not chunks:
@@ -100,7 +100,7 @@ class LocalFlow:
 
 
 def _with_nan(answer: Tensors, has_answer: Mask) -> Tensors:
-    return {output: blanked(tensor, has_answer) for output, tensor in answer.items()}
+    return {output: nan_invalid_rows(tensor, has_answer) for output, tensor in answer.items()}
 
 
 def _chunk_starts(rows: int) -> range:

@@ -12,10 +12,11 @@ from starlette.types import Receive, Scope, Send
 
 from diffeo.runtime.finite_rows import Tensors
 
+from .. import offload
 from ..answer import Answer
 from ..codecs.codec import Codec, StreamEncoder
 from ..errors import NotAcceptable, TooLarge
-from ..model import Draw, Model
+from ..model import Model, SeededSample
 from ..observability.counters import EndpointCounters
 from ..observability.registry import Metrics
 from ..observability.timing import RequestTiming
@@ -29,9 +30,6 @@ from .disconnects import DisconnectWatcher
 from .problems import CLIENT_GONE, GONE, INTERNAL, kind_of, reply_to
 from .request_context import ClientGone, Header, Reply, RequestContext
 
-# Below this a body is decoded or an answer encoded faster than a thread is woken.
-INLINE_BYTES: Final = 64 * 1024
-INLINE_VALUES: Final = 8 * 1024
 FACTS: Final = {
     name: f"diffeo-{name.replace('_', '-')}".encode()
     for name in ("precision", "seed", "start", "next_start", "temperature")
@@ -123,14 +121,14 @@ class Inference:
         model = self._model(http, payload)
         request = SampleRequest.parse(payload, self.limits)
         _check_format(write, request.outputs)
-        draw = model.settle(request)
-        if request.num_samples > min(model.piece_rows, self.settings.max_json_samples):
-            stream = write.stream_encoder(model.outline(draw))
+        seeded = model.with_seed(request)
+        if request.num_samples > min(model.block_rows, self.settings.max_json_samples):
+            stream = write.stream_encoder(model.schema(seeded))
             if stream is None:
                 _check_size(write, request.num_samples, self.settings.max_json_samples)
-            elif request.num_samples > model.piece_rows:
-                return await self._stream(http, write, stream, model, draw, deadline)
-        return await _reply(http, write, await model.sample(draw, deadline, http.timing))
+            elif request.num_samples > model.block_rows:
+                return await self._stream(http, write, stream, model, seeded, deadline)
+        return await _reply(http, write, await model.sample(seeded, deadline, http.timing))
 
     async def log_prob(self, http: RequestContext) -> Reply:
         """Score rows."""
@@ -160,18 +158,24 @@ class Inference:
         read = negotiation.reader(http, body)
         query = http.query()
         write = negotiation.writer(http, query.pop("format", None), read)
-        if len(body) <= INLINE_BYTES:
+        if len(body) <= offload.DECODE_BYTES:
             return read.decode(body, query), write
-        return await asyncio.to_thread(read.decode, body, query), write
+        return await offload.in_thread(read.decode, body, query), write
 
     async def _stream(  # noqa: PLR0913, PLR0917  (what a stream is made of)
-        self, http: RequestContext, write: Codec, stream: StreamEncoder, model: Model, draw: Draw, deadline: float
+        self,
+        http: RequestContext,
+        write: Codec,
+        stream: StreamEncoder,
+        model: Model,
+        seeded: SeededSample,
+        deadline: float,
     ) -> Reply:
-        pieces = model.pieces(draw, deadline, http.timing)
+        pieces = model.stream_blocks(seeded, deadline, http.timing)
         # What can be refused is refused by the first piece, while there is still a status to say it with.
         first = await anext(pieces)
-        _note(http, model, draw.request.num_samples)
-        headers = _headers(write, model.name, model.version, model.facts(draw))
+        _note(http, model, seeded.request.num_samples)
+        headers = _headers(write, model.name, model.version, model.metadata(seeded))
         if stream.content_length is not None:
             # A stream that breaks in the middle is then a short read to every client.
             headers.append((b"content-length", b"%d" % stream.content_length))
@@ -207,7 +211,7 @@ async def _reply(http: RequestContext, write: Codec, answer: Answer) -> Reply:
     timing = http.timing
     timing.rows, timing.invalid = rows, len(answer.invalid_rows)
     timing.encoding = perf_counter()
-    content = write.encode(answer) if values <= INLINE_VALUES else await asyncio.to_thread(write.encode, answer)
+    content = write.encode(answer) if values <= offload.ENCODE_VALUES else await offload.in_thread(write.encode, answer)
     timing.encode = perf_counter() - timing.encoding
     headers = _headers(write, answer.model, answer.version, answer.metadata)
     headers.append((b"content-length", b"%d" % len(content)))
@@ -234,7 +238,7 @@ async def _parts(
 async def _piece(timing: RequestTiming, stream: StreamEncoder, tensors: Tensors) -> bytes:
     timing.rows += len(next(iter(tensors.values())))
     values = sum(tensor.size for tensor in tensors.values())
-    return stream.block(tensors) if values <= INLINE_VALUES else await asyncio.to_thread(stream.block, tensors)
+    return stream.block(tensors) if values <= offload.ENCODE_VALUES else await offload.in_thread(stream.block, tensors)
 
 
 def _headers(write: Codec, model: str, version: int, facts: Mapping[str, object]) -> list[Header]:

@@ -10,7 +10,7 @@ from diffeo.bundle.manifest import Base, Calibration, Certificate, Provenance, V
 from diffeo.bundle.read import is_version
 
 from ..model import Model
-from ..repository.repository import Refused, Repository
+from ..repository.repository import RefusedVersion, Repository
 from ..settings import Settings
 
 VERSION_DIGITS: Final = 10
@@ -111,14 +111,14 @@ def _summary(repository: Repository, name: str) -> ModelSummary:
     )
 
 
-def _version(entry: Model | Refused) -> VersionSummary:
-    if isinstance(entry, Refused):
+def _version(entry: Model | RefusedVersion) -> VersionSummary:
+    if isinstance(entry, RefusedVersion):
         return VersionSummary(version=entry.version, state="refused", reason=entry.reason)
     return VersionSummary(version=entry.version, state="ready")
 
 
-def _detail(entry: Model | Refused, name: str, settings: Settings) -> VersionDetail:
-    if isinstance(entry, Refused):
+def _detail(entry: Model | RefusedVersion, name: str, settings: Settings) -> VersionDetail:
+    if isinstance(entry, RefusedVersion):
         return VersionDetail(model=name, version=entry.version, state="refused", reason=entry.reason)
     manifest = entry.manifest
     return VersionDetail(

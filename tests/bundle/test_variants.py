@@ -70,7 +70,7 @@ def test_its_golden_vectors_take_rows_at_the_edge_of_a_rounding_step(parts: Part
         }
 
     vectors.check_forward(answer(0.9 * ROUNDED_TOLERANCE))
-    with pytest.raises(GoldenDisagrees, match=r"forward\.int8\.onnx answers z .* away from golden\.int8\.npy"):
+    with pytest.raises(GoldenDisagrees, match=r"forward\.int8\.onnx computes z .* away from golden\.int8\.npy"):
         vectors.check_forward(answer(2 * ROUNDED_TOLERANCE))
 
 

@@ -178,7 +178,7 @@ def test_requests_over_the_protocol_are_counted_as_the_verbs_that_answer_them(fr
 def test_a_stream_counts_the_rows_that_it_sent_and_tells_what_is_known_at_its_head(
     monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
-    monkeypatch.setattr("diffeo.service.model.MAX_PIECE_CHUNKS", 1)
+    monkeypatch.setattr("diffeo.service.model_loader.MAX_STREAM_BLOCK_CHUNKS", 1)
     with App(settings) as app:
         response = app.post("/sample?num_samples=5000&format=csv")
         found = scrape(app)
@@ -205,7 +205,7 @@ def test_rows_that_a_stream_has_no_answer_for_are_counted(monkeypatch: pytest.Mo
     def overflow(_: int, answer: Tensors) -> None:
         answer["x"][:2] = np.inf
 
-    monkeypatch.setattr("diffeo.service.model.MAX_PIECE_CHUNKS", 1)
+    monkeypatch.setattr("diffeo.service.model_loader.MAX_STREAM_BLOCK_CHUNKS", 1)
     with App(settings) as app:
         change_answers(monkeypatch, overflow)
         app.post(f"/sample?num_samples={3 * settings.chunk_rows}&format=npy")
@@ -220,7 +220,7 @@ def test_a_stream_that_breaks_counts_as_a_failure(monkeypatch: pytest.MonkeyPatc
         if call == 2:
             raise EngineFailed("the third")
 
-    monkeypatch.setattr("diffeo.service.model.MAX_PIECE_CHUNKS", 1)
+    monkeypatch.setattr("diffeo.service.model_loader.MAX_STREAM_BLOCK_CHUNKS", 1)
     with App(settings) as app:
         change_answers(monkeypatch, fail)
         with pytest.raises(EngineFailed):

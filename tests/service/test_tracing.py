@@ -91,7 +91,7 @@ def test_only_a_fault_of_the_service_is_an_error(
     traced: App, exporter: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     traced.post("/sample", json={"model": "none"})
-    monkeypatch.setattr("diffeo.service.model.Model.settle", None)
+    monkeypatch.setattr("diffeo.service.model.Model.with_seed", None)
     traced.post("/sample")
     refused, failed = exporter.get_finished_spans()
     assert refused.status.status_code == StatusCode.UNSET

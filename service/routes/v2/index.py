@@ -6,7 +6,7 @@ import orjson
 
 from ...errors import InvalidRequest, MalformedBody
 from ...model import Model
-from ...repository.repository import Refused, Repository
+from ...repository.repository import RefusedVersion, Repository
 from .protocol_model import PROTOCOL_MODELS, ProtocolModel
 
 MAX_BYTES: Final = 64 * 1024
@@ -39,11 +39,11 @@ def _ready(body: bytes) -> bool:
     return bool(given.get("ready", False))
 
 
-def _entry(face: ProtocolModel, name: str, number: int, entry: Model | Refused) -> dict[str, object]:
-    refused = isinstance(entry, Refused)
+def _entry(face: ProtocolModel, name: str, number: int, entry: Model | RefusedVersion) -> dict[str, object]:
+    refused = isinstance(entry, RefusedVersion)
     return {
         "name": face.name(name),
         "version": str(number),
         "state": "UNAVAILABLE" if refused else "READY",
-        "reason": entry.reason if isinstance(entry, Refused) else "",
+        "reason": entry.reason if isinstance(entry, RefusedVersion) else "",
     }

@@ -1,11 +1,11 @@
 """POST /v2/models/{model}/infer: the protocol's one verb, answered by that of ours whose face the model is."""
 
-import asyncio
 import math
 import time
 from time import perf_counter
 from typing import Final, NamedTuple
 
+from ... import offload
 from ...answer import Answer
 from ...codecs.parsing.inflate import CONTENT_ENCODINGS, inflate
 from ...codecs.v2 import request, response
@@ -17,7 +17,7 @@ from ...model import Model
 from ...observability.statistics import Clock, Spent, Tally
 from ...observability.timing import RequestTiming
 from ...requests import LogProbRequest, ModelSelector, Parameters, Payload, SampleRequest, TransformRequest
-from ..inference import INLINE_BYTES, INLINE_VALUES, Inference
+from ..inference import Inference
 from ..request_context import Header, Reply, RequestContext
 from . import protocol_model
 from .problems import JSON
@@ -26,8 +26,6 @@ from .protocol_model import LOG_PROB, NUM_SAMPLES, SAMPLE, ProtocolModel
 LENGTH: Final = b"inference-header-content-length"
 BYTES: Final = b"application/octet-stream"
 IDENTITY: Final = "identity"
-# Fewer bytes are copied faster than a thread is woken.
-INLINE_COPY: Final = 2**20
 MICROSECONDS: Final = 1_000_000
 # Those that every request may have, beside its face's own.
 COMMON: Final = frozenset({"precision", "timeout"})
@@ -107,7 +105,7 @@ class Infer:
             raise UnsupportedFormat(f"Content-Encoding must be {', '.join(CONTENT_ENCODINGS)} or {IDENTITY}")
         body = await http.packed_body(limit)
         # A few bytes can unpack to very many.
-        return body if encoding == IDENTITY else await asyncio.to_thread(inflate, body, encoding, limit)
+        return body if encoding == IDENTITY else await offload.in_thread(inflate, body, encoding, limit)
 
     def _precise(self, asked: Asked, model: Model, parameters: Parameters) -> Model:
         if "precision" not in parameters:
@@ -140,22 +138,22 @@ class Infer:
         if drawn.num_samples > self._settings.max_json_samples:
             detail = f"an answer of the protocol holds at most {self._settings.max_json_samples}: page with start"
             raise TooLarge(f"{NUM_SAMPLES} is {drawn.num_samples}; {detail}")
-        return await model.sample(model.settle(drawn), deadline, timing)
+        return await model.sample(model.with_seed(drawn), deadline, timing)
 
 
 async def _decoded(asked: Asked, signature: Signature) -> InferRequest:
-    if len(asked.body) <= INLINE_BYTES:
+    if len(asked.body) <= offload.DECODE_BYTES:
         return request.decode(asked.body, asked.length, signature)
-    return await asyncio.to_thread(request.decode, asked.body, asked.length, signature)
+    return await offload.in_thread(request.decode, asked.body, asked.length, signature)
 
 
 async def _encoded(kind: ProtocolModel, call: InferRequest, answer: Answer) -> ResponseBody:
     written = sum(answer.tensors[output.name].size for output in call.outputs if not output.binary)
     copied = sum(answer.tensors[output.name].nbytes for output in call.outputs if output.binary)
     arguments = _facts(kind, call, answer), call.outputs, answer.tensors
-    if written <= INLINE_VALUES and copied <= INLINE_COPY:
+    if written <= offload.ENCODE_VALUES and copied <= offload.COPY_BYTES:
         return response.encode(*arguments)
-    return await asyncio.to_thread(response.encode, *arguments)
+    return await offload.in_thread(response.encode, *arguments)
 
 
 def _facts(kind: ProtocolModel, call: InferRequest, answer: Answer) -> dict[str, object]:

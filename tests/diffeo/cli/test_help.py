@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from diffeo.cli import main
-from diffeo.service.settings import Settings
+from diffeo.service.settings import Settings, default_text
 
 COMMANDS = ["serve", "sample", "log-prob", "transform", "inspect", "fit", "certify", "study"]
 
@@ -37,9 +37,10 @@ def test_serve_has_a_flag_for_each_setting_with_its_description_variable_and_def
     # Otherwise argparse breaks words at hyphens.
     monkeypatch.setenv("COLUMNS", "10000")
     options = " ".join(help_of(capsys, "serve").partition("options:")[2].split())
-    description = " ".join((Settings.model_fields[name].description or "").split())
+    description = Settings.model_fields[name].description
+    assert description
     flag = re.escape("--" + name.replace("_", "-"))
-    expected = re.escape(f"{description} (DIFFEO_{name.upper()}; default: ".strip())
+    expected = re.escape(f"{description} (default: {default_text(name)}; variable: DIFFEO_{name.upper()})")
     assert re.search(rf"{flag}(, --no-\S+| \S+) {expected}", options)
 
 

@@ -160,7 +160,12 @@ REFUSALS: dict[str, tuple[str, v2.Sent, int, str]] = {
     "no such version": ("affine2d/versions/2", one_row(), 404, "affine2d has no version 2; it has 1"),
     "no version": ("affine2d/versions/one", one_row(), 404, "a version is a whole number"),
     "a long version": (f"affine2d/versions/{'9' * 5000}", one_row(), 404, "a version is a whole number"),
-    "no precision": ("affine2d", one_row(precision="int8"), 404, "not served in that precision; here: float32"),
+    "no precision": (
+        "affine2d",
+        one_row(precision="int8"),
+        404,
+        "not served in that precision; it is served in: float32",
+    ),
     "a precision that is no name": ("affine2d", one_row(precision=8), 400, "precision must be a name"),
     "no JSON": ("affine2d", v2.Sent(b"{", {}), 400, "the body is not JSON"),
     "the input of another face": ("affine2d.inverse", one_row(), 400, "input 'x' is unknown; this model has z"),
@@ -260,7 +265,11 @@ def test_a_timeout_in_microseconds_is_a_deadline(service: Service) -> None:
             return await post(client, 1, timeout=20_000)
 
     response = asyncio.run(asyncio.wait_for(main(), SECONDS))
-    assert v2.error(response) == (504, "the deadline of this request passed before its rows were computed")
+    sentence = (
+        "model affine2d: the deadline passed before all rows were computed. "
+        "The limit is 10 s (DIFFEO_TIMEOUT_SECONDS), or less if the request sets it"
+    )
+    assert v2.error(response) == (504, sentence)
 
 
 def test_a_timeout_of_nothing_is_none(app: App) -> None:

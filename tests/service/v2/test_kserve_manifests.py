@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from diffeo.bundle.manifest import FORMAT
-from diffeo.service.settings import settle
+from diffeo.service.settings import read_settings
 from tests.given.flows import affine
 from tests.given.servers.asgi_app import App
 
@@ -28,7 +28,7 @@ def test_the_container_is_the_one_that_kserve_looks_for_and_starts_the_server() 
 def test_its_variables_are_settings_and_its_ports_are_that_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in CONTAINER["env"]:
         monkeypatch.setenv(variable["name"], variable["value"])
-    settings = settle({})
+    settings = read_settings({})
     for variable in CONTAINER["env"]:
         name = variable["name"].removeprefix("DIFFEO_").lower()
         assert str(getattr(settings, name)) == variable["value"]
@@ -55,7 +55,7 @@ def test_the_service_asks_for_the_runtime_and_the_format_that_it_has() -> None:
 
 def test_a_folder_as_the_storage_initializer_leaves_it_is_served(tmp_path: Path) -> None:
     affine.copy_to(tmp_path, "moons")
-    with App(settle({"models": tmp_path})) as app:
+    with App(read_settings({"models": tmp_path})) as app:
         assert app.get("/v2/models/moons.inverse/ready").status_code == 200
 
 

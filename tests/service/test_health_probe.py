@@ -1,4 +1,4 @@
-"""A service that does not compute says so, whatever else of it answers."""
+"""The health probe fails if an engine does not compute, even if other endpoints still answer."""
 
 import asyncio
 from collections.abc import Iterator
@@ -16,13 +16,13 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     running.gate.set()
 
 
-def test_a_service_is_well_when_every_graph_has_computed_a_row(service: Service) -> None:
+def test_the_probe_computes_one_row_with_every_graph(service: Service) -> None:
     service.gate.set()
     asyncio.run(service.health_probe.check(SECONDS))
     assert service.rows == [1, 1]
 
 
-def test_an_engine_that_hangs_is_found_at_the_deadline_while_readyz_is_content(service: Service) -> None:
+def test_the_probe_fails_at_its_time_limit_if_an_engine_hangs_while_readyz_still_answers(service: Service) -> None:
     async def main() -> int:
         with pytest.raises(NotComputing, match=r"no answer from the engines within 0\.05 seconds"):
             await service.health_probe.check(0.05)

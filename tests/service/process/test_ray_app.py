@@ -1,4 +1,4 @@
-"""What Ray Serve is told: a builder that knows our settings, and deploy/ray.yaml in the words of its schema."""
+"""The builder for Ray Serve accepts our settings, and deploy/ray.yaml is valid in the schema of Ray Serve."""
 
 from importlib import import_module
 from pathlib import Path
@@ -16,13 +16,13 @@ from ray.serve.schema import ServeDeploySchema
 
 from diffeo.service.process import ray_app
 
-FILE = Path(__file__).parents[2] / "deploy/ray.yaml"
+FILE = Path(__file__).parents[3] / "deploy/ray.yaml"
 
 
-def test_the_file_is_what_ray_serve_understands() -> None:
+def test_deploy_ray_yaml_is_valid_for_ray_serve() -> None:
     content = yaml.safe_load(FILE.read_text())
     config = ServeDeploySchema.model_validate(content)
-    # The schema lets pass what it does not know.
+    # The schema ignores unknown keys.
     assert content.keys() <= ServeDeploySchema.model_fields.keys()
     (application,) = config.applications
     module, _, builder = application.import_path.partition(":")
@@ -32,7 +32,7 @@ def test_the_file_is_what_ray_serve_understands() -> None:
     assert ray_app.app(application.args)
 
 
-def test_what_is_no_setting_is_refused_when_the_application_is_built() -> None:
+def test_an_unknown_or_wrong_setting_is_refused_when_the_application_is_built() -> None:
     with pytest.raises(SettingsInvalid, match="no setting is called modles"):
         ray_app.app({"modles": str(affine.DATA)})
     with pytest.raises(SettingsInvalid, match="DIFFEO_THREADS"):

@@ -1,4 +1,4 @@
-"""A service that does not use torch does not load it, nor anything else that only training needs."""
+"""The service does not import torch or anything else that only training needs."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ print(*sorted(absent & set(sys.modules)))
 """
 
 
-def test_a_fresh_process_serves_without_what_training_needs() -> None:
+def test_a_fresh_process_loads_models_without_the_packages_of_training() -> None:
     command = [sys.executable, "-c", PROGRAM, str(affine.DATA)]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == ""
 
