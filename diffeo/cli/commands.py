@@ -120,7 +120,7 @@ def add_commands(commands: Commands) -> None:
 def _add_source(parser: argparse.ArgumentParser) -> None:
     _add_model(parser)
     parser.add_argument("--url", help="ask a running service; without it the bundle is computed here")
-    parser.add_argument("--out", help="a .csv or .npy file, or a folder or URL for files of any size (CSV on standard output)")
+    parser.add_argument("--out", help="a .csv or .npy file, or a folder or URL for any size (CSV on standard output)")
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:

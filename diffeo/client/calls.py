@@ -15,9 +15,11 @@ import numpy as np
 from diffeo.bundle import npy
 from diffeo.density import Direction, Draw, Part, Rows, Vector, latent
 from diffeo.errors import DiffeoError, Problem
+from diffeo.tables import arrays as unnamed
+from diffeo.tables import frames
+from diffeo.tables.frames import F, Frame
 
-from . import arrays, frames
-from .frames import F, Frame
+from . import arrays
 from .retries import Attempts, Endpoint
 from .steps import Answer, Give, Head, Lost, Request, Steps, given, read
 
@@ -162,9 +164,9 @@ class Verbs:
         return replace(self, version=int(version)) if version.isdigit() else self
 
     def _rows(self, table: Rows | Frame, direction: Direction) -> Steps["tuple[Verbs, Rows, tuple[str, ...]]"]:
-        if not frames.is_frame(table):
-            return self, frames.table(table), ()
-        # Which columns a frame must have is for the version to say that then answers.
+        if not frames.has_names(table):
+            return self, unnamed.rows(table), ()
+        # Which columns a table must have is for the version to say that then answers.
         shape = yield from self.shape()
         names = shape.columns if direction == "forward" else latent(shape.columns)
         return replace(self, version=shape.version), frames.rows(table, names), shape.columns

@@ -13,9 +13,9 @@ import httpx
 
 from diffeo.density import BLOCK_ROWS, Direction, Draw, Part, Rows, Vector, settled
 from diffeo.errors import Unreachable, needing
+from diffeo.tables.frames import Frame
 
 from . import calls, httpx_steps
-from .frames import Frame
 from .retries import Endpoint
 from .steps import Give, Open, Outcome, Read, Step, Steps, Wait
 

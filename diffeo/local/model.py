@@ -17,11 +17,11 @@ from diffeo.bundle.parameters import (
     whole_number,
 )
 from diffeo.bundle.read import Bundle, read, versions
-from diffeo.client import frames
-from diffeo.client.frames import F, Frame
 from diffeo.density import BLOCK_ROWS, Direction, Draw, Part, Rows, Vector, latent, settled
 from diffeo.errors import DiffeoError, Problem
 from diffeo.runtime.finite_rows import Tensors
+from diffeo.tables import arrays, frames
+from diffeo.tables.frames import F, Frame
 
 from .flow import Flow
 
@@ -134,7 +134,7 @@ class LocalModel:
 
     def _sent(self, table: Rows | Frame, direction: Direction, parts: Sequence[str]) -> Tensors:
         source, names = ("x", self.columns) if direction == "forward" else ("z", latent(self.columns))
-        rows = frames.rows(table, names) if frames.is_frame(table) else frames.table(table)
+        rows = frames.rows(table, names) if frames.has_names(table) else arrays.rows(table)
         with _told_as_by_the_service():
             check_width(rows, source, self.columns)
         return self._flow.answer(rows, direction, parts)

@@ -27,7 +27,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_log_prob_of_files_goes_into_a_folder(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main.main(["log-prob", "rows.parquet", *MODEL, "--out", "nats", "--workers", "1", "--block-rows", "1e3"]) == 0
+    assert (
+        main.main(["log-prob", "rows.parquet", *MODEL, "--out", "nats", "--workers", "1", "--block-rows", "1e3"]) == 0
+    )
     told = capsys.readouterr()
     assert told.out == ""
     assert "3,000 rows in 3 parts in" in told.err
@@ -57,7 +59,16 @@ def test_a_sample_without_a_seed_goes_on_with_the_one_that_it_drew(
 
 REFUSED = {
     "no file nothing.csv": ["log-prob", "nothing.csv", *MODEL, "--out", "out"],
-    "no model 'nobody'": ["log-prob", "rows.parquet", "--model", "nobody", "--models", str(affine.DATA), "--out", "out"],
+    "no model 'nobody'": [
+        "log-prob",
+        "rows.parquet",
+        "--model",
+        "nobody",
+        "--models",
+        str(affine.DATA),
+        "--out",
+        "out",
+    ],
     "computed here, not by a service": ["sample", "--model", "m", "--url", "http://localhost:1", "--out", "out"],
     "several files go into a folder": ["transform", "a.csv", "b.csv", *MODEL, "--direction", "forward"],
     "rows are written to .csv or .npy files": ["sample", *MODEL, "--out", "rows.parquet"],
