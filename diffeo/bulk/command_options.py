@@ -24,9 +24,18 @@ def add_options(parser: argparse.ArgumentParser, count: Callable[[str], int]) ->
     group.add_argument("--precision", help="what to compute in (the bundle's own)")
 
 
-def add_keep(parser: argparse.ArgumentParser) -> None:
-    """The option of a job over files."""
-    parser.add_argument("--keep", default="", metavar="A,B", help="columns of the files to write before the answers")
+def add_files(parser: argparse.ArgumentParser) -> None:
+    """The options of a command that reads files."""
+    parser.add_argument(
+        "--wrong",
+        choices=["refuse", "null"],
+        default="refuse",
+        help="for a cell that is neither a number nor missing, or a row of another width: "
+        "refuse stops with an error, null leaves the row without an answer (refuse)",
+    )
+    parser.add_argument(
+        "--keep", default="", metavar="A,B", help="into a folder: columns of the files to write before the answers"
+    )
 
 
 def is_folder(out: str | None) -> bool:

@@ -46,9 +46,9 @@ def log_prob(options: argparse.Namespace) -> int:
     """Write the log density of each row of a file, or of many files into a folder."""
     if command_options.is_folder(options.out):
         return command_options.log_prob(options)
-    rows = files.read(_one(options.files))
+    table = files.read(_one(options.files))
     with _density(options) as density, files.writer(_path(options.out), ["log_prob"]) as out:
-        for page in _pages(rows.select(density.columns)):
+        for page in _pages(table.select(density.columns, options.wrong)):
             out.write(_beside(density.log_prob(page)))
     return 0
 
@@ -57,13 +57,13 @@ def transform(options: argparse.Namespace) -> int:
     """Send the rows of a file through the flow, or of many into a folder."""
     if command_options.is_folder(options.out):
         return command_options.transform(options)
-    rows = files.read(_one(options.files))
+    table = files.read(_one(options.files))
     with _density(options) as density:
         forward = options.direction == "forward"
         x, z = density.columns, latent(density.columns)
         source, image = (x, z) if forward else (z, x)
         with files.writer(_path(options.out), [*image, "log_abs_det_jacobian"]) as out:
-            for page in _pages(rows.select(source)):
+            for page in _pages(table.select(source, options.wrong)):
                 out.write(_beside(*density.transform(page, options.direction)))
     return 0
 
@@ -100,7 +100,7 @@ def add_commands(commands: Commands) -> None:
     parser.set_defaults(run=log_prob)
     _add_source(parser)
     parser.add_argument("files", nargs="+", help=f"a .csv or .npy file, or - for CSV from standard input; {FILES}")
-    command_options.add_keep(parser)
+    command_options.add_files(parser)
     command_options.add_options(parser, _count)
 
     parser = commands.add_parser("transform", help="send the rows of a file through the flow")
@@ -108,7 +108,7 @@ def add_commands(commands: Commands) -> None:
     _add_source(parser)
     parser.add_argument("files", nargs="+", help=f"a .csv or .npy file, or - for CSV from standard input; {FILES}")
     parser.add_argument("--direction", choices=["forward", "inverse"], required=True, help="forward: x to z")
-    command_options.add_keep(parser)
+    command_options.add_files(parser)
     command_options.add_options(parser, _count)
 
     parser = commands.add_parser("inspect", help="show a bundle's columns, certificate and provenance")

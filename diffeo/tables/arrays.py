@@ -1,7 +1,7 @@
 """Arrays to rows of numbers: what is no number is refused, and what is masked or None is missing."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -61,7 +61,7 @@ def numbers(array: object) -> Rows:
     return found.astype(np.float32 if found.dtype == np.float32 else np.float64, copy=False)
 
 
-def is_records(table: object) -> bool:
+def is_records(table: object) -> TypeGuard[npt.NDArray[np.void]]:
     """True for a structured array, which has names for its columns."""
     return isinstance(table, np.ndarray) and table.dtype.names is not None
 

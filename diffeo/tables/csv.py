@@ -1,12 +1,10 @@
 """A whole CSV text as a table: its names, and the numbers of the columns that are wanted."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from diffeo.density import Rows
-
 from . import columns, csv_numbers, csv_text
-from .csv_numbers import Wrong
+from .csv_numbers import Numbers, Wrong
 from .csv_text import Header
 
 
@@ -22,12 +20,16 @@ class CsvTable:
     header: Header
     text: bytes
 
-    def rows(self, wanted: Sequence[int] | None = None, wrong: Wrong = "refuse") -> Rows:
+    def rows(self, wanted: Sequence[int] | None = None, wrong: Wrong = "refuse") -> Numbers:
         """The numbers of the columns at these places, or of all; `csv_numbers.numbers` says what is raised."""
         places = range(self.header.width) if wanted is None else wanted
         return csv_numbers.numbers(self.text, self.header, places, wrong)
 
-    def select(self, names: Sequence[str], wrong: Wrong = "refuse") -> Rows:
+    def records(self) -> Iterator[tuple[int, list[str]]]:
+        """The cells of each row as text, with the line on which the row begins."""
+        return csv_text.records(self.text.decode(), self.header.lines + 1)
+
+    def select(self, names: Sequence[str], wrong: Wrong = "refuse") -> Numbers:
         """The numbers of the columns of these names, in their order; by position where the table has no names.
 
         Raises:

@@ -5,18 +5,20 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
-
-from diffeo.density import Rows
+import numpy.typing as npt
 
 from .cells import EXPECTED, number, shown, spellings_of_missing
-from .csv_text import MAX_LINE_BYTES, Header, ends, has_plain_quotes, records
+from .csv_text import BYTE_ORDER_MARK, MAX_LINE_BYTES, Header, ends, has_plain_quotes, records
 from .errors import RaggedRow, UnreadableTable, WrongCell
 
 # Rows that are read cell by cell after pyarrow refused them: a fault costs no more than one piece.
 PIECE_BYTES: Final = 2**20
+# pyarrow refuses a line that is longer than two blocks.
+BLOCK_BYTES: Final = MAX_LINE_BYTES // 2
 SPELLINGS: Final = spellings_of_missing()
 
 Wrong = Literal["refuse", "null"]
+Numbers = npt.NDArray[np.float64]  # [rows, columns]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class Place:
         return RaggedRow(f"line {line}: cells found: {cells}; expected {self.header.width}, as in line 1", row)
 
 
-def numbers(text: bytes, header: Header, wanted: Sequence[int], wrong: Wrong = "refuse") -> Rows:
+def numbers(text: bytes, header: Header, wanted: Sequence[int], wrong: Wrong = "refuse") -> Numbers:
     """The numbers [rows, wanted columns] of the text behind a header; a missing cell is NaN.
 
     Args:
@@ -63,7 +65,7 @@ def numbers(text: bytes, header: Header, wanted: Sequence[int], wrong: Wrong = "
     rows = at_once(text, header, wanted)
     if rows is not None:
         return rows
-    found: list[Rows] = [np.empty((0, len(wanted)))]
+    found: list[Numbers] = [np.empty((0, len(wanted)))]
     place = Place(header, 0, header.lines)
     for piece in pieces(text):
         rows = at_once(piece, header, wanted)
@@ -73,7 +75,7 @@ def numbers(text: bytes, header: Header, wanted: Sequence[int], wrong: Wrong = "
     return np.concatenate(found)
 
 
-def at_once(text: bytes, header: Header, wanted: Sequence[int]) -> Rows | None:
+def at_once(text: bytes, header: Header, wanted: Sequence[int]) -> Numbers | None:
     """The numbers of whole records read by pyarrow, or None where the rules of this package may differ from its own."""
     try:
         import pyarrow as pa  # noqa: PLC0415  (the client alone stands on numpy)
@@ -88,7 +90,7 @@ def at_once(text: bytes, header: Header, wanted: Sequence[int]) -> Rows | None:
         # read_csv would take over the signals of the process while it runs; open_csv does not.
         table = csv.open_csv(
             pa.BufferReader(text),
-            csv.ReadOptions(column_names=names, use_threads=False, block_size=MAX_LINE_BYTES),
+            csv.ReadOptions(column_names=names, use_threads=False, block_size=BLOCK_BYTES),
             csv.ParseOptions(newlines_in_values=b'"' in text, ignore_empty_lines=False),
             csv.ConvertOptions(
                 column_types=dict.fromkeys(chosen, pa.float64()),
@@ -104,7 +106,7 @@ def at_once(text: bytes, header: Header, wanted: Sequence[int]) -> Rows | None:
     return rows
 
 
-def one_by_one(text: bytes, place: Place, wanted: Sequence[int], wrong: Wrong) -> Rows:
+def one_by_one(text: bytes, place: Place, wanted: Sequence[int], wrong: Wrong) -> Numbers:
     """The numbers of whole records read cell by cell: this is the definition of what they are."""
     rows: list[list[float]] = []
     width, line = place.header.width, 0
@@ -150,7 +152,7 @@ def pieces(text: bytes, size: int = PIECE_BYTES) -> Iterator[bytes]:
 
 
 def _is_plain(text: bytes, width: int) -> bool:
-    # pyarrow also reads nan(1) as a number, and an empty line as a row of missing cells.
-    if b"(" in text or (width > 1 and (b"\n\n" in text or text.startswith(b"\n"))):
+    # pyarrow also reads nan(1) as a number, and an empty line as a row of missing cells, and drops a mark at the begin.
+    if text.startswith(BYTE_ORDER_MARK) or b"(" in text or (width > 1 and (b"\n\n" in text or text.startswith(b"\n"))):
         return False
     return b'"' not in text or has_plain_quotes(text)

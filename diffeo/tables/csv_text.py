@@ -60,7 +60,7 @@ def header(content: bytes) -> Header:
         UnreadableTable: line 1 is empty or no CSV in UTF-8.
     """
     begin = len(BYTE_ORDER_MARK) if content.startswith(BYTE_ORDER_MARK) else 0
-    text = _decoded(content[begin : begin + MAX_HEADER_BYTES], cut=len(content) > begin + MAX_HEADER_BYTES)
+    text = _decoded(content[begin : begin + MAX_HEADER_BYTES], begin, cut=len(content) > begin + MAX_HEADER_BYTES)
     if not text.strip():
         raise UnreadableTable("the table is empty; expected a line of names, then one row of numbers a line")
     cells, end = _record(text, 0, 1)
@@ -83,7 +83,7 @@ def body(content: bytes, begin: int) -> bytes:
     """
     text = content[begin:]
     if not text.isascii():
-        _decoded(text, cut=False)
+        _decoded(text, begin, cut=False)
     if b"\r" in text:
         text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     stripped = text.rstrip(b" \t\n")
@@ -240,10 +240,10 @@ def _names(cells: Sequence[Cell]) -> tuple[str, ...] | None:
     return tuple(texts)
 
 
-def _decoded(content: bytes, *, cut: bool) -> str:
+def _decoded(content: bytes, begin: int, *, cut: bool) -> str:
     try:
         return content.decode()
     except UnicodeDecodeError as error:
         if cut and error.start >= len(content) - 3:
             return content[: error.start].decode()
-        raise UnreadableTable(f"the text is not UTF-8 at byte {error.start}; save it as UTF-8 (utf-8)") from None
+        raise UnreadableTable(f"the text is not UTF-8 at byte {begin + error.start}; save it as UTF-8") from None

@@ -52,7 +52,7 @@ def rows(table: object, names: Sequence[str]) -> Rows:
     Raises:
         WrongTable: a column is missing, is there twice, or holds no numbers.
     """
-    if isinstance(table, np.ndarray) and table.dtype.names is not None:
+    if arrays.is_records(table):
         return arrays.of_records(table, names)
     if _is_pandas(table):
         return _from_pandas(table, names)
