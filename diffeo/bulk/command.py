@@ -19,12 +19,15 @@ from .run import run
 
 def log_prob(options: argparse.Namespace) -> int:
     """The log density of each row of files."""
-    return _do(options, job.log_prob(_model(options), options.files, _kept(options), options.format, _rows(options)))
+    return _do(
+        options,
+        job.log_prob(_model(options), options.files, _kept(options), options.format, _rows(options), options.wrong),
+    )
 
 
 def transform(options: argparse.Namespace) -> int:
     """The image of each row of files."""
-    asked = (options.direction, _kept(options), options.format, _rows(options))
+    asked = (options.direction, _kept(options), options.format, _rows(options), options.wrong)
     return _do(options, job.transform(_model(options), options.files, *asked))
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from diffeo.bundle.parameters import LOG_ABS_DET_JACOBIAN
@@ -10,6 +10,7 @@ from diffeo.bundle.read import Bundle
 from diffeo.density import Direction, Draw, latent
 from diffeo.errors import TableError
 from diffeo.local.model import check_draw
+from diffeo.tables.csv_numbers import Wrong
 
 from .block import Block, cut
 from .columns import matched
@@ -57,13 +58,21 @@ class Job:
         return sum(block.span.rows for block in self.blocks)
 
 
-def log_prob(model: Model, files: list[str], kept: Sequence[str], written: str, block_rows: int) -> Job:
+def log_prob(  # noqa: PLR0913, PLR0917  (what a command line says)
+    model: Model, files: list[str], kept: Sequence[str], written: str, block_rows: int, wrong: Wrong = "refuse"
+) -> Job:
     """The log density of each row of files; raises TableError as `transform`."""
-    return _over(model, "log_prob", files, ("forward", ("log_prob",)), kept, written, block_rows)
+    return _over(model, "log_prob", files, ("forward", ("log_prob",)), kept, written, block_rows, wrong)
 
 
-def transform(  # noqa: PLR0913, PLR0917  (what a command line says)
-    model: Model, files: list[str], direction: Direction, kept: Sequence[str], written: str, block_rows: int
+def transform(  # noqa: PLR0913, PLR0917  (as above)
+    model: Model,
+    files: list[str],
+    direction: Direction,
+    kept: Sequence[str],
+    written: str,
+    block_rows: int,
+    wrong: Wrong = "refuse",
 ) -> Job:
     """The image of each row of files, and the log|det| of that direction.
 
@@ -71,7 +80,9 @@ def transform(  # noqa: PLR0913, PLR0917  (what a command line says)
         TableError: a file is not there, cannot be read, or has other columns than the model takes.
     """
     image = "z" if direction == "forward" else "x"
-    return _over(model, "transform", files, (direction, (image, LOG_ABS_DET_JACOBIAN)), kept, written, block_rows)
+    return _over(
+        model, "transform", files, (direction, (image, LOG_ABS_DET_JACOBIAN)), kept, written, block_rows, wrong
+    )
 
 
 def sample(model: Model, draw: Draw, parts: Sequence[str], written: str, block_rows: int) -> Job:
@@ -94,6 +105,7 @@ def _over(  # noqa: PLR0913, PLR0917  (as above)
     kept: Sequence[str],
     written: str,
     block_rows: int,
+    wrong: Wrong,
 ) -> Job:
     direction, parts = asked
     columns = model.bundle.manifest.columns
@@ -101,21 +113,24 @@ def _over(  # noqa: PLR0913, PLR0917  (as above)
     made = computed(parts, model.bundle.manifest)
     if written == "npy" and kept:
         raise TableError("npy holds nothing but numbers, so no columns can be kept in it; write another format")
-    sources = tuple(_source(place, names, block_rows) for place in found(files, frozenset(FORMATS)))
+    sources = tuple(_source(place, names, block_rows, wrong) for place in found(files, frozenset(FORMATS)))
     for source in sources:
         _check_kept(kept, source, made.names)
     spans = [(number, span) for number, source in enumerate(sources) for span in source.outline.spans]
     blocks = tuple(Block(number, source, span) for number, (source, span) in enumerate(spans))
     inputs = [{"file": source.place.url, **source.place.state()} for source in sources]
-    facts = _facts(model, verb, {"direction": direction, "inputs": inputs, "kept": list(kept)}, written, block_rows)
+    facts = _facts(
+        model, verb, {"direction": direction, "inputs": inputs, "kept": list(kept), "wrong": wrong}, written, block_rows
+    )
     return Job(model, Answers(sources, direction, parts, tuple(kept), made), blocks, written, facts)
 
 
-def _source(place: Place, names: Sequence[str], block_rows: int) -> Source:
+def _source(place: Place, names: Sequence[str], block_rows: int, wrong: Wrong) -> Source:
     try:
         outline = FORMATS[place.suffix].outline(place, block_rows)
     except (OSError, ValueError) as error:
         raise TableError(f"{place.name} cannot be read: {error}") from None
+    outline = replace(outline, wrong=wrong)
     return Source(place, outline, matched(outline, names, place.name))
 
 

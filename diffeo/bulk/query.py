@@ -10,6 +10,7 @@ import pyarrow as pa
 from diffeo.bundle.manifest import Manifest
 from diffeo.bundle.parameters import LOG_ABS_DET_JACOBIAN
 from diffeo.density import Direction, Draw, latent
+from diffeo.errors import TableError, WrongTable
 from diffeo.local.flow import Flow
 from diffeo.runtime.finite_rows import Tensors
 
@@ -69,10 +70,16 @@ class Answers:
         source, schema = self.sources[block.source], self.schema(block)
         reader = FORMATS[source.place.suffix]
         wanted = list(dict.fromkeys([*source.names, *self.kept]))
-        for batch in reader.read(source.place, source.outline, block.span, wanted):
-            tensors = flow.answer(rows(batch, source.names), self.direction, self.parts)
-            kept = [batch.column(name) for name in self.kept]
-            yield answered(tensors, schema, kept), _invalid(tensors)
+        first = block.span.first
+        try:
+            for batch in reader.read(source.place, source.outline, block.span, wanted):
+                x = rows(batch, source.names, source.outline.wrong, first)
+                tensors = flow.answer(x, self.direction, self.parts)
+                kept = [batch.column(name) for name in self.kept]
+                yield answered(tensors, schema, kept), _invalid(tensors)
+                first += batch.num_rows
+        except WrongTable as error:
+            raise TableError(f"{source.place.name}: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,7 +132,7 @@ def ends(content: bytes, *, last: bool) -> Positions:
             lines = lines[np.searchsorted(quotes, lines) % 2 == 0]
         else:
             lines = _careful_ends(content, last=last)
-    if last and (not len(lines) or lines[-1] < len(content)):
+    if last and (lines[-1] if len(lines) else 0) < len(content):
         lines = np.append(lines, len(content))
     return lines
 

@@ -7,6 +7,8 @@ from typing import Final, Protocol
 
 import pyarrow as pa
 
+from diffeo.tables.csv_numbers import Wrong
+
 from ..block import Span
 from ..location import Hashed, Place
 
@@ -23,12 +25,14 @@ class Outline:
         named: whether it names them.
         spans: all of its rows, cut.
         textual: whether its numbers are text that is still to be read.
+        wrong: whether a row that is wrong is refused or becomes a row of nulls.
     """
 
     schema: pa.Schema
     named: bool
     spans: tuple[Span, ...]
     textual: bool = False
+    wrong: Wrong = "refuse"
 
 
 class Sink(Protocol):
@@ -47,7 +51,7 @@ class Format(Protocol):
         ...
 
     def read(self, place: Place, outline: Outline, span: Span, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """The rows of a span, some at a time; a row that is damaged is null in every column."""
+        """The rows of a span, some at a time."""
         ...
 
     def sink(self, stream: Hashed, schema: pa.Schema, rows: int) -> AbstractContextManager[Sink]:

@@ -1,4 +1,4 @@
-"""One array in a .npy file: rows [rows, columns] without names, wherever in the file they are."""
+"""One array in a .npy file: rows [rows, columns] without names, or records [rows] with the names of their fields."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,8 +23,12 @@ class Npy:
 
     def outline(self, place: Place, block_rows: int) -> Outline:
         (rows, columns), dtype, _ = _header(place)
+        spans = tuple(cut(0, rows, block_rows))
+        if dtype.fields is not None:
+            fields = [(name, _arrow_type(field[0])) for name, field in dtype.fields.items()]
+            return Outline(pa.schema(fields), named=True, spans=spans)
         schema = pa.schema([(str(number), pa.from_numpy_dtype(dtype)) for number in range(columns)])
-        return Outline(schema, named=False, spans=tuple(cut(0, rows, block_rows)))
+        return Outline(schema, named=False, spans=spans)
 
     def read(self, place: Place, outline: Outline, span: Span, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
         _ = outline  # the header says more
@@ -35,11 +39,11 @@ class Npy:
             for done in range(0, span.rows, READ_ROWS):
                 count = min(READ_ROWS, span.rows - done)
                 content = stream.read(count * width)
-                rows = np.frombuffer(content, dtype).reshape(-1, columns)
-                if len(rows) < count:
+                if len(content) < count * width:
                     raise ValueError("ends before its last row")
-                native = rows.astype(dtype.newbyteorder("="), copy=False)
-                arrays = [pa.array(np.ascontiguousarray(native[:, int(name)])) for name in names]
+                rows = np.frombuffer(content, dtype).reshape(-1, columns).astype(dtype.newbyteorder("="), copy=False)
+                vectors = [rows[name][:, 0] if dtype.fields else rows[:, int(name)] for name in names]
+                arrays = [pa.array(np.ascontiguousarray(vector)) for vector in vectors]
                 yield pa.record_batch(arrays, names=list(names))
 
     @contextmanager
@@ -62,6 +66,13 @@ class _Array:
         self._stream.write(np.stack(columns, axis=1).astype(self._dtype, copy=False).tobytes())
 
 
+def _arrow_type(dtype: np.dtype[np.generic]) -> pa.DataType:
+    try:
+        return pa.from_numpy_dtype(dtype)
+    except (pa.ArrowNotImplementedError, TypeError):
+        return pa.binary()  # no number, whatever it is
+
+
 def _header(place: Place) -> tuple[tuple[int, int], np.dtype[np.generic], int]:
     """Shape, type of the numbers and where the first one is."""
     with place.open() as stream:
@@ -71,6 +82,8 @@ def _header(place: Place) -> tuple[tuple[int, int], np.dtype[np.generic], int]:
             shape, fortran, dtype = read(stream)
         except NPY_ERRORS as error:
             raise ValueError(f"is no .npy file: {error}") from None
+        if len(shape) == 1 and dtype.fields is not None:
+            return (shape[0], 1), dtype, stream.tell()
         if len(shape) != AXES or dtype.kind not in "fiu" or fortran:
             order = ", column after column" if fortran else ""
             raise ValueError(f"holds {dtype} of shape {shape}{order}; expected a table of numbers, row after row")
