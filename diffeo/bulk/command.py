@@ -60,7 +60,8 @@ def _executor(options: argparse.Namespace) -> BlockExecutor:
 
 
 def _inputs(options: argparse.Namespace) -> Inputs:
-    return Inputs(options.files, tuple(name for name in options.keep.split(",") if name))
+    kept = tuple(name for name in options.keep.split(",") if name)
+    return Inputs(options.files, kept, options.wrong)
 
 
 def _block_files(options: argparse.Namespace) -> BlockFiles:

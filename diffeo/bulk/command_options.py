@@ -29,8 +29,15 @@ def add_options(parser: argparse.ArgumentParser, count: Callable[[str], int]) ->
     group.add_argument("--precision", help="precision of the graphs, such as int8 (default: that of the bundle)")
 
 
-def add_keep(parser: argparse.ArgumentParser) -> None:
-    """Add the option of a job that reads files."""
+def add_input_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a command that reads files."""
+    parser.add_argument(
+        "--wrong",
+        choices=["refuse", "null"],
+        default="refuse",
+        help="what to do with a cell that is neither a number nor missing, and with a row of another width: refuse "
+        "stops with an error, null leaves the row without an answer (default: refuse)",
+    )
     parser.add_argument(
         "--keep",
         default="",

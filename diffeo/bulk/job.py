@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from diffeo.bundle.parameters import LOG_ABS_DET_JACOBIAN
@@ -10,6 +10,7 @@ from diffeo.bundle.read import Bundle
 from diffeo.density import Direction, SeededSample, latent_columns
 from diffeo.errors import TableError
 from diffeo.local.model import check_sample
+from diffeo.tables.csv_numbers import Wrong
 
 from .block import Block, split_rows
 from .columns import matched
@@ -47,10 +48,12 @@ class Inputs:
     Attributes:
         urls: paths and URLs of files, patterns and folders.
         kept: columns of the files that are written unchanged, before the outputs.
+        wrong: "refuse" stops the job at a wrong cell or a row of another width, "null" gives the row no answer.
     """
 
     urls: Sequence[str]
     kept: tuple[str, ...] = ()
+    wrong: Wrong = "refuse"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +145,8 @@ def _rows_job(  # noqa: PLR0913, PLR0917  (the two operations on rows differ in 
     names = columns if direction == "forward" else latent_columns(columns)
     computed = output_schema(outputs, model.bundle.manifest)
     input_files = tuple(
-        _input_file(location, names, files.rows) for location in find_files(inputs.urls, frozenset(FORMATS))
+        _input_file(location, names, files.rows, inputs.wrong)
+        for location in find_files(inputs.urls, frozenset(FORMATS))
     )
     for file in input_files:
         _check_kept(inputs.kept, file, computed.names)
@@ -150,13 +154,15 @@ def _rows_job(  # noqa: PLR0913, PLR0917  (the two operations on rows differ in 
     blocks = tuple(Block(number, source, part) for number, (source, part) in enumerate(row_ranges))
     query = RowsQuery(input_files, direction, outputs, inputs.kept, computed)
     fingerprints = [{"file": file.location.url, **file.location.fingerprint()} for file in input_files]
-    parameters = {"direction": direction, "inputs": fingerprints, "kept": list(inputs.kept)}
+    parameters = {
+        "direction": direction, "inputs": fingerprints, "kept": list(inputs.kept), "wrong": inputs.wrong
+    }  # fmt: skip
     return Job(model, query, blocks, files.format, _describe(operation, model, parameters, files))
 
 
-def _input_file(location: Location, names: Sequence[str], block_rows: int) -> InputFile:
+def _input_file(location: Location, names: Sequence[str], block_rows: int, wrong: Wrong) -> InputFile:
     try:
-        layout = FORMATS[location.suffix].layout(location, block_rows)
+        layout = replace(FORMATS[location.suffix].layout(location, block_rows), wrong=wrong)
     except (OSError, ValueError) as error:
         raise TableError(f"cannot read {location.name}: {error}") from None
     return InputFile(location, layout, matched(layout, names, location.name))

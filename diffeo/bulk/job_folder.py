@@ -107,7 +107,9 @@ def _upgrade(job: JobDescription) -> JobDescription:
         return job
     renamed = {KEYS_OF_VERSION_1.get(key, key): value for key, value in job.items()}
     operation = str(renamed["operation"])
-    return {**renamed, "schema": SCHEMA, "operation": OPERATIONS_OF_VERSION_1.get(operation, operation)}
+    # Version 1 had no choice for wrong cells: they left their row without an answer.
+    wrong = {"wrong": "null"} if "inputs" in renamed else {}
+    return {**renamed, **wrong, "schema": SCHEMA, "operation": OPERATIONS_OF_VERSION_1.get(operation, operation)}
 
 
 def _to_json(content: Mapping[str, object]) -> bytes:

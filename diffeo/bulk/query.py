@@ -10,6 +10,7 @@ import pyarrow as pa
 from diffeo.bundle.manifest import Manifest
 from diffeo.bundle.parameters import LOG_ABS_DET_JACOBIAN
 from diffeo.density import Direction, SeededSample, latent_columns
+from diffeo.errors import TableError, WrongTable
 from diffeo.local.flow import LocalFlow
 from diffeo.runtime.finite_rows import Tensors
 
@@ -76,10 +77,16 @@ class RowsQuery:
         file, schema = self.files[block.source], self.schema(block)
         file_format = FORMATS[file.location.suffix]
         names = list(dict.fromkeys([*file.names, *self.kept]))
-        for batch in file_format.read(file.location, file.layout, block.row_range, names):
-            tensors = flow.compute(rows(batch, file.names), self.direction, self.outputs)
-            kept = [batch.column(name) for name in self.kept]
-            yield answered(tensors, schema, kept), _count_invalid(tensors)
+        first = block.row_range.first
+        try:
+            for batch in file_format.read(file.location, file.layout, block.row_range, names):
+                x = rows(batch, file.names, file.layout.wrong, first)
+                tensors = flow.compute(x, self.direction, self.outputs)
+                kept = [batch.column(name) for name in self.kept]
+                yield answered(tensors, schema, kept), _count_invalid(tensors)
+                first += batch.num_rows
+        except WrongTable as error:
+            raise TableError(f"{file.location.name}: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)

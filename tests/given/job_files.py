@@ -17,6 +17,7 @@ from diffeo.bulk.run import JobSummary, run
 from diffeo.bundle.read import read
 from diffeo.density import Output, Rows, SeededSample
 from diffeo.local.model import open_bundle
+from diffeo.tables.csv_numbers import Wrong
 from tests.given.flows import affine
 
 MODEL: Final = JobModel(read(affine.PATH), "affine2d", 1)
@@ -72,10 +73,15 @@ def save(path: Path, table: pa.Table) -> Path:
 
 
 def log_prob_job(
-    path: Path | str, *, kept: Sequence[str] = (), output_format: str = "parquet", block_rows: int = BLOCK_ROWS
+    path: Path | str,
+    *,
+    kept: Sequence[str] = (),
+    output_format: str = "parquet",
+    block_rows: int = BLOCK_ROWS,
+    wrong: Wrong = "refuse",
 ) -> Job:
     """A job over the files that a path, a pattern, a folder or a URL names."""
-    return job.log_prob(MODEL, Inputs([str(path)], tuple(kept)), BlockFiles(output_format, block_rows))
+    return job.log_prob(MODEL, Inputs([str(path)], tuple(kept), wrong), BlockFiles(output_format, block_rows))
 
 
 def sample_job(count: int, *, start: int = 0, block_rows: int = BLOCK_ROWS, output_format: str = "parquet") -> Job:

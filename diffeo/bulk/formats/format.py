@@ -7,6 +7,8 @@ from typing import Final, Protocol
 
 import pyarrow as pa
 
+from diffeo.tables.csv_numbers import Wrong
+
 from ..block import RowRange
 from ..location import HashingStream, Location
 
@@ -23,12 +25,14 @@ class FileLayout:
         has_names: whether the file itself names its columns.
         row_ranges: all rows of the file, in order, at most one block each.
         is_text: whether the cells are text, so that numbers must still be parsed.
+        wrong: how the job reads a wrong cell or a row of another width: "refuse" raises an error, "null" makes it null.
     """
 
     schema: pa.Schema
     has_names: bool
     row_ranges: tuple[RowRange, ...]
     is_text: bool = False
+    wrong: Wrong = "refuse"
 
 
 class RowWriter(Protocol):

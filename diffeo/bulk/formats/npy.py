@@ -1,4 +1,4 @@
-"""One array in a .npy file: rows [rows, columns] without names, wherever in the file they are."""
+"""One array in a .npy file: rows [rows, columns] without names, or records [rows] with the names of their fields."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,8 +23,12 @@ class Npy:
 
     def layout(self, location: Location, block_rows: int) -> FileLayout:
         (rows, columns), dtype, _ = _header(location)
+        spans = tuple(split_rows(0, rows, block_rows))
+        if dtype.fields is not None:
+            fields = [(name, _arrow_type(field[0])) for name, field in dtype.fields.items()]
+            return FileLayout(pa.schema(fields), has_names=True, row_ranges=spans)
         schema = pa.schema([(str(number), pa.from_numpy_dtype(dtype)) for number in range(columns)])
-        return FileLayout(schema, has_names=False, row_ranges=tuple(split_rows(0, rows, block_rows)))
+        return FileLayout(schema, has_names=False, row_ranges=spans)
 
     def read(
         self, location: Location, layout: FileLayout, row_range: RowRange, names: Sequence[str]
@@ -37,11 +41,11 @@ class Npy:
             for done in range(0, row_range.rows, READ_ROWS):
                 count = min(READ_ROWS, row_range.rows - done)
                 content = stream.read(count * width)
-                rows = np.frombuffer(content, dtype).reshape(-1, columns)
-                if len(rows) < count:
+                if len(content) < count * width:
                     raise ValueError("ends before its last row")
-                native = rows.astype(dtype.newbyteorder("="), copy=False)
-                arrays = [pa.array(np.ascontiguousarray(native[:, int(name)])) for name in names]
+                rows = np.frombuffer(content, dtype).reshape(-1, columns).astype(dtype.newbyteorder("="), copy=False)
+                vectors = [rows[name][:, 0] if dtype.fields else rows[:, int(name)] for name in names]
+                arrays = [pa.array(np.ascontiguousarray(vector)) for vector in vectors]
                 yield pa.record_batch(arrays, names=list(names))
 
     @contextmanager
@@ -64,6 +68,13 @@ class _Array:
         self._stream.write(np.stack(columns, axis=1).astype(self._dtype, copy=False).tobytes())
 
 
+def _arrow_type(dtype: np.dtype[np.generic]) -> pa.DataType:
+    try:
+        return pa.from_numpy_dtype(dtype)
+    except (pa.ArrowNotImplementedError, TypeError):
+        return pa.binary()  # no number, whatever it is
+
+
 def _header(location: Location) -> tuple[tuple[int, int], np.dtype[np.generic], int]:
     """Shape, type of the numbers and where the first one is."""
     with location.open() as stream:
@@ -73,6 +84,8 @@ def _header(location: Location) -> tuple[tuple[int, int], np.dtype[np.generic], 
             shape, fortran, dtype = read(stream)
         except NPY_ERRORS as error:
             raise ValueError(f"is no .npy file: {error}") from None
+        if len(shape) == 1 and dtype.fields is not None:
+            return (shape[0], 1), dtype, stream.tell()
         if len(shape) != AXES or dtype.kind not in "fiu" or fortran:
             order = ", column after column" if fortran else ""
             raise ValueError(f"holds {dtype} of shape {shape}{order}; expected a table of numbers, row after row")

@@ -42,6 +42,17 @@ def test_transform_writes_a_folder_and_keeps_columns(work_folder: Path) -> None:
     assert found.schema.names == [*COLUMNS, "z0", "z1", "log_abs_det_jacobian"]
 
 
+def test_a_wrong_cell_stops_the_command_unless_the_option_makes_it_null(
+    work_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("rows.csv").write_text("height,weight\n1,2\nx,4\n")
+    command = ["log-prob", "rows.csv", *MODEL, "--out", "nats", "--workers", "1"]
+    assert main.main(command) == 1
+    assert "'x' is no number" in capsys.readouterr().err
+    assert main.main([*command[:-3], "null", "--workers", "1", "--wrong", "null"]) == 0
+    assert load(work_folder / "null")["log_prob"].is_null().to_pylist() == [False, True]
+
+
 def test_a_sample_without_a_seed_resumes_with_the_seed_of_its_first_run(
     work_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -63,6 +63,7 @@ def rewrite_as_version_1(file: Path, operation: str) -> None:
     """Give a description the keys of the first release."""
     description = json.loads(file.read_text()) | {"schema": "diffeo-job/1", "verb": operation}
     del description["operation"]
+    description.pop("wrong", None)
     if "outputs" in description:
         description["parts"] = description.pop("outputs")
     file.write_text(json.dumps(description))
@@ -79,9 +80,9 @@ def test_a_job_that_the_first_release_started_resumes(tmp_path: Path) -> None:
 
 def test_a_job_over_files_that_the_first_release_finished_is_not_computed_again(tmp_path: Path) -> None:
     file = save(tmp_path / "rows.parquet", table(rows(100)))
-    run_into(tmp_path / "out", log_prob_job(file))
+    run_into(tmp_path / "out", log_prob_job(file, wrong="null"))
     rewrite_as_version_1(tmp_path / "out/_manifest.json", "score")
-    assert run_into(tmp_path / "out", log_prob_job(file)).computed == 0
+    assert run_into(tmp_path / "out", log_prob_job(file, wrong="null")).computed == 0
 
 
 def other_jobs(file: Path) -> dict[str, Callable[[], Job]]:
@@ -89,12 +90,13 @@ def other_jobs(file: Path) -> dict[str, Callable[[], Job]]:
     return {
         "kept": lambda: log_prob_job(file, kept=("height",)),
         "format": lambda: log_prob_job(file, output_format="csv"),
+        "wrong": lambda: log_prob_job(file, wrong="null"),
         "operation": lambda: sample_job(10),
         "block_rows": lambda: log_prob_job(file, block_rows=7),
     }
 
 
-@pytest.mark.parametrize("key", ["kept", "format", "operation", "block_rows"])
+@pytest.mark.parametrize("key", ["kept", "format", "wrong", "operation", "block_rows"])
 def test_another_job_is_not_mixed_into_a_folder(key: str, tmp_path: Path) -> None:
     file = save(tmp_path / "rows.parquet", table(rows(100)))
     run_into(tmp_path / "out", log_prob_job(file))

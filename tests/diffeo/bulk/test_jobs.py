@@ -1,5 +1,6 @@
 """The files of a job hold what the model computes for each row; a file that does not fit is refused before any row."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +73,7 @@ def test_columns_are_matched_by_name_and_other_columns_are_kept_on_request(tmp_p
 
 def test_a_row_without_an_answer_is_null_and_counted_and_does_not_stop_the_job(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("height,weight\n1,-2\nnone,1\n3\n,\ninf,2\n1e300,0\n 3 ,2\n")
-    summary = run_into(tmp_path / "csv", log_prob_job(tmp_path / "rows.csv"))
+    summary = run_into(tmp_path / "csv", log_prob_job(tmp_path / "rows.csv", wrong="null"))
     log_prob = load(tmp_path / "csv")["log_prob"].to_pylist()
     assert [row for row, value in enumerate(log_prob) if value is not None] == [0, 6]
     assert log_prob[6] == pytest.approx(affine.log_prob(np.array([[3, 2]]))[0])
@@ -82,6 +83,37 @@ def test_a_row_without_an_answer_is_null_and_counted_and_does_not_stop_the_job(t
     typed = pa.table({"height": pa.array([1, None, 3]), "weight": pa.array([-2.0, 1.0, float("nan")])})
     run_into(tmp_path / "npy", log_prob_job(save(tmp_path / "rows.parquet", typed), output_format="npy"))
     assert np.isnan(np.load(tmp_path / "npy/part-00000000.npy")).tolist() == [False, True, True]
+
+
+WRONG = {
+    "a word": ("height,weight\n1,2\nx,4\n", "row 2, column 'height': 'x' is no number"),
+    "a short record": ("height,weight\n1,2\n3\n", "row 2: cells found: 1; expected 2, as in line 1"),
+    "an empty line": ("height,weight\n1,2\n\n3,4\n", "row 2: cells found: 1; expected 2"),
+    "an open quote": ('height,weight\n1,2\n3,"4\n', "a quote does not enclose its cell"),
+}
+
+
+@pytest.mark.parametrize(("text", "words"), WRONG.values(), ids=WRONG.keys())
+def test_a_wrong_cell_or_row_is_refused_with_its_place(text: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text(text)
+    with pytest.raises(TableError, match=rf"rows\.csv: .*{re.escape(words)}"):
+        run_into(tmp_path / "out", log_prob_job(tmp_path / "rows.csv"))
+
+
+@pytest.mark.parametrize("name", ["rows.npy", "rows.csv"])
+def test_a_table_of_records_or_with_carriage_returns_is_read_by_name(name: str, tmp_path: Path) -> None:
+    x = rows(1500)
+    if name == "rows.npy":
+        records = np.empty(len(x), [(column, np.float32) for column in reversed(COLUMNS)])
+        for column, values_of_column in zip(COLUMNS, x.T, strict=True):
+            records[column] = values_of_column
+        np.save(tmp_path / name, records)
+    else:
+        lines = [",".join(COLUMNS), *(f"{a},{b}" for a, b in x)]
+        (tmp_path / name).write_text("\r".join(lines), newline="")
+    summary = run_into(tmp_path / "out", log_prob_job(tmp_path / name))
+    assert summary.rows == 1500
+    assert np.array_equal(load(tmp_path / "out")["log_prob"].to_numpy(), LOCAL_MODEL.log_prob(x))
 
 
 def test_a_sample_has_the_same_rows_for_every_size_of_block(tmp_path: Path) -> None:
@@ -95,10 +127,10 @@ def test_a_sample_has_the_same_rows_for_every_size_of_block(tmp_path: Path) -> N
 
 
 REFUSED = {
-    "lacks the column 'weight'": pa.table({"height": [1.0]}),
-    "repeats the column 'height'": pa.table([[1.0], [2.0], [3.0]], ["weight", "height", "height"]),
-    "holds string; expected numbers": pa.table({"weight": [1.0], "height": ["tall"]}),
-    "holds bool; expected numbers": pa.table({"weight": [1.0], "height": [True]}),
+    "the table has height; the model takes height, weight; missing: weight": pa.table({"height": [1.0]}),
+    "the table names the column height twice": pa.table([[1.0], [2.0], [3.0]], ["weight", "height", "height"]),
+    "the column 'height' holds string; expected numbers": pa.table({"weight": [1.0], "height": ["tall"]}),
+    "the column 'height' holds bool; expected numbers": pa.table({"weight": [1.0], "height": [True]}),
 }
 
 
@@ -106,7 +138,7 @@ REFUSED = {
 def test_a_file_that_does_not_fit_is_refused_before_a_row_is_computed(sentence: str, tmp_path: Path) -> None:
     good = save(tmp_path / "a.parquet", table(rows(10)))
     bad = save(tmp_path / "b.parquet", REFUSED[sentence])
-    with pytest.raises(TableError, match=f"b.parquet {sentence}|of b.parquet {sentence}"):
+    with pytest.raises(TableError, match=f"b.parquet: {sentence}"):
         job.log_prob(MODEL, Inputs([str(good), str(bad)]), BlockFiles("parquet", BLOCK_ROWS))
 
 
