@@ -17,8 +17,8 @@ def add_options(parser: argparse.ArgumentParser, count: Callable[[str], int]) ->
     """Add the options of a job that writes a folder; `count` parses a whole number above 0."""
     group = parser.add_argument_group(
         "options if --out is a folder or a URL",
-        "The rows are computed and written in blocks, one file per block. Memory does not grow with the number of "
-        "rows. The same command resumes a job that was stopped.",
+        "The rows are computed and written in blocks, one file per block. Memory does\n"
+        "not grow with the number of rows. The same command resumes a stopped job.",
     )
     group.add_argument("--format", choices=FORMATS, default="parquet", help="format of the files (default: parquet)")
     group.add_argument("--block-rows", type=count, help="most rows of one block (default: 524288)")

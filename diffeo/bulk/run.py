@@ -3,9 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Never
 
 from tqdm import tqdm
 
@@ -38,13 +36,16 @@ class JobSummary:
     folder: Location
 
     def __str__(self) -> str:
-        reused, pace = self.rows - self.computed, f"{self.computed / self.seconds:,.0f} rows/s"
+        reused = self.rows - self.computed
         details = [f"{self.rows:,} rows in {self.blocks:,} files in {self.folder.path}"]
         if self.invalid:
             details.append(f"{self.invalid:,} rows without an answer")
         if reused and self.computed:
             details.append(f"{reused:,} rows from an earlier run")
-        details.append(f"{self.seconds:.1f} s, {pace}" if self.computed else "nothing to do")
+        if self.computed:
+            details.append(f"{self.seconds:.1f} s, {self.computed / self.seconds:,.0f} rows/s")
+        else:
+            details.append("nothing to do")
         return "; ".join(details)
 
 
@@ -78,15 +79,10 @@ def _compute(job: Job, folder: JobFolder, executor: BlockExecutor, blocks: Seque
     if not blocks:
         return
     spec = WorkerSpec(job.model.bundle, job.model.precision, job.query, folder, job.output_format)
-    with _progress_bar(job, job.rows - sum(block.row_range.rows for block in blocks)) as bar:
-        for record in executor(spec, blocks):
-            bar.update(record.rows)
-            yield record
-
-
-@contextmanager
-def _progress_bar(job: Job, finished_rows: int) -> Iterator["tqdm[Never]"]:
+    finished_rows = job.rows - sum(block.row_range.rows for block in blocks)
     with tqdm(
         total=job.rows, initial=finished_rows, desc=job.operation, unit="row", unit_scale=True, file=sys.stderr
     ) as bar:
-        yield bar
+        for record in executor(spec, blocks):
+            bar.update(record.rows)
+            yield record
