@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from . import columns, csv_numbers, csv_text
-from .csv_numbers import Numbers, Wrong
+from .csv_numbers import Numbers, Readable, Wrong
 from .csv_text import Header
 
 
@@ -24,6 +24,10 @@ class CsvTable:
         """The numbers of the columns at these places, or of all; `csv_numbers.numbers` says what is raised."""
         places = range(self.header.width) if wanted is None else wanted
         return csv_numbers.numbers(self.text, self.header, places, wrong)
+
+    def readable(self) -> Readable:
+        """The numbers of every column that holds numbers; `csv_numbers.readable` says what is raised."""
+        return csv_numbers.readable(self.text, self.header)
 
     def records(self) -> Iterator[tuple[int, list[str]]]:
         """The cells of each row as text, with the line on which the row begins."""

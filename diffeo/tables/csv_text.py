@@ -20,6 +20,7 @@ BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 MAX_NAME: Final = 1000
 # As many names of 128 characters, four bytes each and escaped, as a model can have columns.
 MAX_HEADER_BYTES: Final = 2**22
+SHORT_HEADER_BYTES: Final = 2**12
 # Longer than any line of as many numbers as a model has columns.
 MAX_LINE_BYTES: Final = 2**20
 
@@ -60,8 +61,12 @@ def header(content: bytes) -> Header:
         UnreadableTable: line 1 is empty or no CSV in UTF-8.
     """
     begin = len(BYTE_ORDER_MARK) if content.startswith(BYTE_ORDER_MARK) else 0
-    text = _decoded(content[begin : begin + MAX_HEADER_BYTES], begin, cut=len(content) > begin + MAX_HEADER_BYTES)
-    if not text.strip():
+    # Nearly every header is short, and the text behind it may be long.
+    is_short = LINE_END.search(content[begin : begin + SHORT_HEADER_BYTES].decode("latin-1")) is not None
+    is_short &= b'"' not in content[begin : begin + SHORT_HEADER_BYTES]
+    size = SHORT_HEADER_BYTES if is_short else MAX_HEADER_BYTES
+    text = _decoded(content[begin : begin + size], begin, cut=len(content) > begin + size)
+    if not text or text.isspace():
         raise UnreadableTable("the table is empty; expected a line of names, then one row of numbers a line")
     cells, end = _record(text, 0, 1)
     names = _names(cells)

@@ -13,7 +13,15 @@ from diffeo.errors import WrongTable
 
 
 class UnreadableTable(WrongTable):
-    """The text is not a table."""
+    """The text is not a table.
+
+    Attributes:
+        row: the row where it stops being one, from 0; None where that is not known.
+    """
+
+    def __init__(self, sentence: str, row: int | None = None) -> None:
+        super().__init__(sentence)
+        self.row = row
 
 
 class MixedHeader(WrongTable):

@@ -37,6 +37,11 @@ def whole(text: bytes, wanted: Sequence[int]) -> Outcome:
         return type(error).__name__, str(error)
 
 
+@pytest.fixture(autouse=True)
+def _short_texts_go_through_pyarrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_numbers, "SHORT_BYTES", 0)
+
+
 @settings(max_examples=2000)
 @given(TEXT, st.sampled_from([[0, 1], [1], [1, 0]]))
 def test_pyarrow_reads_what_the_careful_reader_reads(text: str, wanted: list[int]) -> None:
