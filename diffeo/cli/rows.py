@@ -86,7 +86,7 @@ def add_log_prob_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `diffeo log-prob`."""
     _add_model(parser)
     parser.add_argument("files", nargs="+", help=FILES)
-    command_options.add_keep(parser)
+    command_options.add_input_options(parser)
     command_options.add_options(parser, _count)
 
 
@@ -96,7 +96,7 @@ def log_prob(options: argparse.Namespace) -> int:
         return command_options.log_prob(options)
     table = files.read(_single_file(options.files))
     with _density(options) as density, files.writer(_path(options.out), ["log_prob"]) as writer:
-        for rows in _split(table.select(density.columns)):
+        for rows in _split(table.select(density.columns, options.wrong)):
             writer.write(_side_by_side(density.log_prob(rows)))
     return 0
 
@@ -108,7 +108,7 @@ def add_transform_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--direction", choices=["forward", "inverse"], required=True, help="forward maps x to z, inverse maps z to x"
     )
-    command_options.add_keep(parser)
+    command_options.add_input_options(parser)
     command_options.add_options(parser, _count)
 
 
@@ -121,7 +121,7 @@ def transform(options: argparse.Namespace) -> int:
         x, z = density.columns, latent_columns(density.columns)
         source, target = (x, z) if options.direction == "forward" else (z, x)
         with files.writer(_path(options.out), [*target, LOG_ABS_DET_JACOBIAN]) as writer:
-            for rows in _split(table.select(source)):
+            for rows in _split(table.select(source, options.wrong)):
                 writer.write(_side_by_side(*density.transform(rows, options.direction)))
     return 0
 

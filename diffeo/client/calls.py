@@ -18,10 +18,12 @@ from diffeo.bundle import npy
 from diffeo.bundle.parameters import LOG_ABS_DET_JACOBIAN
 from diffeo.density import Direction, Output, Rows, SeededSample, Vector, latent_columns
 from diffeo.errors import DiffeoError, Problem
+from diffeo.tables import arrays as unnamed
+from diffeo.tables import frames
+from diffeo.tables.frames import F, Frame
 
-from . import arrays, frames
+from . import arrays
 from .arrays import Arrays, NpyStreamReader, UnexpectedArrays
-from .frames import F, Frame
 from .retries import Attempts, RemoteService
 from .steps import Request, Response, ResponseHead, Steps, TransportFailure, YieldRows, collect_rows, read_bytes
 
@@ -175,8 +177,8 @@ class ModelCalls:
     def _as_array(
         self, table: ArrayLike | Frame, direction: Direction
     ) -> Steps["tuple[ModelCalls, Rows, tuple[str, ...]]"]:
-        if not frames.is_frame(table):
-            return self, frames.table(table), ()
+        if not frames.has_names(table):
+            return self, unnamed.rows(table), ()
         # The version whose columns the frame must have is the version that then answers.
         info = yield from self.version_info()
         names = info.columns if direction == "forward" else latent_columns(info.columns)

@@ -17,9 +17,9 @@ from numpy.typing import ArrayLike
 
 from diffeo.density import STREAM_BLOCK_ROWS, Direction, Output, Rows, SeededSample, Vector, with_seed
 from diffeo.errors import Unreachable, requires_extra
+from diffeo.tables.frames import Frame
 
 from . import calls, httpx_steps
-from .frames import Frame
 from .retries import RemoteService
 from .steps import Finished, ReadBytes, SendRequest, Sleep, Step, StepResult, Steps, YieldRows, advance
 

@@ -11,11 +11,11 @@ from diffeo.bundle import parameters
 from diffeo.bundle.base import SEED_LIMIT, START_LIMIT
 from diffeo.bundle.parameters import LOG_ABS_DET_JACOBIAN, NUM_SAMPLES_LIMIT, SAMPLE_OUTPUTS
 from diffeo.bundle.read import Bundle, read, versions
-from diffeo.client import frames
-from diffeo.client.frames import F, Frame
 from diffeo.density import STREAM_BLOCK_ROWS, Direction, Output, Rows, SeededSample, Vector, latent_columns, with_seed
 from diffeo.errors import DiffeoError, Problem
 from diffeo.runtime.finite_rows import Tensors
+from diffeo.tables import arrays, frames
+from diffeo.tables.frames import F, Frame
 
 from .flow import LocalFlow
 
@@ -145,7 +145,7 @@ class LocalModel:
 
     def _compute(self, table: ArrayLike | Frame, direction: Direction, outputs: Sequence[str]) -> Tensors:
         source, names = ("x", self.columns) if direction == "forward" else ("z", latent_columns(self.columns))
-        rows = frames.rows(table, names) if frames.is_frame(table) else frames.table(table)
+        rows = frames.rows(table, names) if frames.has_names(table) else arrays.rows(table)
         with _as_problem():
             parameters.check_width(rows, source, self.columns)
         return self._flow.compute(rows, direction, outputs)

@@ -9,14 +9,21 @@ from types import ModuleType
 
 import pytest
 
-from diffeo import AsyncClient, Client, adapters, client, local, tables
+from diffeo import AsyncClient, Client, adapters, bulk, client, local, tables
 from tests.given.servers.server_process import Server
 
 ROOT = Path(__file__).parents[2]
-ROOMS = (client, local, adapters, tables)
+ROOMS = (client, local, adapters, tables, bulk)
+# Ray is an optional extra.
+WITHOUT_EXAMPLES = {"diffeo.bulk.ray_executor"}
 MODULES = [
     "diffeo.density",
-    *(module.name for room in ROOMS for module in pkgutil.walk_packages(room.__path__, f"{room.__name__}.")),
+    *(
+        module.name
+        for room in ROOMS
+        for module in pkgutil.walk_packages(room.__path__, f"{room.__name__}.")
+        if module.name not in WITHOUT_EXAMPLES
+    ),
 ]
 # The modules whose classes and functions a user calls by name; each must have an example.
 PUBLIC = {

@@ -21,8 +21,8 @@ ERRORS: dict[str, tuple[list[str], str]] = {
     "a folder without a bundle": (["inspect", "."], "manifest.json is missing"),
     "no such file": (["log-prob", "absent.csv", *LOCAL], "no file absent.csv"),
     "a file of another kind": (["log-prob", "notes.txt", *LOCAL], "rows are read from .csv or .npy"),
-    "a ragged file": (["log-prob", "ragged.csv", *LOCAL], "row 2 of ragged.csv has 1 cells"),
-    "too many columns": (["log-prob", "wide.csv", *LOCAL], "lacks the column 'height'; the model takes height, weight"),
+    "a ragged file": (["log-prob", "ragged.csv", *LOCAL], "ragged.csv: line 2: cells found: 1; expected 2"),
+    "too many columns": (["log-prob", "wide.csv", *LOCAL], "the model takes height, weight; missing: height, weight"),
     "a missing output folder": (
         ["sample", *LOCAL, "--out", "nowhere/out.csv"],
         "nowhere/out.csv cannot be written: No such",

@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike
 from diffeo import AsyncClient, Client
 from diffeo.client.async_client import AsyncModel
 from diffeo.client.client import RemoteModel
-from diffeo.client.frames import Frame
 from diffeo.density import STREAM_BLOCK_ROWS, Direction, Output, Rows, Vector
 from diffeo.local.model import LocalModel
+from diffeo.tables.frames import Frame
 
 F = TypeVar("F", bound=Frame)
 

@@ -12,6 +12,7 @@ from hypothesis.extra import numpy as arrays
 
 from diffeo.errors import TableError
 from diffeo.tables import files
+from diffeo.tables.csv import CsvTable
 
 finite = st.floats(width=32, allow_nan=False, allow_infinity=False)
 tables = arrays.arrays(np.float32, st.tuples(st.integers(1, 5), st.just(2)), elements=finite)
@@ -25,11 +26,17 @@ def test_rows_read_back_to_the_bit_in_one_part_or_many(suffix: str, rows: np.nda
     with files.writer(path, ["a", "b"]) as out:
         for row in rows:
             out.write(row[None])
-    read = files.read(path)
-    assert read.rows.astype(np.float32).tobytes() == rows.tobytes()
-    assert read.columns == (("a", "b") if suffix == ".csv" else None)
+    assert files.read(path).select(["a", "b"]).astype(np.float32).tobytes() == rows.tobytes()
+    assert names_of(path) == (("a", "b") if suffix == ".csv" else None)
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
     path.unlink()
+
+
+def names_of(path: Path) -> tuple[str, ...] | None:
+    """The names that a file gives its columns."""
+    table = files.read(path).table
+    names = table.header.names if isinstance(table, CsvTable) else None
+    return names and tuple(name.strip() for name in names)
 
 
 def written(path: Path, text: str | bytes) -> Path:
@@ -43,9 +50,10 @@ CSV: dict[str, tuple[str | bytes, tuple[str, ...] | None, list[list[float]]]] = 
     "a byte order mark": ("\ufeffa,b\n1,2\n", ("a", "b"), [[1, 2]]),
     "carriage returns": ("a,b\r\n1,2\r\n", ("a", "b"), [[1, 2]]),
     "quotes and spaces": ('"a"," b"\n" 1", 2\n', ("a", "b"), [[1, 2]]),
-    "blank lines": ("a,b\n\n1,2\n\n", ("a", "b"), [[1, 2]]),
-    "missing and other cells": ("a,b\n,2\nx,1_0\n", ("a", "b"), [[np.nan, 2], [np.nan, np.nan]]),
-    "names of other scripts and digits of none": ("é,b\n\u0661,2\n", ("é", "b"), [[np.nan, 2]]),
+    "blank lines at the end": ("a,b\n1,2\n\n \n", ("a", "b"), [[1, 2]]),
+    "carriage returns alone": ("a,b\r1,2\r", ("a", "b"), [[1, 2]]),
+    "missing cells": ("a,b\n,2\n NA ,null\n", ("a", "b"), [[np.nan, 2], [np.nan, np.nan]]),
+    "names of other scripts": ("é,b\n1,2\n", ("é", "b"), [[1, 2]]),
     "nan, inf and exponents": ("nan,-inf\n1e3,+.5\n", None, [[np.nan, -np.inf], [1000, 0.5]]),
     "a header alone": ("a,b\n", ("a", "b"), []),
 }
@@ -55,9 +63,27 @@ CSV: dict[str, tuple[str | bytes, tuple[str, ...] | None, list[list[float]]]] = 
 def test_csv_is_numbers_with_or_without_names(
     text: str | bytes, columns: tuple[str, ...] | None, rows: list[list[float]], tmp_path: Path
 ) -> None:
-    read = files.read(written(tmp_path / "rows.csv", text))
-    assert read.columns == columns
-    np.testing.assert_array_equal(read.rows, np.array(rows).reshape(-1, 2))
+    path = written(tmp_path / "rows.csv", text)
+    assert names_of(path) == columns
+    np.testing.assert_array_equal(files.read(path).select(columns or ["a", "b"]), np.array(rows).reshape(-1, 2))
+
+
+NULL: dict[str, tuple[str, tuple[str, ...], list[list[float]]]] = {
+    "missing and other cells": ("a,b\n,2\nx,1_0\n", ("a", "b"), [[np.nan, 2], [np.nan, np.nan]]),
+    "names of other scripts and digits of none": ("é,b\n\u0661,2\n", ("é", "b"), [[np.nan, 2]]),
+    "blank lines": ("a,b\n\n1,2\n\n", ("a", "b"), [[1, 2]]),
+    "a ragged row": ("a,b\n1,2\n3\n4,5,6\n", ("a", "b"), [[1, 2], [np.nan, np.nan], [np.nan, np.nan]]),
+}
+
+
+@pytest.mark.parametrize(("text", "columns", "rows"), NULL.values(), ids=NULL.keys())
+def test_what_is_wrong_is_missing_where_that_is_asked_for(
+    text: str, columns: tuple[str, ...], rows: list[list[float]], tmp_path: Path
+) -> None:
+    table = files.read(written(tmp_path / "rows.csv", text))
+    np.testing.assert_array_equal(table.select(columns, "null"), rows)
+    with pytest.raises(TableError, match=r"rows\.csv: line \d"):
+        table.select(columns)
 
 
 def saved(value: object, save: Callable[..., None] = np.save) -> bytes:
@@ -69,10 +95,10 @@ def saved(value: object, save: Callable[..., None] = np.save) -> bytes:
 HUGE = b"(4611686018427387904, 2), }"
 
 BAD: dict[str, tuple[str, str | bytes, str]] = {
-    "an empty file": ("rows.csv", "", "holds no rows"),
-    "a ragged row": ("rows.csv", "a,b\n1,2\n3\n", "row 2 of rows.csv has 1 cells; the first line has 2"),
-    "Latin-1": ("rows.csv", b"a,\xe9\n1,2\n", "utf-8"),
-    "a cell without an end": ("rows.csv", "a,b\n" + "9" * 200_000 + ",1\n", "field"),
+    "an empty file": ("rows.csv", "", "rows.csv: the table is empty"),
+    "a ragged row": ("rows.csv", "a,b\n1,2\n3\n", "rows.csv: line 3: cells found: 1; expected 2"),
+    "Latin-1": ("rows.csv", b"a,\xe9\n1,2\n", "not UTF-8 at byte 2"),
+    "a cell without an end": ("rows.csv", "a,b\n" + "9" * 2_000_000 + ",1\n", "a line is longer than 1048576 bytes"),
     "another suffix": ("rows.txt", "1,2\n", "read from .csv or .npy"),
     "an empty npy": ("rows.npy", b"", "rows.npy"),
     "text called npy": ("rows.npy", b"a,b\n1,2\n", "rows.npy"),
@@ -87,9 +113,9 @@ BAD: dict[str, tuple[str, str | bytes, str]] = {
 
 
 @pytest.mark.parametrize(("name", "content", "words"), BAD.values(), ids=BAD.keys())
-def test_what_is_no_table_is_refused(name: str, content: str | bytes, words: str, tmp_path: Path) -> None:
+def test_a_file_that_holds_no_table_is_refused(name: str, content: str | bytes, words: str, tmp_path: Path) -> None:
     with pytest.raises(TableError, match=words):
-        files.read(written(tmp_path / name, content))
+        files.read(written(tmp_path / name, content)).select(["a", "b"])
 
 
 def test_a_file_that_cannot_be_opened_is_told_apart_from_one_that_is_not_there(tmp_path: Path) -> None:
@@ -103,26 +129,35 @@ def test_a_file_that_cannot_be_opened_is_told_apart_from_one_that_is_not_there(t
 @pytest.mark.parametrize("dtype", [np.int16, np.uint8, np.float16, np.float64, ">f8"])
 def test_npy_of_any_numbers_is_a_table(dtype: object, tmp_path: Path) -> None:
     rows = np.arange(6).reshape(3, 2).astype(dtype)
-    read = files.read(written(tmp_path / "rows.npy", saved(np.asfortranarray(rows))))
-    np.testing.assert_array_equal(read.rows, rows)
-    assert read.rows.dtype == np.float64
-    assert files.read(written(tmp_path / "rows.npy", saved(rows.astype(np.float32)))).rows.dtype == np.float32
+    names = ["a", "b"]
+    read = files.read(written(tmp_path / "rows.npy", saved(np.asfortranarray(rows)))).select(names)
+    np.testing.assert_array_equal(read, rows)
+    assert read.dtype == np.float64
+    single = files.read(written(tmp_path / "rows.npy", saved(rows.astype(np.float32)))).select(names)
+    assert single.dtype == np.float32
 
 
-NAMED = files.Table(np.array([[1.0, 2.0, 3.0]]), ("a", "b", "c"))
+def test_npy_of_records_is_matched_by_name(tmp_path: Path) -> None:
+    records = np.array([(1, 2.0), (3, 4.0)], [("b", "i4"), ("a", "f8")])
+    table = files.read(written(tmp_path / "rows.npy", saved(records)))
+    np.testing.assert_array_equal(table.select(["a", "b"]), [[2, 1], [4, 3]])
+    with pytest.raises(TableError, match=r"rows\.npy: the table has b, a; the model takes a, c; missing: c"):
+        table.select(["a", "c"])
 
 
-def test_columns_are_taken_by_name_where_the_file_has_them_and_as_they_stand_where_not() -> None:
-    assert NAMED.select(["c", "a"]).tolist() == [[3, 1]]
-    assert NAMED.select(["x", "y", "z"]).tolist() == [[1, 2, 3]]
-    assert files.Table(NAMED.rows, None).select(["x", "y", "z"]).tolist() == [[1, 2, 3]]
+def test_columns_are_taken_by_name_where_the_file_has_them_and_by_position_where_not(tmp_path: Path) -> None:
+    named = files.read(written(tmp_path / "named.csv", "a,b,c\n1,2,3\n"))
+    assert named.select(["c", "a"]).tolist() == [[3, 1]]
+    with pytest.raises(TableError, match=r"named\.csv: the table has a, b, c; the model takes x, y, z; missing:"):
+        named.select(["x", "y", "z"])
+    assert files.read(written(tmp_path / "rows.csv", "1,2,3\n")).select(["x", "y", "z"]).tolist() == [[1, 2, 3]]
 
 
-def test_a_file_of_other_columns_is_refused() -> None:
-    with pytest.raises(TableError, match="lacks the column 'height'; the model takes a, height"):
-        NAMED.select(["a", "height"])
-    with pytest.raises(TableError, match="has 3 columns; the model takes a, b"):
-        files.Table(NAMED.rows, None).select(["a", "b"])
+def test_a_file_of_other_columns_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match="the table has a, b; the model takes a, height; missing: height"):
+        files.read(written(tmp_path / "named.csv", "a,b\n1,2\n")).select(["a", "height"])
+    with pytest.raises(TableError, match="the table has 3 columns without names; the model takes 2: a, b"):
+        files.read(written(tmp_path / "rows.csv", "1,2,3\n")).select(["a", "b"])
 
 
 def test_nan_is_an_empty_cell_and_one_column_of_npy_is_a_vector(tmp_path: Path) -> None:
@@ -138,7 +173,7 @@ def test_nan_is_an_empty_cell_and_one_column_of_npy_is_a_vector(tmp_path: Path) 
 def test_no_rows_are_a_file_too(suffix: str, tmp_path: Path) -> None:
     with files.writer(tmp_path / f"out{suffix}", ["a", "b"]):
         pass
-    assert files.read(tmp_path / f"out{suffix}").rows.shape == (0, 2)
+    assert files.read(tmp_path / f"out{suffix}").select(["a", "b"]).shape == (0, 2)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".npy"])
@@ -156,7 +191,7 @@ def test_a_failure_leaves_the_file_that_was_there(suffix: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("name", ["out.txt", "nowhere/out.csv", "file.csv/out.npy"])
-def test_a_place_that_cannot_be_written_is_known_before_any_row_is(name: str, tmp_path: Path) -> None:
+def test_a_path_that_cannot_be_written_is_reported_before_the_first_row(name: str, tmp_path: Path) -> None:
     written(tmp_path / "file.csv", "1\n")
     with pytest.raises(TableError, match="written"), files.writer(tmp_path / name, ["a"]):
         raise AssertionError("reached the first row")
