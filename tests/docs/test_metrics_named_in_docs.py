@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml  # type: ignore[import-untyped]  # PyYAML has no types
+import yaml
 
 from diffeo.service.observability.prometheus import PrometheusMetrics
 from diffeo.service.observability.shared_counters import SharedCounters
