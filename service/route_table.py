@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from .observability.counters import EndpointCounters
-from .observability.tracing import Tracer
+from .observability.traced_request import Tracer
 from .routes.dispatch import Route
 from .routes.endpoint import Endpoint, ErrorResponse, Handler
 from .routes.inference import Inference

@@ -2,12 +2,16 @@
 
 import io
 
+import numpy as np
 import torch
 
 from ..errors import EngineFailed, ProviderMissing
 from .engine import Engine, Graphs, Tensors
 from .options import EngineOptions
 
+# torch multiplies the last rows of a batch by another routine than full groups of rows, and the last bits differ. Rows
+# are padded to full groups, so a row has the same bits in every batch. Processors with AVX-512 need groups of 16.
+GROUP_ROWS = 64
 # The graph returns a tuple in this order, by the name of its input.
 OUTPUTS = {
     "x": ("z", "log_abs_det_jacobian", "log_prob"),
@@ -28,14 +32,17 @@ class TorchScriptEngine:
 
     def run(self, tensors: Tensors) -> Tensors:
         """Compute the graph on rows [rows, D]."""
+        rows = tensors[self._source]
+        count = len(rows)
         # A copy: rows may be a read-only view of a request body, and torch needs writable memory.
-        rows = torch.tensor(tensors[self._source], device=self._device)
+        padded = torch.tensor(np.pad(rows, ((0, -count % GROUP_ROWS), (0, 0))), device=self._device)
         try:
             with torch.inference_mode():
-                outputs = self._graph(rows)
-            return {name: tensor.cpu().numpy() for name, tensor in zip(OUTPUTS[self._source], outputs, strict=True)}
+                outputs = self._graph(padded)
+            names = OUTPUTS[self._source]
+            return {name: tensor[:count].cpu().numpy() for name, tensor in zip(names, outputs, strict=True)}
         except (RuntimeError, ValueError) as error:
-            raise EngineFailed(f"TorchScript failed on {len(rows)} rows: {error}") from error
+            raise EngineFailed(f"TorchScript failed on {count} rows: {error}") from error
 
 
 def load(graphs: Graphs, options: EngineOptions) -> tuple[Engine, Engine]:

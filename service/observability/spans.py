@@ -17,7 +17,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from ..errors import SettingsInvalid
 from .timing import RequestTiming
-from .tracing import TracedRequest
+from .traced_request import TracedRequest
 
 # The entry point group in which packages of OpenTelemetry register their span exporters.
 EXPORTER_GROUP: Final = "opentelemetry_traces_exporter"

@@ -8,7 +8,7 @@ from starlette.types import Receive, Scope, Send
 
 from ..observability.counters import EndpointCounters
 from ..observability.timing import RequestTiming
-from ..observability.tracing import TracedRequest, Tracer
+from ..observability.traced_request import TracedRequest, Tracer
 from . import problems
 from .access import request_id
 from .disconnects import DisconnectWatcher
