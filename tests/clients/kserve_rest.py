@@ -85,7 +85,7 @@ class Kserve:
             [
                 ("absent", right, 404, "no model of that name"),
                 (pool.name, {**right, "shape": [2, 2]}, 400, "input x has 2 values in data; its shape [2, 2] needs 4"),
-                (pool.name, {**right, "datatype": "BYTES"}, 400, "input x is BYTES; this model takes FP32 or FP64"),
+                (pool.name, {**right, "datatype": "BYTES"}, 400, "input x has a wrong datatype, BYTES"),
                 (pool.name, {**right, "name": "y"}, 400, "input 'y' is unknown; this model has x"),
             ]
         )
