@@ -45,15 +45,15 @@ clean:
 
 # About 35 minutes on two cores, and wrk; BENCH="--quick --servers diffeo,fastapi" tries a part of it in runs/serving.
 bench-serve: .venv/dev.done
-	$(BIN)/python benchmarks/serving $(BENCH)
+	$(BIN)/python -m benchmarks.serving $(BENCH)
 
 # About fifteen minutes on two cores, and wrk; BENCH="--quick --servers plain,ray-all" tries a part of it in runs/ray.
 bench-ray: .venv/dev.done
-	$(BIN)/python benchmarks/ray $(BENCH)
+	$(BIN)/python -m benchmarks.ray $(BENCH)
 
 # Jobs over files measured, then a thousand replicas worked out: half an hour on two cores, and 3 GB under runs/scale.
 bench-scale: .venv/dev.done
-	$(BIN)/python -m benchmarks.scale.bulk
+	$(BIN)/python -m benchmarks.scale.jobs
 	$(BIN)/python -m benchmarks.scale
 
 # Unmodified clients of the Open Inference Protocol in an environment of their own: 10,000 calls, about five minutes.
