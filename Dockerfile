@@ -1,7 +1,8 @@
-# One file, three images: `serve` (no torch), the same for a GPU with EXTRA=cuda, and `train` (torch, offline).
+# Three images: `serve` (no torch), `serve` with EXTRA=cuda for a GPU, and `train` (torch, no network).
 ARG BASE=python:3.11-slim-bookworm
 
-# What pip needs stays behind in the build stages. Dependencies come first: they change less often than the sources.
+# The build stages hold what only pip needs. Dependencies are installed first, because they change less often than the
+# sources.
 FROM ${BASE} AS build
 WORKDIR /src
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
@@ -11,7 +12,7 @@ COPY pyproject.toml constraints.txt README.md ./
 FROM build AS build-serve
 ARG EXTRA=serve
 RUN /opt/diffeo/bin/pip install --constraint constraints.txt ".[${EXTRA}]"
-# Both wheels fill the same folder, so the one for the processor must not stand beside the one for the GPU.
+# The wheels for CPU and GPU install into the same folder, so the one for the CPU is removed.
 RUN if [ "${EXTRA}" = cuda ]; then \
       /opt/diffeo/bin/pip uninstall --yes onnxruntime && \
       /opt/diffeo/bin/pip install --force-reinstall --no-deps onnxruntime-gpu; \
@@ -25,9 +26,9 @@ COPY deploy/slim.sh deploy/slim.sh
 RUN /opt/diffeo/bin/pip install --no-deps --force-reinstall . && sh deploy/slim.sh /opt/diffeo
 
 FROM ${BASE} AS base
-# The same user in every image: volumes belong to a number, not to a name.
+# The same user number in every image, because the files of a volume belong to a number.
 RUN groupadd --gid 10001 diffeo && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp diffeo
-# The root may be read-only: what wants a home, or a folder for its caches, has /tmp.
+# The root may be read-only, so the home folder and the caches are in /tmp.
 ENV PATH=/opt/diffeo/bin:$PATH HOME=/tmp MPLCONFIGDIR=/tmp PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 USER 10001:10001
 WORKDIR /tmp

@@ -1,1 +1,1 @@
-"""The ground: what a model is on disk. Knows numpy, scipy and pydantic; no runtime, no network, no training."""
+"""A model on disk: reads, checks and writes bundles. It needs numpy, scipy and pydantic, and no runtime."""

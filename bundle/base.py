@@ -1,8 +1,8 @@
-"""The base distribution is counted, not streamed: row i of a draw depends only on (seed, i), on every machine.
+"""Draws from the base distribution N(0, I). Row i of a draw depends only on (seed, i), on every machine.
 
 Row i of dimension D owns the Philox4x64-10 counter blocks [i * B, (i + 1) * B), B = ceil(D / 4).
 Word k of a row becomes the uniform u_k = ((w_k >> 12) + 1/2) * 2^-52, and then the normal ndtri(u_k).
-So batch size, chunking, paging, workers and devices cannot change a sample.
+So the batch size, chunks, pages, workers and devices cannot change a sample.
 
 Reference: Salmon et al. (2011), Parallel random numbers: as easy as 1, 2, 3, SC'11, doi:10.1145/2063384.2063405.
 """
@@ -22,7 +22,7 @@ WORDS_PER_BLOCK: Final = 4
 # 52 bits, not 53: with 53 the largest word rounds to u = 1.0 and ndtri returns inf.
 DISCARDED_BITS: Final = 12
 UNIFORM_STEP: Final = 2.0**-52
-# JSON clients hold integers exactly below 2^53 only.
+# JSON clients represent integers exactly only below 2^53.
 SEED_LIMIT: Final = 2**53
 START_LIMIT: Final = 2**53
 
@@ -33,9 +33,9 @@ def draw(seed: int, start: int, count: int, dimension: int, temperature: float =
     Args:
         seed: integer in [0, 2^53).
         start: first row, in [0, 2^53).
-        count: rows to draw; any split of a range into draws gives the same bits.
+        count: number of rows; any split of a range into several draws gives the same bits.
         dimension: D, columns per row.
-        temperature: T > 0; z is scaled by T in float64, before the one cast to float32.
+        temperature: T > 0; z is scaled by T in float64, before it is rounded to float32.
     """
     blocks = -(-dimension // WORDS_PER_BLOCK)
     generator = Philox(key=seed, counter=start * blocks)
@@ -47,7 +47,11 @@ def draw(seed: int, start: int, count: int, dimension: int, temperature: float =
 
 
 def log_prob(z: npt.NDArray[np.floating], temperature: float = 1.0) -> npt.NDArray[np.float64]:
-    """Log density of N(0, T^2 I) in nats per row: -|z|^2 / (2 T^2) - D log T - D/2 log 2 pi."""
+    """Log density of N(0, T^2 I) of each row, in nats: -|z|^2 / (2 T^2) - D log T - D/2 log 2 pi.
+
+    >>> log_prob(np.zeros((1, 2))).round(4)
+    array([-1.8379])
+    """
     dimension = z.shape[1]
     square = np.square(z, dtype=np.float64).sum(axis=1)
     scale = dimension * (math.log(temperature) + 0.5 * math.log(2 * math.pi))
@@ -58,7 +62,7 @@ def log_prob(z: npt.NDArray[np.floating], temperature: float = 1.0) -> npt.NDArr
 def tempered(log_prob_1: Vector, z: Rows, temperature: float) -> Vector:
     """Log density of x = f^-1(z) when z follows N(0, T^2 I), from its log density at T = 1.
 
-    The log-determinant is the same, so only the base term moves: log p_T(x) = log p_1(x) - log b_1(z) + log b_T(z).
+    The log-determinant is the same, so only the base term changes: log p_T(x) = log p_1(x) - log b_1(z) + log b_T(z).
     """
     shift = log_prob(z, temperature) - log_prob(z)
     return (log_prob_1 + shift).astype(np.float32)

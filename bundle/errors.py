@@ -1,15 +1,15 @@
-"""Why a bundle was refused; each class is one fact, its message one sentence for the person who has to act.
+"""Errors of bundles. The message of each says in one sentence what is wrong and what was expected.
 
 BundleError
 ├── BundleMissing      no bundle folder at this path
-├── VersionExists      the version to be written is there already
-├── UnsafeFile         a link, a device, a stray or an oversized file
+├── VersionExists      the version already exists
+├── UnsafeFile         a link, a device, or a file that the manifest does not name
 ├── ManifestInvalid    manifest.json breaks the schema
-├── DigestMismatch     bytes differ from what the manifest or its seal states
-├── GraphRefused       an ONNX file holds something a flow graph may not hold
+├── DigestMismatch     a file is missing, or its size or SHA-256 differs from the manifest or the seal
+├── GraphRefused       an ONNX file has content that is not allowed in the graph of a flow
 ├── GoldenInvalid      golden.npy has another shape or type than the manifest implies
 ├── GoldenDisagrees    a runtime computes other numbers than the golden vectors
-└── Uncertified        the certificate lacks a check or a figure is out of tolerance
+└── Uncertified        the certificate lacks a check, or a measurement is out of tolerance
 """
 
 from collections.abc import Iterable
@@ -27,11 +27,11 @@ class BundleMissing(BundleError):
 
 
 class VersionExists(BundleError):
-    """The version to be written is there already; versions never change once published."""
+    """The version already exists; a published version never changes."""
 
 
 class UnsafeFile(BundleError):
-    """A link, a device, a stray or an oversized file."""
+    """A link, a device, or a file that the manifest does not name."""
 
 
 class ManifestInvalid(BundleError):
@@ -39,11 +39,11 @@ class ManifestInvalid(BundleError):
 
 
 class DigestMismatch(BundleError):
-    """Bytes differ from what the manifest or its seal states."""
+    """A file is missing, or its size or SHA-256 differs from the manifest or the seal."""
 
 
 class GraphRefused(BundleError):
-    """An ONNX file holds something a flow graph may not hold."""
+    """An ONNX file has content that is not allowed in the graph of a flow."""
 
 
 class GoldenInvalid(BundleError):
@@ -55,7 +55,7 @@ class GoldenDisagrees(BundleError):
 
 
 class Uncertified(BundleError):
-    """The certificate lacks a check or a figure is out of tolerance."""
+    """The certificate lacks a check, or a measurement is out of tolerance."""
 
 
 def listed(names: Iterable[object]) -> str:

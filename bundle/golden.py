@@ -1,4 +1,4 @@
-"""Golden vectors: rows whose answers are known in float64, so that any runtime can prove itself before it serves.
+"""Golden vectors: rows with their results in float64. A runtime must reproduce them before it serves a bundle.
 
 Their file is one float64 array [rows, 2 D + 2]: x (D columns), z = f(x) (D), log|det dz/dx|, log p(x).
 """
@@ -17,9 +17,9 @@ from .manifest import MAIN_FILES, FileName, Trio
 GoldenArray = npt.NDArray[np.float64]
 Tensors = Mapping[str, npt.NDArray[np.floating]]
 
-# float32 carries about 7 digits; a graph that is the right one agrees to 3 units in the fourth.
+# Relative. float32 has about 7 digits; the results of the right graph differ by less than this.
 TOLERANCE: Final = 1e-3
-# Where a graph rounds, a value between two steps may fall to the other one on another machine.
+# Relative, for graphs that round to integers: on another machine, a value near the middle may round the other way.
 ROUNDED_TOLERANCE: Final = 3e-2
 
 
@@ -28,8 +28,8 @@ class Golden:
     """x [rows, D], z [rows, D], log_abs_det_jacobian [rows] of x -> z, log_prob [rows] in nats; all float64.
 
     Attributes:
-        files: the graphs that are asked, and the file that these vectors are in.
-        tolerance: how far an answer may be from the golden one, relative to the larger of 1 and that.
+        files: names of the two graphs and of the file of these vectors.
+        tolerance: largest error of a result, relative to the larger of 1 and the golden value.
     """
 
     x: GoldenArray
@@ -44,27 +44,27 @@ class Golden:
         columns = [self.x, self.z, self.log_abs_det_jacobian[:, None], self.log_prob[:, None]]
         return npy.write(np.concatenate(columns, axis=1))
 
-    def check_forward(self, answer: Tensors) -> None:
-        """Raise GoldenDisagrees unless the forward graph's answer to x is the golden one."""
+    def check_forward(self, result: Tensors) -> None:
+        """Raise GoldenDisagrees unless the forward graph's result for x is the golden one."""
         expected = {"z": self.z, "log_abs_det_jacobian": self.log_abs_det_jacobian, "log_prob": self.log_prob}
-        self._check(self.files.forward, answer, expected)
+        self._check(self.files.forward, result, expected)
 
-    def check_inverse(self, answer: Tensors) -> None:
-        """Raise GoldenDisagrees unless the inverse graph's answer to z is the golden one."""
+    def check_inverse(self, result: Tensors) -> None:
+        """Raise GoldenDisagrees unless the inverse graph's result for z is the golden one."""
         expected = {"x": self.x, "log_abs_det_jacobian": -self.log_abs_det_jacobian, "log_prob": self.log_prob}
-        self._check(self.files.inverse, answer, expected)
+        self._check(self.files.inverse, result, expected)
 
-    def _check(self, graph: FileName, answer: Tensors, expected: Mapping[str, GoldenArray]) -> None:
+    def _check(self, graph: FileName, result: Tensors, expected: Mapping[str, GoldenArray]) -> None:
         for name, golden in expected.items():
-            got = answer[name]
+            got = result[name]
             if got.shape != golden.shape:
-                place = self.files.golden
-                raise GoldenDisagrees(f"{graph} answers {name} of shape {got.shape}; {place} has {golden.shape}")
-            # Not `error > tolerance`: NaN must disagree too.
+                file = self.files.golden
+                raise GoldenDisagrees(f"{graph} computes {name} of shape {got.shape}; {file} has {golden.shape}")
+            # Not `error > tolerance`, because NaN must fail too.
             error = float(np.max(np.abs(got - golden) / np.maximum(1, np.abs(golden))))
             if not error <= self.tolerance:
                 raise GoldenDisagrees(
-                    f"{graph} answers {name} {error:.2e} away from {self.files.golden}; "
+                    f"{graph} computes {name} {error:.2e} away from {self.files.golden}; "
                     f"expected at most {self.tolerance:.0e}"
                 )
 
@@ -73,7 +73,7 @@ def parse(content: bytes, dimension: int, files: Trio = MAIN_FILES, tolerance: f
     """Read the bytes of a file of golden vectors for a model of D = dimension columns.
 
     Raises:
-        GoldenInvalid: another type or shape, no rows, or a value that is not finite.
+        GoldenInvalid: wrong type or shape, no rows, or a value that is not finite.
     """
     try:
         table = npy.read(content)

@@ -1,7 +1,7 @@
-"""What a flow graph may hold, read off the ONNX bytes before any runtime sees them.
+"""Checks the content of an ONNX file before a runtime loads it.
 
-A graph is one flat list of deterministic, row-wise operators with its weights inside. Anything that could draw random
-numbers, read another file, run code of its own or recurse is refused by not being on the list.
+The graph of a flow is one flat list of deterministic, row-wise operators, with its weights inside. Only the operators
+listed here are allowed, so a graph cannot draw random numbers, read another file, run custom code or recurse.
 
 Reference: onnx/onnx.proto3 (field numbers), ONNX IR version 10.
 """
@@ -20,7 +20,7 @@ OPERATORS: Final = frozenset(
     Shape Sigmoid Slice Softmax Split Sqrt Squeeze Sub Tanh Transpose Unsqueeze Where
     """.split()
 )
-# An 8-bit product, in graphs of that precision only.
+# Matrix products of 8-bit integers, allowed in graphs of that precision only.
 INT8_OPERATORS: Final = OPERATORS | {"QuantizeLinear", "MatMulInteger", "DequantizeLinear"}
 INT8_GRAPHS: Final = frozenset({"forward.int8.onnx", "inverse.int8.onnx"})
 DOMAINS: Final = frozenset({"", "ai.onnx"})
@@ -48,20 +48,20 @@ def inspect(name: str, content: bytes, dimension: int, dtype: Dtype) -> None:
     """Check one graph: signature, operators, self-contained weights.
 
     Args:
-        name: of the file; what stands before its first dot is the direction.
+        name: name of the file; the part before the first dot is the direction.
         content: the bytes of the file.
         dimension: D of the manifest.
         dtype: type of x; z and the two vectors are always float32.
 
     Raises:
-        GraphRefused: with the first reason found.
+        GraphRefused: the first problem found.
     """
     model = memoryview(content)
     graphs = list(protobuf.messages(model, MODEL_GRAPH))
     if len(graphs) != 1:
         raise GraphRefused(f"{name} holds {len(graphs)} graphs; expected 1")
     if next(protobuf.messages(model, MODEL_FUNCTIONS), None) is not None:
-        raise GraphRefused(f"{name} defines functions of its own; a flow graph is one flat list of operators")
+        raise GraphRefused(f"{name} defines functions; expected one flat list of operators")
     _check_weights(name, graphs[0])
     _check_nodes(name, graphs[0])
     _check_signature(name, graphs[0], dimension, dtype)
@@ -88,7 +88,7 @@ def _check_nodes(name: str, graph: memoryview) -> None:
         domain, operator = protobuf.text(node, NODE_DOMAIN), protobuf.text(node, NODE_OPERATOR)
         if domain not in DOMAINS or operator not in allowed:
             raise GraphRefused(
-                f"{name} uses the operator {ascii(operator)[:64]}, which is not on the list for flow graphs"
+                f"{name} uses the operator {ascii(operator)[:64]}, which is not allowed in the graph of a flow"
             )
         for attribute in protobuf.messages(node, NODE_ATTRIBUTE):
             _check_attribute(name, attribute)
@@ -110,13 +110,13 @@ def _check_signature(name: str, graph: memoryview, dimension: int, dtype: Dtype)
     expected_outputs = [(output, *rows.get(output, vector)) for output in OUTPUTS[direction]]
     weights = {protobuf.text(tensor, 8) for tensor in protobuf.messages(graph, GRAPH_INITIALIZER)}
     inputs = [_value(value) for value in protobuf.messages(graph, GRAPH_INPUT)]
-    # Old exporters list weights among the inputs; a weight is not something a caller feeds.
+    # Old exporters list weights among the inputs, but a caller does not pass weights.
     inputs = [value for value in inputs if value[0] not in weights]
     outputs = [_value(value) for value in protobuf.messages(graph, GRAPH_OUTPUT)]
     if inputs != expected_inputs:
         raise GraphRefused(f"{name} takes {_describe(inputs)}; expected {_describe(expected_inputs)}")
     if outputs != expected_outputs:
-        raise GraphRefused(f"{name} answers {_describe(outputs)}; expected {_describe(expected_outputs)}")
+        raise GraphRefused(f"{name} returns {_describe(outputs)}; expected {_describe(expected_outputs)}")
 
 
 Value = tuple[str, str, tuple[int | str, ...]]

@@ -1,4 +1,4 @@
-"""The manifest is the bundle's table of contents: frozen, strict, and nothing in it is optional by accident."""
+"""The schema of manifest.json: the columns, files, certificate and provenance of a bundle."""
 
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal, NamedTuple, Self, get_args
@@ -39,7 +39,7 @@ CheckName = Literal[
 SHARED_CHECKS: Final[frozenset[CheckName]] = frozenset(
     {"round_trip", "log_abs_det_jacobian", "batch_invariance", "non_finite_within_20_sigma"}
 )
-# A grid over the plane is cheap; in more dimensions no grid is, so the integral is asked of 2-D models only.
+# In two dimensions the density can be integrated on a grid; in more dimensions a grid is too expensive.
 PLANE: Final = 2
 PLANE_CHECKS: Final[frozenset[CheckName]] = frozenset({"normalisation"})
 REQUIRED_CHECKS: Final[frozenset[CheckName]] = SHARED_CHECKS | {"parity"}
@@ -54,7 +54,7 @@ VariantName = Literal["int8"]
 
 
 class Trio(NamedTuple):
-    """What a runtime needs to compute a flow in one precision, and to prove that it does."""
+    """The files of one precision: the graphs of both directions, and the golden vectors that they must reproduce."""
 
     forward: FileName
     inverse: FileName
@@ -70,33 +70,33 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 ColumnName = Annotated[str, Field(min_length=1, max_length=128)]
 Dtype = Literal["float32", "float64"]
 
-# Larger than any flow we have met, small enough that a hostile size cannot exhaust memory.
+# Larger than any flow we know, and small enough that a hostile size cannot exhaust memory.
 MAX_FILE_BYTES: Final = 256 * 2**20
 MAX_COLUMNS: Final = 4096
 
 
 class Frozen(BaseModel):
-    """A value: immutable, no coercion, no unknown key, no NaN."""
+    """An immutable part of the manifest: no type coercion, no unknown key, no NaN."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
 
 class Base(Frozen):
-    """Law of z and the counted random numbers that draw it (`diffeo.bundle.base`)."""
+    """The distribution of z, and the random number generator that draws it (`diffeo.bundle.base`)."""
 
     kind: Literal["standard_normal"]
     rng: Literal["philox4x64-10/1"]
 
 
 class FileEntry(Frozen):
-    """What one file of the bundle must be, to the byte."""
+    """Size and SHA-256 of one file of the bundle."""
 
     bytes: Annotated[int, Field(ge=1, le=MAX_FILE_BYTES)]
     sha256: Sha256
 
 
 class Check(Frozen):
-    """One measured figure of the certificate; it holds when value <= tolerance."""
+    """One measurement of the certificate; it holds if value <= tolerance."""
 
     name: CheckName
     value: Annotated[float, Field(ge=0)]
@@ -106,12 +106,12 @@ class Check(Frozen):
 
     @property
     def holds(self) -> bool:
-        """True when the figure is within its tolerance."""
+        """True if the measurement is within its tolerance."""
         return self.value <= self.tolerance
 
 
 class Certificate(Frozen):
-    """Proof that the graphs implement one normalised, invertible density; it does not claim that the density fits."""
+    """Measurements that the graphs implement one normalised, invertible density; not that the density fits the data."""
 
     reference: Annotated[str, Field(max_length=128)]
     runtime: Annotated[str, Field(max_length=128)]
@@ -119,13 +119,13 @@ class Certificate(Frozen):
 
 
 class Variant(Frozen):
-    """The same flow in lower precision: graphs of a density of its own, and how far it is from the flow's."""
+    """The same flow in a lower precision; the certificate measures how much the density of its graphs differs."""
 
     certificate: Certificate
 
 
 class Calibration(Frozen):
-    """Quantiles of log_prob (nats) on held-out rows: what an ordinary row of this model scores."""
+    """Quantiles of log_prob in nats on held-out rows: the usual range for rows of this model."""
 
     rows: Annotated[int, Field(ge=1)]
     levels: tuple[float, ...]
@@ -139,7 +139,7 @@ class Calibration(Frozen):
 
 
 class Provenance(Frozen):
-    """Where the numbers come from, in enough detail to make them again."""
+    """The origin of the model: recipe, data and package versions, enough to fit it again."""
 
     name: Annotated[str, Field(max_length=128)]
     created: Annotated[str, Field(max_length=40)]
@@ -154,7 +154,7 @@ class Provenance(Frozen):
 
 
 class Manifest(Frozen):
-    """Table of contents of one bundle; `models/README.md` specifies it field by field."""
+    """The content of manifest.json; `models/README.md` specifies each field."""
 
     format: Literal["diffeo-bundle/1"]
     columns: Annotated[tuple[ColumnName, ...], Field(min_length=1, max_length=MAX_COLUMNS)]
@@ -165,7 +165,7 @@ class Manifest(Frozen):
     certificate: Certificate
     calibration: Calibration | None
     provenance: Provenance
-    # Left out when empty: a bundle without variants is the same bytes as before there were any.
+    # Omitted if empty, so that a manifest without variants has the same bytes as before variants existed.
     variants: Annotated[dict[VariantName, Variant], Field(exclude_if=lambda variants: not variants)] = {}
 
     @property

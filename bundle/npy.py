@@ -1,4 +1,4 @@
-"""The npy format, strictly: one C-order table of little-endian floats, its shape checked against its bytes first.
+"""Reads and writes npy files of one kind: a C-order array of little-endian floats whose size fits its header.
 
 Reference: NEP 1, A simple file format for NumPy arrays.
 """
@@ -24,14 +24,14 @@ FLOATS: Final[dict[str, np.dtype[np.floating]]] = {"<f4": np.dtype("<f4"), "<f8"
 
 
 class NpyInvalid(ValueError):
-    """The bytes are not one table of floats."""
+    """The bytes are not an npy file of floats."""
 
 
 def read(content: bytes) -> Table:
-    """The table in the bytes of an npy file, read-only and without a copy.
+    """The table [rows, columns] in the bytes of an npy file, read-only and without a copy.
 
     Raises:
-        NpyInvalid: another version, type, order or shape, or a length that does not fit the shape.
+        NpyInvalid: wrong version, type, order or shape, or a size that does not fit the shape.
     """
     description, begin = _read_header(content)
     dtype, shape = FLOATS.get(str(description.get("descr"))), description.get("shape")
@@ -46,7 +46,7 @@ def read(content: bytes) -> Table:
 
 
 class Layout(NamedTuple):
-    """What a header says: the type and shape of the data, and how many bytes the header itself takes."""
+    """The content of a header: type and shape of the data, and the offset at which the data begin."""
 
     dtype: np.dtype[np.floating]
     shape: tuple[int, ...]
@@ -54,15 +54,15 @@ class Layout(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Bytes of the data."""
+        """Size of the data in bytes."""
         return self.dtype.itemsize * math.prod(self.shape)
 
 
 def layout(content: bytes) -> Layout | None:
-    """The layout of an array of any shape from the first bytes of its file; None where they are too few to tell.
+    """The layout of an array of any shape from the first bytes of its file; None if they do not hold the whole header.
 
     Raises:
-        NpyInvalid: another version, type or order, or no shape.
+        NpyInvalid: wrong version, type or order, or no shape.
     """
     if len(content) < PREAMBLE or len(content) < _begin(content) <= PREAMBLE + HEADER_LIMIT:
         return None
@@ -88,17 +88,17 @@ def _is_table(shape: object) -> TypeGuard[tuple[int, int]]:
 
 
 def _read_header(content: bytes) -> tuple[Mapping[object, object], int]:
-    # NumPy's own reader tokenises what it cannot evaluate and fails in more ways than it documents; the header is one
-    # Python literal, so it is evaluated as one, and it is judged before anything is allocated.
+    # NumPy's reader raises undocumented errors on damaged headers. The header is one Python literal, so it is evaluated
+    # as one, and it is checked before memory is allocated for the data.
     begin = _begin(content)
     if content[:8] != MAGIC or begin - PREAMBLE > HEADER_LIMIT or begin > len(content):
         raise NpyInvalid("the bytes do not begin with the header of npy version 1.0")
-    return _described(content[PREAMBLE:begin]), begin
+    return _parse_header(content[PREAMBLE:begin]), begin
 
 
 @functools.lru_cache(maxsize=256)
-def _described(header: bytes) -> Mapping[object, object]:
-    # Clients send tables of the same few shapes again and again.
+def _parse_header(header: bytes) -> Mapping[object, object]:
+    # Cached, because clients send tables of the same few shapes many times.
     try:
         description = ast.literal_eval(header.decode("ascii").strip())
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
@@ -110,7 +110,7 @@ def _described(header: bytes) -> Mapping[object, object]:
 
 @functools.lru_cache(maxsize=256)
 def header(shape: tuple[int, ...], dtype: np.dtype[np.floating]) -> bytes:
-    """The first bytes of an npy file of this shape, known before its data."""
+    """The header of an npy file of this shape."""
     stream = io.BytesIO()
     description = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(stream, description)
@@ -118,5 +118,5 @@ def header(shape: tuple[int, ...], dtype: np.dtype[np.floating]) -> bytes:
 
 
 def write(table: npt.NDArray[np.floating]) -> bytes:
-    """The bytes of an npy file of any shape."""
+    """The bytes of an npy file; the array may have any shape."""
     return header(table.shape, table.dtype) + np.ascontiguousarray(table).tobytes()

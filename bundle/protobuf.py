@@ -1,4 +1,4 @@
-"""Protobuf's wire format, read field by field with every length checked: no schema, no recursion, no copy.
+"""Reads protobuf messages field by field and checks every length. It needs no schema, and copies nothing.
 
 Reference: Protocol Buffers, Encoding (protobuf.dev/programming-guides/encoding).
 """
@@ -8,7 +8,7 @@ from typing import Final
 
 from .errors import GraphRefused
 
-Field = tuple[int, int | memoryview]  # number, varint or bytes
+Field = tuple[int, int | memoryview]  # field number; integer or bytes
 
 VARINT: Final = 0
 FIXED64: Final = 1
@@ -19,7 +19,7 @@ FIXED_WIDTH: Final = {FIXED64: 8, FIXED32: 4}
 
 
 def fields(message: memoryview) -> Iterator[Field]:
-    """Yield (field number, value) of one message; a value is an int for varints, else the bytes themselves.
+    """Yield (field number, value) of one message. The value is an int for a varint, otherwise the bytes.
 
     Raises:
         GraphRefused: a length runs past the end, a varint does not end, or a wire type is unknown.

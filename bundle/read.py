@@ -1,7 +1,7 @@
-"""`read` trusts nothing: a Bundle exists only if every byte of its folder is what its manifest says.
+"""Reads and verifies a bundle: `read` returns a Bundle only if every file of the folder is as its manifest says.
 
-Files are opened once, relative to the folder, without following links; the bytes that were hashed are the bytes that
-are handed out, so nothing can be swapped in between.
+Each file is opened once, relative to the folder, without following links. The bytes that were hashed are the bytes that
+are returned, so nobody can replace a file between the check and the use.
 """
 
 import hashlib
@@ -46,9 +46,14 @@ MAX_MANIFEST_BYTES: Final = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """One verified model on disk: its manifest, the digest that identifies it, its golden vectors and its files.
+    """A verified bundle.
 
     Attributes:
+        path: its folder.
+        manifest: its manifest.
+        digest: SHA-256 of manifest.json; it identifies the bundle.
+        golden: golden vectors of the main graphs.
+        files: content of each file that the manifest names.
         variants: golden vectors of each variant.
     """
 
@@ -64,13 +69,13 @@ def read(path: Path) -> Bundle:
     """Read and verify the bundle in the folder `path`.
 
     Raises:
-        BundleMissing: no folder there.
-        UnsafeFile: a link, device, stray or oversized file.
+        BundleMissing: there is no such folder.
+        UnsafeFile: a link, a device, or a file that the manifest does not name.
         ManifestInvalid: manifest.json breaks the schema.
-        DigestMismatch: a file, or the manifest itself, is not what it was when it was written.
-        GraphRefused: an ONNX file holds something it may not.
+        DigestMismatch: a file or the manifest is missing or has changed.
+        GraphRefused: an ONNX file has content that is not allowed.
         GoldenInvalid: a file of golden vectors does not fit the manifest.
-        Uncertified: a certificate is incomplete or a figure is out of tolerance.
+        Uncertified: a certificate is incomplete, or a measurement is out of tolerance.
     """
     folder = _open_folder(path)
     try:
@@ -98,7 +103,7 @@ def versions(model: Path) -> list[int]:
 
 
 def is_version(name: str) -> bool:
-    """True for "1", "2", ... and nothing else: no sign, no leading zero, no other digits than ASCII's."""
+    """True for "1", "2", ...: ASCII digits without a sign and without a leading zero."""
     return name.isascii() and name.isdigit() and not name.startswith("0")
 
 
@@ -106,20 +111,20 @@ def parse_manifest(text: bytes) -> Manifest:
     """The Manifest in the bytes of manifest.json; strict JSON, strict schema.
 
     Raises:
-        ManifestInvalid: with the first faults found, each with its place.
+        ManifestInvalid: the first problems found, each with its place in the manifest.
     """
     try:
         json.loads(text, object_pairs_hook=_distinct, parse_constant=_no_constant)
         return Manifest.model_validate_json(text)
     except ValidationError as error:
-        faults = [f"/{'/'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:3]]
-        raise ManifestInvalid(f"{MANIFEST_NAME} breaks the schema at {'; '.join(faults)}") from None
+        problems = [f"/{'/'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:3]]
+        raise ManifestInvalid(f"{MANIFEST_NAME} breaks the schema at {'; '.join(problems)}") from None
     except (ValueError, RecursionError) as error:
         raise ManifestInvalid(f"{MANIFEST_NAME} is not strict JSON: {error}") from None
 
 
 def check_certificates(manifest: Manifest) -> None:
-    """Raise Uncertified unless every required check is there and every check holds, for each variant too."""
+    """Raise Uncertified unless every required check exists and every check holds, for each variant too."""
     in_plane = PLANE_CHECKS if manifest.dimension == PLANE else frozenset()
     _check_certificate("the certificate", manifest.certificate, REQUIRED_CHECKS | in_plane)
     for name, variant in manifest.variants.items():
@@ -136,22 +141,22 @@ def _check_certificate(name: str, certificate: Certificate, required: frozenset[
 
 
 def seal(text: bytes) -> bytes:
-    """Content of manifest.sha256: what `sha256sum manifest.json` prints."""
+    """The content of manifest.sha256 for this manifest, in the format of `sha256sum`."""
     return seal_of(hashlib.sha256(text).hexdigest())
 
 
 def seal_of(digest: str) -> bytes:
-    """The same for a manifest of this SHA-256."""
+    """The content of manifest.sha256 for a manifest with this SHA-256."""
     return f"{digest}  {MANIFEST_NAME}\n".encode()
 
 
 def read_file(path: Path, name: str, sha256: str) -> bytes:
-    """One file of the bundle in the folder `path`, which must be the one of this SHA-256.
+    """One file of the bundle in the folder `path`, if it still has this SHA-256.
 
     Raises:
-        BundleMissing: no folder there.
-        UnsafeFile: a link or a device.
-        DigestMismatch: no such file, or other bytes.
+        BundleMissing: there is no such folder.
+        UnsafeFile: the file is a link or a device.
+        DigestMismatch: the file is missing or has changed.
     """
     folder = _open_folder(path)
     try:
@@ -159,7 +164,7 @@ def read_file(path: Path, name: str, sha256: str) -> bytes:
     finally:
         os.close(folder)
     if hashlib.sha256(content).hexdigest() != sha256:
-        raise DigestMismatch(f"{name} is not the file that it was (sha256 differs)")
+        raise DigestMismatch(f"{name} has changed (sha256 differs)")
     return content
 
 
@@ -202,7 +207,7 @@ def _read_entry(folder: int, name: FileName, manifest: Manifest) -> bytes:
 
 
 def _read_file(folder: int, name: str, limit: int) -> bytes:
-    # O_NONBLOCK so that a FIFO put in the folder cannot hang the reader before fstat sees it.
+    # With O_NONBLOCK, a FIFO in the folder cannot block the reader before fstat detects it.
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         handle = os.open(name, flags, dir_fd=folder)

@@ -1,8 +1,8 @@
-"""`write` is all or nothing: a version appears whole, verified, under its name, or not at all.
+"""Writes a bundle: a new version appears complete and verified, or not at all.
 
-Everything is written to a dot folder beside the target and synced, manifest and seal last; the folder is read
-back and one rename publishes it. A crash at any point leaves the old state and at most a dot folder,
-which every reader ignores.
+All files are written to a dot folder beside the target and synced to disk, the manifest and its seal last. The folder
+is read back, and one rename publishes it. A crash at any point leaves the old state and at most a dot folder, which
+every reader ignores.
 """
 
 import errno
@@ -36,9 +36,16 @@ from .read import Bundle, check_certificates, read, seal, versions
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a bundle is made of before it is one.
+    """The content of a bundle before it is written.
 
     Attributes:
+        columns: names of the columns of x.
+        dtype: type of x.
+        precision: precision of the main graphs.
+        files: content of each file.
+        certificate: measurements of the main graphs.
+        calibration: quantiles of log_prob on held-out rows, if known.
+        provenance: origin of the model.
         variants: the certificate of each variant whose files are among `files`.
     """
 
@@ -72,17 +79,17 @@ class Parts:
 
 
 def parts_of(bundle: Bundle) -> Parts:
-    """What a bundle on disk is made of."""
-    made = bundle.manifest
+    """The content of a bundle that is on disk."""
+    manifest = bundle.manifest
     return Parts(
-        made.columns,
-        made.dtype,
-        made.precision,
+        manifest.columns,
+        manifest.dtype,
+        manifest.precision,
         bundle.files,
-        made.certificate,
-        made.calibration,
-        made.provenance,
-        {name: variant.certificate for name, variant in made.variants.items()},
+        manifest.certificate,
+        manifest.calibration,
+        manifest.provenance,
+        {name: variant.certificate for name, variant in manifest.variants.items()},
     )
 
 
@@ -90,8 +97,8 @@ def write(parts: Parts, path: Path) -> Bundle:
     """Publish `parts` as the bundle folder `path`, which must not exist yet.
 
     Raises:
-        VersionExists: something stands at `path` already.
-        BundleError: what was written does not read back as a valid bundle; nothing is published then.
+        VersionExists: `path` exists already.
+        BundleError: the written files are no valid bundle; nothing is published.
     """
     manifest = parts.manifest()
     check_certificates(manifest)
@@ -101,11 +108,11 @@ def write(parts: Parts, path: Path) -> Bundle:
 
 
 def place(files: Mapping[str, bytes], path: Path) -> Bundle:
-    """Publish files that are a bundle already, manifest and seal last, as the folder `path`.
+    """Publish the files of a complete bundle, manifest and seal last, as the folder `path`.
 
     Raises:
-        VersionExists: something stands at `path` already.
-        BundleError: they do not read back as a valid bundle; nothing is published then.
+        VersionExists: `path` exists already.
+        BundleError: the files are no valid bundle; nothing is published.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".draft-{path.name}-", dir=path.parent))
@@ -126,14 +133,14 @@ def publish(parts: Parts, model: Path) -> Bundle:
         try:
             return write(parts, model / str(max(versions(model), default=0) + 1))
         except VersionExists:
-            # Another publisher took that number between our look and our rename.
+            # Another process published this version number first, so the next number is tried.
             continue
 
 
 def _fill(draft: Path, files: Mapping[str, bytes]) -> None:
     for name, content in files.items():
         _write_file(draft / name, content)
-    # mkdtemp made it private; a bundle is read by another user in the container.
+    # mkdtemp creates a private folder, but another user reads the bundle in a container.
     draft.chmod(0o755)
     _sync_folder(draft)
 
@@ -146,14 +153,14 @@ def _write_file(path: Path, content: bytes) -> None:
 
 
 def _rename(draft: Path, path: Path) -> None:
-    # rename(2) replaces an empty folder silently, so an empty one counts as taken too.
+    # rename(2) replaces an empty folder without an error, so an empty folder counts as existing too.
     if path.exists() or path.is_symlink():
-        raise VersionExists(f"{path} exists; versions never change once published")
+        raise VersionExists(f"{path} exists; a published version never changes")
     try:
         draft.rename(path)
     except OSError as error:
         if error.errno in {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR}:
-            raise VersionExists(f"{path} exists; versions never change once published") from error
+            raise VersionExists(f"{path} exists; a published version never changes") from error
         raise
 
 

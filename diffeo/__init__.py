@@ -1,4 +1,4 @@
-"""The door: what a person types or imports."""
+"""Exact densities and samples of normalizing flows: `Client` and `AsyncClient` of a diffeo service."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
@@ -9,11 +9,11 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncClient", "Client"]
 
-HOMES: Final = {"AsyncClient": "diffeo.client.async_client", "Client": "diffeo.client.client"}
+MODULES: Final = {"AsyncClient": "diffeo.client.async_client", "Client": "diffeo.client.client"}
 
 
 def __getattr__(name: str) -> object:
-    # The shell comes through this door too, and needs no HTTP client to serve.
-    if name not in HOMES:
+    # The clients are imported at their first use, because the shell and the service do not need httpx.
+    if name not in MODULES:
         raise AttributeError(f"module 'diffeo' has no attribute {name!r}")
-    return getattr(import_module(HOMES[name]), name)
+    return getattr(import_module(MODULES[name]), name)

@@ -1,4 +1,4 @@
-"""The verbs of a density, the same over HTTP and in this process; forward is data to latent, z = f(x)."""
+"""The operations of a density, the same over HTTP and in this process; forward is data to latent, z = f(x)."""
 
 import secrets
 from dataclasses import dataclass
@@ -10,17 +10,17 @@ import numpy.typing as npt
 
 Rows = npt.NDArray[np.floating]  # [rows, D]
 Vector = npt.NDArray[np.floating]  # [rows]
-Part = Literal["x", "log_prob", "z"]
+Output = Literal["x", "log_prob", "z"]
 Direction = Literal["forward", "inverse"]
 
-# Integers of JSON are exact below it.
+# JSON numbers are exact integers below this bound.
 SEED_LIMIT: Final = 2**53
-# Rows of one array where a sample comes in several.
-BLOCK_ROWS: Final = 65_536
+# Rows of each array that `iter_samples` yields, unless the caller names another number.
+STREAM_BLOCK_ROWS: Final = 65_536
 
 
 class Density(Protocol):
-    """One model that can be asked; a row that cannot be answered is NaN."""
+    """One model that computes densities and samples. A row that has no answer is NaN in every output."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -28,9 +28,9 @@ class Density(Protocol):
         ...
 
     def draw(
-        self, num_samples: int, *, seed: int, start: int, temperature: float, parts: tuple[Part, ...]
+        self, num_samples: int, *, seed: int, start: int, temperature: float, outputs: tuple[Output, ...]
     ) -> dict[str, Rows]:
-        """Rows [start, start + num_samples) of the sample that `seed` names, with the parts asked for."""
+        """The requested outputs of rows [start, start + num_samples) of the sample with this seed."""
         ...
 
     def log_prob(self, x: Rows) -> Vector:
@@ -38,37 +38,49 @@ class Density(Protocol):
         ...
 
     def transform(self, rows: Rows, direction: Direction) -> tuple[Rows, Vector]:
-        """z or x of each row, and the log|det| of that direction."""
+        """z (forward) or x (inverse) of each row, and log|det| of the Jacobian of that direction."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Draw:
-    """Rows [start, start + num_samples) of the endless sample that `seed` names."""
+class SeededSample:
+    """Rows [start, start + num_samples) of the endless sample with this seed.
+
+    Attributes:
+        temperature: factor on z, above 0; 1 is the law of the model itself.
+    """
 
     num_samples: int
     seed: int
     start: int = 0
     temperature: float = 1.0
 
-    def rows(self, begin: int, count: int) -> dict[str, str | int | float]:
-        """The parameters that ask for `count` of them, `begin` rows after the first."""
-        rows = {"num_samples": count, "seed": self.seed, "start": self.start + begin}
-        return {**rows, "temperature": self.temperature}
+    def parameters(self, begin: int, count: int) -> dict[str, str | int | float]:
+        """The parameters of a request for `count` of these rows, the first one `begin` rows after `start`."""
+        first_row = self.start + begin
+        return {"num_samples": count, "seed": self.seed, "start": first_row, "temperature": self.temperature}
 
 
-def settled(num_samples: int, seed: int | None, start: int, temperature: float) -> Draw:
-    """The draw that is meant: without a seed a fresh one, so that each part of it can be asked for again."""
-    # NumPy's integers are integers too.
-    count, chosen = index(num_samples), fresh_seed() if seed is None else index(seed)
-    return Draw(count, chosen, index(start), float(temperature))
+def with_seed(num_samples: int, seed: int | None, start: int, temperature: float) -> SeededSample:
+    """A sample that can be requested again: without a seed it gets a fresh one.
+
+    >>> with_seed(3, 7, 0, 1.0)
+    SeededSample(num_samples=3, seed=7, start=0, temperature=1.0)
+    """
+    # operator.index also accepts NumPy's integers.
+    seed = fresh_seed() if seed is None else index(seed)
+    return SeededSample(index(num_samples), seed, index(start), float(temperature))
 
 
 def fresh_seed() -> int:
-    """A seed that nobody knows."""
+    """A random seed from the operating system's source, in [0, SEED_LIMIT)."""
     return secrets.randbelow(SEED_LIMIT)
 
 
-def latent(columns: tuple[str, ...]) -> tuple[str, ...]:
-    """Names of the columns of z."""
+def latent_columns(columns: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of the columns of z: z0, z1, ...
+
+    >>> latent_columns(("height", "weight"))
+    ('z0', 'z1')
+    """
     return tuple(f"z{number}" for number in range(len(columns)))

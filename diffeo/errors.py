@@ -1,13 +1,13 @@
-"""What a client can be told; each class is one fact.
+"""The errors of the client, the shell and jobs over files; each class is one fact.
 
 DiffeoError
-├── Unreachable     no service answers at the address
+├── Unreachable     no diffeo service answers at the address
 ├── Problem         the service answered with a problem document
-├── WrongTable      rows that are no table, or a frame without the columns of the model
+├── WrongTable      the rows are not a table of numbers with the model's columns
 ├── TableError      a file of rows cannot be read or written
-├── OtherJob        a folder holds another job than the one asked for
-├── WorkerLost      a process that computed was ended by the system
-└── NotInstalled    this needs a package that is not installed
+├── FolderInUse     the output folder holds another job or other files
+├── WorkerLost      a worker process ended before its work was done
+└── NotInstalled    a package that this feature needs is not installed
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,11 +15,11 @@ from contextlib import contextmanager
 
 
 class DiffeoError(Exception):
-    """Anything that stands between a caller and an answer."""
+    """The base class of all errors here."""
 
 
 class Unreachable(DiffeoError):
-    """No service answers at the address."""
+    """No diffeo service answers at the address."""
 
 
 class Problem(DiffeoError):
@@ -27,49 +27,55 @@ class Problem(DiffeoError):
 
     Attributes:
         status: HTTP status code.
-        type: urn that names the kind of problem.
-        faults: (JSON pointer, detail) of each place in the request that is wrong.
-        request_id: what the service's log calls the request.
+        type: URN of the problem type.
+        field_errors: (JSON pointer, detail) of each wrong field of the request.
+        request_id: ID of the request in the service's log; empty when the service did not compute the answer.
     """
 
-    def __init__(self, status: int, kind: str, detail: str, faults: Sequence[tuple[str, str]], request_id: str) -> None:
-        places = "; ".join(f"{pointer}: {text}" for pointer, text in faults if text != detail)
-        super().__init__(f"{detail} ({places})" if places else detail)
+    def __init__(
+        self, status: int, problem_type: str, detail: str, field_errors: Sequence[tuple[str, str]], request_id: str
+    ) -> None:
+        fields = "; ".join(f"{pointer}: {text}" for pointer, text in field_errors if text != detail)
+        super().__init__(f"{detail} ({fields})" if fields else detail)
         self.status = status
-        self.type = kind
-        self.faults = tuple(faults)
+        self.type = problem_type
+        self.field_errors = tuple(field_errors)
         self.request_id = request_id
 
 
 class WrongTable(DiffeoError, ValueError):
-    """Rows that are no table, or a frame without the columns of the model."""
+    """The rows are not a table of numbers with the model's columns."""
 
 
 class TableError(DiffeoError):
     """A file of rows cannot be read or written."""
 
 
-class OtherJob(DiffeoError):
-    """A folder holds another job than the one asked for."""
+class FolderInUse(DiffeoError):
+    """The output folder holds another job or other files."""
 
 
 class WorkerLost(DiffeoError):
-    """A process that computed was ended by the system."""
+    """A worker process ended before its work was done."""
 
 
 class NotInstalled(DiffeoError):
-    """This needs a package that is not installed."""
+    """A package that this feature needs is not installed."""
 
 
 @contextmanager
-def needing(purpose: str, extra: str) -> Iterator[None]:
-    """Where an import fails in here, say what to install.
+def requires_extra(feature: str, extra: str) -> Iterator[None]:
+    """Turn a failed import in this block into a sentence that names the package to install.
+
+    Args:
+        feature: subject of that sentence.
+        extra: optional dependency group of diffeo that contains the package.
 
     Raises:
-        NotInstalled: a package is missing.
+        NotInstalled: an import in this block failed.
     """
     try:
         yield
     except ModuleNotFoundError as error:
         package = (error.name or "a package").partition(".")[0]
-        raise NotInstalled(f"{purpose} needs {package}; pip install 'diffeo[{extra}]'") from error
+        raise NotInstalled(f"{feature} needs {package}; pip install 'diffeo[{extra}]'") from error

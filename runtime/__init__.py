@@ -1,1 +1,1 @@
-"""Computes a bundle's graphs: engines, rows that are not finite, usable cores. Knows no settings and no HTTP."""
+"""Computes the graphs of a bundle: engines, rows that are not finite, usable cores. It uses no settings and no HTTP."""

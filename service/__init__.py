@@ -1,1 +1,1 @@
-"""Online: bytes to rows to bytes. Never trains, never imports training; torch only in `engines.torchscript`."""
+"""The HTTP service: it decodes requests, computes them with the engines of published bundles, and encodes answers."""

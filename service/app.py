@@ -1,171 +1,155 @@
-"""`create_app` is the only wiring: settings in, ASGI application out; nothing happens at import."""
+"""Builds the service from the settings: `create_app` returns the ASGI application. Importing it starts nothing."""
 
 import asyncio
 import contextlib
+import functools
 import os
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Lifespan
 
 from diffeo.runtime.errors import EngineError
 
 from .errors import FieldError, InvalidRequest, ServiceError
 from .health_probe import HealthProbe
 from .observability import tracing
-from .observability.prometheus import PrometheusText
-from .observability.registry import Metrics
+from .observability.prometheus import PrometheusMetrics
+from .observability.registry import CounterRegistry
 from .observability.shared_counters import SharedCounters
-from .observability.tracing import Tracer
 from .repository import repository, scan
-from .repository.scan import Key
-from .repository.watch import Watch
+from .repository.scan import VersionKey
+from .repository.watch import RepositoryWatcher
 from .requests import Limits
+from .route_table import ERROR_RESPONSES, route_table
 from .routes import files, health, metrics, models, openapi
-from .routes.access import Access
+from .routes.access import AccessLog
 from .routes.disconnects import DisconnectWatcher
-from .routes.inference import Endpoint, Inference
-from .routes.problems import REFUSALS, on_error, on_http_error
-from .routes.v2.router import site
+from .routes.dispatch import Dispatcher
+from .routes.inference import Inference
+from .routes.problems import REJECTIONS, on_error
 from .settings import Settings
 
-# A tenth of the loop's weight: the loop goes first, and a thread that holds the interpreter while every core is taken
-# gives it back within some milliseconds. With the least weight, 19, the slowest small requests took twice as long.
+# The event loop gets about ten times the processor share of a thread with this niceness. If all cores are taken, a
+# thread that holds the interpreter returns it within milliseconds. At niceness 19, the slowest small requests took
+# twice as long.
 NICENESS = 10
 DESCRIPTION = "Exact log-likelihoods, samples and invertible transforms from normalizing flows."
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What serves, and what tells whether it still computes."""
+    """The application, and the probe that tests whether its engines still compute."""
 
     app: ASGIApp
     health_probe: HealthProbe
 
 
 def create_app(
-    settings: Settings, faults: Mapping[Key, str] = repository.NOTHING, ledger: SharedCounters | None = None
+    settings: Settings,
+    refusals: Mapping[VersionKey, str] = repository.NO_REFUSALS,
+    counters: SharedCounters | None = None,
 ) -> ASGIApp:
-    """The application of `create_service`."""
-    return create_service(settings, faults, ledger).app
+    """The application of `create_service`; arguments and errors are the same."""
+    return create_service(settings, refusals, counters).app
 
 
 def create_service(
     settings: Settings,
-    faults: Mapping[Key, str] = repository.NOTHING,
-    ledger: SharedCounters | None = None,
-    labels: Mapping[str, str] = repository.NOTHING,
+    refusals: Mapping[VersionKey, str] = repository.NO_REFUSALS,
+    counters: SharedCounters | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> Service:
-    """The service over the repository that the settings name, every model loaded and proven; it follows the folder.
+    """The service over the repository of the settings.
+
+    It loads and checks every model first. While it serves, it follows changes of the repository's folder.
 
     Args:
         settings: how the service runs.
-        faults: versions that a trial has found to be bad, and why.
-        ledger: where it counts what passes; its own where no other process serves beside it.
-        labels: of all that it counts.
+        refusals: the reason for each version that preflight refused.
+        counters: counters that it shares with other processes; private counters unless given.
+        labels: labels of every metric.
 
     Raises:
         NothingToServe: the repository is empty or absent.
-        ProviderMissing: the settings ask for an execution provider that is not here.
+        ProviderMissing: the settings name an execution provider that this machine lacks.
     """
-    executor = ThreadPoolExecutor(settings.threads, thread_name_prefix="engine", initializer=_step_back)
-    loader = ThreadPoolExecutor(1, thread_name_prefix="loader", initializer=_step_back)
-    # Marked before it is read: what changes in between is seen at the first look.
-    taken = scan.marks(settings.models)
-    loaded = repository.load(settings, executor, faults)
-    watch = Watch(loaded, settings, executor, loader, taken)
-    ledger = ledger or SharedCounters()
-    tracer = tracing.tracer(os.environ)
+    executor, loader = _threads("engine", settings.threads), _threads("loader", 1)
+    # The scan comes before loading, so that the first comparison finds changes that happen while models load.
+    fingerprints = scan.fingerprints(settings.models)
+    loaded = repository.load(settings, executor, refusals)
+    watcher = RepositoryWatcher(loaded, settings, executor, loader, fingerprints)
+    shared = counters or SharedCounters()
+    registry = CounterRegistry(shared, REJECTIONS)
+    tracer = tracing.tracer(settings.opentelemetry)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        # Large bodies are read and written on threads of this one.
-        asyncio.get_running_loop().set_default_executor(
-            ThreadPoolExecutor(settings.threads, thread_name_prefix="codec", initializer=_step_back)
-        )
-        following = asyncio.create_task(watch.follow())
+        # asyncio.to_thread uses the default executor to decode and encode large bodies.
+        asyncio.get_running_loop().set_default_executor(_threads("codec", settings.threads))
+        watching = asyncio.create_task(watcher.run())
         yield
-        following.cancel()
+        watching.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await following
+            await watching
         loader.shutdown()
         executor.shutdown()
         if tracer is not None:
             tracer.close()
 
-    app = FastAPIOffline(
-        redoc_url=None,
-        title="diffeo",
-        version=version("diffeo"),
-        description=DESCRIPTION,
-        lifespan=lifespan,
-    )
-    app.include_router(models.router(loaded, settings))
-    app.include_router(files.router(loaded, settings))
-    app.include_router(health.router(loaded))
+    versions = functools.partial(metrics.version_statuses, loaded)
+    collector = PrometheusMetrics(shared, REJECTIONS, versions, settings.engine, labels or {})
     limits = Limits(settings.max_rows, settings.max_num_samples)
-    meters = Metrics(ledger, REFUSALS)
-    app.include_router(metrics.router(PrometheusText(ledger, meters, REFUSALS, loaded, settings.engine, labels)))
-    inference = Inference(loaded, settings, limits, DisconnectWatcher(), meters)
-    verbs = _verbs(inference, tracer)
-    for path, verb in verbs.items():
-        # Bare ASGI routes: FastAPI's own would build and validate each request a second time.
-        app.router.routes.append(Route(path, verb, methods=["POST"], include_in_schema=False))
-    for error, answer in _problems().items():
-        app.add_exception_handler(error, answer)
-    app.openapi = _once(lambda: openapi.describe(app))  # type: ignore[method-assign]  # FastAPI's documented way
-    return Service(Access(app, verbs, {"v2": site(inference)}), HealthProbe(loaded))
+    routers = (
+        models.router(loaded, settings),
+        files.router(loaded, settings),
+        health.router(loaded),
+        metrics.router(collector, registry, loaded),
+    )
+    inference = Inference(loaded, settings, limits, DisconnectWatcher(), registry)
+    dispatcher = Dispatcher(route_table(inference, tracer), _pages(routers, limits, lifespan), ERROR_RESPONSES)
+    return Service(AccessLog(dispatcher, log_health_checks=settings.log_health_checks), HealthProbe(loaded))
 
 
-def _step_back() -> None:
-    # Linux counts niceness by thread: where cores are few, the loop goes first, and with it every small request.
+def _pages(routers: Iterable[APIRouter], limits: Limits, lifespan: Lifespan[FastAPI]) -> FastAPI:
+    """The FastAPI application: the GET routes that are not in the table of routes, and /docs."""
+    pages = FastAPIOffline(
+        redoc_url=None, title="diffeo", version=version("diffeo"), description=DESCRIPTION, lifespan=lifespan
+    )
+    for router in routers:
+        pages.include_router(router)
+    # ServiceError and EngineError are named too: Starlette lets errors of class Exception pass every layer first.
+    for error in (ServiceError, EngineError, Exception, HTTPException):
+        pages.add_exception_handler(error, on_error)
+    pages.add_exception_handler(RequestValidationError, _on_path_error)
+    describe = functools.cache(lambda: openapi.describe(pages, limits))
+    pages.openapi = describe  # type: ignore[method-assign]  # the way that FastAPI documents
+    return pages
+
+
+def _threads(name: str, count: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(count, thread_name_prefix=name, initializer=_lower_priority)
+
+
+def _lower_priority() -> None:
+    # Linux counts niceness for each thread. If cores are few, the event loop, and so every small request, goes first.
     os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
-def _verbs(inference: Inference, tracer: Tracer | None) -> dict[str, Endpoint]:
-    handlers = {"sample": inference.sample, "log_prob": inference.log_prob, "transform": inference.transform}
-    return {
-        f"/{verb}": Endpoint(handler, inference.disconnects, inference.metrics.verb(verb), tracer)
-        for verb, handler in handlers.items()
-    }
+async def _on_path_error(request: Request, error: Exception) -> Response:
+    errors = error.errors() if isinstance(error, RequestValidationError) else []
+    field_errors = [FieldError(_pointer(each["loc"][1:]), each["msg"].removeprefix("Value error, ")) for each in errors]
+    return await on_error(request, InvalidRequest("a parameter in the path has a wrong value", field_errors))
 
 
-def _problems() -> dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]]:
-    return {
-        # Exception beside them: Starlette lets an error of the class Exception pass all layers before it answers.
-        ServiceError: on_error,
-        EngineError: on_error,
-        Exception: on_error,
-        RequestValidationError: _on_path_error,
-        HTTPException: on_http_error,
-    }
-
-
-async def _on_path_error(http: Request, error: Exception) -> Response:
-    faults = error.errors() if isinstance(error, RequestValidationError) else []
-    named = [
-        FieldError("/" + "/".join(map(str, fault["loc"][1:])), fault["msg"].removeprefix("Value error, "))
-        for fault in faults
-    ]
-    return await on_error(http, InvalidRequest("a part of the path does not fit", named))
-
-
-def _once(build: Callable[[], openapi.Document]) -> Callable[[], openapi.Document]:
-    built: list[openapi.Document] = []
-
-    def document() -> openapi.Document:
-        if not built:
-            built.append(build())
-        return built[0]
-
-    return document
+def _pointer(location: Sequence[object]) -> str:
+    return "".join(f"/{part}" for part in location)

@@ -1,9 +1,11 @@
-"""Tensors in, tensors out: gathers what waits into one call of an engine and gives each caller its slice.
+"""Batches concurrent requests: joins their rows into one engine call and splits the result per request.
 
-There is no timer. What has queued while the engine was busy is the next batch; so is what arrives in one turn of the
-loop, and in the turns after it as long as each brings more, so an idle service adds no delay. Requests cheap enough are
-computed at once, on the loop; the others by threads, a chunk at a time, and a request goes to the end of the queue
-after each chunk, so a million rows never hold up one. The queue is bounded in rows. It knows no HTTP and no flows.
+There is no timer. The next batch is what was queued while the engine was busy. On an idle engine it is what arrived in
+one turn of the event loop, and in the turns after it while each brings more requests, so batching adds no delay.
+
+Cheap requests are computed on the event loop, the others in threads. A thread computes one chunk of a request, then the
+request goes to the end of the queue, so a request with a million rows never blocks the others. The queue is bounded in
+rows. The batcher uses no HTTP and needs no knowledge of flows: tensors in, tensors out.
 """
 
 import asyncio
@@ -11,6 +13,7 @@ import math
 import time
 from collections.abc import Sequence
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -18,173 +21,196 @@ import numpy as np
 from diffeo.runtime.engines.engine import Engine, Tensors
 from diffeo.runtime.finite_rows import Rows
 
-from .errors import Overloaded
+from . import offload
+from .errors import DeadlinePassed, Overloaded
 from .observability.counters import GraphCounters
 from .observability.timing import RequestTiming
-from .row_queue import Computed, PendingRequest, RowQueue, RowSlice
+from .row_queue import ComputedBatch, PendingRequest, RowQueue, RowSlice
 
-# Waking a thread and being woken by it costs about a twentieth of this. No longer than a chunk takes: so long the loop
-# answers nobody.
-INLINE_SECONDS: Final = 0.002
-# Of each chunk that cheap requests fill, this part is kept for the others, which so go on at any load.
-BULK_SHARE: Final = 0.25
-# Weight of the last call in the measured pace.
-LAST_CALL: Final = 0.1
+# Of each chunk, this fraction is reserved for the rows of large requests, so they progress at any load of cheap ones.
+LARGE_REQUEST_SHARE: Final = 0.25
+# Weight of the last call in the moving average of seconds per row.
+LAST_CALL_WEIGHT: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class BatcherOptions:
+    """The limits of one batcher.
+
+    Attributes:
+        parallel: engine calls at the same time.
+        chunk_rows: most rows of one engine call.
+        queue_rows: most rows in the queue; a request that arrives when the queue is full is rejected.
+        timeout_seconds: time limit of a request, named in the error of a request that passes its deadline.
+        seconds_per_row: measured beforehand; if infinite, nothing is computed on the event loop.
+        model: name of the model, for error sentences.
+    """
+
+    parallel: int
+    chunk_rows: int
+    queue_rows: int = 2**53
+    timeout_seconds: float = math.inf
+    seconds_per_row: float = math.inf
+    model: str = "unnamed"
+
+    def deadline_passed(self) -> DeadlinePassed:
+        """The error of a request whose deadline passed."""
+        limit = f"The limit is {self.timeout_seconds:g} s (DIFFEO_TIMEOUT_SECONDS), or less if the request sets it"
+        return DeadlinePassed(f"model {self.model}: the deadline passed before all rows were computed. {limit}")
 
 
 class Batcher:
     """One bounded queue in front of one engine.
 
     Args:
-        engine: what computes.
-        source: the name of the engine's input, x or z.
-        executor: threads that engines run on, shared by all batchers.
-        parallel: batches in flight at the same time.
-        chunk_rows: rows per call of the engine, at most.
-        queue_rows: rows that may wait; a request that comes when there are more is refused.
-        pace: seconds per row, as measured beforehand; without it nothing is computed on the loop.
+        engine: computes the rows.
+        source: name of the engine's input, x or z.
+        executor: threads for engine calls, shared by all batchers.
+        options: limits.
 
     Attributes:
-        meter: its batches and what waits.
+        options: limits.
+        counters: count its batches and its queued rows.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917  (the knobs of a queue; all are settings)
-        self,
-        engine: Engine,
-        source: str,
-        executor: Executor,
-        parallel: int,
-        chunk_rows: int,
-        queue_rows: int = 2**53,
-        pace: float = math.inf,
-    ) -> None:
+    def __init__(self, engine: Engine, source: str, executor: Executor, options: BatcherOptions) -> None:
+        self.options = options
+        self.counters = GraphCounters()
         self._engine = engine
         self._source = source
         self._executor = executor
-        self._parallel = parallel
-        self._idle = parallel
-        self._chunk_rows = chunk_rows
-        self._queue_rows = queue_rows
-        self._pace = pace
-        self._quick = RowQueue()
-        self._bulk = RowQueue()
-        self._fresh: list[PendingRequest] = []
-        self._scheduled = False
-        self._met = 0
+        self._idle_calls = options.parallel
+        self._seconds_per_row = options.seconds_per_row
+        self._cheap = RowQueue()
+        self._large = RowQueue()
+        # Requests since the last flush, and how many of them the flush has seen that is postponed now.
+        self._arrivals: list[PendingRequest] = []
+        self._seen_arrivals = 0
+        self._flush_scheduled = False
         self._loop: asyncio.AbstractEventLoop | None = None
-        self.meter = GraphCounters()
 
     @property
-    def pace(self) -> float:
-        """Seconds that one row takes in a large call."""
-        return self._pace
+    def seconds_per_row(self) -> float:
+        """Seconds that one row takes in a call of a whole chunk."""
+        return self._seconds_per_row
 
     @property
-    def waiting(self) -> int:
-        """Rows that nobody computes yet."""
-        return self._quick.rows + self._bulk.rows
+    def queued_rows(self) -> int:
+        """Rows that no engine call has taken yet."""
+        return self._cheap.rows + self._large.rows
 
     async def run(self, rows: Rows, deadline: float | None = None, timing: RequestTiming | None = None) -> Tensors:
-        """The engine's answer to rows [rows, D], computed with whatever else waits.
+        """Compute rows [rows, D] in one or more batches with the rows of other requests.
 
         Args:
             rows: at least one row.
-            deadline: time.monotonic() after which nobody needs the answer.
-            timing: the request, to be stamped.
+            deadline: time.monotonic() at which the request fails.
+            timing: gets the timestamps of the request.
 
         Raises:
-            Overloaded: too many rows wait already.
-            DeadlinePassed: at the deadline, not when the queue comes to the request.
-            EngineFailed: the runtime gave up on these rows, whatever they were computed with.
+            Overloaded: the queue is full.
+            DeadlinePassed: raised at the deadline, wherever the rows are.
+            EngineFailed: the engine failed on these rows; rows of other requests in the same batch do not matter.
         """
-        job = self._admit(rows, deadline, timing or RequestTiming())
+        request = self._enqueue(rows, deadline, timing or RequestTiming())
         try:
-            return await job.answer
+            return await request.result
         finally:
-            job.leave()
+            request.close()
 
     async def probe(self, rows: Rows) -> None:
-        """Compute rows on a thread beside whatever waits; how long the queue is tells nothing of the engine."""
-        await asyncio.get_running_loop().run_in_executor(self._executor, self._engine.run, {self._source: rows})
+        """Compute rows in a thread without queueing: the length of the queue says nothing about the engine."""
+        await offload.in_thread(self._engine.run, {self._source: rows}, executor=self._executor)
 
-    def _admit(self, rows: Rows, deadline: float | None, timing: RequestTiming) -> PendingRequest:
-        # Asked for once a batch: where system calls are slow, a running loop costs more than the rest of this.
-        loop = self._loop if self._scheduled and self._loop is not None else asyncio.get_running_loop()
-        waiting = self._quick.rows + self._bulk.rows
-        # One request may be larger than the whole queue: it is served when nothing else waits.
-        if waiting and waiting + len(rows) > self._queue_rows:
-            raise Overloaded(f"{waiting} rows wait already; come back later", self._seconds(waiting))
-        lane = self._quick if len(rows) * self._pace <= INLINE_SECONDS else self._bulk
-        timing.admitted = timing.admitted or time.perf_counter()
-        job = PendingRequest(rows, loop.create_future(), lane, deadline, timing)
-        lane.add(job)
-        self._fresh.append(job)
-        if not self._scheduled:
-            self._scheduled = True
+    def _enqueue(self, rows: Rows, deadline: float | None, timing: RequestTiming) -> PendingRequest:
+        # get_running_loop is called once per flush: where system calls are slow, it costs more than the rest of this.
+        loop = self._loop if self._flush_scheduled and self._loop is not None else asyncio.get_running_loop()
+        queued = self._cheap.rows + self._large.rows
+        # A request with more rows than the queue may hold is accepted when the queue is empty.
+        if queued and queued + len(rows) > self.options.queue_rows:
+            raise self._overloaded(queued, len(rows))
+        queue = self._cheap if len(rows) * self._seconds_per_row <= offload.COMPUTE_SECONDS else self._large
+        timing.queued = timing.queued or time.perf_counter()
+        request = PendingRequest(rows, loop.create_future(), queue, deadline, timing)
+        queue.add(request)
+        self._arrivals.append(request)
+        if not self._flush_scheduled:
+            self._flush_scheduled = True
             self._loop = loop
-            loop.call_soon(self._meet, loop)
-        return job
+            loop.call_soon(self._flush, loop)
+        return request
 
-    def _seconds(self, rows: int) -> float:
-        return 1.0 if math.isinf(self._pace) else rows * self._pace / self._parallel
+    def _overloaded(self, queued: int, rows: int) -> Overloaded:
+        known = not math.isinf(self._seconds_per_row)
+        seconds = queued * self._seconds_per_row / self.options.parallel if known else 1.0
+        return Overloaded(
+            f"model {self.options.model}: {queued:,} rows are queued, this request has {rows:,}, and the queue holds "
+            f"at most {self.options.queue_rows:,} (DIFFEO_MAX_QUEUE_ROWS); try again in {max(1, math.ceil(seconds))} s",
+            seconds,
+        )
 
-    def _meet(self, loop: asyncio.AbstractEventLoop) -> None:
-        # What came while this turn's requests were read is read in the next one. A call of the engine, and all that is
-        # around it, costs several times a cheap row: those wait for each other, while they are cheap together.
-        if len(self._fresh) > self._met and self.waiting * self._pace <= INLINE_SECONDS:
-            self._met = len(self._fresh)
-            loop.call_soon(self._meet, loop)
+    def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
+        # One engine call and the code around it cost several times a cheap row, so cheap requests wait for the ones
+        # that arrive in the next turn of the event loop, until a turn brings none or together they are not cheap.
+        more_arrived = len(self._arrivals) > self._seen_arrivals
+        if more_arrived and self.queued_rows * self._seconds_per_row <= offload.COMPUTE_SECONDS:
+            self._seen_arrivals = len(self._arrivals)
+            loop.call_soon(self._flush, loop)
             return
-        self._met = 0
-        self._scheduled = False
+        self._seen_arrivals = 0
+        self._flush_scheduled = False
         self._dispatch()
 
     def _dispatch(self) -> None:
-        if self._quick.rows and self._quick.rows * self._pace <= INLINE_SECONDS:
-            self._compute_here(self._quick.take(self._chunk_rows))
-        while self._idle > 0 and (batch := self._gather()):
-            self._launch(batch)
-        self.meter.wait(self.waiting)
-        self._watch()
+        if self._cheap.rows and self._cheap.rows * self._seconds_per_row <= offload.COMPUTE_SECONDS:
+            self._compute_on_loop(self._cheap.take(self.options.chunk_rows))
+        while self._idle_calls > 0 and (batch := self._next_batch()):
+            self._submit(batch)
+        self.counters.set_queued_rows(self.queued_rows)
+        self._start_deadline_timers()
 
-    def _watch(self) -> None:
-        # Only now: a timer costs as much as a cheap row, and those are answered by now.
-        for job in self._fresh:
-            if job.deadline is not None and not job.answer.done():
-                wait = max(0.0, job.deadline - time.monotonic())
-                job.timer = asyncio.get_running_loop().call_later(wait, job.expire)
-        self._fresh.clear()
+    def _start_deadline_timers(self) -> None:
+        # After the cheap requests are answered: they need no timer, which would cost as much as computing them.
+        for request in self._arrivals:
+            if request.deadline is not None and not request.result.done():
+                seconds = max(0.0, request.deadline - time.monotonic())
+                request.timer = asyncio.get_running_loop().call_later(seconds, self._expire, request)
+        self._arrivals.clear()
 
-    def _gather(self) -> list[RowSlice]:
-        kept = math.ceil(BULK_SHARE * self._chunk_rows) if self._bulk.rows else 0
-        batch = self._quick.take(max(1, self._chunk_rows - kept))
-        return batch + self._bulk.take(self._chunk_rows - _rows_of(batch))
+    def _expire(self, request: PendingRequest) -> None:
+        request.fail(self.options.deadline_passed())
 
-    def _launch(self, batch: list[RowSlice]) -> None:
-        self._idle -= 1
-        self._executor.submit(self._compute_there, batch, asyncio.get_running_loop())
+    def _next_batch(self) -> list[RowSlice]:
+        chunk_rows = self.options.chunk_rows
+        reserved = math.ceil(LARGE_REQUEST_SHARE * chunk_rows) if self._large.rows else 0
+        batch = self._cheap.take(max(1, chunk_rows - reserved))
+        return batch + self._large.take(chunk_rows - _count(batch))
 
-    def _compute_there(self, batch: list[RowSlice], loop: asyncio.AbstractEventLoop) -> None:
-        outcome: Computed | Exception
+    def _submit(self, batch: list[RowSlice]) -> None:
+        self._idle_calls -= 1
+        self._executor.submit(self._compute_in_thread, batch, asyncio.get_running_loop())
+
+    def _compute_in_thread(self, batch: list[RowSlice], loop: asyncio.AbstractEventLoop) -> None:
+        outcome: ComputedBatch | Exception
         try:
-            outcome = self._call(_join(batch))
-        except Exception as error:  # noqa: BLE001  (whatever it is, the callers of this batch must hear it)
+            outcome = self._run_timed(_join(batch))
+        except Exception as error:  # noqa: BLE001  (any error must reach the callers of this batch)
             outcome = error
-        loop.call_soon_threadsafe(self._land, batch, outcome)
+        loop.call_soon_threadsafe(self._on_done, batch, outcome)
 
-    def _land(self, batch: list[RowSlice], outcome: Computed | Exception) -> None:
-        self._idle += 1
+    def _on_done(self, batch: list[RowSlice], outcome: ComputedBatch | Exception) -> None:
+        self._idle_calls += 1
         if not isinstance(outcome, Exception):
-            self._give(batch, outcome)
+            self._scatter(batch, outcome)
         elif len(batch) == 1:
-            batch[0][0].refuse(outcome)
+            batch[0][0].fail(outcome)
         else:
-            # One request may be what the runtime cannot take; the others are computed without it.
-            for share in batch:
-                self._launch([share])
+            # The rows of one request may be what the engine failed on, so each request is computed alone.
+            for rows in batch:
+                self._submit([rows])
         self._dispatch()
 
-    def _compute_here(self, batch: list[RowSlice]) -> None:
+    def _compute_on_loop(self, batch: list[RowSlice]) -> None:
         if not batch:
             return
         try:
@@ -193,34 +219,34 @@ class Batcher:
             tensors = self._engine.run({self._source: rows})
         except Exception as error:  # noqa: BLE001  (as above)
             if len(batch) == 1:
-                batch[0][0].refuse(error)
+                batch[0][0].fail(error)
                 return
-            for share in batch:
-                self._compute_here([share])
+            for part in batch:
+                self._compute_on_loop([part])
         else:
-            self._give(batch, Computed(tensors, began, time.perf_counter()))
+            self._scatter(batch, ComputedBatch(tensors, began, time.perf_counter()))
 
-    def _give(self, batch: list[RowSlice], computed: Computed) -> None:
+    def _scatter(self, batch: list[RowSlice], computed: ComputedBatch) -> None:
         offset = 0
-        for job, part in batch:
-            job.give(part, computed, offset)
-            offset += part.stop - part.start
-        self.meter.batch(offset)
+        for request, rows in batch:
+            request.store(rows, computed, offset)
+            offset += rows.stop - rows.start
+        self.counters.count_batch(offset)
 
-    def _call(self, rows: Rows) -> Computed:
+    def _run_timed(self, rows: Rows) -> ComputedBatch:
         began = time.perf_counter()
         tensors = self._engine.run({self._source: rows})
         ended = time.perf_counter()
-        # Small calls cost more than their rows; only those near a whole chunk tell the pace.
-        if not math.isinf(self._pace) and 2 * len(rows) > self._chunk_rows:
-            self._pace += LAST_CALL * ((ended - began) / len(rows) - self._pace)
-        return Computed(tensors, began, ended)
+        # A small call costs more than its rows, so only calls near a whole chunk update the measured speed.
+        if not math.isinf(self._seconds_per_row) and 2 * len(rows) > self.options.chunk_rows:
+            self._seconds_per_row += LAST_CALL_WEIGHT * ((ended - began) / len(rows) - self._seconds_per_row)
+        return ComputedBatch(tensors, began, ended)
 
 
-def _rows_of(batch: Sequence[RowSlice]) -> int:
-    return sum(part.stop - part.start for _, part in batch)
+def _count(batch: Sequence[RowSlice]) -> int:
+    return sum(rows.stop - rows.start for _, rows in batch)
 
 
 def _join(batch: Sequence[RowSlice]) -> Rows:
-    blocks = [job.rows[part] for job, part in batch]
-    return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+    arrays = [request.rows[rows] for request, rows in batch]
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)

@@ -1,4 +1,4 @@
-"""A service is well when it computes: one row through both graphs of every model that it serves, within a deadline."""
+"""The health probe: computes one row with both graphs of every served model, within a time limit."""
 
 import asyncio
 from typing import Final
@@ -7,29 +7,29 @@ from .errors import NotComputing
 from .model import Model
 from .repository.repository import Repository
 
-# A row waits for the chunks that are in the engines, some tens of milliseconds each, and for no queue.
+# A probe waits for the chunks that the engines compute now, some tens of milliseconds each, but not for a queue.
 PROBE_SECONDS: Final = 5.0
 
 
 class HealthProbe:
-    """Tells whether a service computes.
+    """Checks that the engines of a service compute.
 
     Args:
-        repository: what it serves.
+        repository: the served models.
     """
 
     def __init__(self, repository: Repository) -> None:
         self._repository = repository
 
     async def check(self, seconds: float = PROBE_SECONDS) -> None:
-        """Compute a row with each model.
+        """Compute one row with the newest version of each model.
 
         Raises:
-            NotComputing: not all were there in time.
-            EngineFailed: a runtime gave up on a row of zeros.
+            NotComputing: an engine did not finish within the time limit.
+            EngineFailed: an engine failed on a row of zeros.
         """
-        served = map(self._repository.newest, self._repository.models)
-        probes = [model.probe() for model in served if isinstance(model, Model)]
+        newest = map(self._repository.newest, self._repository.models)
+        probes = [model.probe() for model in newest if isinstance(model, Model)]
         try:
             async with asyncio.timeout(seconds):
                 await asyncio.gather(*probes)

@@ -21,8 +21,10 @@ from diffeo.bundle.parameters import (
     SAMPLE_OUTPUTS,
     InvalidParameter,
 )
+from diffeo.tables.columns import positions
+from diffeo.tables.errors import WrongColumns
 
-from .errors import InvalidRequest, TooLarge, listed
+from .errors import FieldError, InvalidRequest, TooLarge, listed
 
 Rows = npt.NDArray[np.floating]  # [rows, D]
 Parameters = Mapping[str, object]
@@ -101,6 +103,13 @@ MODEL_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 MAX_NAME_SHOWN: Final = 64
 
 
+class UnreadableColumn(NamedTuple):
+    """A named column that does not hold numbers. That is an error only if the model takes a column of this name."""
+
+    name: str
+    error: FieldError
+
+
 class Payload(NamedTuple):
     """A decoded request body and query string.
 
@@ -108,13 +117,15 @@ class Payload(NamedTuple):
         parameters: the parameters by name.
         rows: the table, if the body has one.
         rows_name: the name of the table in the body, x or z; None if the format has no name for it.
-        columns: the column names in the order of the body; None if the format does not name columns.
+        columns: the names of the columns of the rows; None if the body does not name columns.
+        unreadable: further columns of the body, which do not hold numbers and are not in the rows.
     """
 
     parameters: Parameters
     rows: Rows | None = None
     rows_name: str | None = None
     columns: tuple[str, ...] | None = None
+    unreadable: tuple[UnreadableColumn, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,10 +274,11 @@ def _parse_rows(payload: Payload, name: str, manifest: Manifest, limits: Limits)
             detail = f"this operation takes rows of {name}, not of {payload.rows_name}"
             raise InvalidRequest.at(f"/{payload.rows_name}", detail)
         raise InvalidRequest.at(f"/{name}", f"{name} is missing; send a list of rows of {manifest.dimension} numbers")
-    _check_width(rows, name, manifest)
-    if payload.columns is not None and len(rows):
+    if payload.columns is None:
+        _check_width(rows, name, manifest)
+    else:
         names = manifest.columns if name == "x" else tuple(f"z{index}" for index in range(manifest.dimension))
-        rows = _reorder_columns(rows, payload.columns, names)
+        rows = _select_columns(rows, payload.columns, payload.unreadable, names)
     if len(rows) > limits.max_rows:
         fact = f"{name} has {len(rows)} rows; the limit is {limits.max_rows}"
         raise TooLarge.at(f"/{name}", f"{fact}: send the rows in several requests")
@@ -280,12 +292,17 @@ def _check_width(rows: Rows, name: str, manifest: Manifest) -> None:
         raise InvalidRequest.at(error.pointer, str(error)) from None
 
 
-def _reorder_columns(rows: Rows, given: tuple[str, ...], names: tuple[str, ...]) -> Rows:
-    # Named columns are matched by name, so a table with its columns in another order has the same rows.
-    if given == names:
+def _select_columns(
+    rows: Rows, columns: tuple[str, ...], unreadable: tuple[UnreadableColumn, ...], names: tuple[str, ...]
+) -> Rows:
+    if columns == names and not unreadable:
         return rows
-    missing = [name for name in names if name not in given]
-    if missing or len(given) != len(names):
-        fact = f"lacks {listed(missing)}" if missing else "has further columns"
-        raise InvalidRequest.at("", f"the table {fact}; this operation takes the columns {listed(names)}")
-    return rows[:, [given.index(name) for name in names]]
+    try:
+        places = positions([*columns, *(column.name for column in unreadable)], names)
+    except WrongColumns as error:
+        raise InvalidRequest.at("", str(error)) from None
+    for place in places:
+        if place >= len(columns):
+            wrong = unreadable[place - len(columns)].error
+            raise InvalidRequest(wrong.detail, [wrong])
+    return rows[:, places]

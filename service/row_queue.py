@@ -1,4 +1,4 @@
-"""Rows that wait: a job has those of one request, taken chunk by chunk; a lane is a queue of jobs, each in its turn."""
+"""Queues of rows: a PendingRequest holds the rows and the result of one request, a RowQueue orders the requests."""
 
 import asyncio
 from collections import deque
@@ -10,29 +10,28 @@ import numpy as np
 from diffeo.runtime.engines.engine import Tensors
 from diffeo.runtime.finite_rows import Rows
 
-from .errors import DeadlinePassed
 from .observability.timing import RequestTiming
 
 
 @dataclass(slots=True, eq=False)
 class PendingRequest:
-    """The rows of one request, and its answer as far as it has come.
+    """The rows of one request, and the part of its result that is computed already.
 
     Attributes:
-        rows: all of them.
-        answer: what its caller awaits.
-        lane: where it waits.
-        deadline: time.monotonic() after which nobody needs the answer.
-        timing: the request, to be stamped.
-        taken: rows that are computed, or were.
-        done: rows that are in `tensors`.
-        tensors: the answer.
-        timer: refuses it at its deadline.
+        rows: all rows of the request.
+        result: the future that the caller awaits.
+        queue: the queue that holds the request.
+        deadline: time.monotonic() at which the request fails.
+        timing: timestamps of the request.
+        taken: number of rows taken from the queue so far.
+        done: number of rows that are in `tensors`.
+        tensors: the result by output name.
+        timer: fails the request at its deadline.
     """
 
     rows: Rows
-    answer: "asyncio.Future[Tensors]"
-    lane: "RowQueue"
+    result: "asyncio.Future[Tensors]"
+    queue: "RowQueue"
     deadline: float | None
     timing: RequestTiming
     taken: int = 0
@@ -40,52 +39,48 @@ class PendingRequest:
     tensors: dict[str, Rows] = field(default_factory=dict)
     timer: asyncio.TimerHandle | None = None
 
-    def take(self, room: int) -> slice:
-        """The next rows that nobody computes yet, at most `room`."""
-        part = slice(self.taken, min(self.taken + room, len(self.rows)))
-        self.taken = part.stop
-        self.lane.rows -= part.stop - part.start
-        return part
+    def take(self, limit: int) -> slice:
+        """Take the next rows out of the queue, at most `limit`."""
+        rows = slice(self.taken, min(self.taken + limit, len(self.rows)))
+        self.taken = rows.stop
+        self.queue.rows -= rows.stop - rows.start
+        return rows
 
-    def give(self, part: slice, batch: "Computed", offset: int) -> None:
-        """Put the rows [offset, offset + len(part)) of a batch's answer into their place."""
+    def store(self, rows: slice, batch: "ComputedBatch", offset: int) -> None:
+        """Copy the result of `rows`, which starts at row `offset` of the batch; the last rows finish the request."""
         timing, tensors = self.timing, batch.tensors
-        timing.taken = timing.taken or batch.began
-        timing.computed = batch.ended
-        size = part.stop - part.start
-        whole = size == len(self.rows)
+        timing.compute_started = timing.compute_started or batch.began
+        timing.compute_ended = batch.ended
+        count = rows.stop - rows.start
+        in_one_batch = count == len(self.rows)
         for name, values in tensors.items():
-            if whole:
-                self.tensors[name] = values[offset : offset + size]
+            if in_one_batch:
+                self.tensors[name] = values[offset : offset + count]
                 continue
             if name not in self.tensors:
                 self.tensors[name] = np.empty((len(self.rows), *values.shape[1:]), values.dtype)
-            self.tensors[name][part] = values[offset : offset + size]
-        self.done += size
-        if self.done == len(self.rows) and not self.answer.done():
-            self.answer.set_result(self.tensors)
+            self.tensors[name][rows] = values[offset : offset + count]
+        self.done += count
+        if self.done == len(self.rows) and not self.result.done():
+            self.result.set_result(self.tensors)
 
-    def refuse(self, error: Exception) -> None:
-        """Tell the caller, unless it has been answered or has gone."""
-        if not self.answer.done():
-            self.answer.set_exception(error)
+    def fail(self, error: Exception) -> None:
+        """Raise the error in the caller, unless it has its result or was cancelled."""
+        if not self.result.done():
+            self.result.set_exception(error)
 
-    def expire(self) -> None:
-        """The deadline has passed, wherever the job is."""
-        self.refuse(DeadlinePassed("the deadline of this request passed before its rows were computed"))
-
-    def leave(self) -> None:
-        """Nothing of it waits any more: it is answered, or its caller has gone."""
+    def close(self) -> None:
+        """Remove the remaining rows from the queue and stop the timer: the request is finished or cancelled."""
         self.take(len(self.rows))
         if self.timer is not None:
             self.timer.cancel()
 
 
-RowSlice = tuple[PendingRequest, slice]
+RowSlice = tuple[PendingRequest, slice]  # some rows of a request
 
 
-class Computed(NamedTuple):
-    """What an engine gave for a batch, and when it began and ended, by time.perf_counter."""
+class ComputedBatch(NamedTuple):
+    """The result of one engine call, and its start and end in seconds of time.perf_counter."""
 
     tensors: Tensors
     began: float
@@ -94,27 +89,32 @@ class Computed(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class RowQueue:
-    """A queue of jobs, and how many of their rows wait in it."""
+    """A queue of requests.
 
-    jobs: deque[PendingRequest] = field(default_factory=deque)
+    Attributes:
+        requests: in the order in which their rows are taken next.
+        rows: number of their rows that are still queued.
+    """
+
+    requests: deque[PendingRequest] = field(default_factory=deque)
     rows: int = 0
 
-    def add(self, job: PendingRequest) -> None:
-        """Put a job at the end."""
-        self.jobs.append(job)
-        self.rows += len(job.rows)
+    def add(self, request: PendingRequest) -> None:
+        """Put a request at the end."""
+        self.requests.append(request)
+        self.rows += len(request.rows)
 
-    def take(self, room: int) -> list[RowSlice]:
-        """At most `room` rows, of as many jobs as it takes; a job with rows left goes to the end."""
-        shares: list[RowSlice] = []
-        while self.jobs and room:
-            job = self.jobs.popleft()
-            # A caller that has gone, or whose other chunk failed, needs no more rows.
-            if job.answer.done():
+    def take(self, limit: int) -> list[RowSlice]:
+        """Take at most `limit` rows from the first requests; a request with rows left goes to the end of the queue."""
+        slices: list[RowSlice] = []
+        while self.requests and limit:
+            request = self.requests.popleft()
+            # The caller was cancelled, or another chunk of the request failed: it needs no more rows.
+            if request.result.done():
                 continue
-            part = job.take(room)
-            room -= part.stop - part.start
-            shares.append((job, part))
-            if job.taken < len(job.rows):
-                self.jobs.append(job)
-        return shares
+            rows = request.take(limit)
+            limit -= rows.stop - rows.start
+            slices.append((request, rows))
+            if request.taken < len(request.rows):
+                self.requests.append(request)
+        return slices

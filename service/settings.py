@@ -1,10 +1,11 @@
-"""Settings come from the environment (`DIFFEO_*`) or the command line; every one has a safe default."""
+"""The settings of the service, from the environment (`DIFFEO_*`) or the command line. Each has a safe default."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, PrivateAttr, ValidationError
 from pydantic.functional_validators import BeforeValidator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -13,77 +14,112 @@ from diffeo.runtime.engines.options import EngineOptions, Provider
 
 from .errors import SettingsInvalid
 
+PREFIX: Final = "DIFFEO_"
 
-def _names(value: object) -> object:
-    # The environment holds one string: "cuda,cpu".
+
+def _split(value: object) -> object:
+    # In the environment the list is one string: "cuda,cpu".
     return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
 
 
-Providers = Annotated[tuple[Provider, ...], NoDecode, BeforeValidator(_names), Field(min_length=1)]
+Providers = Annotated[tuple[Provider, ...], NoDecode, BeforeValidator(_split), Field(min_length=1)]
 Precision = Literal["float32", "float64", "int8"]
 Positive = Annotated[int, Field(ge=1)]
 
 
-def _on_gpu(settled: Mapping[str, object]) -> bool:
-    # The providers are missing here when their own value was refused.
-    providers = settled.get("execution_providers", ("cpu",))
+def _uses_gpu(validated: Mapping[str, object]) -> bool:
+    # execution_providers is missing here if its own value is invalid.
+    providers = validated.get("execution_providers", ("cpu",))
     return isinstance(providers, tuple) and providers[0] == "cuda"
 
 
-def _workers(settled: Mapping[str, object]) -> int:
-    return 1 if _on_gpu(settled) else usable_cores()
+def _workers(validated: Mapping[str, object]) -> int:
+    return 1 if _uses_gpu(validated) else usable_cores()
 
 
-def _chunk_rows(settled: Mapping[str, object]) -> int:
-    return 65_536 if _on_gpu(settled) else 1024
+def _chunk_rows(validated: Mapping[str, object]) -> int:
+    return 65_536 if _uses_gpu(validated) else 1024
+
+
+def _opentelemetry_variables() -> Mapping[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith("OTEL_")}
 
 
 class Settings(BaseSettings):
-    """How the service runs; `DIFFEO_PORT=9000` sets `port`."""
+    """How the service runs. The variable DIFFEO_PORT sets `port`, and so on."""
 
-    model_config = SettingsConfigDict(env_prefix="DIFFEO_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
-    models: Path = Path("models")
-    """The repository: a folder of NAME/VERSION/ bundles."""
-    default_model: str | None = None
-    """The model for requests that name none; a repository with one model needs no default."""
+    models: Path = Field(default=Path("models"), description="The repository: a folder of NAME/VERSION/ bundles.")
+    default_model: str | None = Field(
+        default=None,
+        description="The model of requests that name none. A repository with one model needs no default.",
+    )
 
-    host: str = "127.0.0.1"
-    """Address to listen on; this machine only, unless told otherwise."""
-    port: Annotated[int, Field(ge=0, le=65535)] = 8000
-    """Port to listen on; 0 takes a free one."""
+    host: str = Field(
+        default="127.0.0.1", description="Address to listen on. The default accepts connections from this machine only."
+    )
+    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
 
-    engine: Literal["onnx", "torchscript"] = "onnx"
-    """Runtime that computes the graphs; torchscript needs torch and a bundle that has .ts files."""
-    execution_providers: Providers = ("cpu",)
-    """Execution providers in order of preference: cpu, cuda."""
-    precisions: dict[str, Precision] = Field(default_factory=dict)
-    """By model, what its graphs compute in for requests that do not say: `{"moons": "int8"}`."""
-    workers: Positive = Field(default_factory=_workers)
-    """Processes on the one port, each with the models and a queue of its own; one where a GPU computes."""
-    threads: Positive = Field(default_factory=usable_cores)
-    """Chunks that one worker computes at the same time; each runs on one core."""
-    chunk_rows: Positive = Field(default_factory=_chunk_rows)
-    """Rows per call of an engine: 1024 on a processor, where more leave the cache and go slower; 65536 on a GPU."""
+    engine: Literal["onnx", "torchscript"] = Field(
+        default="onnx",
+        description="Runtime that computes the graphs. torchscript needs torch, and a bundle with TorchScript graphs.",
+    )
+    execution_providers: Providers = Field(
+        default=("cpu",), description="Devices in order of preference: cpu, or cuda,cpu."
+    )
+    precisions: dict[str, Precision] = Field(
+        default_factory=dict,
+        description='By model, the precision of requests that name none, as JSON: {"moons": "int8"}.',
+    )
+    workers: Positive = Field(
+        default_factory=_workers,
+        description="Processes on the port. Each loads all models and has its own queues.",
+    )
+    threads: Positive = Field(
+        default_factory=usable_cores,
+        description="Chunks that one worker computes at the same time, each on one core.",
+    )
+    chunk_rows: Positive = Field(
+        default_factory=_chunk_rows,
+        description="Most rows of one engine call. On a CPU, larger chunks leave the cache and are slower.",
+    )
 
-    timeout_seconds: Annotated[float, Field(gt=0)] = 60.0
-    """A request that is not answered by then is refused with 504; X-Request-Timeout-Ms shortens it."""
-    max_queue_rows: Positive = 10_000_000
-    """Rows that may wait for one graph; a request that comes when there are more is refused with 429."""
-    max_body_bytes: Positive = 64 * 2**20
-    """Largest request body."""
-    max_rows: Positive = 1_000_000
-    """Most rows in one log_prob or transform request."""
-    max_num_samples: Positive = 10_000_000
-    """Most rows in one sample request."""
-    max_json_samples: Positive = 1_000_000
-    """Most rows in one sample request answered in a format that cannot be streamed: JSON, npz."""
+    timeout_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        description="Time limit of a request; then it is rejected with 504. X-Request-Timeout-Ms can shorten it.",
+    )
+    max_queue_rows: Positive = Field(
+        default=10_000_000,
+        description="Most rows in the queue of one graph. A request that arrives when it is full is rejected with 429.",
+    )
+    max_body_bytes: Positive = Field(default=64 * 2**20, description="Most bytes of a request body.")
+    max_rows: Positive = Field(default=1_000_000, description="Most rows of one log_prob or transform request.")
+    max_num_samples: Positive = Field(default=10_000_000, description="Most rows of one sample request.")
+    max_json_samples: Positive = Field(
+        default=1_000_000,
+        description="Most rows of one sample request whose answer cannot be streamed: JSON, npz.",
+    )
 
-    downloads: bool = True
-    """Whether clients may fetch the files of a bundle, and with them the model itself."""
+    downloads: bool = Field(
+        default=True, description="Whether clients may download the files of a bundle, that is, the model itself."
+    )
 
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """Least level that is logged."""
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least important level that is logged."
+    )
+    log_health_checks: bool = Field(
+        default=False,
+        description="Whether successful health checks and scrapes of /metrics are logged too; failed ones always are.",
+    )
+
+    _opentelemetry: Mapping[str, str] = PrivateAttr(default_factory=_opentelemetry_variables)
+
+    @property
+    def opentelemetry(self) -> Mapping[str, str]:
+        """The OTEL_* variables of the environment, which OpenTelemetry defines; they configure traces."""
+        return self._opentelemetry
 
     @property
     def engine_options(self) -> EngineOptions:
@@ -91,14 +127,41 @@ class Settings(BaseSettings):
         return EngineOptions(self.execution_providers, self.chunk_rows, self.threads)
 
 
-def settle(given: Mapping[str, object]) -> Settings:
-    """The settings of the environment, with what is given on top.
+# Of the settings whose default depends on the machine or on another setting.
+DEFAULT_TEXTS: Final = {
+    "workers": "the usable cores; 1 with cuda",
+    "threads": "the usable cores",
+    "chunk_rows": "1024; 65536 with cuda",
+}
+
+
+def default_text(name: str) -> str:
+    """The default of a setting in words, for documents and `--help`.
+
+    >>> default_text("port"), default_text("threads"), default_text("default_model")
+    ('8000', 'the usable cores', 'none')
+    """
+    if name in DEFAULT_TEXTS:
+        return DEFAULT_TEXTS[name]
+    default = Settings.model_fields[name].get_default(call_default_factory=True, validated_data={})
+    if isinstance(default, bool):
+        return str(default).lower()
+    if isinstance(default, tuple):
+        return ",".join(default)
+    return str(default) if default or default == 0 else "none"
+
+
+def read_settings(overrides: Mapping[str, object]) -> Settings:
+    """The settings of the environment.
+
+    Args:
+        overrides: settings by name that replace those of the environment.
 
     Raises:
-        SettingsInvalid: naming each setting that does not fit, as the variable that sets it.
+        SettingsInvalid: a value does not fit; the error names the variable of each such setting.
     """
     try:
-        return Settings.model_validate({**given})
+        return Settings.model_validate({**overrides})
     except ValidationError as error:
-        faults = [f"DIFFEO_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()]
-        raise SettingsInvalid("; ".join(faults)) from None
+        problems = [f"{PREFIX}{str(each['loc'][0]).upper()}: {each['msg']}" for each in error.errors()]
+        raise SettingsInvalid("; ".join(problems)) from None

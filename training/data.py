@@ -1,13 +1,11 @@
 """Files to rows: whatever the format, a Table is finite float64 with one distinct name per column."""
 
-import csv
 import hashlib
 import io
-import math
-import re
 from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from reprlib import repr as brief
 from tokenize import TokenError
@@ -16,8 +14,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from pyarrow import csv as arrow_csv
 from pyarrow import parquet
+
+from diffeo.errors import WrongTable
+from diffeo.tables import csv
+from diffeo.tables import errors as table_errors
+from diffeo.tables.cells import shown
 
 from . import errors
 
@@ -25,9 +27,6 @@ Rows = npt.NDArray[np.float64]  # [rows, D]
 Columns = tuple[str, ...]
 Reader = Callable[[str, bytes], tuple[Columns, Rows]]
 
-# Linear in the length of the cell, and narrower than float(), which also takes 1_000 and the digits of any script.
-NUMBER: Final = re.compile(r"[+-]?((\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?|nan|inf|infinity)", re.ASCII | re.IGNORECASE)
-BLANKS: Final = " \t"
 MAX_NAME: Final = 128  # what a manifest can hold (`diffeo.bundle.manifest`)
 MIN_COLUMNS: Final = 2  # a coupling maps one half of the columns with parameters that depend on the other half
 MIN_ROWS: Final = 500  # a tenth is held out, and a mean of log_prob over fewer than 50 rows is too inexact
@@ -68,11 +67,10 @@ def read_checked(path: Path) -> Table:
 def read(path: Path) -> Table:
     """Read a .csv, .parquet or .npy file; the bytes that are parsed are the bytes that are hashed.
 
-    CSV is UTF-8 and comma delimited, with or without a byte order mark. Line 1 is a header when none of its cells is
-    a number, nan or inf; without a header the columns are x0, x1, ... as for .npy. Spaces and tabs around a cell do
-    not count, nor do double quotes that enclose one. Blank lines are accepted at the end of the file only. A number
-    too large for float64 is not finite. Parquet takes integers, floats and decimals; .npy takes two axes of integers
-    or floats. Truth values are not numbers.
+    CSV is read as `diffeo.tables.csv_text` says: line 1 is a header when no cell of it is a number or missing; without
+    a header the columns are x0, x1, ... as for .npy. Every cell must be a finite number: a missing cell, infinity and a
+    number too large for float64 are refused. Parquet takes integers, floats and decimals; .npy takes two axes of
+    integers or floats, or records of them. Truth values are not numbers.
 
     Raises:
         DataError: DataMissing, UnknownFormat, UnreadableFile, BadHeader, RaggedRow, NotANumber or NotFinite; the
@@ -173,67 +171,32 @@ def _numbered(width: int) -> Columns:
 
 
 def _read_csv(name: str, content: bytes) -> tuple[Columns, Rows]:
-    text = content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n").rstrip(BLANKS + "\n")
-    if not text:
-        raise errors.UnreadableFile(f"{name} is empty; expected one row of numbers a line")
-    cells = _cells(f"{name}, line 1", text.split("\n", 1)[0])
-    header = _is_header(name, cells)
-    columns = tuple(cells) if header else _numbered(len(cells))
-    _check_names(name, columns)
-    body = text.partition("\n")[2] if header else text
-    rows = _parse_plain(columns, body)
-    if rows is None:
-        lines = enumerate(body.split("\n") if body else [], 1 + header)
-        parsed = [_parse_line(f"{name}, line {number}", columns, line) for number, line in lines]
-        rows = np.array(parsed, dtype=np.float64).reshape(-1, len(columns))
+    try:
+        table = csv.read(content)
+        columns = _numbered(table.header.width) if table.header.names is None else table.header.names
+        columns = tuple(column.strip() for column in columns)
+        _check_names(name, columns)
+        rows = table.rows()
+    except table_errors.MixedHeader as error:
+        raise errors.BadHeader(f"{name}, {error}: correct the line") from None
+    except table_errors.RaggedRow as error:
+        raise errors.RaggedRow(f"{name}, {error}, separated by commas") from None
+    except table_errors.WrongCell as error:
+        raise errors.NotANumber(f"{name}, {error}: correct the cell") from None
+    except WrongTable as error:
+        raise errors.UnreadableFile(f"{name}, {error}") from None
+    _check_cells(name, columns, table, rows)
     return columns, rows
 
 
-def _is_header(name: str, cells: list[str]) -> bool:
-    numbers = [cell for cell in cells if NUMBER.fullmatch(cell)]
-    texts = [cell for cell in cells if cell and not NUMBER.fullmatch(cell)]
-    if numbers and texts:
-        odd = f"{brief(texts[0])} among numbers ({brief(numbers[0])})"
-        raise errors.BadHeader(f"{name}, line 1: {odd}; expected names only or numbers only: correct the cell")
-    return not numbers
-
-
-def _parse_plain(columns: Columns, body: str) -> Rows | None:
-    """Every row at once, or None where a line needs a look: `_parse_line` accepts all that this accepts."""
-    # Arrow drops one byte order mark: this one, so that a stray mark in the file stays a fault.
-    source = pa.BufferReader(body.encode("utf-8-sig"))
-    layout = arrow_csv.ParseOptions(quote_char=False, ignore_empty_lines=False)
-    numbers = arrow_csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.float64()))
-    try:
-        table = arrow_csv.read_csv(source, arrow_csv.ReadOptions(column_names=columns), layout, numbers)
-    except pa.ArrowInvalid:
-        return None
-    rows = np.column_stack(table.columns)
-    return rows if np.isfinite(rows).all() else None
-
-
-def _parse_line(place: str, columns: Columns, line: str) -> list[float]:
-    cells = _cells(place, line)
-    if len(cells) != len(columns):
-        raise errors.RaggedRow(f"{place}: cells found: {len(cells)}; expected {len(columns)}, separated by commas")
-    return [_number(place, column, cell) for column, cell in zip(columns, cells, strict=True)]
-
-
-def _cells(place: str, line: str) -> list[str]:
-    try:
-        cells = next(csv.reader([line], strict=True, skipinitialspace=True)) if '"' in line else line.split(",")
-    except csv.Error as error:
-        raise errors.UnreadableFile(f"{place}: a quote does not enclose its cell ({error}); correct it") from None
-    return [cell.strip(BLANKS) for cell in cells]
-
-
-def _number(place: str, column: str, cell: str) -> float:
-    if cell and not NUMBER.fullmatch(cell):
-        raise errors.NotANumber(f"{place}, column {column!r} holds {brief(cell)}; expected a number: correct the cell")
-    value = float(cell or "nan")
-    if not math.isfinite(value):
-        raise errors.NotFinite(f"{place}, column {column!r} holds {brief(cell)}; expected a finite number: fill it")
-    return value
+def _check_cells(name: str, columns: Columns, table: csv.CsvTable, rows: Rows) -> None:
+    finite = np.isfinite(rows)
+    if finite.all():
+        return
+    row, index = np.argwhere(~finite)[0]
+    line, cells = next(islice(table.records(), int(row), None))
+    place = f"{name}, line {line}, column {columns[index]!r} holds {shown(cells[index].strip())}"
+    raise errors.NotFinite(f"{place}; expected a finite number: fill it")
 
 
 def _read_parquet(name: str, content: bytes) -> tuple[Columns, Rows]:

@@ -1,4 +1,4 @@
-"""What is written first: one FastAPI endpoint with pydantic models; Uvicorn runs it with uvloop and httptools."""
+"""The simplest server: one FastAPI endpoint with pydantic models. Uvicorn runs it with uvloop and httptools."""
 
 import graph
 import numpy as np
@@ -13,17 +13,17 @@ class Rows(BaseModel):
 
 
 class Answer(BaseModel):
-    """The body of an answer."""
+    """The body of a response."""
 
     log_prob: list[float]
 
 
 app = FastAPI()
-score = graph.load()
+compute_log_prob = graph.load()
 
 
-# A plain function: FastAPI runs it in its thread pool, so the loop goes on reading while the graph computes.
+# FastAPI runs a plain function in its thread pool, so the event loop reads requests while the graph computes.
 @app.post("/log_prob")
 def log_prob(rows: Rows) -> Answer:
-    """Score rows."""
-    return Answer(log_prob=score(np.asarray(rows.x, np.float32)).tolist())
+    """Computes log_prob of the rows."""
+    return Answer(log_prob=compute_log_prob(np.asarray(rows.x, np.float32)).tolist())

@@ -1,4 +1,4 @@
-"""LitServe with batching and its queue for many small requests (ZeroMQ, `fast_queue`)."""
+"""LitServe with batching and with its queue for many small requests (`fast_queue`, ZeroMQ)."""
 
 import os
 from typing import Any
@@ -12,31 +12,33 @@ Rows = npt.NDArray[np.float32]
 
 
 class Flow(litserve.LitAPI):
-    """Decode, batch, predict, unbatch, encode: the steps that LitServe names."""
+    """Decode, batch, predict, unbatch, encode: the steps of a LitServe API."""
 
     def setup(self, device: str) -> None:  # noqa: ARG002  (LitServe's signature)
-        """Once per worker."""
-        self._score = graph.load()
+        """Loads the graph, once per worker."""
+        self._log_prob = graph.load()
 
+    # LitServe reads this annotation: a more precise type would make FastAPI check every number.
     def decode_request(self, request: dict[str, Any]) -> Rows:
-        """JSON to rows."""
+        """Converts JSON to rows."""
         return np.asarray(request["x"], np.float32)
 
     def batch(self, inputs: list[Rows]) -> Rows:
-        """Requests carry any number of rows, so where each ends is kept for `unbatch`."""
+        """Joins the rows. Requests differ in their number of rows, so their ends are kept for `unbatch`."""
         self._ends = np.cumsum([len(rows) for rows in inputs])
         return np.concatenate(inputs)
 
     def predict(self, x: Rows) -> Rows:
-        """The graph."""
-        return self._score(x)
+        """Computes the batch."""
+        result: Rows = self._log_prob(x)
+        return result
 
     def unbatch(self, output: Rows) -> list[Rows]:
-        """To each request its own."""
+        """Splits the result by request."""
         return np.split(output, self._ends[:-1])
 
     def encode_response(self, output: Rows) -> dict[str, list[float]]:
-        """Numbers to JSON."""
+        """Converts numbers to JSON."""
         return {"log_prob": output.tolist()}
 
 

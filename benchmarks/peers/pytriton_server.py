@@ -1,7 +1,7 @@
 """Triton Inference Server through PyTriton: the graph as a Python callable behind Triton's dynamic batcher.
 
-`@batch` hands over what the batcher gathered as one array, as in PyTriton's documentation. The batcher's own default,
-no delay, lets load itself make the batches.
+As in PyTriton's documentation, `@batch` joins the requests of a batch into one array. The batcher runs with its default
+of no delay, so batches form only under load.
 """
 
 import os
@@ -15,23 +15,23 @@ from pytriton.decorators import batch
 from pytriton.model_config import DynamicBatcher, ModelConfig, Tensor
 from pytriton.triton import Triton, TritonConfig
 
-score = graph.load()
+log_prob = graph.load()
 
 
 @batch
 def infer(x: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
-    """The graph on a batch [B, 2]; Triton wants a column per output."""
-    return {"log_prob": score(x)[:, None]}
+    """Computes a batch [B, 2]; Triton needs each output as a column [B, 1]."""
+    return {"log_prob": log_prob(x)[:, None]}
 
 
-def leave(*_: object) -> NoReturn:
-    """SIGTERM: unwind, so that PyTriton gives back its shared memory and its folder."""
+def exit_on_signal(*_: object) -> NoReturn:
+    """Handles SIGTERM: raises SystemExit, so that PyTriton releases its shared memory and its folder."""
     raise SystemExit(0)
 
 
 def main() -> None:
-    """Serve until told to stop."""
-    signal.signal(signal.SIGTERM, leave)
+    """Serve until SIGTERM."""
+    signal.signal(signal.SIGTERM, exit_on_signal)
     ports = TritonConfig(
         http_address="127.0.0.1",
         http_port=int(os.environ["PORT"]),

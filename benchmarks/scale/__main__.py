@@ -1,35 +1,39 @@
-"""A thousand replicas and 10^12 rows, on paper: `python -m benchmarks.scale` writes docs/scaling.md and simulated.md.
+"""Estimates a thousand replicas and 10^12 rows: `python -m benchmarks.scale` fills docs/scaling.md.
 
-It simulates for about a minute on one core; `--tables` fills only the tables of docs/scaling.md, which follow from
-costs.toml, benchmarks/serving.json and benchmarks/scale.json.
+It renders the tables of docs/scaling.md from costs.toml and from the results of benchmarks.serving and
+benchmarks.scale.jobs. Then it simulates for about a minute on one core and writes docs/scaling.png and
+benchmarks/results/scale-simulated.md. With `--tables` it only renders the tables.
 """
 
 import argparse
-from pathlib import Path
 from typing import Final
 
-from benchmarks.scale import page, picture, simulated, studies
-from benchmarks.scale.checks import checks
-from benchmarks.scale.costs import Costs
-from benchmarks.scale.files import Files
-from benchmarks.scale.measured import Measured
+from benchmarks.paths import RESULTS, ROOT
+from benchmarks.scale.costs.costs import Costs
+from benchmarks.scale.costs.job_measurements import JobMeasurements
+from benchmarks.scale.costs.serving_measurements import ServingMeasurements
+from benchmarks.scale.report import plot, scaling_tables, simulation_page
+from benchmarks.scale.studies import studies
+from benchmarks.scale.studies.checks import checks
 
-ROOT: Final = Path(__file__).parents[2]
 DOCUMENT: Final = ROOT / "docs/scaling.md"
 
 
 def main() -> None:
-    """Simulate, compare, draw, write."""
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--tables", action="store_true", help="simulate nothing")
+    """Render the tables, simulate, write the page and the plot."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tables", action="store_true", help="render only the tables of docs/scaling.md")
+    options = parser.parse_args()
     costs = Costs.read()
+    tables = scaling_tables.tables(costs, ServingMeasurements(), JobMeasurements())
     text = DOCUMENT.read_text(encoding="utf-8")
-    DOCUMENT.write_text(page.fill(text, page.tables(costs, Measured(), Files())), encoding="utf-8")
-    if options.parse_args().tables:
+    DOCUMENT.write_text(scaling_tables.fill(text, tables), encoding="utf-8")
+    if options.tables:
         return
-    found, points = checks(costs), studies.points(studies.cases(costs))
-    Path(__file__).with_name("simulated.md").write_text(simulated.page(costs, found, points), encoding="utf-8")
-    picture.draw(costs, points, studies.bulk(costs), DOCUMENT.with_suffix(".png"))
+    checked, points = checks(costs), studies.run_cases(studies.all_cases(costs))
+    page = simulation_page.page(costs, checked, points)
+    (RESULTS / "scale-simulated.md").write_text(page, encoding="utf-8")
+    plot.draw(costs, points, studies.bulk(costs), DOCUMENT.with_suffix(".png"))
 
 
 if __name__ == "__main__":

@@ -1,106 +1,134 @@
-"""Our server beside others, the same graph under the same load: `python -m benchmarks.serving` writes serving.md.
+"""Compares diffeo with other model servers: `python -m benchmarks.serving` writes benchmarks/results/serving.md.
 
-A whole run takes about 35 minutes on two cores and needs wrk (`apt-get install wrk`); the peers are installed under
-runs/peers on first use. A run that was cut goes on where it stopped. `--quick` and `--servers` write to runs/serving.
+All servers serve the same graph under the same load. A whole run takes about 35 minutes on two cores and needs wrk
+(`apt-get install wrk`). The other servers are installed under runs/peers on first use. An interrupted run continues
+where it stopped. With `--quick` or `--servers` the results go to runs/serving.
 """
 
 import argparse
 import signal
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn
 
-import environments
-import fairness
-import graphs
-import load
-import picture
-import precision
-import report
-import rounds
-import sampling
-from conditions import conditions
-from places import PAGES, WORK, bundle
-from processes import NotServing
-from results import Pace, Results
-from servers import SERVERS, Server
 from tqdm import tqdm
+
+from benchmarks.paths import RESULTS, WORK, bundle
+from benchmarks.serving.conditions import conditions
+from benchmarks.serving.load import graphs
+from benchmarks.serving.load.wrk import find_wrk
+from benchmarks.serving.report import page, plot
+from benchmarks.serving.scenarios import fairness, precision, rounds, sampling
+from benchmarks.serving.scenarios.results import Pace, Results
+from benchmarks.serving.servers import environments
+from benchmarks.serving.servers.catalogue import SERVERS, Server
+from benchmarks.serving.servers.server_process import NotServing
 
 WHOLE: Final = Pace(rounds=3, warm_up=2, seconds=6)
 QUICK: Final = Pace(rounds=1, warm_up=1, seconds=2)
 
 
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The command line.
+
+    Attributes:
+        quick: one short round; graphs that older code has fitted are used as they are.
+        page: the Markdown file; the raw results and the plot lie beside it.
+        report: only render the page again from its raw results.
+    """
+
+    servers: Sequence[Server]
+    pace: Pace
+    quick: bool
+    page: Path
+    report: bool
+
+
 def main() -> None:
-    """Prepare, compare, look closer at ours, write."""
+    """Prepare, measure all servers, measure further scenarios of diffeo, write."""
     options = read_options()
-    page = (PAGES if options.whole else WORK) / "serving.md"
     if options.report:
-        write(Results.read(page.with_suffix(".json")), page)
+        write(Results.read(options.page.with_suffix(".json")), options.page)
         return
-    load.wrk()
-    signal.signal(signal.SIGTERM, leave)
+    find_wrk()
+    signal.signal(signal.SIGTERM, exit_on_signal)
     for graph in graphs.GRAPHS:
-        # A try is content with graphs that older code has fitted.
         if not (options.quick and bundle(graph).exists()):
             graphs.fit(graph)
-    faults = install(options.servers)
-    results = Results.go_on(WORK / "unfinished.json", conditions(options.servers, options.pace))
-    rounds.measure(results, options.servers, faults, options.pace)
-    look_closer(results, options.servers, options.pace)
-    results.write(page.with_suffix(".json"))
-    write(results, page)
+    failures = install(options.servers)
+    results = Results.resume(WORK / "unfinished.json", conditions(options.servers, options.pace))
+    rounds.measure(results, options.servers, failures, options.pace)
+    measure_scenarios(results, options.servers, options.pace)
+    results.write(options.page.with_suffix(".json"))
+    write(results, options.page)
     results.path.unlink()
 
 
 def install(servers: Sequence[Server]) -> dict[str, str]:
-    """Every environment that is needed; the reasons of those that could not be made, by the server's key."""
-    faults: dict[str, str] = {}
-    for server in tqdm([server for server in servers if server.environment], desc="environments"):
+    """Makes every environment that is needed; returns the reasons of those that failed, by the key of the server."""
+    failures: dict[str, str] = {}
+    for server in tqdm(servers, desc="environments"):
+        if server.environment is None:
+            continue
         try:
             environments.make(server.environment)
-        except NotServing as fault:
-            faults[server.key] = str(fault)
-    return faults
+        except NotServing as error:
+            failures[server.key] = str(error)
+    return failures
 
 
-def look_closer(results: Results, servers: Sequence[Server], pace: Pace) -> None:
-    """What no peer is asked for: samples, crowds, lower precision, from the first of ours."""
+def measure_scenarios(results: Results, servers: Sequence[Server], pace: Pace) -> None:
+    """Sampling, fairness and precision: measured with diffeo only, because the other servers do not offer them."""
     ours = next((server for server in servers if server.environment is None), None)
     if ours is not None:
-        results.run("sampling", lambda: sampling.samples(ours, pace))
-        results.run("fairness", lambda: fairness.companies(ours, pace))
-        results.run("precision", lambda: precision.scored(ours, pace))
+        results.run_scenario("sampling", lambda: sampling.measure(ours, pace))
+        results.run_scenario("fairness", lambda: fairness.measure(ours, pace))
+        results.run_scenario("precision", lambda: precision.measure(ours, pace))
 
 
-def write(results: Results, page: Path) -> None:
-    """The page and its picture."""
-    report.write(results, page)
-    picture.draw(results, page.with_suffix(".png"))
+def write(results: Results, path: Path) -> None:
+    """Writes the page and its plot."""
+    page.write(results, path)
+    plot.draw(results, path.with_suffix(".png"))
 
 
-def read_options() -> argparse.Namespace:
-    """The command line; `whole` is a run whose results are kept in the tree."""
-    parser = argparse.ArgumentParser("python benchmarks/serving", description="Our server beside others.")
-    parser.add_argument("--quick", action="store_true", help="one round of two seconds a load, into runs/serving")
-    parser.add_argument("--servers", type=chosen, help=f"some of {','.join(SERVERS)}; into runs/serving")
-    parser.add_argument("--report", action="store_true", help="write the page again from its figures; run nothing")
-    options = parser.parse_args()
-    options.whole = not options.quick and options.servers is None
-    options.pace = QUICK if options.quick else WHOLE
-    options.servers = options.servers or list(SERVERS.values())
-    return options
+def read_options() -> Options:
+    """Reads the command line. Only a whole run of all servers writes to benchmarks/results."""
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks.serving",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--quick", action="store_true", help="one round with two seconds for each load")
+    parser.add_argument("--servers", type=chosen, help=f"a comma-separated part of {','.join(SERVERS)}")
+    parser.add_argument("--report", action="store_true", help="render the page again from its raw results")
+    given = parser.parse_args()
+    folder = RESULTS if not given.quick and given.servers is None else WORK
+    return Options(
+        given.servers or list(SERVERS.values()),
+        QUICK if given.quick else WHOLE,
+        given.quick,
+        folder / "serving.md",
+        given.report,
+    )
 
 
 def chosen(keys: str) -> list[Server]:
-    """Servers by their keys."""
+    """The servers with these keys.
+
+    Raises:
+        ArgumentTypeError: a key is unknown.
+    """
     unknown = [key for key in keys.split(",") if key not in SERVERS]
     if unknown:
-        raise argparse.ArgumentTypeError(f"no server {', '.join(unknown)}; there are {', '.join(SERVERS)}")
+        raise argparse.ArgumentTypeError(f"unknown server {', '.join(unknown)}; the servers are {', '.join(SERVERS)}")
     return [SERVERS[key] for key in keys.split(",")]
 
 
-def leave(*_: object) -> NoReturn:
-    """SIGTERM: unwind, which ends what was started."""
+def exit_on_signal(*_: object) -> NoReturn:
+    """Handles SIGTERM: raises SystemExit, so that the running server is stopped."""
     raise SystemExit(1)
 
 

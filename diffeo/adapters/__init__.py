@@ -1,1 +1,4 @@
-"""A flow in the manner of other libraries, one file each; any `diffeo.density.Density` will do, remote or local."""
+"""Adapters that make a flow usable in other libraries, one file per library.
+
+Each accepts any `diffeo.density.Density`: a remote model or a local one.
+"""

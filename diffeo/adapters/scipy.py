@@ -1,4 +1,4 @@
-"""scipy.stats: logpdf, pdf and rvs of a flow in the shapes of a frozen `multivariate_normal`."""
+"""SciPy: a flow with the methods and array shapes of a frozen `scipy.stats.multivariate_normal`."""
 
 import math
 
@@ -7,17 +7,26 @@ import numpy.typing as npt
 
 from diffeo.density import Density
 
-from .drawing import State, drawn, seed_of
+from .random_state import State, draw_rows, seed_from
 
 Array = npt.NDArray[np.float64]
 
 
 class FlowDistribution:
-    """A flow as a frozen distribution; axes of length 1 are left out of answers, as SciPy does.
+    """A flow as a frozen distribution; axes of length 1 are removed from results, as in SciPy.
+
+    >>> from pathlib import Path
+    >>> from diffeo.local.model import open_model
+    >>> distribution = FlowDistribution(open_model(Path("models"), "moons", None), seed=7)
+    >>> points = distribution.rvs(4)
+    >>> points.shape
+    (4, 2)
+    >>> distribution.logpdf(points).shape
+    (4,)
 
     Args:
         flow: the density.
-        seed: where random numbers come from for `rvs` without a random_state of its own.
+        seed: random state of `rvs` when it is called without one.
 
     Attributes:
         dim: number of components of a point.
@@ -36,20 +45,20 @@ class FlowDistribution:
         """
         points = self._points(np.asarray(x, dtype=np.float64))
         nats = self._flow.log_prob(points.reshape(-1, self.dim)).astype(np.float64)
-        return _squeezed(nats.reshape(points.shape[:-1]))
+        return _squeeze(nats.reshape(points.shape[:-1]))
 
     def pdf(self, x: npt.ArrayLike) -> Array:
-        """Density, in one over the units of x multiplied."""
-        return _squeezed(np.exp(self.logpdf(x)))
+        """Density; its unit is one over the product of the units of the columns."""
+        return _squeeze(np.exp(self.logpdf(x)))
 
     def rvs(self, size: int | tuple[int, ...] = 1, random_state: State = None) -> Array:
         """Draw points [*size, dim]; a whole number as random_state is the seed of the sample."""
         shape = (size,) if isinstance(size, int) else tuple(size)
-        seed = seed_of(self.random_state if random_state is None else random_state)
-        return _squeezed(drawn(self._flow, math.prod(shape), seed).astype(np.float64).reshape(*shape, self.dim))
+        seed = seed_from(self.random_state if random_state is None else random_state)
+        return _squeeze(draw_rows(self._flow, math.prod(shape), seed).astype(np.float64).reshape(*shape, self.dim))
 
     def _points(self, x: Array) -> Array:
-        # A vector is one point, or one component of many where a point has no other.
+        # A vector is one point. In one dimension it is many points of one component each.
         if x.ndim == 0:
             x = x[None]
         if x.ndim == 1:
@@ -59,6 +68,7 @@ class FlowDistribution:
         return x
 
 
-def _squeezed(values: Array) -> Array:
-    kept = np.squeeze(values)
-    return kept[()] if kept.ndim == 0 else kept
+def _squeeze(values: Array) -> Array:
+    squeezed = np.squeeze(values)
+    # SciPy returns a NumPy scalar, not an array without axes.
+    return squeezed[()] if squeezed.ndim == 0 else squeezed

@@ -1,4 +1,4 @@
-"""torch.distributions: a flow as a Distribution; its density is computed elsewhere, so no gradient comes through it."""
+"""PyTorch: a flow as a `torch.distributions.Distribution`, without gradients because torch does not compute it."""
 
 import math
 from collections.abc import Sequence
@@ -10,15 +10,22 @@ from torch.distributions import Distribution, constraints
 
 from diffeo.density import SEED_LIMIT, Density
 
-from .drawing import drawn
+from .random_state import draw_rows
 
 
 class FlowDistribution(Distribution):
-    """log_prob and sample of a flow; `torch.manual_seed` governs what is drawn.
+    """A flow as a distribution over vectors; `torch.manual_seed` makes its samples repeatable.
+
+    >>> from pathlib import Path
+    >>> from diffeo.local.model import open_model
+    >>> distribution = FlowDistribution(open_model(Path("models"), "moons", None))
+    >>> x = distribution.sample((4,))
+    >>> distribution.log_prob(x).shape
+    torch.Size([4])
 
     Args:
         flow: the density.
-        validate_args: as of every Distribution.
+        validate_args: as in every torch Distribution.
     """
 
     arg_constraints = {}  # noqa: RUF012  (torch's own way)
@@ -30,7 +37,7 @@ class FlowDistribution(Distribution):
         super().__init__(torch.Size(), torch.Size([len(flow.columns)]), validate_args)
 
     def expand(self, batch_shape: Sequence[int], _instance: Self | None = None) -> "FlowDistribution":
-        """The same law for each of a batch."""
+        """The same distribution with this batch shape."""
         expanded: FlowDistribution = self._get_checked_instance(FlowDistribution, _instance)  # type: ignore[no-untyped-call]  # torch's own
         expanded.flow = self.flow
         Distribution.__init__(expanded, torch.Size(batch_shape), self.event_shape, self._validate_args)
@@ -40,13 +47,13 @@ class FlowDistribution(Distribution):
         """Log density [*sample_shape, *batch_shape], nats, in the type and on the device of `value`.
 
         Raises:
-            NotImplementedError: a gradient is expected of it.
+            NotImplementedError: `value` requires a gradient.
         """
         if self._validate_args:
             self._validate_sample(value)
         if value.requires_grad and torch.is_grad_enabled():
-            raise NotImplementedError("a flow gives no gradient of its density; detach the value, or use torch.no_grad")
-        # Told and not left to torch: of no points it cannot tell how many there are.
+            raise NotImplementedError("the flow has no gradient in torch; detach the value or use torch.no_grad")
+        # reshape(-1, D) fails when there are no points, so their number is computed here.
         points = math.prod(value.shape[:-1])
         rows = value.detach().reshape(points, self.event_shape[0]).cpu().numpy()
         nats = torch.from_numpy(self.flow.log_prob(rows)).to(value).reshape(value.shape[:-1])
@@ -56,4 +63,4 @@ class FlowDistribution(Distribution):
         """Draw x [*sample_shape, *batch_shape, D]."""
         shape = self._extended_shape(torch.Size(sample_shape))
         seed = int(torch.randint(SEED_LIMIT, ()).item())
-        return torch.from_numpy(drawn(self.flow, math.prod(shape[:-1]), seed)).reshape(shape)
+        return torch.from_numpy(draw_rows(self.flow, math.prod(shape[:-1]), seed)).reshape(shape)

@@ -1,1 +1,1 @@
-"""Files in, files out: more rows than memory, cut into blocks that are computed in any order and written once each."""
+"""Bulk jobs: compute the rows of files, or a sample of any size, block by block, and write one file per block."""

@@ -1,4 +1,4 @@
-"""The unit of a job: rows that are computed together, written as one file, and never half."""
+"""A block, which is the unit of a bulk job: its rows are computed together and written as one file."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -6,13 +6,13 @@ from typing import Self
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """Rows [first, first + rows) of a file, or of a sample.
+class RowRange:
+    """Rows [first, first + rows) of a file or of a sample.
 
     Attributes:
-        begin: where a reader starts, in what its format counts: bytes, batches, groups of rows.
-        end: where it is done.
-        skip: rows after `begin` that come before the first.
+        begin: position in the file where reading begins, in the unit of its format: bytes, batches or row groups.
+        end: position in the file where reading ends, in the same unit.
+        skip: number of rows between `begin` and the first row.
     """
 
     first: int
@@ -24,22 +24,32 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One part of a job.
+    """One block of a job.
 
     Attributes:
-        number: its place among the parts.
-        source: which of the job's files its rows are from; 0 for a sample.
-        span: its rows.
+        number: index of the block in the job, from 0.
+        source: index of the input file that the rows come from; 0 for a sample.
+        row_range: its rows.
     """
 
     number: int
     source: int
-    span: Span
+    row_range: RowRange
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """What became of a block: whose rows it has, how many of them have no answer, and its file."""
+class BlockRecord:
+    """The result of a finished block. The names of the fields are the keys in the manifest of the job.
+
+    Attributes:
+        number: index of the block in the job, from 0.
+        source: index of the input file that the rows come from; 0 for a sample.
+        first: index of the first row in that file or sample.
+        rows: number of rows.
+        invalid: number of rows without an answer.
+        file: name of the file of the block.
+        sha256: SHA-256 of that file, as hexadecimal digits.
+    """
 
     number: int
     source: int
@@ -49,16 +59,20 @@ class Record:
     file: str
     sha256: str
 
-    def dump(self) -> bytes:
-        """As JSON."""
+    def to_json(self) -> bytes:
+        """The record as a JSON object."""
         return json.dumps(asdict(self)).encode()
 
     @classmethod
-    def parse(cls, text: bytes) -> Self:
-        """From JSON."""
+    def from_json(cls, text: bytes) -> Self:
+        """The record in a JSON object."""
         return cls(**json.loads(text))
 
 
-def cut(first: int, rows: int, block_rows: int) -> list[Span]:
-    """Rows in spans of `block_rows`, the last one shorter."""
-    return [Span(begin, min(block_rows, first + rows - begin)) for begin in range(first, first + rows, block_rows)]
+def split_rows(first: int, rows: int, block_rows: int) -> list[RowRange]:
+    """Split rows [first, first + rows) into ranges of `block_rows` rows; the last range may be shorter.
+
+    >>> [(part.first, part.rows) for part in split_rows(0, 5, 2)]
+    [(0, 2), (2, 2), (4, 1)]
+    """
+    return [RowRange(begin, min(block_rows, first + rows - begin)) for begin in range(first, first + rows, block_rows)]

@@ -1,67 +1,68 @@
-"""What a command line asks for, as a Job and a Crew; imported when a job is asked for, and with it what jobs need."""
+"""Runs `diffeo log-prob`, `transform` and `sample` into a folder. This module imports pyarrow and the runtime."""
 
 import argparse
 import sys
 
 from diffeo.bundle.read import read
-from diffeo.density import fresh_seed, settled
-from diffeo.errors import needing
-from diffeo.local.model import chosen
+from diffeo.density import fresh_seed, with_seed
+from diffeo.errors import requires_extra
+from diffeo.local.model import choose_version
 from diffeo.runtime.cores import usable_cores
 
-from . import executors, job
-from .executors import Crew
-from .job import Job, Model
-from .job_folder import Journal
+from . import job
+from .executors import BlockExecutor, executor_for
+from .job import BlockFiles, Inputs, Job, JobModel
+from .job_folder import JobFolder
 from .location import locate
 from .run import run
 
 
 def log_prob(options: argparse.Namespace) -> int:
-    """The log density of each row of files."""
-    return _do(options, job.log_prob(_model(options), options.files, _kept(options), options.format, _rows(options)))
+    """Compute the log density of each row of files."""
+    return _run(options, job.log_prob(_model(options), _inputs(options), _block_files(options)))
 
 
 def transform(options: argparse.Namespace) -> int:
-    """The image of each row of files."""
-    asked = (options.direction, _kept(options), options.format, _rows(options))
-    return _do(options, job.transform(_model(options), options.files, *asked))
+    """Map each row of files to z or to x."""
+    return _run(options, job.transform(_model(options), _inputs(options), _block_files(options), options.direction))
 
 
 def sample(options: argparse.Namespace) -> int:
-    """Rows of a sample; one that was asked for without a seed goes on with the seed that it drew."""
+    """Draw a sample. Without --seed, a resumed job takes the seed of its first run."""
     seed = options.seed
     if seed is None:
-        held = (Journal(locate(options.out)).held() or {}).get("seed")
-        seed = held if isinstance(held, int) else fresh_seed()
-    draw = settled(options.num_samples, seed, options.start, options.temperature)
-    return _do(options, job.sample(_model(options), draw, options.parts, options.format, _rows(options)))
+        earlier_job = JobFolder(locate(options.out)).read_description() or {}
+        earlier_seed = earlier_job.get("seed")
+        seed = earlier_seed if isinstance(earlier_seed, int) else fresh_seed()
+    rows = with_seed(options.num_samples, seed, options.start, options.temperature)
+    return _run(options, job.sample(_model(options), rows, options.outputs, _block_files(options)))
 
 
-def _do(options: argparse.Namespace, asked: Job) -> int:
-    # Not on standard output, which is for rows.
-    print(run(asked, locate(options.out), _crew(options)), file=sys.stderr)  # noqa: T201
+def _run(options: argparse.Namespace, requested: Job) -> int:
+    summary = run(requested, locate(options.out), _executor(options))
+    print(summary, file=sys.stderr)  # noqa: T201  (standard output is for rows)
     return 0
 
 
-def _model(options: argparse.Namespace) -> Model:
-    version = chosen(options.models, options.model, options.model_version)
+def _model(options: argparse.Namespace) -> JobModel:
+    version = choose_version(options.models, options.model, options.model_version)
     bundle = read(options.models / options.model / str(version))
-    return Model(bundle, options.model, version, options.precision)
+    return JobModel(bundle, options.model, version, options.precision)
 
 
-def _crew(options: argparse.Namespace) -> Crew:
+def _executor(options: argparse.Namespace) -> BlockExecutor:
     if options.ray:
-        with needing("--ray", "ray"):
-            from .ray_executor import on_ray  # noqa: PLC0415  (Ray is an extra of its own)
+        with requires_extra("--ray", "ray"):
+            from .ray_executor import on_ray  # noqa: PLC0415  (Ray is an optional extra)
 
         return on_ray
-    return executors.crew_of(options.workers or usable_cores())
+    return executor_for(options.workers or usable_cores())
 
 
-def _kept(options: argparse.Namespace) -> list[str]:
-    return [name for name in options.keep.split(",") if name]
+def _inputs(options: argparse.Namespace) -> Inputs:
+    kept = tuple(name for name in options.keep.split(",") if name)
+    return Inputs(options.files, kept, options.wrong)
 
 
-def _rows(options: argparse.Namespace) -> int:
-    return int(options.block_rows or job.BLOCK_ROWS)
+def _block_files(options: argparse.Namespace) -> BlockFiles:
+    return BlockFiles(options.format, options.block_rows or job.BLOCK_ROWS)

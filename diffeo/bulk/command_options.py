@@ -1,62 +1,91 @@
-"""`diffeo log-prob`, `transform` and `sample` into a folder: the options of a job, and the function that runs it."""
+"""The command-line options of bulk jobs, which `diffeo log-prob`, `transform` and `sample` run if --out is a folder."""
 
 import argparse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from diffeo.errors import DiffeoError, needing
+from diffeo.errors import DiffeoError, requires_extra
 
 FORMATS: Final = ("parquet", "arrow", "csv", "npy")
-FILES: Final = frozenset({".csv", ".npy", ".parquet", ".arrow", ".arrows", ".feather"})
-INTERRUPTED: Final = "interrupted; what is done stays, and the same command goes on"
-
-Command = Callable[[argparse.Namespace], int]
+# An --out that ends with one of these is one file, any other is a folder.
+FILE_SUFFIXES: Final = frozenset({".csv", ".npy", ".parquet", ".arrow", ".arrows", ".feather"})
+INTERRUPTED: Final = "interrupted; finished blocks stay, and the same command resumes after them"
 
 
 def add_options(parser: argparse.ArgumentParser, count: Callable[[str], int]) -> None:
-    """The options of a job that writes a folder."""
-    group = parser.add_argument_group("a folder or URL as --out: in blocks, with flat memory, resumed where it stopped")
-    group.add_argument("--format", choices=FORMATS, default="parquet", help="of the files in it (parquet)")
-    group.add_argument("--block-rows", type=count, help="rows of a file, about (524288)")
-    group.add_argument("--workers", type=count, help="blocks computed at the same time (usable cores)")
-    group.add_argument("--ray", action="store_true", help="compute on Ray: the cluster of RAY_ADDRESS, or one here")
-    group.add_argument("--precision", help="what to compute in (the bundle's own)")
+    """Add the options of a job that writes a folder; `count` parses a whole number above 0."""
+    group = parser.add_argument_group(
+        "options if --out is a folder or a URL",
+        "The rows are computed and written in blocks, one file per block. Memory does\n"
+        "not grow with the number of rows. The same command resumes a stopped job.",
+    )
+    group.add_argument("--format", choices=FORMATS, default="parquet", help="format of the files (default: parquet)")
+    group.add_argument("--block-rows", type=count, help="most rows of one block (default: 524288)")
+    group.add_argument("--workers", type=count, help="blocks computed at the same time (default: the usable cores)")
+    group.add_argument(
+        "--ray", action="store_true", help="compute on the Ray cluster at RAY_ADDRESS, or start Ray on this machine"
+    )
+    group.add_argument("--precision", help="precision of the graphs, such as int8 (default: that of the bundle)")
 
 
-def add_keep(parser: argparse.ArgumentParser) -> None:
-    """The option of a job over files."""
-    parser.add_argument("--keep", default="", metavar="A,B", help="columns of the files to write before the answers")
+def add_input_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a command that reads files."""
+    parser.add_argument(
+        "--wrong",
+        choices=["refuse", "null"],
+        default="refuse",
+        help="what to do with a cell that is neither a number nor missing, and with a row of another width: refuse "
+        "stops with an error, null leaves the row without an answer (default: refuse)",
+    )
+    parser.add_argument(
+        "--keep",
+        default="",
+        metavar="A,B",
+        help="columns of the input files to write before the computed ones, if --out is a folder",
+    )
 
 
 def is_folder(out: str | None) -> bool:
-    """Whether an --out is a folder: what does not end like a file of rows."""
-    return out is not None and Path(out).suffix not in FILES
+    """Whether this --out names a folder: it does not end like a file of rows.
+
+    >>> is_folder("nats"), is_folder("nats.csv"), is_folder(None)
+    (True, False, False)
+    """
+    return out is not None and Path(out).suffix not in FILE_SUFFIXES
 
 
 def log_prob(options: argparse.Namespace) -> int:
-    """Write the log density of each row of the files."""
-    return _do("log_prob", options)
+    """Compute the log density of each row of files into a folder."""
+    _check(options)
+    with requires_extra("a job over files", "bulk"):
+        from . import command  # noqa: PLC0415  (a client-only installation has no pyarrow)
+
+    return command.log_prob(options)
 
 
 def transform(options: argparse.Namespace) -> int:
-    """Send the rows of files through the flow."""
-    return _do("transform", options)
+    """Map each row of files to z or to x, into a folder."""
+    _check(options)
+    with requires_extra("a job over files", "bulk"):
+        from . import command  # noqa: PLC0415  (as above)
+
+    return command.transform(options)
 
 
 def sample(options: argparse.Namespace) -> int:
-    """Draw rows."""
-    return _do("sample", options)
+    """Draw a sample into a folder."""
+    _check(options)
+    with requires_extra("a sample in files", "bulk"):
+        from . import command  # noqa: PLC0415  (as above)
+
+    return command.sample(options)
 
 
-def _do(verb: str, options: argparse.Namespace) -> int:
+def _check(options: argparse.Namespace) -> None:
     if getattr(options, "url", None) is not None:
-        raise DiffeoError("a folder is computed here, not by a service; leave out --url, or name a .csv or .npy file")
+        raise DiffeoError(
+            "a folder as --out is computed on this machine, not by a service; "
+            "leave out --url, or name a .csv or .npy file as --out"
+        )
     options.interrupted = INTERRUPTED
-    with needing("a job over files", "bulk"):
-        from . import command  # noqa: PLC0415  (a client-only installation has no pyarrow)
-
-    commands: dict[str, Command] = {
-        "log_prob": command.log_prob, "transform": command.transform, "sample": command.sample
-    }  # fmt: skip
-    return commands[verb](options)

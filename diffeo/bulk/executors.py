@@ -1,4 +1,4 @@
-"""Who computes the blocks of a job: threads of this process, other processes, or Ray's. All give the same bytes."""
+"""Executors compute the blocks of a job in this process, in threads or in processes; all write the same bytes."""
 
 import os
 import signal
@@ -12,66 +12,71 @@ from typing import Final
 
 from diffeo.errors import WorkerLost
 
-from .block import Block, Record
-from .worker import Work, Worker
+from .block import Block, BlockRecord
+from .worker import Worker, WorkerSpec
 
-Crew = Callable[[Work, Sequence[Block]], Iterator[Record]]
+# Computes all the blocks, in any order, and yields the record of each as soon as it is finished.
+BlockExecutor = Callable[[WorkerSpec, Sequence[Block]], Iterator[BlockRecord]]
 
-# Blocks that are given out at a time, for each worker: one in hand and one to go on with.
-AHEAD: Final = 2
-# Of a call of the runtime some three hundredths are Python's; beyond so many threads they would wait for each other.
-THREADS: Final = 16
+# Blocks submitted to a pool at a time, per worker: one that is computed and one that waits for the worker.
+SUBMITTED_PER_WORKER: Final = 2
+# Python takes about 3 % of each call of the runtime. With more threads than this they would wait for its lock.
+MOST_THREADS: Final = 16
 
 
-def alone(work: Work, blocks: Sequence[Block]) -> Iterator[Record]:
-    """In this process, one after the other."""
-    worker = Worker(work)
+def in_process(spec: WorkerSpec, blocks: Sequence[Block]) -> Iterator[BlockRecord]:
+    """Computes one block after another in the calling thread."""
+    worker = Worker(spec)
     for block in blocks:
-        yield worker.do(block)
+        yield worker.compute_block(block)
 
 
-def threads(count: int) -> Crew:
-    """In so many threads of this process, which read, compute and write beside each other."""
+def in_threads(count: int) -> BlockExecutor:
+    """An executor with this number of threads in this process, which share one model."""
 
-    def crew(work: Work, blocks: Sequence[Block]) -> Iterator[Record]:
+    def execute(spec: WorkerSpec, blocks: Sequence[Block]) -> Iterator[BlockRecord]:
         with ThreadPoolExecutor(count, thread_name_prefix="job") as pool:
-            yield from _spread(pool, Worker(work).do, blocks, count)
+            yield from _run_in_pool(pool, Worker(spec).compute_block, blocks, count)
 
-    return crew
+    return execute
 
 
-def processes(count: int) -> Crew:
-    """In so many processes of this machine: for more cores than the interpreter of one can serve."""
+def in_processes(count: int) -> BlockExecutor:
+    """An executor with this number of processes on this machine, for more cores than the threads of one can use."""
 
-    def crew(work: Work, blocks: Sequence[Block]) -> Iterator[Record]:
-        # What cannot be loaded is told here in its own words; a pool only says that a worker ended.
-        Worker(work)
-        # Spawned: a runtime that has started threads cannot be forked.
-        with ProcessPoolExecutor(count, get_context("spawn"), initializer=_begin, initargs=(work,)) as pool:
+    def execute(spec: WorkerSpec, blocks: Sequence[Block]) -> Iterator[BlockRecord]:
+        # If the model cannot be loaded, this raises the error itself; the pool would only report a lost worker.
+        Worker(spec)
+        # "spawn", because a process in which a runtime has started threads cannot be forked safely.
+        with ProcessPoolExecutor(count, get_context("spawn"), initializer=_start_worker, initargs=(spec,)) as pool:
             try:
-                yield from _spread(pool, _do, blocks, count)
+                yield from _run_in_pool(pool, _compute_block, blocks, count)
             except BrokenProcessPool:
-                raise WorkerLost("the system ended a worker, perhaps for want of memory; try fewer --workers") from None
+                raise WorkerLost(
+                    "the system ended a worker process, perhaps because memory ran out; try fewer --workers"
+                ) from None
 
-    return crew
+    return execute
 
 
-def crew_of(workers: int) -> Crew:
-    """The crew for so many cores."""
+def executor_for(workers: int) -> BlockExecutor:
+    """The executor for this number of cores of this machine."""
     if workers == 1:
-        return alone
-    return threads(workers) if workers <= THREADS else processes(workers)
+        return in_process
+    return in_threads(workers) if workers <= MOST_THREADS else in_processes(workers)
 
 
-def _spread(pool: Executor, do: Callable[[Block], Record], blocks: Sequence[Block], count: int) -> Iterator[Record]:
-    left = iter(blocks)
-    running = {pool.submit(do, block) for block in islice(left, AHEAD * count)}
+def _run_in_pool(
+    pool: Executor, compute_block: Callable[[Block], BlockRecord], blocks: Sequence[Block], workers: int
+) -> Iterator[BlockRecord]:
+    waiting = iter(blocks)
+    running = {pool.submit(compute_block, block) for block in islice(waiting, SUBMITTED_PER_WORKER * workers)}
     try:
         while running:
-            done, running = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
+            finished, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in finished:
                 yield future.result()
-                running |= {pool.submit(do, block) for block in islice(left, 1)}
+                running |= {pool.submit(compute_block, block) for block in islice(waiting, 1)}
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
@@ -79,23 +84,23 @@ def _spread(pool: Executor, do: Callable[[Block], Record], blocks: Sequence[Bloc
 _worker: Worker | None = None
 
 
-def _begin(work: Work) -> None:
-    global _worker  # noqa: PLW0603  (what a process of a pool keeps between its tasks has no other place)
-    # Ctrl-C reaches the whole group of processes; the first one decides.
+def _start_worker(spec: WorkerSpec) -> None:
+    global _worker  # noqa: PLW0603  (a process of a pool can keep an object between calls only in a global)
+    # Ctrl-C reaches all processes of the terminal; the main process handles it and stops the pool.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_follow_parent, daemon=True).start()
-    _worker = Worker(work)
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
+    _worker = Worker(spec)
 
 
-def _follow_parent() -> None:
-    # A parent that was killed cannot tell its workers; without it they would wait for ever.
+def _exit_with_parent() -> None:
+    # A killed parent cannot stop its pool, and the workers would wait for blocks for ever.
     parent = parent_process()
     if parent is not None:
         parent.join()
         os._exit(1)
 
 
-def _do(block: Block) -> Record:
+def _compute_block(block: Block) -> BlockRecord:
     if _worker is None:
-        raise WorkerLost("a block came before its job")
-    return _worker.do(block)
+        raise WorkerLost("this process received a block before its worker was started")
+    return _worker.compute_block(block)

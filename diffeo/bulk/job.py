@@ -1,138 +1,196 @@
-"""A job: what is asked of which model, cut into blocks before the first is computed, and always cut alike."""
+"""A job: a query to a model, split into blocks before the first block is computed. Equal jobs have equal blocks."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from diffeo.bundle.parameters import LOG_ABS_DET_JACOBIAN
 from diffeo.bundle.read import Bundle
-from diffeo.density import Direction, Draw, latent
+from diffeo.density import Direction, SeededSample, latent_columns
 from diffeo.errors import TableError
-from diffeo.local.model import check_draw
+from diffeo.local.model import check_sample
+from diffeo.tables.csv_numbers import Wrong
 
-from .block import Block, cut
+from .block import Block, split_rows
 from .columns import matched
 from .formats import FORMATS
-from .job_folder import Facts
-from .location import Place, found
-from .query import Answers, Ask, Draws, Source, computed
+from .job_folder import SCHEMA, JobDescription
+from .location import Location, find_files
+from .query import InputFile, Query, RowsQuery, SampleQuery, output_schema
 
-SCHEMA: Final = "diffeo-job/1"
-# About a second of one core for a small flow, and what is lost when a job is killed; a file of some megabytes.
+# A small flow computes such a block in about a second on one core, and its file has a few megabytes. A killed job
+# loses at most the blocks that were being computed.
 BLOCK_ROWS: Final = 2**19
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
-    """Which model, and what it computes in."""
+class JobModel:
+    """The model of a job.
+
+    Attributes:
+        bundle: its files.
+        name: its name in the repository.
+        version: its version in the repository.
+        precision: precision of the graphs; None for the bundle's own.
+    """
 
     bundle: Bundle
     name: str
     version: int
-    precision: str | None
+    precision: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """The input files of a job.
+
+    Attributes:
+        urls: paths and URLs of files, patterns and folders.
+        kept: columns of the files that are written unchanged, before the outputs.
+        wrong: "refuse" stops the job at a wrong cell or a row of another width, "null" gives the row no answer.
+    """
+
+    urls: Sequence[str]
+    kept: tuple[str, ...] = ()
+    wrong: Wrong = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
+class BlockFiles:
+    """The files that a job writes.
+
+    Attributes:
+        format: "parquet", "arrow", "csv" or "npy".
+        rows: rows of a block, about.
+    """
+
+    format: str = "parquet"
+    rows: int = BLOCK_ROWS
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is to be done.
+    """A query to a model, split into blocks.
 
     Attributes:
-        model: by which model.
-        ask: what is asked of it.
-        blocks: the parts.
-        written: the format of the parts.
-        facts: all that decides the bytes of the parts, as JSON knows it.
+        model: the model.
+        query: what to compute.
+        blocks: all blocks, in order.
+        output_format: the format of the files.
+        description: everything that decides the bytes of the files, in types that JSON returns unchanged.
     """
 
-    model: Model
-    ask: Ask
+    model: JobModel
+    query: Query
     blocks: tuple[Block, ...]
-    written: str
-    facts: Facts
+    output_format: str
+    description: JobDescription
+
+    @property
+    def operation(self) -> str:
+        """log_prob, transform or sample."""
+        return str(self.description["operation"])
 
     @property
     def rows(self) -> int:
-        """Of all blocks."""
-        return sum(block.span.rows for block in self.blocks)
+        """Number of rows of all blocks."""
+        return sum(block.row_range.rows for block in self.blocks)
 
 
-def log_prob(model: Model, files: list[str], kept: Sequence[str], written: str, block_rows: int) -> Job:
-    """The log density of each row of files; raises TableError as `transform`."""
-    return _over(model, "log_prob", files, ("forward", ("log_prob",)), kept, written, block_rows)
-
-
-def transform(  # noqa: PLR0913, PLR0917  (what a command line says)
-    model: Model, files: list[str], direction: Direction, kept: Sequence[str], written: str, block_rows: int
-) -> Job:
-    """The image of each row of files, and the log|det| of that direction.
+def log_prob(model: JobModel, inputs: Inputs, files: BlockFiles) -> Job:
+    """A job that computes the log density of each row of the input files, in nats.
 
     Raises:
-        TableError: a file is not there, cannot be read, or has other columns than the model takes.
+        TableError: as `transform`.
+    """
+    return _rows_job("log_prob", model, inputs, files, "forward", ("log_prob",))
+
+
+def transform(model: JobModel, inputs: Inputs, files: BlockFiles, direction: Direction) -> Job:
+    """A job that computes z (forward) or x (inverse) of each row, and the log|det| of that direction.
+
+    Raises:
+        TableError: an input file is missing, cannot be read or lacks a column, or a column cannot be kept.
     """
     image = "z" if direction == "forward" else "x"
-    return _over(model, "transform", files, (direction, (image, LOG_ABS_DET_JACOBIAN)), kept, written, block_rows)
+    return _rows_job("transform", model, inputs, files, direction, (image, LOG_ABS_DET_JACOBIAN))
 
 
-def sample(model: Model, draw: Draw, parts: Sequence[str], written: str, block_rows: int) -> Job:
-    """Rows of a seeded sample; raises Problem for a number out of its range."""
-    check_draw(draw, parts)
-    spans = cut(draw.start, draw.num_samples, block_rows)
-    blocks = tuple(Block(number, 0, span) for number, span in enumerate(spans))
-    asked = {**draw.rows(0, draw.num_samples), "parts": list(parts)}
-    columns = computed(parts, model.bundle.manifest)
-    return Job(
-        model, Draws(draw, tuple(parts), columns), blocks, written, _facts(model, "sample", asked, written, block_rows)
-    )
+def sample(model: JobModel, sample: SeededSample, outputs: Sequence[str], files: BlockFiles) -> Job:
+    """A job that draws a sample and writes these outputs of it: "x", "z", "log_prob".
+
+    Raises:
+        Problem: a parameter is out of its range, or an output is unknown.
+    """
+    check_sample(sample, outputs)
+    row_ranges = split_rows(sample.start, sample.num_samples, files.rows)
+    blocks = tuple(Block(number, 0, row_range) for number, row_range in enumerate(row_ranges))
+    query = SampleQuery(sample, tuple(outputs), output_schema(outputs, model.bundle.manifest))
+    parameters = {**sample.parameters(0, sample.num_samples), "outputs": list(outputs)}
+    return Job(model, query, blocks, files.format, _describe("sample", model, parameters, files))
 
 
-def _over(  # noqa: PLR0913, PLR0917  (as above)
-    model: Model,
-    verb: str,
-    files: list[str],
-    asked: tuple[Direction, tuple[str, ...]],
-    kept: Sequence[str],
-    written: str,
-    block_rows: int,
+def _rows_job(  # noqa: PLR0913, PLR0917  (the two operations on rows differ in the last two arguments)
+    operation: str,
+    model: JobModel,
+    inputs: Inputs,
+    files: BlockFiles,
+    direction: Direction,
+    outputs: tuple[str, ...],
 ) -> Job:
-    direction, parts = asked
+    if files.format == "npy" and inputs.kept:
+        raise TableError("an npy file holds only numbers and cannot keep columns; choose another --format")
     columns = model.bundle.manifest.columns
-    names = columns if direction == "forward" else latent(columns)
-    made = computed(parts, model.bundle.manifest)
-    if written == "npy" and kept:
-        raise TableError("npy holds nothing but numbers, so no columns can be kept in it; write another format")
-    sources = tuple(_source(place, names, block_rows) for place in found(files, frozenset(FORMATS)))
-    for source in sources:
-        _check_kept(kept, source, made.names)
-    spans = [(number, span) for number, source in enumerate(sources) for span in source.outline.spans]
-    blocks = tuple(Block(number, source, span) for number, (source, span) in enumerate(spans))
-    inputs = [{"file": source.place.url, **source.place.state()} for source in sources]
-    facts = _facts(model, verb, {"direction": direction, "inputs": inputs, "kept": list(kept)}, written, block_rows)
-    return Job(model, Answers(sources, direction, parts, tuple(kept), made), blocks, written, facts)
+    names = columns if direction == "forward" else latent_columns(columns)
+    computed = output_schema(outputs, model.bundle.manifest)
+    input_files = tuple(
+        _input_file(location, names, files.rows, inputs.wrong)
+        for location in find_files(inputs.urls, frozenset(FORMATS))
+    )
+    for file in input_files:
+        _check_kept(inputs.kept, file, computed.names)
+    row_ranges = [(source, part) for source, file in enumerate(input_files) for part in file.layout.row_ranges]
+    blocks = tuple(Block(number, source, part) for number, (source, part) in enumerate(row_ranges))
+    query = RowsQuery(input_files, direction, outputs, inputs.kept, computed)
+    fingerprints = [{"file": file.location.url, **file.location.fingerprint()} for file in input_files]
+    parameters = {
+        "direction": direction, "inputs": fingerprints, "kept": list(inputs.kept), "wrong": inputs.wrong
+    }  # fmt: skip
+    return Job(model, query, blocks, files.format, _describe(operation, model, parameters, files))
 
 
-def _source(place: Place, names: Sequence[str], block_rows: int) -> Source:
+def _input_file(location: Location, names: Sequence[str], block_rows: int, wrong: Wrong) -> InputFile:
     try:
-        outline = FORMATS[place.suffix].outline(place, block_rows)
+        layout = replace(FORMATS[location.suffix].layout(location, block_rows), wrong=wrong)
     except (OSError, ValueError) as error:
-        raise TableError(f"{place.name} cannot be read: {error}") from None
-    return Source(place, outline, matched(outline, names, place.name))
+        raise TableError(f"cannot read {location.name}: {error}") from None
+    return InputFile(location, layout, matched(layout, names, location.name))
 
 
-def _check_kept(kept: Sequence[str], source: Source, made: Sequence[str]) -> None:
+def _check_kept(kept: Sequence[str], file: InputFile, computed: Sequence[str]) -> None:
     for name in kept:
-        if source.outline.schema.names.count(name) != 1 or not source.outline.named:
-            raise TableError(f"{source.place.name} has no column {name!r} to keep, or more than one")
-        if name in made:
+        count = file.layout.schema.names.count(name) if file.layout.has_names else 0
+        if count != 1:
+            raise TableError(f"{file.location.name} has {count} columns named {name!r}; --keep needs exactly one")
+        if name in computed:
             raise TableError(
-                f"the column {name!r} of {source.place.name} cannot be kept: what is computed has that name"
+                f"cannot keep the column {name!r} of {file.location.name}: the job computes a column with that name"
             )
 
 
-def _facts(model: Model, verb: str, asked: Facts, written: str, block_rows: int) -> Facts:
-    who = {"model": model.name, "version": model.version, "digest": model.bundle.digest}
-    precision = model.precision or model.bundle.manifest.precision
-    facts = {"schema": SCHEMA, "verb": verb, **who, "precision": precision, **asked}
-    # As it is when it is read again: JSON has no tuples.
-    found: Facts = json.loads(json.dumps({**facts, "format": written, "block_rows": block_rows}))
-    return found
+def _describe(operation: str, model: JobModel, parameters: Mapping[str, object], files: BlockFiles) -> JobDescription:
+    description = {
+        "schema": SCHEMA,
+        "operation": operation,
+        "model": model.name,
+        "version": model.version,
+        "digest": model.bundle.digest,
+        "precision": model.precision or model.bundle.manifest.precision,
+        **parameters,
+        "format": files.format,
+        "block_rows": files.rows,
+    }
+    # A description that was read from a folder went through JSON, which turns tuples into lists.
+    as_stored: JobDescription = json.loads(json.dumps(description))
+    return as_stored

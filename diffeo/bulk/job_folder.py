@@ -1,8 +1,8 @@
-"""The folder of a job: its parts, which of them are done, and at the end a manifest in place of the notes.
+"""The output folder of a job: the files of its blocks, the records of finished blocks, and at the end the manifest.
 
-_job.json says which job it is, so that another is not mixed into it; _blocks/ holds a record for each part that is
-done, so that a job that was killed goes on; _manifest.json appears when all are. Readers of tables pass over such
-names.
+_job.json describes the job, so that no other job writes into the folder. _blocks/ holds one record for each finished
+block, so that a killed job resumes. When all blocks are finished, _manifest.json replaces both. Readers of table
+folders skip names that begin with "_".
 """
 
 import json
@@ -10,87 +10,107 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
-from diffeo.errors import OtherJob, TableError
+from diffeo.errors import FolderInUse, TableError
 
-from .block import Record
-from .location import Place
+from .block import BlockRecord
+from .location import Location
 
 JOB: Final = "_job.json"
 MANIFEST: Final = "_manifest.json"
 BLOCKS: Final = "_blocks"
-# What a manifest says beside the job itself.
-RESULTS: Final = frozenset({"rows", "invalid", "files"})
+# The keys of a manifest that do not describe the job.
+RESULT_KEYS: Final = frozenset({"rows", "invalid", "files"})
+SCHEMA: Final = "diffeo-job/2"
+# Version 1 had these keys under other names.
+KEYS_OF_VERSION_1: Final = {"verb": "operation", "parts": "outputs"}
+OPERATIONS_OF_VERSION_1: Final = {"score": "log_prob"}
 
-Facts = Mapping[str, object]
+JobDescription = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
-class Journal:
-    """What a folder knows of its job."""
+class JobFolder:
+    """The folder that one job writes."""
 
-    folder: Place
+    location: Location
 
-    def begin(self, job: Facts) -> list[Record]:
-        """Take the folder for a job; what of it is done there already.
+    def claim(self, job: JobDescription) -> list[BlockRecord]:
+        """Reserve the folder for a job; returns the records of the blocks that an earlier run finished.
 
         Raises:
-            OtherJob: the folder holds another job, or files of somebody else.
-            TableError: the folder cannot be written to.
+            FolderInUse: the folder holds another job, or files that no job wrote.
+            TableError: the folder cannot be written.
         """
-        held = self.held()
-        if held is not None and held != job:
-            names = [name for name in job.keys() | held.keys() if job.get(name) != held.get(name)]
-            raise OtherJob(f"{self.folder.path} holds a job of another {', '.join(sorted(names))}; name another folder")
-        if held is None and self.folder.names():
-            raise OtherJob(f"{self.folder.path} holds other files; name a folder that is empty or not there")
-        if (text := self.folder.inside(MANIFEST).read()) is not None:
-            # It may have been killed on its way out.
-            self._tidy()
-            return [Record(**part) for part in json.loads(text)["files"]]
+        self._check_owner(job)
+        if (text := self.location.child(MANIFEST).read()) is not None:
+            # The earlier run may have been killed before it removed its working files.
+            self._remove_working_files()
+            return [BlockRecord(**record) for record in json.loads(text)["files"]]
+        blocks = self.location.child(BLOCKS)
         try:
-            self.folder.system.makedirs(self.folder.inside(BLOCKS).path, exist_ok=True)
-            self.folder.inside(JOB).write(_text(job))
+            self.location.file_system.makedirs(blocks.path, exist_ok=True)
+            self.location.child(JOB).write(_to_json(job))
         except OSError as error:
-            raise TableError(f"{self.folder.path} cannot be written: {error}") from None
-        blocks = self.folder.inside(BLOCKS)
-        texts = [blocks.inside(name).read() for name in blocks.names() if name.endswith(".json")]
-        return [Record.parse(text) for text in texts if text is not None]
+            raise TableError(f"cannot write the folder {self.location.path}: {error}") from None
+        texts = [blocks.child(name).read() for name in blocks.list_names() if name.endswith(".json")]
+        return [BlockRecord.from_json(text) for text in texts if text is not None]
 
-    def held(self) -> Facts | None:
-        """The job that the folder is of."""
+    def read_description(self) -> JobDescription | None:
+        """The description of the job that the folder holds; None if it holds no job."""
         for name in (MANIFEST, JOB):
-            if (text := self.folder.inside(name).read()) is not None:
-                job: Facts = json.loads(text)
-                return {key: value for key, value in job.items() if key not in RESULTS}
+            if (text := self.location.child(name).read()) is not None:
+                content: JobDescription = json.loads(text)
+                return _upgrade({key: value for key, value in content.items() if key not in RESULT_KEYS})
         return None
 
     @property
-    def ended(self) -> bool:
-        """Whether all of it is done."""
-        return self.folder.inside(MANIFEST).read() is not None
+    def is_complete(self) -> bool:
+        """Whether all blocks of the job are finished."""
+        return self.location.child(MANIFEST).read() is not None
 
-    def part(self, number: int, written: str) -> Place:
-        """The file of a block."""
-        return self.folder.inside(f"part-{number:08d}.{written}")
+    def block_file(self, number: int, output_format: str) -> Location:
+        """The file of the block with this number."""
+        return self.location.child(f"part-{number:08d}.{output_format}")
 
-    def note(self, record: Record) -> None:
-        """A block is done; its file is there."""
-        self.folder.inside(BLOCKS).inside(f"{record.number:08d}.json").write(record.dump())
+    def add_record(self, record: BlockRecord) -> None:
+        """Record that a block is finished; call this after its file was written."""
+        self.location.child(BLOCKS).child(f"{record.number:08d}.json").write(record.to_json())
 
-    def end(self, job: Facts, records: Sequence[Record]) -> None:
-        """All are done: the manifest takes the place of the notes."""
-        parts = sorted(records, key=lambda record: record.number)
-        rows, invalid = sum(part.rows for part in parts), sum(part.invalid for part in parts)
-        whole = {**job, "rows": rows, "invalid": invalid, "files": [asdict(part) for part in parts]}
-        self.folder.inside(MANIFEST).write(_text(whole))
-        self._tidy()
+    def complete(self, job: JobDescription, records: Sequence[BlockRecord]) -> None:
+        """Write the manifest and remove the working files; call this when all blocks are finished."""
+        ordered = sorted(records, key=lambda record: record.number)
+        rows, invalid = sum(record.rows for record in ordered), sum(record.invalid for record in ordered)
+        manifest = {**job, "rows": rows, "invalid": invalid, "files": [asdict(record) for record in ordered]}
+        self.location.child(MANIFEST).write(_to_json(manifest))
+        self._remove_working_files()
 
-    def _tidy(self) -> None:
-        # Notes, and what a worker that was killed had half written.
-        for name in self.folder.names():
+    def _check_owner(self, job: JobDescription) -> None:
+        stored, path = self.read_description(), self.location.path
+        if stored is not None and stored != job:
+            keys = sorted(key for key in job.keys() | stored.keys() if job.get(key) != stored.get(key))
+            raise FolderInUse(
+                f"{path} holds another job, which differs in: {', '.join(keys)}; name another folder as --out"
+            )
+        if stored is None and self.location.list_names():
+            raise FolderInUse(f"{path} holds other files; name an empty or a new folder as --out")
+
+    def _remove_working_files(self) -> None:
+        # A killed worker leaves an unfinished file whose name begins with a dot.
+        for name in self.location.list_names():
             if name in {JOB, BLOCKS} or name.startswith("."):
-                self.folder.system.rm(self.folder.inside(name).path, recursive=True)
+                self.location.file_system.rm(self.location.child(name).path, recursive=True)
 
 
-def _text(facts: Facts) -> bytes:
-    return (json.dumps(facts, indent=1) + "\n").encode()
+def _upgrade(job: JobDescription) -> JobDescription:
+    """The description in the keys of today, so that a job of an earlier release resumes."""
+    if job.get("schema") != "diffeo-job/1":
+        return job
+    renamed = {KEYS_OF_VERSION_1.get(key, key): value for key, value in job.items()}
+    operation = str(renamed["operation"])
+    # Version 1 had no choice for wrong cells: they left their row without an answer.
+    wrong = {"wrong": "null"} if "inputs" in renamed else {}
+    return {**renamed, **wrong, "schema": SCHEMA, "operation": OPERATIONS_OF_VERSION_1.get(operation, operation)}
+
+
+def _to_json(content: Mapping[str, object]) -> bytes:
+    return (json.dumps(content, indent=1) + "\n").encode()

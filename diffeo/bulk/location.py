@@ -1,8 +1,8 @@
-"""Files wherever fsspec reaches, on this disk or in an object store; what is written appears when it is whole."""
+"""Files and folders on this disk or in an object store, through fsspec; a written file appears only when complete."""
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -14,77 +14,79 @@ from fsspec.implementations.local import LocalFileSystem
 
 from diffeo.errors import TableError
 
-# What reaching for a file can raise, by the file systems that fsspec knows: their own errors are OSErrors or these.
-UNREACHABLE: Final = (OSError, ImportError, ValueError)
+# The file systems of fsspec raise these, or subclasses of them, when they cannot reach a file.
+FILE_SYSTEM_ERRORS: Final = (OSError, ImportError, ValueError)
+# File systems name the time or the tag of the last change differently.
+CHANGE_TAGS: Final = ("mtime", "ETag", "etag", "LastModified", "last_modified", "updated")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A file or folder: its file system, and its path there."""
+class Location:
+    """A file or a folder: a file system and a path in it."""
 
-    system: fsspec.AbstractFileSystem
+    file_system: fsspec.AbstractFileSystem
     path: str
 
     @property
     def name(self) -> str:
-        """The last part of its path."""
+        """The last part of the path."""
         return PurePosixPath(self.path).name
 
     @property
     def suffix(self) -> str:
-        """What its name ends with, in lower case."""
+        """The suffix of the name in lower case, such as .csv."""
         return PurePosixPath(self.path).suffix.lower()
 
     @property
     def url(self) -> str:
-        """Where it is, for every machine that can reach it."""
-        return str(self.system.unstrip_protocol(self.path))
+        """The URL of this location, which other machines can use too."""
+        return str(self.file_system.unstrip_protocol(self.path))
 
-    def inside(self, name: str) -> Self:
-        """A file in this folder."""
-        return type(self)(self.system, f"{self.path.rstrip('/')}/{name}")
+    def child(self, name: str) -> Self:
+        """The file or folder with this name in this folder."""
+        return type(self)(self.file_system, f"{self.path.rstrip('/')}/{name}")
 
-    def state(self) -> dict[str, object]:
-        """What tells whether it was changed: its size, and the time or tag where the system has one."""
-        facts = self.system.info(self.path)
-        tags = ("mtime", "ETag", "etag", "LastModified", "last_modified", "updated")
-        return {"bytes": facts["size"], "tag": next((str(facts[tag]) for tag in tags if tag in facts), None)}
+    def fingerprint(self) -> dict[str, object]:
+        """The size of the file, and the time or the tag of its last change where the file system has one."""
+        info = self.file_system.info(self.path)
+        return {"bytes": info["size"], "tag": next((str(info[tag]) for tag in CHANGE_TAGS if tag in info), None)}
 
     def open(self) -> pa.NativeFile:
-        """The file, to be read from any place in it."""
-        if isinstance(self.system, LocalFileSystem):
+        """Open the file for reading at any position."""
+        if isinstance(self.file_system, LocalFileSystem):
             return pa.OSFile(self.path)
-        return pa.PythonFile(self.system.open(self.path, "rb"), mode="r")
+        return pa.PythonFile(self.file_system.open(self.path, "rb"), mode="r")
 
-    def names(self) -> list[str]:
-        """The files in this folder; none where it is not there."""
+    def list_names(self) -> list[str]:
+        """The names in this folder, sorted; an empty list if the folder does not exist."""
         with suppress(FileNotFoundError):
-            return sorted(PurePosixPath(path).name for path in self.system.ls(self.path, detail=False, refresh=True))
+            paths = self.file_system.ls(self.path, detail=False, refresh=True)
+            return sorted(PurePosixPath(path).name for path in paths)
         return []
 
     def read(self) -> bytes | None:
-        """The whole file; None where it is not there."""
+        """The content of the file; None if the file does not exist."""
         with suppress(FileNotFoundError):
-            return bytes(self.system.cat_file(self.path))
+            return bytes(self.file_system.cat_file(self.path))
         return None
 
     def write(self, content: bytes) -> None:
-        """Write the whole file."""
-        with self.writing() as stream:
+        """Write the content of the file, as `open_for_writing` does."""
+        with self.open_for_writing() as stream:
             stream.write(content)
 
     @contextmanager
-    def writing(self) -> Iterator["Hashed"]:
-        """A stream whose file appears at the end of the block, unless an error ends it."""
-        if not isinstance(self.system, LocalFileSystem):
-            # An object store shows an object once it was closed.
-            with self.system.open(self.path, "wb") as file:
-                yield Hashed(file)
+    def open_for_writing(self) -> Iterator["HashingStream"]:
+        """A stream to a new file. The file appears when the `with` block ends, and not if the block raises an error."""
+        if not isinstance(self.file_system, LocalFileSystem):
+            # An object store shows an object only after it was closed.
+            with self.file_system.open(self.path, "wb") as file:
+                yield HashingStream(file)
             return
         draft = f"{PurePosixPath(self.path).parent}/.{self.name}.{os.getpid()}.part"
         try:
-            with open(draft, "wb") as file:  # noqa: PTH123  (fsspec's paths are text)
-                yield Hashed(file)
+            with open(draft, "wb") as file:  # noqa: PTH123  (paths of fsspec are text)
+                yield HashingStream(file)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(draft, self.path)  # noqa: PTH105  (as above)
@@ -93,8 +95,8 @@ class Place:
                 os.unlink(draft)  # noqa: PTH108  (as above)
 
 
-class Hashed:
-    """A stream that is written once from its beginning, and the SHA-256 of what went through."""
+class HashingStream:
+    """A writable stream that computes the SHA-256 of everything written to it; it cannot seek."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -104,67 +106,76 @@ class Hashed:
 
     @property
     def sha256(self) -> str:
-        """Of all that was written so far."""
+        """SHA-256 of all bytes written until now, as hexadecimal digits."""
         return self._sha256.hexdigest()
 
     def write(self, content: bytes) -> int:
-        """Append."""
+        """Append bytes."""
         self._sha256.update(content)
         self._file.write(content)
         self._size += len(content)
         return len(content)
 
     def tell(self) -> int:
-        """How much was written."""
+        """Number of bytes written until now."""
         return self._size
 
     def flush(self) -> None:
-        """Nothing is kept back here."""
+        """Does nothing: this class has no buffer."""
 
     def close(self) -> None:
-        """Whoever opened the file closes it."""
+        """Does nothing: the code that opened the file closes it."""
 
 
-def locate(url: str) -> Place:
-    """The file or folder that a path of this machine or a URL names.
+def locate(url: str) -> Location:
+    """The location that a path of this machine or a URL names.
+
+    >>> locate("memory://folder/rows.csv").name
+    'rows.csv'
 
     Raises:
-        TableError: no file system is known by that protocol, or what it needs is not installed.
+        TableError: fsspec does not know the protocol, or a package for it is not installed.
     """
     try:
-        return Place(*fsspec.core.url_to_fs(url))
-    except UNREACHABLE as error:
-        raise TableError(f"{url}: {error}") from None
+        return Location(*fsspec.core.url_to_fs(url))
+    except FILE_SYSTEM_ERRORS as error:
+        raise TableError(f"cannot open {url}: {error}") from None
 
 
-def found(urls: list[str], suffixes: frozenset[str]) -> list[Place]:
-    """The files that are meant: a file, the matches of a pattern, or what a folder holds of these formats.
+def find_files(urls: Sequence[str], suffixes: frozenset[str]) -> list[Location]:
+    """The input files that these paths and URLs name.
+
+    Each of them is a file, a pattern with `*`, or a folder. A folder stands for the files in it that have one of the
+    suffixes.
 
     Raises:
-        TableError: there is none, or its format is not known.
+        TableError: a path names no file, or a file of an unknown format.
     """
-    files: list[Place] = []
+    files: list[Location] = []
     for url in urls:
-        place = locate(url)
+        location = locate(url)
         try:
-            files += _meant(place, url, suffixes)
-        except UNREACHABLE as error:
-            raise TableError(f"{url} cannot be read: {error}") from None
+            files += _matching_files(location, url, suffixes)
+        except FILE_SYSTEM_ERRORS as error:
+            raise TableError(f"cannot read {url}: {error}") from None
     for file in files:
         if file.suffix not in suffixes:
-            raise TableError(f"{file.name}: rows are read from {', '.join(sorted(suffixes))} files")
+            raise TableError(
+                f"{file.name} has no known format; name a file that ends with {', '.join(sorted(suffixes))}"
+            )
     return files
 
 
-def _meant(place: Place, url: str, suffixes: frozenset[str]) -> list[Place]:
-    if "*" in place.path:
-        paths = [str(path) for path in place.system.glob(place.path)]
-    elif place.system.isdir(place.path):
-        # As other readers do: names that begin with . or _ are not data.
-        inside = [place.inside(name) for name in place.names() if not name.startswith((".", "_"))]
-        paths = [file.path for file in inside if file.suffix in suffixes]
+def _matching_files(location: Location, url: str, suffixes: frozenset[str]) -> list[Location]:
+    system = location.file_system
+    if "*" in location.path:
+        paths = [str(path) for path in system.glob(location.path)]
+    elif system.isdir(location.path):
+        # Other readers of table folders also skip names that begin with . or _.
+        files = [location.child(name) for name in location.list_names() if not name.startswith((".", "_"))]
+        paths = [file.path for file in files if file.suffix in suffixes]
     else:
-        paths = [place.path] if place.system.exists(place.path) else []
+        paths = [location.path] if system.exists(location.path) else []
     if not paths:
         raise TableError(f"no file {url}")
-    return [Place(place.system, path) for path in sorted(paths)]
+    return [Location(system, path) for path in sorted(paths)]

@@ -1,4 +1,4 @@
-"""What is asked of a flow by a job: answers to the rows of files, or draws."""
+"""What a job computes: one flow operation for the rows of files (`RowsQuery`), or a sample (`SampleQuery`)."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -9,106 +9,121 @@ import pyarrow as pa
 
 from diffeo.bundle.manifest import Manifest
 from diffeo.bundle.parameters import LOG_ABS_DET_JACOBIAN
-from diffeo.density import Direction, Draw, latent
-from diffeo.local.flow import Flow
+from diffeo.density import Direction, SeededSample, latent_columns
+from diffeo.errors import TableError, WrongTable
+from diffeo.local.flow import LocalFlow
 from diffeo.runtime.finite_rows import Tensors
 
 from .block import Block
 from .columns import answered, rows
 from .formats import FORMATS
-from .formats.format import READ_ROWS, Outline
-from .location import Place
+from .formats.format import READ_ROWS, FileLayout
+from .location import Location
 
-Batch = tuple[pa.RecordBatch, int]  # and how many of its rows have no answer
+# Rows to write, and how many of them have no answer.
+AnsweredRows = tuple[pa.RecordBatch, int]
 
 
-class Ask(Protocol):
-    """One thing to ask, block by block."""
+class Query(Protocol):
+    """Computes the rows of any block of a job."""
 
     def schema(self, block: Block) -> pa.Schema:
-        """The columns of the block's file."""
+        """The columns of the file of this block."""
         ...
 
-    def batches(self, flow: Flow, block: Block) -> Iterator[Batch]:
-        """The rows of the block's file, some at a time."""
+    def answer(self, flow: LocalFlow, block: Block) -> Iterator[AnsweredRows]:
+        """Compute the rows of this block in order, at most READ_ROWS at a time."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """One file of a job: what it is like, and its names of the model's columns."""
+class InputFile:
+    """One input file of a job.
 
-    place: Place
-    outline: Outline
+    Attributes:
+        location: where the file is.
+        layout: its columns and row ranges.
+        names: its names of the model's columns, in the order of the model.
+    """
+
+    location: Location
+    layout: FileLayout
     names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
-    """What the graph of a direction answers to the rows of files.
+class RowsQuery:
+    """Computes outputs of one graph for the rows of files.
 
     Attributes:
-        sources: the files.
-        direction: which graph.
-        parts: what of its answer is written.
-        kept: columns of the files that are written as they are, before it.
-        columns: of what is computed.
+        files: the input files.
+        direction: the graph.
+        outputs: the outputs of the graph that are written.
+        kept: columns of the files that are written unchanged, before the outputs.
+        output_schema: the columns of the outputs.
     """
 
-    sources: tuple[Source, ...]
+    files: tuple[InputFile, ...]
     direction: Direction
-    parts: tuple[str, ...]
+    outputs: tuple[str, ...]
     kept: tuple[str, ...]
-    columns: pa.Schema
+    output_schema: pa.Schema
 
     def schema(self, block: Block) -> pa.Schema:
-        own = self.sources[block.source].outline.schema
-        return pa.schema([*(own.field(name) for name in self.kept), *self.columns])
+        file_schema = self.files[block.source].layout.schema
+        return pa.schema([*(file_schema.field(name) for name in self.kept), *self.output_schema])
 
-    def batches(self, flow: Flow, block: Block) -> Iterator[Batch]:
-        source, schema = self.sources[block.source], self.schema(block)
-        reader = FORMATS[source.place.suffix]
-        wanted = list(dict.fromkeys([*source.names, *self.kept]))
-        for batch in reader.read(source.place, source.outline, block.span, wanted):
-            tensors = flow.answer(rows(batch, source.names), self.direction, self.parts)
-            kept = [batch.column(name) for name in self.kept]
-            yield answered(tensors, schema, kept), _invalid(tensors)
+    def answer(self, flow: LocalFlow, block: Block) -> Iterator[AnsweredRows]:
+        file, schema = self.files[block.source], self.schema(block)
+        file_format = FORMATS[file.location.suffix]
+        names = list(dict.fromkeys([*file.names, *self.kept]))
+        first = block.row_range.first
+        try:
+            for batch in file_format.read(file.location, file.layout, block.row_range, names):
+                x = rows(batch, file.names, file.layout.wrong, first)
+                tensors = flow.compute(x, self.direction, self.outputs)
+                kept = [batch.column(name) for name in self.kept]
+                yield answered(tensors, schema, kept), _count_invalid(tensors)
+                first += batch.num_rows
+        except WrongTable as error:
+            raise TableError(f"{file.location.name}: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)
-class Draws:
-    """Rows of a seeded sample; a block is addressed by its first row, so whoever draws it draws the same.
+class SampleQuery:
+    """Draws a seeded sample. A row depends only on the seed and its index, so any worker draws the same block.
 
     Attributes:
-        draw: the whole sample.
-        parts: what of it is written.
-        columns: of what is written.
+        sample: all rows of the sample.
+        outputs: the outputs that are written.
+        output_schema: the columns of the outputs.
     """
 
-    draw: Draw
-    parts: tuple[str, ...]
-    columns: pa.Schema
+    sample: SeededSample
+    outputs: tuple[str, ...]
+    output_schema: pa.Schema
 
     def schema(self, block: Block) -> pa.Schema:
-        _ = block  # all are alike
-        return self.columns
+        _ = block  # all blocks have the same columns
+        return self.output_schema
 
-    def batches(self, flow: Flow, block: Block) -> Iterator[Batch]:
-        for done in range(0, block.span.rows, READ_ROWS):
-            count, start = min(READ_ROWS, block.span.rows - done), block.span.first + done
-            tensors = flow.sample(replace(self.draw, num_samples=count, start=start), self.parts)
-            yield answered(tensors, self.columns, []), _invalid(tensors)
+    def answer(self, flow: LocalFlow, block: Block) -> Iterator[AnsweredRows]:
+        first, count = block.row_range.first, block.row_range.rows
+        for begin in range(0, count, READ_ROWS):
+            sample = replace(self.sample, num_samples=min(READ_ROWS, count - begin), start=first + begin)
+            tensors = flow.sample(sample, self.outputs)
+            yield answered(tensors, self.output_schema, []), _count_invalid(tensors)
 
 
-def computed(parts: Sequence[str], manifest: Manifest) -> pa.Schema:
-    """The columns that parts of an answer take, in their order."""
-    x, z = manifest.columns, latent(manifest.columns)
+def output_schema(outputs: Sequence[str], manifest: Manifest) -> pa.Schema:
+    """The columns of these outputs, in the same order: x and z have one for each feature, the others have one."""
+    x, z = manifest.columns, latent_columns(manifest.columns)
     names = {"x": x, "z": z, "log_prob": ("log_prob",), LOG_ABS_DET_JACOBIAN: (LOG_ABS_DET_JACOBIAN,)}
-    kinds = {"x": pa.from_numpy_dtype(np.dtype(manifest.dtype))}
-    return pa.schema([(name, kinds.get(part, pa.float32())) for part in parts for name in names[part]])
+    types = {"x": pa.from_numpy_dtype(np.dtype(manifest.dtype))}
+    return pa.schema([(name, types.get(output, pa.float32())) for output in outputs for name in names[output]])
 
 
-def _invalid(tensors: Tensors) -> int:
-    # A row without an answer is NaN in all that was computed of it.
-    first = next(iter(tensors.values()))
-    return int(np.count_nonzero(np.isnan(first if first.ndim == 1 else first[:, 0])))
+def _count_invalid(tensors: Tensors) -> int:
+    # A row without an answer is NaN in every output, so one column of one output is enough.
+    output = next(iter(tensors.values()))
+    return int(np.count_nonzero(np.isnan(output if output.ndim == 1 else output[:, 0])))

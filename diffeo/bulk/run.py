@@ -1,81 +1,88 @@
-"""A job to its end: what is done already is kept, the rest is computed by a crew, and a manifest ends it."""
+"""Runs a job: skips the blocks that an earlier run finished, computes the others, and writes the manifest."""
 
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Never
 
 from tqdm import tqdm
 
-from .block import Record
-from .executors import Crew
+from .block import Block, BlockRecord
+from .executors import BlockExecutor
 from .job import Job
-from .job_folder import Journal
-from .location import Place
-from .worker import Work
+from .job_folder import JobFolder
+from .location import Location
+from .worker import WorkerSpec
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
-    """What a job came to.
+class JobSummary:
+    """The numbers of a finished job.
 
     Attributes:
-        rows: of all its parts.
-        invalid: rows among them that have no answer.
-        parts: files.
-        computed: rows that were computed now.
-        seconds: that it took now.
-        folder: where the files are.
+        rows: rows of all blocks.
+        invalid: rows without an answer.
+        blocks: number of blocks, which is the number of files.
+        computed: rows that this run computed; an earlier run computed the others.
+        seconds: duration of this run.
+        folder: the folder with the files.
     """
 
     rows: int
     invalid: int
-    parts: int
+    blocks: int
     computed: int
     seconds: float
-    folder: Place
+    folder: Location
 
     def __str__(self) -> str:
-        kept = f" ({self.rows - self.computed:,} were there)" if self.computed < self.rows else ""
-        blank = f", {self.invalid:,} of them without an answer" if self.invalid else ""
-        pace = f"{self.computed / self.seconds:,.0f} rows/s" if self.computed else "nothing to do"
-        parts = f"{self.parts:,} parts in {self.folder.path}"
-        return f"{self.rows:,} rows{kept}{blank} in {parts}: {self.seconds:.1f} s, {pace}"
+        reused = self.rows - self.computed
+        details = [f"{self.rows:,} rows in {self.blocks:,} files in {self.folder.path}"]
+        if self.invalid:
+            details.append(f"{self.invalid:,} rows without an answer")
+        if reused and self.computed:
+            details.append(f"{reused:,} rows from an earlier run")
+        if self.computed:
+            details.append(f"{self.seconds:.1f} s, {self.computed / self.seconds:,.0f} rows/s")
+        else:
+            details.append("nothing to do")
+        return "; ".join(details)
 
 
-def run(job: Job, folder: Place, crew: Crew) -> Summary:
-    """Do a job, or what is left of it.
+def run(job: Job, location: Location, executor: BlockExecutor) -> JobSummary:
+    """Compute a job, or the rest of it, and write it into the folder at this location.
 
     Raises:
-        OtherJob: the folder holds another job.
-        TableError: a file cannot be read or written; what is done stays, and the same job goes on from there.
-        WorkerLost: a process of the crew was ended.
+        FolderInUse: the folder holds another job or other files.
+        TableError: a file cannot be read or written. Finished blocks stay, and the same job resumes after them.
+        WorkerLost: the system ended a worker process.
     """
-    began, journal = time.monotonic(), Journal(folder)
-    records = journal.begin(job.facts)
-    there = {record.number for record in records}
-    left = [block for block in job.blocks if block.number not in there]
-    work = Work(job.model.bundle, job.model.precision, job.ask, journal, job.written)
-    fresh: list[Record] = []
-    if left:
-        with _progress(job, records) as bar:
-            for record in crew(work, left):
-                fresh.append(record)
-                bar.update(record.rows)
-    records += fresh
-    if not journal.ended:
-        journal.end(job.facts, records)
-    invalid = sum(record.invalid for record in records)
-    computed = sum(record.rows for record in fresh)
-    return Summary(job.rows, invalid, len(records), computed, time.monotonic() - began, folder)
+    started, folder = time.monotonic(), JobFolder(location)
+    earlier = folder.claim(job.description)
+    finished = {record.number for record in earlier}
+    missing = [block for block in job.blocks if block.number not in finished]
+    computed = list(_compute(job, folder, executor, missing))
+    records = [*earlier, *computed]
+    if not folder.is_complete:
+        folder.complete(job.description, records)
+    return JobSummary(
+        rows=job.rows,
+        invalid=sum(record.invalid for record in records),
+        blocks=len(records),
+        computed=sum(record.rows for record in computed),
+        seconds=time.monotonic() - started,
+        folder=location,
+    )
 
 
-@contextmanager
-def _progress(job: Job, done: Sequence[Record]) -> Iterator["tqdm[Never]"]:
-    there = sum(record.rows for record in done)
+def _compute(job: Job, folder: JobFolder, executor: BlockExecutor, blocks: Sequence[Block]) -> Iterator[BlockRecord]:
+    if not blocks:
+        return
+    spec = WorkerSpec(job.model.bundle, job.model.precision, job.query, folder, job.output_format)
+    finished_rows = job.rows - sum(block.row_range.rows for block in blocks)
     with tqdm(
-        total=job.rows, initial=there, desc=str(job.facts["verb"]), unit="row", unit_scale=True, file=sys.stderr
+        total=job.rows, initial=finished_rows, desc=job.operation, unit="row", unit_scale=True, file=sys.stderr
     ) as bar:
-        yield bar
+        for record in executor(spec, blocks):
+            bar.update(record.rows)
+            yield record

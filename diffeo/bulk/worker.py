@@ -1,69 +1,70 @@
-"""A block from its rows to its file and its record: the same block is the same bytes, whoever does it."""
+"""`Worker`: computes one block after another and writes the file and the record of each."""
 
 from dataclasses import dataclass
 
 from diffeo.bundle.read import Bundle
 from diffeo.errors import TableError
-from diffeo.local.flow import Flow
+from diffeo.local.flow import LocalFlow
 
-from .block import Block, Record
+from .block import Block, BlockRecord
 from .formats import FORMATS
-from .job_folder import Journal
-from .query import Ask
+from .job_folder import JobFolder
+from .query import Query
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """All that a worker needs to know, the model itself included.
+class WorkerSpec:
+    """Everything that a worker needs. It can be pickled, so workers may run in other processes and on other machines.
 
     Attributes:
         bundle: the model.
-        precision: what to compute in; the bundle's own unless named.
-        ask: what is asked of it.
-        journal: where the parts go.
-        written: in which format.
+        precision: precision of the graphs; None for the bundle's own.
+        query: what to compute.
+        folder: the folder for files and records.
+        output_format: the format of the files, such as "parquet".
     """
 
     bundle: Bundle
     precision: str | None
-    ask: Ask
-    journal: Journal
-    written: str
+    query: Query
+    folder: JobFolder
+    output_format: str
 
 
 class Worker:
-    """One core at work.
-
-    Args:
-        work: what to do.
+    """Computes blocks on one core. The file of a block has the same bytes in whichever worker it is computed.
 
     Raises:
-        DiffeoError: the bundle is not there in this precision.
+        DiffeoError: the bundle has no graphs of this precision.
         EngineFailed: a graph does not load.
-        GoldenDisagrees: this machine computes other numbers than the bundle was certified with.
+        GoldenDisagrees: this machine computes other numbers than the golden vectors of the bundle.
     """
 
-    def __init__(self, work: Work) -> None:
-        self._work = work
-        self._flow = Flow(work.bundle, work.precision, threads=1)
+    def __init__(self, spec: WorkerSpec) -> None:
+        self._spec = spec
+        self._flow = LocalFlow(spec.bundle, spec.precision, threads=1)
 
-    def do(self, block: Block) -> Record:
-        """Compute a block; its file appears when it is whole, and its record after it.
+    def compute_block(self, block: Block) -> BlockRecord:
+        """Compute a block, write its file, then write its record.
 
         Raises:
-            TableError: its rows cannot be read, or the file cannot be written.
+            TableError: the rows cannot be read, or a file cannot be written.
         """
-        work, invalid = self._work, 0
-        schema, form = work.ask.schema(block), FORMATS[f".{work.written}"]
-        place = work.journal.part(block.number, work.written)
+        query, folder, output_format = self._spec.query, self._spec.folder, self._spec.output_format
+        file, row_range, invalid = folder.block_file(block.number, output_format), block.row_range, 0
+        open_writer = FORMATS[f".{output_format}"].open_writer
         try:
-            with place.writing() as stream, form.sink(stream, schema, block.span.rows) as sink:
-                for batch, blank in work.ask.batches(self._flow, block):
-                    sink.write(batch)
-                    invalid += blank
-            span = block.span
-            record = Record(block.number, block.source, span.first, span.rows, invalid, place.name, stream.sha256)
-            work.journal.note(record)
+            with (
+                file.open_for_writing() as stream,
+                open_writer(stream, query.schema(block), row_range.rows) as writer,
+            ):
+                for batch, invalid_rows in query.answer(self._flow, block):
+                    writer.write(batch)
+                    invalid += invalid_rows
+            record = BlockRecord(
+                block.number, block.source, row_range.first, row_range.rows, invalid, file.name, stream.sha256
+            )
+            folder.add_record(record)
         except (OSError, ValueError) as error:
-            raise TableError(f"block {block.number}, rows from {block.span.first} on: {error}") from error
+            raise TableError(f"block {block.number}, rows from {row_range.first} on: {error}") from error
         return record

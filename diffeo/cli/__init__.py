@@ -1,1 +1,1 @@
-"""The command line: one function for each command."""
+"""The command line `diffeo`: one module for each command or small group of commands."""

@@ -1,4 +1,7 @@
-"""The verbs of `diffeo.client.client`, awaited: the same steps, and no thread waits while one is taken."""
+"""`AsyncClient` and `AsyncModel`: the operations of `diffeo.client.client` as coroutines.
+
+Both clients run the same calls of `diffeo.client.calls`; here the driver awaits each step, so no thread blocks.
+"""
 
 import asyncio
 import math
@@ -9,14 +12,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar, overload
 
 import httpx
+from numpy.typing import ArrayLike
 
-from diffeo.density import BLOCK_ROWS, Direction, Draw, Part, Rows, Vector, settled
-from diffeo.errors import Unreachable, needing
+from diffeo.density import STREAM_BLOCK_ROWS, Direction, Output, Rows, SeededSample, Vector, with_seed
+from diffeo.errors import Unreachable, requires_extra
+from diffeo.tables.frames import Frame
 
 from . import calls, httpx_steps
-from .frames import Frame
-from .retries import Endpoint
-from .steps import Give, Open, Outcome, Read, Step, Steps, Wait
+from .retries import RemoteService
+from .steps import Finished, ReadBytes, SendRequest, Sleep, Step, StepResult, Steps, YieldRows, advance
 
 if TYPE_CHECKING:
     from diffeo.local.model import LocalModel
@@ -26,10 +30,14 @@ F = TypeVar("F", bound=Frame)
 
 
 class AsyncClient:
-    """Connections to one service, for the event loop that first uses them; arguments are those of `diffeo.Client`.
+    """Connections to one service, for one event loop; the arguments are those of `diffeo.Client`.
 
-    >>> async with AsyncClient("http://127.0.0.1:8000") as client:  # doctest: +SKIP
-    ...     x = await client.model("moons").sample(1000, seed=7)
+    >>> async def main() -> tuple[int, ...]:
+    ...     async with AsyncClient("http://127.0.0.1:8000") as client:
+    ...         x = await client.model("moons").sample(1000, seed=7)
+    ...         return x.shape
+    >>> asyncio.run(main())
+    (1000, 2)
     """
 
     def __init__(
@@ -41,52 +49,44 @@ class AsyncClient:
         headers: Mapping[str, str] | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self.endpoint = Endpoint(url, math.inf if timeout is None else timeout, retries)
+        self.service = RemoteService(url, math.inf if timeout is None else timeout, retries)
         try:
-            self._http = httpx.AsyncClient(base_url=url, headers=httpx_steps.headers(headers), transport=transport)
+            self._http = httpx.AsyncClient(
+                base_url=url, headers=httpx_steps.with_default_headers(headers), transport=transport
+            )
         except httpx.InvalidURL as error:
             raise Unreachable(f"{url} is not an address: {error}") from error
 
     def model(self, name: str, version: int | None = None, precision: str | None = None) -> "AsyncModel":
-        """One model of the service; its newest version and its own precision unless others are named."""
+        """One model of the service; by default its newest version in its own precision."""
         return AsyncModel(self, name, version, precision)
 
     async def models(self) -> list[str]:
         """The names of the models of the service."""
-        return await self.run(calls.names(self.endpoint))
+        return await self.run(calls.list_models(self.service))
 
     async def run(self, steps: Steps[T]) -> T:
-        """Take all steps of a call.
+        """Do all steps of a call and return its result.
 
         Raises:
-            Unreachable: no answer came, not a whole one, or one that makes no sense.
-            Problem: the answer is a problem document.
+            Unreachable: no response arrived, it was incomplete, or no diffeo service sent it.
+            Problem: the response is a problem document.
         """
-        outcome: Outcome = None
         async with aclosing(_Driver(self._http)) as driver:
-            while True:
-                try:
-                    step = steps.send(outcome)
-                except StopIteration as end:
-                    result: T = end.value
-                    return result
-                outcome = await driver.take(step)
+            step = advance(steps, None)
+            while not isinstance(step, Finished):
+                step = advance(steps, await driver.do(step))
+            return step.result
 
     async def stream(self, steps: Steps[None]) -> AsyncGenerator[Rows, None]:
-        """Take the steps of a call as far as the next array that it gives; the same errors."""
-        outcome: Outcome = None
+        """Do the steps of a streaming call and yield its arrays; the same errors as `run`."""
         with closing(steps):
             async with aclosing(_Driver(self._http)) as driver:
-                while True:
-                    try:
-                        step = steps.send(outcome)
-                    except StopIteration:
-                        return
-                    if isinstance(step, Give):
+                step = advance(steps, None)
+                while not isinstance(step, Finished):
+                    if isinstance(step, YieldRows):
                         yield step.rows
-                        outcome = None
-                    else:
-                        outcome = await driver.take(step)
+                    step = advance(steps, await driver.do(step))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -102,43 +102,59 @@ class AsyncClient:
 
 
 class AsyncModel:
-    """One model of a service; see `diffeo.density` for the verbs.
+    """One model of a service: the methods of `diffeo.client.client.RemoteModel` as coroutines.
 
-    Rows are NumPy arrays, or frames of pandas or polars: those are matched by column, and tables come back in kind.
+    `columns` is a method here, because it sends a request. `iter_samples` is an asynchronous iterator.
+
+    >>> async def main() -> tuple[str, ...]:
+    ...     async with AsyncClient("http://127.0.0.1:8000") as client:
+    ...         model = client.model("moons")
+    ...         blocks = [block async for block in model.iter_samples(1000, seed=7, rows=500)]
+    ...         densities = await asyncio.gather(*map(model.log_prob, blocks))
+    ...         assert [len(density) for density in densities] == [500, 500]
+    ...         return await model.columns()
+    >>> asyncio.run(main())
+    ('x0', 'x1')
     """
 
     def __init__(self, client: AsyncClient, name: str, version: int | None, precision: str | None = None) -> None:
         self.name = name
         self._client = client
-        self._verbs = calls.Verbs(client.endpoint, name, version, precision)
+        self._calls = calls.ModelCalls(client.service, name, version, precision)
 
     async def columns(self) -> tuple[str, ...]:
         """Names of the columns of x."""
-        return (await self._client.run(self._verbs.shape())).columns
+        return (await self._client.run(self._calls.version_info())).columns
 
     async def describe(self) -> dict[str, object]:
-        """What GET /models/{model} says: columns, certificate, calibration, provenance."""
-        return await self._client.run(self._verbs.describe())
+        """The model's metadata, from GET /models/{model}: columns, certificate, calibration, provenance."""
+        return await self._client.run(self._calls.describe())
 
     async def sample(
         self, num_samples: int, *, seed: int | None = None, start: int = 0, temperature: float = 1.0
     ) -> Rows:
-        """Draw rows of x; with a seed the same rows every time, and `start` pages through them."""
-        return await self._client.run(self._verbs.sample(settled(num_samples, seed, start, temperature)))
+        """Rows [start, start + num_samples) of a sample of x; the same seed gives the same rows every time."""
+        return await self._client.run(self._calls.sample(with_seed(num_samples, seed, start, temperature)))
 
     async def sample_frame(
-        self, kind: type[F], num_samples: int, *, seed: int | None = None, start: int = 0, temperature: float = 1.0
+        self,
+        frame_class: type[F],
+        num_samples: int,
+        *,
+        seed: int | None = None,
+        start: int = 0,
+        temperature: float = 1.0,
     ) -> F:
-        """The rows that `sample` would draw as a `pandas.DataFrame` or `polars.DataFrame` with the model's columns."""
-        return await self._client.run(self._verbs.sample_frame(kind, settled(num_samples, seed, start, temperature)))
+        """The rows of `sample` in a `pandas.DataFrame` or `polars.DataFrame` with the model's columns."""
+        sample = with_seed(num_samples, seed, start, temperature)
+        return await self._client.run(self._calls.sample_frame(frame_class, sample))
 
     async def sample_and_log_prob(
         self, num_samples: int, *, seed: int | None = None, start: int = 0, temperature: float = 1.0
     ) -> tuple[Rows, Vector]:
-        """Rows of x and the log density of each, from one pass."""
-        draw = settled(num_samples, seed, start, temperature)
-        answer = await self._client.run(self._verbs.draw(draw, ("x", "log_prob")))
-        return answer["x"], answer["log_prob"]
+        """The rows of `sample` and the log density of each, computed together."""
+        sample = with_seed(num_samples, seed, start, temperature)
+        return await self._client.run(self._calls.sample_and_log_prob(sample))
 
     def iter_samples(
         self,
@@ -147,85 +163,88 @@ class AsyncModel:
         seed: int | None = None,
         start: int = 0,
         temperature: float = 1.0,
-        rows: int = BLOCK_ROWS,
+        rows: int = STREAM_BLOCK_ROWS,
     ) -> AsyncGenerator[Rows, None]:
-        """The rows that `sample` would draw, in arrays of `rows`; a stream that is cut goes on where it was."""
-        return self._client.stream(self._verbs.pieces(settled(num_samples, seed, start, temperature), rows))
+        """The rows of `sample` in arrays of `rows` rows; after a broken connection it continues with the next row."""
+        return self._client.stream(self._calls.stream_sample(with_seed(num_samples, seed, start, temperature), rows))
 
     async def draw(
-        self, num_samples: int, *, seed: int, start: int, temperature: float, parts: tuple[Part, ...]
+        self, num_samples: int, *, seed: int, start: int, temperature: float, outputs: tuple[Output, ...]
     ) -> dict[str, Rows]:
-        """Rows of a seeded sample with the parts asked for, from one pass."""
-        return dict(await self._client.run(self._verbs.draw(Draw(num_samples, seed, start, temperature), parts)))
+        """The requested outputs of rows [start, start + num_samples) of the sample with this seed."""
+        sample = SeededSample(num_samples, seed, start, temperature)
+        return dict(await self._client.run(self._calls.draw(sample, outputs)))
 
-    async def log_prob(self, x: Rows | Frame) -> Vector:
+    async def log_prob(self, x: ArrayLike | Frame) -> Vector:
         """Exact log density of each row, nats."""
-        return await self._client.run(self._verbs.log_prob(x))
+        return await self._client.run(self._calls.log_prob(x))
 
-    @overload
-    async def forward(self, x: Rows) -> Rows: ...
     @overload
     async def forward(self, x: F) -> F: ...
-    async def forward(self, x: Rows | Frame) -> Rows | Frame:
-        """z = f(x)."""
-        return await self._client.run(self._verbs.image(x, "forward"))
-
     @overload
-    async def inverse(self, z: Rows) -> Rows: ...
+    async def forward(self, x: ArrayLike) -> Rows: ...
+    async def forward(self, x: ArrayLike | Frame) -> Rows | Frame:
+        """z = f(x)."""
+        return await self._client.run(self._calls.transform_rows(x, "forward"))
+
     @overload
     async def inverse(self, z: F) -> F: ...
-    async def inverse(self, z: Rows | Frame) -> Rows | Frame:
+    @overload
+    async def inverse(self, z: ArrayLike) -> Rows: ...
+    async def inverse(self, z: ArrayLike | Frame) -> Rows | Frame:
         """x = f^-1(z)."""
-        return await self._client.run(self._verbs.image(z, "inverse"))
+        return await self._client.run(self._calls.transform_rows(z, "inverse"))
 
-    async def transform(self, rows: Rows | Frame, direction: Direction) -> tuple[Rows, Vector]:
-        """z or x of each row, and the log|det| of that direction."""
-        return await self._client.run(self._verbs.transform(rows, direction))
+    async def transform(self, rows: ArrayLike | Frame, direction: Direction) -> tuple[Rows, Vector]:
+        """z (forward) or x (inverse) of each row, and log|det| of the Jacobian of that direction."""
+        return await self._client.run(self._calls.transform(rows, direction))
 
     async def local(self, cache: Path | None = None) -> "LocalModel":
-        """The same model computed in this process: its bundle is fetched once, checked, and kept in the cache.
+        """The same model, computed in this process. Its bundle is downloaded once, verified, and kept in the cache.
 
         Args:
-            cache: folder of bundles; the user's own cache unless named.
+            cache: folder of downloaded bundles; by default the user's cache folder.
 
         Raises:
-            NotInstalled: this needs what `pip install 'diffeo[local]'` brings.
-            BundleError: the bundle is refused.
+            NotInstalled: packages are missing; `pip install 'diffeo[local]'` installs them.
+            BundleError: the bundle is not valid.
         """
-        with needing("local()", "local"):
-            from diffeo.local import model  # noqa: PLC0415  (a client-only installation lacks a runtime)
-            from diffeo.local.cache import fetched  # noqa: PLC0415  (as above)
-        parts = await self._client.run(fetched(self._verbs, cache))
-        return await asyncio.to_thread(model.LocalModel, *parts)
+        with requires_extra("local()", "local"):
+            from diffeo.local.model import LocalModel  # noqa: PLC0415  (a client-only installation lacks onnxruntime)
+
+            from .download import fetch_bundle  # noqa: PLC0415  (as above, and it lacks pydantic)
+        fetched = await self._client.run(fetch_bundle(self._calls, cache))
+        # Loading the graphs takes seconds of computation, which would block the event loop.
+        return await asyncio.to_thread(LocalModel, *fetched)
 
 
 class _Driver:
-    """Takes the steps of one call; one answer is open at a time."""
+    """Does the steps of one call with an asynchronous httpx client; at most one response is open at a time."""
 
     def __init__(self, http: httpx.AsyncClient) -> None:
         self._http = http
         self._response: httpx.Response | None = None
-        self._parts: AsyncIterator[bytes] | None = None
+        self._body: AsyncIterator[bytes] | None = None
 
-    async def take(self, step: Step) -> Outcome:
+    async def do(self, step: Step) -> StepResult:
         try:
             match step:
-                case Open():
-                    return await self._open(step)
-                case Read():
-                    return b"" if self._parts is None else await anext(self._parts, b"")
-                case Wait():
+                case SendRequest():
+                    return await self._send(step)
+                case ReadBytes():
+                    return b"" if self._body is None else await anext(self._body, b"")
+                case Sleep():
                     await asyncio.sleep(step.seconds)
         except httpx.RequestError as error:
-            return httpx_steps.lost(error)
+            return httpx_steps.transport_failure(error)
         return None
 
     async def aclose(self) -> None:
         if self._response is not None:
             await self._response.aclose()
 
-    async def _open(self, step: Open) -> Outcome:
+    async def _send(self, step: SendRequest) -> StepResult:
         await self.aclose()
-        self._response = await self._http.send(httpx_steps.request(self._http, step), stream=True)
-        self._parts = self._response.aiter_bytes()
-        return httpx_steps.head(self._response)
+        self._response = await self._http.send(httpx_steps.build_request(self._http, step), stream=True)
+        self._body = self._response.aiter_bytes()
+        return httpx_steps.response_head(self._response)

@@ -1,6 +1,7 @@
-"""What is asked of one model over HTTP, as steps; every part of one call is answered by one version.
+"""The calls to one model over HTTP, as steps: which requests are sent and how their responses become arrays.
 
-Large tables go in portions and large samples in pages; where the service says 413 to one, half of it is tried.
+A large table or sample is split into several requests. After a 413 response the client sends half as many rows.
+The version that answers the first request of a call also answers the rest.
 """
 
 import json
@@ -11,28 +12,32 @@ from typing import Final
 from urllib.parse import quote
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from diffeo.bundle import npy
-from diffeo.density import Direction, Draw, Part, Rows, Vector, latent
+from diffeo.bundle.parameters import LOG_ABS_DET_JACOBIAN
+from diffeo.density import Direction, Output, Rows, SeededSample, Vector, latent_columns
 from diffeo.errors import DiffeoError, Problem
+from diffeo.tables import arrays as unnamed
+from diffeo.tables import frames
+from diffeo.tables.frames import F, Frame
 
-from . import arrays, frames
-from .frames import F, Frame
-from .retries import Attempts, Endpoint
-from .steps import Answer, Give, Head, Lost, Request, Steps, given, read
+from . import arrays
+from .arrays import Arrays, NpyStreamReader, UnexpectedArrays
+from .retries import Attempts, RemoteService
+from .steps import Request, Response, ResponseHead, Steps, TransportFailure, YieldRows, collect_rows, read_bytes
 
-# Below every limit of a service as it comes: 64 MiB a body, a million rows in npz.
-PORTION_BYTES: Final = 16 * 2**20
-PORTION_ROWS: Final = 500_000
-PAGE_ROWS: Final = 1_000_000
-LADJ: Final = "log_abs_det_jacobian"
+# Below the default limits of a service: 64 MiB in a body, a million rows in npz.
+REQUEST_BYTES: Final = 16 * 2**20
+REQUEST_ROWS: Final = 500_000
+STREAM_REQUEST_ROWS: Final = 1_000_000
 
 Description = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """What the rows of one version look like, and the digest of its bundle."""
+class VersionInfo:
+    """One version of a model: its number, the columns of x, and the digest of its bundle."""
 
     version: int
     columns: tuple[str, ...]
@@ -40,195 +45,210 @@ class Shape:
 
 
 @dataclass(frozen=True, slots=True)
-class Verbs:
-    """One model of a service; no version means the newest, no precision the model's own."""
+class ModelCalls:
+    """The calls to one model. Without a version the newest one answers, without a precision the model's own."""
 
-    endpoint: Endpoint
+    service: RemoteService
     name: str
     version: int | None = None
     precision: str | None = None
 
     def describe(self) -> Steps[Description]:
-        """What the service says of the model, or of this version of it."""
+        """The metadata of the model, or of this version of it."""
         path = f"/models/{quote(self.name, safe='')}"
         if self.version is not None:
             path = f"{path}/versions/{self.version}"
-        answer = yield from self.endpoint.exchange(Request("GET", path))
-        return _document(self.endpoint, answer)
+        response = yield from self.service.fetch(Request("GET", path))
+        return _json_object(self.service, response)
 
-    def shape(self) -> Steps[Shape]:
-        """What would answer now.
+    def version_info(self) -> Steps[VersionInfo]:
+        """The version that answers now.
 
         Raises:
             DiffeoError: no version is served.
         """
         content = yield from self.describe()
-        # Absent is not null: a service of another kind says nothing of a newest version.
+        # A model without a served version has `"newest": null`. A missing key means that this is another service.
         match content if self.version is not None else content.get("newest", ""):
             case {"version": int(version), "columns": list(columns), "digest": str(digest)}:
-                return Shape(version, tuple(map(str, columns)), digest)
+                return VersionInfo(version, tuple(map(str, columns)), digest)
             case None | {"columns": None}:
-                raise DiffeoError(f"no such version of {self.name} is served; GET /models/{self.name} says why")
-        raise self.endpoint.stranger()
+                raise DiffeoError(f"the service serves no such version of {self.name}; see GET /models/{self.name}")
+        raise self.service.unexpected_response()
 
-    def log_prob(self, x: Rows | Frame) -> Steps[Vector]:
+    def log_prob(self, x: ArrayLike | Frame) -> Steps[Vector]:
         """Exact log density of each row."""
-        at, rows, _ = yield from self._rows(x, "forward")
-        return (yield from at.sent("/log_prob", rows, {}, ["log_prob"]))["log_prob"]
+        calls, rows, _ = yield from self._as_array(x, "forward")
+        return (yield from calls.send_rows("/log_prob", rows, {}, ["log_prob"]))["log_prob"]
 
-    def image(self, rows: Rows | Frame, direction: Direction) -> Steps[Rows | Frame]:
-        """z of x, or x of z, as a frame of the same kind where it came as one."""
-        part = "z" if direction == "forward" else "x"
-        at, table, columns = yield from self._rows(rows, direction)
-        answer = (yield from at.sent("/transform", table, {"direction": direction}, [part]))[part]
+    def transform_rows(self, rows: ArrayLike | Frame, direction: Direction) -> Steps[Rows | Frame]:
+        """z (forward) or x (inverse) of each row; a frame gives a frame of the same kind."""
+        output = "z" if direction == "forward" else "x"
+        calls, array, columns = yield from self._as_array(rows, direction)
+        answer = (yield from calls.send_rows("/transform", array, {"direction": direction}, [output]))[output]
         if not frames.is_frame(rows):
             return answer
-        return frames.like(rows, answer, latent(columns) if direction == "forward" else columns)
+        return frames.like(rows, answer, latent_columns(columns) if direction == "forward" else columns)
 
-    def transform(self, rows: Rows | Frame, direction: Direction) -> Steps[tuple[Rows, Vector]]:
-        """z or x of each row, and the log|det| of that direction."""
-        part = "z" if direction == "forward" else "x"
-        at, table, _ = yield from self._rows(rows, direction)
-        answer = yield from at.sent("/transform", table, {"direction": direction}, [part, LADJ])
-        return answer[part], answer[LADJ]
+    def transform(self, rows: ArrayLike | Frame, direction: Direction) -> Steps[tuple[Rows, Vector]]:
+        """z (forward) or x (inverse) of each row, and log|det| of the Jacobian of that direction."""
+        output = "z" if direction == "forward" else "x"
+        calls, array, _ = yield from self._as_array(rows, direction)
+        outputs = [output, LOG_ABS_DET_JACOBIAN]
+        answer = yield from calls.send_rows("/transform", array, {"direction": direction}, outputs)
+        return answer[output], answer[LOG_ABS_DET_JACOBIAN]
 
-    def sent(self, path: str, rows: Rows, query: Mapping[str, str], parts: Sequence[str]) -> Steps[arrays.Tensors]:
-        """What the service answers to the rows."""
-        named = {**query, "return": ",".join(parts)} if path == "/transform" else query
+    def draw(self, sample: SeededSample, outputs: Sequence[Output]) -> Steps[Arrays]:
+        """The requested outputs of a sample."""
 
-        def portion(begin: int, count: int) -> Request:
-            headers = {"content-type": arrays.NPY, "accept": arrays.accept(parts)}
-            return Request("POST", path, named, npy.write(rows[begin : begin + count]), headers)
+        def request(begin: int, count: int) -> Request:
+            query = {**sample.parameters(begin, count), "return": ",".join(outputs)}
+            return Request("POST", "/sample", query, headers={"accept": arrays.media_type(outputs)})
 
-        size = max(1, min(PORTION_ROWS, PORTION_BYTES // (rows.itemsize * max(1, rows.shape[1]))))
-        return (yield from self._joined(len(rows), size, portion, parts))
+        return (yield from self._send_all(sample.num_samples, REQUEST_ROWS, request, outputs))
 
-    def draw(self, draw: Draw, parts: Sequence[Part]) -> Steps[arrays.Tensors]:
-        """The rows of a draw with the parts asked for, from one pass."""
+    def sample(self, sample: SeededSample) -> Steps[Rows]:
+        """All rows of x of a sample, in one array."""
+        blocks = yield from collect_rows(self.stream_sample(sample, max(1, sample.num_samples)))
+        return blocks[0]
 
-        def page(begin: int, count: int) -> Request:
-            query = {**draw.rows(begin, count), "return": ",".join(parts)}
-            return Request("POST", "/sample", query, headers={"accept": arrays.accept(parts)})
+    def sample_and_log_prob(self, sample: SeededSample) -> Steps[tuple[Rows, Vector]]:
+        """All rows of x of a sample, and the log density of each."""
+        answer = yield from self.draw(sample, ("x", "log_prob"))
+        return answer["x"], answer["log_prob"]
 
-        return (yield from self._joined(draw.num_samples, PORTION_ROWS, page, parts))
+    def sample_frame(self, frame_class: type[F], sample: SeededSample) -> Steps[F]:
+        """All rows of x of a sample, in a frame with the model's columns."""
+        frames.check(frame_class)
+        info = yield from self.version_info()
+        rows = yield from replace(self, version=info.version).sample(sample)
+        return frames.build(frame_class, rows, info.columns)
 
-    def sample(self, draw: Draw) -> Steps[Rows]:
-        """x of a draw, all of it."""
-        found = yield from given(self.pieces(draw, max(1, draw.num_samples)))
-        return found[0]
-
-    def sample_frame(self, kind: type[F], draw: Draw) -> Steps[F]:
-        """The same as a frame with the model's columns."""
-        frames.check(kind)
-        shape = yield from self.shape()
-        rows = yield from replace(self, version=shape.version).sample(draw)
-        return frames.build(kind, rows, shape.columns)
-
-    def pieces(self, draw: Draw, rows: int) -> Steps[None]:
-        """Give x of a draw in tables of `rows`, the last one shorter, however often the stream is cut."""
-        inflow = arrays.Inflow(draw.num_samples, rows)
-        attempts = Attempts(self.endpoint)
-        at, page = self, PAGE_ROWS
+    def stream_sample(self, sample: SeededSample, block_rows: int) -> Steps[None]:
+        """Yield x of a sample in blocks; a stream that breaks is requested again from its last whole row."""
+        reader = NpyStreamReader(sample.num_samples, block_rows)
+        attempts = Attempts(self.service)
+        calls, request_rows = self, STREAM_REQUEST_ROWS
         while True:
-            begin = inflow.received
-            count = min(page, draw.num_samples - begin)
-            request = Request("POST", "/sample", at.addressed(draw.rows(begin, count)), headers={"accept": arrays.NPY})
-            head = yield from attempts.open(request)
-            failed: Answer | Lost | None
-            if isinstance(head, Lost):
+            begin = reader.rows_received
+            count = min(request_rows, sample.num_samples - begin)
+            query = calls.with_address(sample.parameters(begin, count))
+            head = yield from attempts.open(Request("POST", "/sample", query, headers={"accept": arrays.NPY}))
+            failed: Response | TransportFailure | None
+            if isinstance(head, TransportFailure):
                 failed = head
-            elif head.refused:
-                failed = yield from attempts.whole(head)
+            elif head.is_error:
+                failed = yield from attempts.read_body(head)
             else:
-                at = at.pinned(head)
-                inflow.begin(count)
-                failed = yield from self._poured(inflow, attempts)
+                calls = calls.pinned_to(head)
+                reader.start_stream(count)
+                failed = yield from self._read_stream(reader, attempts)
             if failed is None:
-                if inflow.received == draw.num_samples:
+                if reader.rows_received == sample.num_samples:
                     return
-            elif count > 1 and _too_large(failed):
-                page = count // 2
+            elif count > 1 and _is_too_large(failed):
+                request_rows = count // 2
             else:
-                yield from attempts.pause(failed)
+                yield from attempts.wait_before_retry(failed)
 
-    def addressed(self, query: Mapping[str, str | int | float]) -> dict[str, str | int | float]:
-        """The parameters of a request to this model."""
+    def send_rows(self, path: str, rows: Rows, query: Mapping[str, str], outputs: Sequence[str]) -> Steps[Arrays]:
+        """The answers of the service to these rows."""
+        if path == "/transform":
+            query = {**query, "return": ",".join(outputs)}
+
+        def request(begin: int, count: int) -> Request:
+            headers = {"content-type": arrays.NPY, "accept": arrays.media_type(outputs)}
+            return Request("POST", path, query, npy.write(rows[begin : begin + count]), headers)
+
+        row_bytes = rows.itemsize * max(1, rows.shape[1])
+        request_rows = max(1, min(REQUEST_ROWS, REQUEST_BYTES // row_bytes))
+        return (yield from self._send_all(len(rows), request_rows, request, outputs))
+
+    def with_address(self, query: Mapping[str, str | int | float]) -> dict[str, str | int | float]:
+        """The query with the parameters that name this model."""
         address = {"model": self.name, "version": self.version, "precision": self.precision}
         return {**query, **{name: value for name, value in address.items() if value is not None}}
 
-    def pinned(self, head: Head) -> "Verbs":
-        """The version that answered, so that it answers the rest too, whatever is published meanwhile."""
+    def pinned_to(self, head: ResponseHead) -> "ModelCalls":
+        """The calls to the version that sent this response, whatever is published later."""
         version = head.headers.get("diffeo-version", "")
         return replace(self, version=int(version)) if version.isdigit() else self
 
-    def _rows(self, table: Rows | Frame, direction: Direction) -> Steps["tuple[Verbs, Rows, tuple[str, ...]]"]:
-        if not frames.is_frame(table):
-            return self, frames.table(table), ()
-        # Which columns a frame must have is for the version to say that then answers.
-        shape = yield from self.shape()
-        names = shape.columns if direction == "forward" else latent(shape.columns)
-        return replace(self, version=shape.version), frames.rows(table, names), shape.columns
+    def _as_array(
+        self, table: ArrayLike | Frame, direction: Direction
+    ) -> Steps["tuple[ModelCalls, Rows, tuple[str, ...]]"]:
+        if not frames.has_names(table):
+            return self, unnamed.rows(table), ()
+        # The version whose columns the frame must have is the version that then answers.
+        info = yield from self.version_info()
+        names = info.columns if direction == "forward" else latent_columns(info.columns)
+        return replace(self, version=info.version), frames.rows(table, names), info.columns
 
-    def _joined(
-        self, total: int, size: int, request: Callable[[int, int], Request], parts: Sequence[str]
-    ) -> Steps[arrays.Tensors]:
-        found: list[arrays.Tensors] = []
-        at, begin = self, 0
-        # Nothing is asked for too: what the service says to that is its own to say.
-        while begin < total or not found:
-            count = min(size, total - begin)
-            asked = request(begin, count)
+    def _send_all(
+        self, total_rows: int, request_rows: int, request: Callable[[int, int], Request], outputs: Sequence[str]
+    ) -> Steps[Arrays]:
+        """Send requests for at most `request_rows` rows each, one after the other, and join their answers."""
+        answers: list[Arrays] = []
+        calls, begin = self, 0
+        # Zero rows are one request too: the service decides how it answers that.
+        while begin < total_rows or not answers:
+            count = min(request_rows, total_rows - begin)
+            part = request(begin, count)
             try:
-                answer = yield from self.endpoint.exchange(replace(asked, query=at.addressed(asked.query)))
-            except Problem as told:
-                if told.status != HTTPStatus.REQUEST_ENTITY_TOO_LARGE or count <= 1:
+                response = yield from self.service.fetch(replace(part, query=calls.with_address(part.query)))
+            except Problem as problem:
+                if problem.status != HTTPStatus.REQUEST_ENTITY_TOO_LARGE or count <= 1:
                     raise
-                size = count // 2
+                request_rows = count // 2
                 continue
-            at = at.pinned(answer)
-            found.append(self._tensors(answer, parts, count))
+            calls = calls.pinned_to(response)
+            answers.append(self._parse(response, outputs, count))
             begin += count
-        return found[0] if len(found) == 1 else {part: np.concatenate([each[part] for each in found]) for part in parts}
+        if len(answers) == 1:
+            return answers[0]
+        return {output: np.concatenate([answer[output] for answer in answers]) for output in outputs}
 
-    def _tensors(self, answer: Answer, parts: Sequence[str], rows: int) -> arrays.Tensors:
-        try:
-            return arrays.tensors(answer, parts, rows)
-        except arrays.NotOurs as error:
-            raise self.endpoint.stranger() from error
-
-    def _poured(self, inflow: arrays.Inflow, attempts: Attempts) -> Steps[Lost | None]:
+    def _read_stream(self, reader: NpyStreamReader, attempts: Attempts) -> Steps[TransportFailure | None]:
         while True:
-            data = yield from read()
-            if isinstance(data, Lost) or not data:
-                # Where all rows are there, it does not matter how the answer ended.
-                return None if inflow.whole else data or Lost("its answer was not whole", passing=True)
+            data = yield from read_bytes()
+            if isinstance(data, TransportFailure) or not data:
+                # When all rows have arrived, it does not matter how the response ended.
+                if reader.stream_is_complete:
+                    return None
+                return data or TransportFailure("the response was not complete", transient=True)
             try:
-                for rows in inflow.feed(data):
-                    yield Give(rows)
-            except arrays.NotOurs as error:
-                raise self.endpoint.stranger() from error
-            # Rows came, and their caller took time of its own.
-            attempts.begin()
+                for rows in reader.feed(data):
+                    yield YieldRows(rows)
+            except UnexpectedArrays as error:
+                raise self.service.unexpected_response() from error
+            # The deadline is for the service; the caller may take any time between two blocks.
+            attempts.restart()
+
+    def _parse(self, response: Response, outputs: Sequence[str], rows: int) -> Arrays:
+        try:
+            return arrays.parse(response, outputs, rows)
+        except UnexpectedArrays as error:
+            raise self.service.unexpected_response() from error
 
 
-def names(endpoint: Endpoint) -> Steps[list[str]]:
+def list_models(service: RemoteService) -> Steps[list[str]]:
     """The names of the models of a service."""
-    answer = yield from endpoint.exchange(Request("GET", "/models"))
-    match _document(endpoint, answer):
+    response = yield from service.fetch(Request("GET", "/models"))
+    match _json_object(service, response):
         case {"models": list(models)} if all(isinstance(entry, dict) and "model" in entry for entry in models):
             return [str(entry["model"]) for entry in models]
-    raise endpoint.stranger()
+    raise service.unexpected_response()
 
 
-def _document(endpoint: Endpoint, answer: Answer) -> Description:
+def _json_object(service: RemoteService, response: Response) -> Description:
     try:
-        content = json.loads(answer.content)
+        content = json.loads(response.content)
     except ValueError as error:
-        raise endpoint.stranger() from error
+        raise service.unexpected_response() from error
     if not isinstance(content, dict):
-        raise endpoint.stranger()
+        raise service.unexpected_response()
     return content
 
 
-def _too_large(failed: Answer | Lost) -> bool:
-    return isinstance(failed, Answer) and failed.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+def _is_too_large(failed: Response | TransportFailure) -> bool:
+    return isinstance(failed, Response) and failed.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE

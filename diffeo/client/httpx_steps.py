@@ -1,4 +1,4 @@
-"""httpx in the words of `diffeo.client.steps`: how a step becomes a request, and what its failures mean."""
+"""Converts between the client's steps and httpx: requests, response heads and transport errors."""
 
 import math
 from collections.abc import Mapping
@@ -6,38 +6,38 @@ from typing import Final
 
 import httpx
 
-from .steps import Head, Lost, Open
+from .steps import ResponseHead, SendRequest, TransportFailure
 
-# Numbers hardly compress, and a proxy that tried would only take time.
-HEADERS: Final = {"accept-encoding": "identity"}
-# What a line or a service that starts again does; all else is a fault that stays.
-PASSING: Final = (httpx.NetworkError, httpx.RemoteProtocolError, httpx.ConnectTimeout)
-
-
-def headers(given: Mapping[str, str] | None) -> dict[str, str]:
-    """The headers of every request."""
-    return {**HEADERS, **(given or {})}
+# Numbers hardly compress; without this header a proxy may spend time on it.
+DEFAULT_HEADERS: Final = {"accept-encoding": "identity"}
+# A broken connection or a restarting service causes these, and a retry may succeed. Other errors are permanent.
+TRANSIENT: Final = (httpx.NetworkError, httpx.RemoteProtocolError, httpx.ConnectTimeout)
 
 
-def request(http: httpx.Client | httpx.AsyncClient, step: Open) -> httpx.Request:
-    """The request of a step."""
-    asked = step.request
+def with_default_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
+    """The headers of every request of a client: the defaults, then the user's own."""
+    return {**DEFAULT_HEADERS, **(headers or {})}
+
+
+def build_request(http: httpx.Client | httpx.AsyncClient, step: SendRequest) -> httpx.Request:
+    """The httpx request of a step."""
+    request = step.request
     seconds = None if step.seconds == math.inf else max(step.seconds, 0.0)
     return http.build_request(
-        asked.method,
-        asked.path,
-        params=asked.query or None,
-        content=asked.content,
-        headers=asked.headers,
+        request.method,
+        request.path,
+        params=request.query or None,
+        content=request.content,
+        headers=request.headers,
         timeout=seconds,
     )
 
 
-def head(response: httpx.Response) -> Head:
-    """What is known of an answer before its body."""
-    return Head(response.status_code, response.headers)
+def response_head(response: httpx.Response) -> ResponseHead:
+    """Status and headers of an httpx response."""
+    return ResponseHead(response.status_code, response.headers)
 
 
-def lost(error: httpx.RequestError) -> Lost:
-    """What httpx says where no whole answer came."""
-    return Lost(str(error) or type(error).__name__, passing=isinstance(error, PASSING))
+def transport_failure(error: httpx.RequestError) -> TransportFailure:
+    """The failure that an httpx error means."""
+    return TransportFailure(str(error) or type(error).__name__, transient=isinstance(error, TRANSIENT))

@@ -1,4 +1,4 @@
-"""A service as its caller sees it: asked again when that can help, never before it said, never beyond the deadline."""
+"""Sends requests to one service and retries transient failures; honours Retry-After and one deadline per request."""
 
 import json
 import math
@@ -12,127 +12,128 @@ from typing import Final
 
 from diffeo.errors import DiffeoError, Problem, Unreachable
 
-from .steps import Answer, Head, Lost, Request, Steps, Wait, opened, read
+from .steps import Request, Response, ResponseHead, Sleep, Steps, TransportFailure, read_bytes, send
 
-# The first pause where the service names none; each one after it is twice as long, up to the longest.
-FIRST_PAUSE: Final = 0.1
-LONGEST_PAUSE: Final = 5.0
-# So that callers who were told the same second do not all come back in it.
+# Seconds before the first retry when the service names no time; each later delay is twice as long, up to the longest.
+FIRST_DELAY: Final = 0.1
+LONGEST_DELAY: Final = 5.0
+# Retry-After is extended by up to this fraction, so that clients with the same Retry-After do not retry together.
 SPREAD: Final = 0.1
-# Some eleven days: the service reads no more digits.
+# The service reads at most nine digits; this is about eleven days.
 MAX_MILLISECONDS: Final = 10**9 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where a service is and how much patience there is with it.
+class RemoteService:
+    """The address of a service, and how long and how often each request to it is tried.
 
-    Args:
-        url: its address.
-        seconds: how long one exchange may take, with its repetitions and the pauses between them.
-        retries: how often an exchange is repeated at most.
-        clock: seconds that only grow.
-        chance: a number in [0, 1), a new one each time.
+    Attributes:
+        url: address of the service.
+        seconds: time limit of one request, with all its retries and the delays between them.
+        retries: most retries of one request.
+        clock: monotonic time in seconds.
+        uniform: a new random number in [0, 1) at each call.
     """
 
     url: str
     seconds: float = 60.0
     retries: int = 5
     clock: Callable[[], float] = time.monotonic
-    chance: Callable[[], float] = random.random
+    uniform: Callable[[], float] = random.random
 
-    def exchange(self, request: Request) -> Steps[Answer]:
-        """One request and its whole answer.
+    def fetch(self, request: Request) -> Steps[Response]:
+        """Send one request and return its whole response.
 
         Raises:
-            Unreachable: no answer came, or not a whole one.
-            Problem: the answer is a problem document.
+            Unreachable: no whole response arrived.
+            Problem: the response is a problem document.
         """
         attempts = Attempts(self)
         while True:
-            outcome = yield from attempts.ask(request)
-            if isinstance(outcome, Answer) and not outcome.refused:
+            outcome = yield from attempts.fetch(request)
+            if isinstance(outcome, Response) and not outcome.is_error:
                 return outcome
-            yield from attempts.pause(outcome)
+            yield from attempts.wait_before_retry(outcome)
 
-    def stranger(self) -> Unreachable:
-        """The error for an answer that makes no sense."""
-        return Unreachable(f"what answers at {self.url} is not this service")
+    def unexpected_response(self) -> Unreachable:
+        """The error for a response that no diffeo service sends."""
+        return Unreachable(f"the server at {self.url} is not a diffeo service: it sent an unexpected response")
 
-    def failure(self, failed: Answer | Lost) -> DiffeoError:
-        """The error for what is not asked for again."""
-        if isinstance(failed, Lost):
+    def error_for(self, failed: Response | TransportFailure) -> DiffeoError:
+        """The error for a failure that is not retried."""
+        if isinstance(failed, TransportFailure):
             return Unreachable(f"no service answers at {self.url}: {failed.reason}")
         return _problem(failed)
 
 
 class Attempts:
-    """The tries of one exchange: they are counted, and all of them have one deadline."""
+    """All attempts of one request: counts them, and applies one deadline to all of them."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
-        self._endpoint = endpoint
-        self._made = 0
-        self._until = 0.0
-        self.begin()
+    def __init__(self, service: RemoteService) -> None:
+        self._service = service
+        self._retries_done = 0
+        self._deadline = 0.0
+        self.restart()
 
-    def begin(self) -> None:
-        """Something new came: the count and the deadline begin anew."""
-        self._made = 0
-        self._until = self._endpoint.clock() + self._endpoint.seconds
+    def restart(self) -> None:
+        """Start the count and the deadline again, because the request has made progress."""
+        self._retries_done = 0
+        self._deadline = self._service.clock() + self._service.seconds
 
-    def open(self, request: Request) -> Steps[Head | Lost]:
-        """The head of the answer; the service is told how long it is waited for."""
-        seconds = self._left
+    def open(self, request: Request) -> Steps[ResponseHead | TransportFailure]:
+        """Send the request with the time that is left, and return the head of the response."""
+        seconds = self._time_left
         if seconds < math.inf:
-            wish = max(1, min(MAX_MILLISECONDS, int(seconds * 1000)))
-            request = replace(request, headers={**request.headers, "x-request-timeout-ms": str(wish)})
-        return (yield from opened(request, seconds))
+            milliseconds = max(1, min(MAX_MILLISECONDS, int(seconds * 1000)))
+            request = replace(request, headers={**request.headers, "x-request-timeout-ms": str(milliseconds)})
+        return (yield from send(request, seconds))
 
-    def ask(self, request: Request) -> Steps[Answer | Lost]:
-        """The whole answer."""
+    def fetch(self, request: Request) -> Steps[Response | TransportFailure]:
+        """Send the request once and return the whole response."""
         head = yield from self.open(request)
-        return head if isinstance(head, Lost) else (yield from self.whole(head))
+        return head if isinstance(head, TransportFailure) else (yield from self.read_body(head))
 
-    def whole(self, head: Head) -> Steps[Answer | Lost]:
-        """The rest of an answer."""
-        parts: list[bytes] = []
+    def read_body(self, head: ResponseHead) -> Steps[Response | TransportFailure]:
+        """Read the rest of an open response."""
+        received: list[bytes] = []
         while True:
-            part = yield from read()
-            if isinstance(part, Lost):
-                return part
-            if not part:
-                return Answer(head.status, head.headers, b"".join(parts))
-            if self._left <= 0:
-                return Lost("its answer was not whole at the deadline", passing=False)
-            parts.append(part)
+            data = yield from read_bytes()
+            if isinstance(data, TransportFailure):
+                return data
+            if not data:
+                return Response(head.status, head.headers, b"".join(received))
+            if self._time_left <= 0:
+                return TransportFailure("the response was not complete at the deadline", transient=False)
+            received.append(data)
 
-    def pause(self, failed: Answer | Lost) -> Steps[None]:
-        """Wait until another try may do better.
+    def wait_before_retry(self, failed: Response | TransportFailure) -> Steps[None]:
+        """Wait until a retry may succeed.
 
         Raises:
-            Unreachable: no other try will, or there is no time or number left for it, and no answer came.
-            Problem: the same, and the answer is a problem document.
+            Unreachable: no response arrived, and a retry cannot help or none is left before the deadline.
+            Problem: the same, when the response is a problem document.
         """
-        seconds = self._wish(failed)
-        if seconds is None or seconds >= self._left or self._made >= self._endpoint.retries:
-            raise self._endpoint.failure(failed)
-        self._made += 1
-        yield Wait(seconds)
+        seconds = self._delay(failed)
+        if seconds is None or seconds >= self._time_left or self._retries_done >= self._service.retries:
+            raise self._service.error_for(failed)
+        self._retries_done += 1
+        yield Sleep(seconds)
 
     @property
-    def _left(self) -> float:
-        return self._until - self._endpoint.clock()
+    def _time_left(self) -> float:
+        return self._deadline - self._service.clock()
 
-    def _wish(self, failed: Answer | Lost) -> float | None:
-        backoff = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**self._made) * (1 - self._endpoint.chance() / 2)
-        if isinstance(failed, Lost):
-            return backoff if failed.passing else None
+    def _delay(self, failed: Response | TransportFailure) -> float | None:
+        """Seconds until the retry; None when a retry cannot help."""
+        backoff = min(LONGEST_DELAY, FIRST_DELAY * 2.0**self._retries_done) * (1 - self._service.uniform() / 2)
+        if isinstance(failed, TransportFailure):
+            return backoff if failed.transient else None
         if failed.status not in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
             return None
-        told = _retry_after(failed.headers)
-        if told is not None:
-            return told * (1 + SPREAD * self._endpoint.chance())
-        # A version that was refused stays refused; what is overloaded does not stay so.
+        retry_after = _retry_after(failed.headers)
+        if retry_after is not None:
+            return retry_after * (1 + SPREAD * self._service.uniform())
+        # 503 without Retry-After is a refused version, which a retry does not change; 429 is overload, which passes.
         return backoff if failed.status == HTTPStatus.TOO_MANY_REQUESTS else None
 
 
@@ -141,17 +142,17 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     if text.isascii() and text.isdigit():
         return float(text)
     try:
-        # Both by the clock of the service: the two machines need not agree on the time.
+        # Both dates come from the service's clock, so the clock of this machine does not matter.
         return max(0.0, (parsedate_to_datetime(text) - parsedate_to_datetime(headers["date"])).total_seconds())
     except (ValueError, TypeError, KeyError):
         return None
 
 
-def _problem(answer: Answer) -> Problem:
+def _problem(response: Response) -> Problem:
     try:
-        content = json.loads(answer.content)
-        faults = [(fault["pointer"], fault["detail"]) for fault in content["errors"]]
-        return Problem(answer.status, content["type"], content["detail"], faults, content["request_id"])
+        content = json.loads(response.content)
+        field_errors = [(field["pointer"], field["detail"]) for field in content["errors"]]
+        return Problem(response.status, content["type"], content["detail"], field_errors, content["request_id"])
     except (ValueError, KeyError, TypeError):
-        # Not ours: a proxy's page, say.
-        return Problem(answer.status, "about:blank", f"HTTP {answer.status}", (), "")
+        # The body is no problem document of the service; a proxy may have sent it.
+        return Problem(response.status, "about:blank", f"HTTP {response.status}", (), "")

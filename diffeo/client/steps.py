@@ -1,13 +1,13 @@
-"""What a call does, one step at a time, without doing it: a driver takes each step and hands back what came of it.
+"""A call to the service as a generator of steps that does no I/O: a driver does each step and sends its result back.
 
-So what is sent, how an answer is read and when it is asked for again are written once; `diffeo.client.client` and
-`diffeo.client.async_client` differ in `await` alone.
+Requests, retries and the reading of responses are therefore written once. `diffeo.client.client` and
+`diffeo.client.async_client` each have a driver: one blocks, the other awaits.
 """
 
 from collections.abc import Generator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from diffeo.density import Rows
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request."""
+    """One HTTP request."""
 
     method: str
     path: str
@@ -26,95 +26,114 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Open:
-    """Send a request and wait for the head of its answer; an answer that is open still is let go."""
+class SendRequest:
+    """Close the open response, if there is one; send the request and wait for the head of its response.
+
+    Attributes:
+        seconds: time limit of the connection and of each read.
+    """
 
     request: Request
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
-    """Wait for the next bytes of the open answer; none are its end."""
+class ReadBytes:
+    """Wait for the next bytes of the open response; empty bytes mean its end."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
-    """Let time pass."""
+class Sleep:
+    """Wait for a number of seconds."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
-class Give:
-    """Hand an array to the caller, who takes one after the other."""
+class YieldRows:
+    """Hand an array to the caller, who iterates over the rows of a stream."""
 
     rows: Rows
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
-    """An answer before its body; the names of headers are in any case."""
+class ResponseHead:
+    """A response without its body; header names are case-insensitive."""
 
     status: int
     headers: Mapping[str, str]
 
     @property
-    def refused(self) -> bool:
-        """True where the body is a problem instead of a result."""
-        return self.status >= 400  # noqa: PLR2004  (HTTP's own line)
+    def is_error(self) -> bool:
+        """True when the body is a problem document and not a result."""
+        return self.status >= 400  # noqa: PLR2004  (HTTP's client and server errors)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer(Head):
-    """An answer with all of its body."""
+class Response(ResponseHead):
+    """A response with its whole body."""
 
     content: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
-    """No answer, or not a whole one.
+class TransportFailure:
+    """The response did not arrive, or only a part of it did.
 
     Attributes:
-        passing: another try may do better.
+        transient: a retry may succeed.
     """
 
     reason: str
-    passing: bool
+    transient: bool
 
 
-Step = Open | Read | Wait | Give
-Outcome = Head | bytes | Lost | None
-Steps = Generator[Step, Outcome, T]
+@dataclass(frozen=True, slots=True)
+class Finished(Generic[T]):
+    """The end of a call, with its result."""
+
+    result: T
 
 
-def opened(request: Request, seconds: float) -> Steps[Head | Lost]:
-    """The head of an answer."""
-    outcome = yield Open(request, seconds)
-    if isinstance(outcome, Head | Lost):
-        return outcome
-    raise TypeError("a driver hands back a Head or Lost for Open")
+Step = SendRequest | ReadBytes | Sleep | YieldRows
+StepResult = ResponseHead | bytes | TransportFailure | None
+Steps = Generator[Step, StepResult, T]
 
 
-def read() -> Steps[bytes | Lost]:
-    """The next bytes of the open answer."""
-    outcome = yield Read()
-    if isinstance(outcome, bytes | Lost):
-        return outcome
-    raise TypeError("a driver hands back bytes or Lost for Read")
+def advance(steps: Steps[T], result: StepResult) -> Step | Finished[T]:
+    """Send the result of the last step (None before the first) and return the next step, or the end of the call."""
+    try:
+        return steps.send(result)
+    except StopIteration as end:
+        return Finished(end.value)
 
 
-def given(steps: Steps[None]) -> Steps[list[Rows]]:
-    """All that a call gives, at once."""
-    found: list[Rows] = []
-    outcome: Outcome = None
+def send(request: Request, seconds: float) -> Steps[ResponseHead | TransportFailure]:
+    """Send a request and return the head of its response."""
+    result = yield SendRequest(request, seconds)
+    if isinstance(result, ResponseHead | TransportFailure):
+        return result
+    raise TypeError("a driver answers SendRequest with a ResponseHead or a TransportFailure")
+
+
+def read_bytes() -> Steps[bytes | TransportFailure]:
+    """Return the next bytes of the open response."""
+    result = yield ReadBytes()
+    if isinstance(result, bytes | TransportFailure):
+        return result
+    raise TypeError("a driver answers ReadBytes with bytes or a TransportFailure")
+
+
+def collect_rows(steps: Steps[None]) -> Steps[list[Rows]]:
+    """Run a streaming call to its end and return all arrays that it yields."""
+    arrays: list[Rows] = []
+    result: StepResult = None
     with suppress(StopIteration):
         while True:
-            step = steps.send(outcome)
-            if isinstance(step, Give):
-                found.append(step.rows)
-                outcome = None
+            step = steps.send(result)
+            if isinstance(step, YieldRows):
+                arrays.append(step.rows)
+                result = None
             else:
-                outcome = yield step
-    return found
+                result = yield step
+    return arrays

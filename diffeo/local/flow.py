@@ -1,4 +1,4 @@
-"""One flow on the cores of this machine: rows in, tensors out, NaN where there is no answer; the service's numbers."""
+"""`LocalFlow`: computes the graphs of one bundle in this process, in chunks on all cores, as the service does."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,96 +11,99 @@ from diffeo.bundle import base
 from diffeo.bundle.golden import Golden
 from diffeo.bundle.manifest import MAIN_FILES, VARIANT_FILES, FileName, Trio
 from diffeo.bundle.read import Bundle
-from diffeo.density import Direction, Draw, Rows
+from diffeo.density import Direction, Rows, SeededSample
 from diffeo.errors import DiffeoError
 from diffeo.runtime.cores import usable_cores
 from diffeo.runtime.engines.engine import Engine
 from diffeo.runtime.engines.onnx import PROVIDERS, OnnxEngine, open_session
-from diffeo.runtime.finite_rows import Tensors, all_finite, answered, blanked, cleaned
+from diffeo.runtime.finite_rows import Mask, Tensors, all_finite, finite_rows, nan_invalid_rows, zero_invalid_rows
 
-# As in a service on a processor: more rows a call leave the cache, and go slower.
+# As in a service without a GPU: larger chunks do not fit into the processor's cache and are slower.
 CHUNK_ROWS: Final = 1024
-TABLES: Final = frozenset({"x", "z"})
+TABLE_OUTPUTS: Final = frozenset({"x", "z"})
 
 C = TypeVar("C")
 
 
-class Flow:
-    """The two graphs of a bundle, proven on its golden vectors.
+class LocalFlow:
+    """The forward and the inverse graph of a bundle, checked against its golden vectors.
+
+    Outputs are x and z [rows, D], log_prob and log_abs_det_jacobian [rows]; a row without an answer is NaN in each.
 
     Args:
-        bundle: where the graphs are.
-        precision: what to compute in; the bundle's own unless named.
-        threads: chunks computed at the same time; the cores of this process unless named.
+        bundle: the bundle with the graphs.
+        precision: precision of the graphs; by default the bundle's own.
+        threads: chunks that are computed at the same time; by default the usable cores of this process.
 
     Raises:
-        DiffeoError: the bundle has no graphs of that precision.
+        DiffeoError: the bundle has no graphs of this precision.
         EngineFailed: a graph does not load or run.
-        GoldenDisagrees: the runtime computes other numbers than the bundle was certified with.
+        GoldenDisagrees: the runtime computes other numbers than the golden vectors of the bundle.
     """
 
     def __init__(self, bundle: Bundle, precision: str | None, threads: int | None = None) -> None:
-        trio, golden = _graphs(bundle, precision)
+        files, golden = _graphs(bundle, precision)
         self._dimension = bundle.manifest.dimension
         self._dtypes = {"x": np.dtype(bundle.manifest.dtype)}
-        self._forward, self._inverse = _engine(bundle, trio.forward), _engine(bundle, trio.inverse)
+        self._forward, self._inverse = _engine(bundle, files.forward), _engine(bundle, files.inverse)
         golden.check_forward(self._forward.run({"x": golden.x.astype(self._dtype("x"))}))
         golden.check_inverse(self._inverse.run({"z": golden.z.astype(np.float32)}))
         threads = threads or usable_cores()
-        # One thread is the caller's own.
+        # With one thread, the caller's own thread computes.
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="flow") if threads > 1 else None
 
-    def answer(self, rows: Rows, direction: Direction, parts: Sequence[str]) -> Tensors:
-        """Those parts of what the graph of that direction answers to rows [rows, D]."""
-        chunk = partial(self._answer, direction=direction, parts=parts)
-        return self._joined(chunk, [rows[begin : begin + CHUNK_ROWS] for begin in _begins(len(rows))], parts)
+    def compute(self, rows: Rows, direction: Direction, outputs: Sequence[str]) -> Tensors:
+        """The requested outputs of the graph of this direction for rows [rows, D]."""
+        compute_chunk = partial(self._compute_chunk, direction=direction, outputs=outputs)
+        chunks = [rows[begin : begin + CHUNK_ROWS] for begin in _chunk_starts(len(rows))]
+        return self._map_and_join(compute_chunk, chunks, outputs)
 
-    def sample(self, draw: Draw, parts: Sequence[str]) -> Tensors:
-        """Those parts of a draw."""
-        chunk = partial(self._sample, draw=draw, parts=parts)
-        return self._joined(chunk, _begins(draw.num_samples), parts)
+    def sample(self, sample: SeededSample, outputs: Sequence[str]) -> Tensors:
+        """The requested outputs of a sample."""
+        sample_chunk = partial(self._sample_chunk, sample=sample, outputs=outputs)
+        return self._map_and_join(sample_chunk, _chunk_starts(sample.num_samples), outputs)
 
-    def _answer(self, rows: Rows, direction: Direction, parts: Sequence[str]) -> Tensors:
+    def _compute_chunk(self, rows: Rows, direction: Direction, outputs: Sequence[str]) -> Tensors:
         source, engine = ("x", self._forward) if direction == "forward" else ("z", self._inverse)
-        clean, finite = cleaned(rows, self._dtype(source))
+        clean, finite = zero_invalid_rows(rows, self._dtype(source))
         tensors = engine.run({source: clean})
-        wanted = {part: tensors[part] for part in parts}
-        if finite is None and all_finite(wanted):
-            return wanted
-        good = answered(wanted, len(rows))
-        good = good if finite is None else good & finite
-        return {part: blanked(tensor, good) for part, tensor in wanted.items()}
+        answer = {output: tensors[output] for output in outputs}
+        if finite is None and all_finite(answer):
+            return answer
+        has_answer = finite_rows(answer, len(rows))
+        return _with_nan(answer, has_answer if finite is None else has_answer & finite)
 
-    def _sample(self, begin: int, draw: Draw, parts: Sequence[str]) -> Tensors:
-        count = min(CHUNK_ROWS, draw.num_samples - begin)
-        z = base.draw(draw.seed, draw.start + begin, count, self._dimension, draw.temperature)
+    def _sample_chunk(self, begin: int, sample: SeededSample, outputs: Sequence[str]) -> Tensors:
+        count = min(CHUNK_ROWS, sample.num_samples - begin)
+        z = base.draw(sample.seed, sample.start + begin, count, self._dimension, sample.temperature)
         tensors = {**self._inverse.run({"z": z}), "z": z}
-        if draw.temperature != 1:
-            tensors["log_prob"] = base.tempered(tensors["log_prob"], z, draw.temperature)
-        wanted = {part: tensors[part] for part in parts}
-        if all_finite(wanted):
-            return wanted
-        good = answered(wanted, count)
-        return {part: blanked(tensor, good) for part, tensor in wanted.items()}
+        if sample.temperature != 1:
+            tensors["log_prob"] = base.tempered(tensors["log_prob"], z, sample.temperature)
+        answer = {output: tensors[output] for output in outputs}
+        return answer if all_finite(answer) else _with_nan(answer, finite_rows(answer, count))
 
-    def _joined(self, chunk: Callable[[C], Tensors], chunks: Sequence[C], parts: Sequence[str]) -> Tensors:
+    def _map_and_join(self, compute: Callable[[C], Tensors], chunks: Sequence[C], outputs: Sequence[str]) -> Tensors:
         if not chunks:
-            return {part: self._nothing(part) for part in parts}
+            return {output: self._no_rows(output) for output in outputs}
         if len(chunks) == 1:
-            # A loop with few rows a turn is what this is for: no thread is woken.
-            return chunk(chunks[0])
-        found = list(map(chunk, chunks) if self._threads is None else self._threads.map(chunk, chunks))
-        return {part: np.concatenate([tensors[part] for tensors in found]) for part in parts}
+            # Callers often loop over a few rows at a time; handing one chunk to a thread would cost more than it takes.
+            return compute(chunks[0])
+        answers = list(map(compute, chunks) if self._threads is None else self._threads.map(compute, chunks))
+        return {output: np.concatenate([answer[output] for answer in answers]) for output in outputs}
 
-    def _nothing(self, part: str) -> Rows:
-        # Runtimes are never asked for zero rows; some cannot answer that.
-        return np.empty((0, self._dimension) if part in TABLES else 0, self._dtype(part))
+    def _no_rows(self, output: str) -> Rows:
+        # Some runtimes cannot compute a graph for zero rows.
+        return np.empty((0, self._dimension) if output in TABLE_OUTPUTS else 0, self._dtype(output))
 
-    def _dtype(self, part: str) -> np.dtype[np.floating]:
-        return self._dtypes.get(part, np.dtype(np.float32))
+    def _dtype(self, output: str) -> np.dtype[np.floating]:
+        return self._dtypes.get(output, np.dtype(np.float32))
 
 
-def _begins(rows: int) -> range:
+def _with_nan(answer: Tensors, has_answer: Mask) -> Tensors:
+    return {output: nan_invalid_rows(tensor, has_answer) for output, tensor in answer.items()}
+
+
+def _chunk_starts(rows: int) -> range:
     return range(0, rows, CHUNK_ROWS)
 
 
@@ -110,8 +113,8 @@ def _graphs(bundle: Bundle, precision: str | None) -> tuple[Trio, Golden]:
     for name, golden in bundle.variants.items():
         if name == precision:
             return VARIANT_FILES[name], golden
-    here = ", ".join([bundle.manifest.precision, *bundle.variants])
-    raise DiffeoError(f"the bundle has no graphs in that precision; it has: {here}")
+    available = ", ".join([bundle.manifest.precision, *bundle.variants])
+    raise DiffeoError(f"precision {precision!a}: the bundle has no graphs in that precision; it has: {available}")
 
 
 def _engine(bundle: Bundle, name: FileName) -> Engine:

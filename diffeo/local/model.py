@@ -1,44 +1,48 @@
-"""The verbs in this process, straight from a bundle: the numbers of the service without a round trip to it."""
+"""`LocalModel`: the operations of a model computed in this process from its bundle, with the numbers of the service."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self, overload
 
+from numpy.typing import ArrayLike
+
+from diffeo.bundle import parameters
 from diffeo.bundle.base import SEED_LIMIT, START_LIMIT
-from diffeo.bundle.parameters import (
-    LOG_ABS_DET_JACOBIAN,
-    NUM_SAMPLES_LIMIT,
-    SAMPLE_OUTPUTS,
-    InvalidParameter,
-    check_width,
-    outputs,
-    temperature,
-    whole_number,
-)
+from diffeo.bundle.parameters import LOG_ABS_DET_JACOBIAN, NUM_SAMPLES_LIMIT, SAMPLE_OUTPUTS
 from diffeo.bundle.read import Bundle, read, versions
-from diffeo.client import frames
-from diffeo.client.frames import F, Frame
-from diffeo.density import BLOCK_ROWS, Direction, Draw, Part, Rows, Vector, latent, settled
+from diffeo.density import STREAM_BLOCK_ROWS, Direction, Output, Rows, SeededSample, Vector, latent_columns, with_seed
 from diffeo.errors import DiffeoError, Problem
 from diffeo.runtime.finite_rows import Tensors
+from diffeo.tables import arrays, frames
+from diffeo.tables.frames import F, Frame
 
-from .flow import Flow
+from .flow import LocalFlow
 
 
 class LocalModel:
-    """One verified bundle, computed here; see `diffeo.density` for the verbs.
+    """One verified bundle that is computed in this process, a `diffeo.density.Density`.
+
+    Tables are NumPy arrays [rows, D], or DataFrames of pandas or polars. The columns of a frame are matched by name,
+    and `forward` and `inverse` answer with a frame of the same kind.
+
+    >>> model = open_model(Path("models"), "moons", None)
+    >>> x, nats = model.sample_and_log_prob(1000, seed=7)
+    >>> bool(abs(model.log_prob(x) - nats).max() < 1e-4)
+    True
+    >>> model.forward([[0.3, -0.4], [1.0, 0.2]]).shape
+    (2, 2)
 
     Args:
-        bundle: what is computed.
-        name: what it is called.
-        version: its number.
-        precision: what to compute in; the bundle's own unless named.
+        bundle: the bundle to compute.
+        name: name of the model.
+        version: number of the version.
+        precision: precision of the graphs; by default the bundle's own.
 
     Raises:
-        DiffeoError: the bundle is not there in this precision.
+        DiffeoError: the bundle has no graphs of this precision.
         EngineFailed: a graph does not load or run.
-        GoldenDisagrees: the runtime computes other numbers than the bundle was certified with.
+        GoldenDisagrees: the runtime computes other numbers than the golden vectors of the bundle.
     """
 
     def __init__(self, bundle: Bundle, name: str, version: int, precision: str | None = None) -> None:
@@ -47,7 +51,7 @@ class LocalModel:
         self.manifest = bundle.manifest
         self.digest = bundle.digest
         self._origin = (bundle.path, name, version, precision)
-        self._flow = Flow(bundle, precision)
+        self._flow = LocalFlow(bundle, precision)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -55,22 +59,28 @@ class LocalModel:
         return self.manifest.columns
 
     def sample(self, num_samples: int, *, seed: int | None = None, start: int = 0, temperature: float = 1.0) -> Rows:
-        """Draw rows of x; with a seed the same rows every time, and `start` pages through them."""
-        return self._drawn(settled(num_samples, seed, start, temperature), ("x",))["x"]
+        """Rows [start, start + num_samples) of a sample of x; the same seed gives the same rows every time."""
+        return self._draw(with_seed(num_samples, seed, start, temperature), ("x",))["x"]
 
     def sample_frame(
-        self, kind: type[F], num_samples: int, *, seed: int | None = None, start: int = 0, temperature: float = 1.0
+        self,
+        frame_class: type[F],
+        num_samples: int,
+        *,
+        seed: int | None = None,
+        start: int = 0,
+        temperature: float = 1.0,
     ) -> F:
-        """The rows that `sample` would draw as a `pandas.DataFrame` or `polars.DataFrame` with the model's columns."""
+        """The rows of `sample` in a `pandas.DataFrame` or `polars.DataFrame` with the model's columns."""
         rows = self.sample(num_samples, seed=seed, start=start, temperature=temperature)
-        return frames.build(kind, rows, self.columns)
+        return frames.build(frame_class, rows, self.columns)
 
     def sample_and_log_prob(
         self, num_samples: int, *, seed: int | None = None, start: int = 0, temperature: float = 1.0
     ) -> tuple[Rows, Vector]:
-        """Rows of x and the log density of each, from one pass."""
-        drawn = self._drawn(settled(num_samples, seed, start, temperature), ("x", "log_prob"))
-        return drawn["x"], drawn["log_prob"]
+        """The rows of `sample` and the log density of each, computed together."""
+        answer = self._draw(with_seed(num_samples, seed, start, temperature), ("x", "log_prob"))
+        return answer["x"], answer["log_prob"]
 
     def iter_samples(
         self,
@@ -79,117 +89,122 @@ class LocalModel:
         seed: int | None = None,
         start: int = 0,
         temperature: float = 1.0,
-        rows: int = BLOCK_ROWS,
+        rows: int = STREAM_BLOCK_ROWS,
     ) -> Iterator[Rows]:
-        """The rows that `sample` would draw, in arrays of `rows`."""
-        draw = settled(num_samples, seed, start, temperature)
-        for begin in range(0, draw.num_samples, rows):
-            part = Draw(min(rows, draw.num_samples - begin), draw.seed, draw.start + begin, draw.temperature)
-            yield self._drawn(part, ("x",))["x"]
+        """The rows of `sample` in arrays of `rows` rows."""
+        sample = with_seed(num_samples, seed, start, temperature)
+        for begin in range(0, sample.num_samples, rows):
+            count = min(rows, sample.num_samples - begin)
+            block = SeededSample(count, sample.seed, sample.start + begin, sample.temperature)
+            yield self._draw(block, ("x",))["x"]
 
     def draw(
-        self, num_samples: int, *, seed: int, start: int, temperature: float, parts: tuple[Part, ...]
+        self, num_samples: int, *, seed: int, start: int, temperature: float, outputs: tuple[Output, ...]
     ) -> dict[str, Rows]:
-        """Rows of a seeded sample with the parts asked for, from one pass."""
-        return dict(self._drawn(Draw(num_samples, seed, start, temperature), parts))
+        """The requested outputs of rows [start, start + num_samples) of the sample with this seed."""
+        return dict(self._draw(SeededSample(num_samples, seed, start, temperature), outputs))
 
-    def log_prob(self, x: Rows | Frame) -> Vector:
+    def log_prob(self, x: ArrayLike | Frame) -> Vector:
         """Exact log density of each row, nats."""
-        return self._sent(x, "forward", ("log_prob",))["log_prob"]
+        return self._compute(x, "forward", ("log_prob",))["log_prob"]
 
-    @overload
-    def forward(self, x: Rows) -> Rows: ...
     @overload
     def forward(self, x: F) -> F: ...
-    def forward(self, x: Rows | Frame) -> Rows | Frame:
-        """z = f(x)."""
-        z = self._sent(x, "forward", ("z",))["z"]
-        return frames.like(x, z, latent(self.columns)) if frames.is_frame(x) else z
-
     @overload
-    def inverse(self, z: Rows) -> Rows: ...
+    def forward(self, x: ArrayLike) -> Rows: ...
+    def forward(self, x: ArrayLike | Frame) -> Rows | Frame:
+        """z = f(x)."""
+        z = self._compute(x, "forward", ("z",))["z"]
+        return frames.like(x, z, latent_columns(self.columns)) if frames.is_frame(x) else z
+
     @overload
     def inverse(self, z: F) -> F: ...
-    def inverse(self, z: Rows | Frame) -> Rows | Frame:
+    @overload
+    def inverse(self, z: ArrayLike) -> Rows: ...
+    def inverse(self, z: ArrayLike | Frame) -> Rows | Frame:
         """x = f^-1(z)."""
-        x = self._sent(z, "inverse", ("x",))["x"]
+        x = self._compute(z, "inverse", ("x",))["x"]
         return frames.like(z, x, self.columns) if frames.is_frame(z) else x
 
-    def transform(self, rows: Rows | Frame, direction: Direction) -> tuple[Rows, Vector]:
-        """z or x of each row, and the log|det| of that direction."""
-        image = "z" if direction == "forward" else "x"
-        answer = self._sent(rows, direction, (image, LOG_ABS_DET_JACOBIAN))
-        return answer[image], answer[LOG_ABS_DET_JACOBIAN]
+    def transform(self, rows: ArrayLike | Frame, direction: Direction) -> tuple[Rows, Vector]:
+        """z (forward) or x (inverse) of each row, and log|det| of the Jacobian of that direction."""
+        output = "z" if direction == "forward" else "x"
+        answer = self._compute(rows, direction, (output, LOG_ABS_DET_JACOBIAN))
+        return answer[output], answer[LOG_ABS_DET_JACOBIAN]
 
     def __deepcopy__(self, _: object) -> Self:
-        # It never changes.
+        # A copy is the same object, because a model never changes.
         return self
 
     def __reduce__(self) -> tuple[object, tuple[Path, str, int, str | None]]:
-        # In another process it is read and proven again.
+        # Another process reads and verifies the bundle again.
         return open_bundle, self._origin
 
-    def _drawn(self, draw: Draw, parts: Sequence[str]) -> Tensors:
-        return self._flow.sample(draw, check_draw(draw, parts))
+    def _draw(self, sample: SeededSample, outputs: Sequence[str]) -> Tensors:
+        return self._flow.sample(sample, check_sample(sample, outputs))
 
-    def _sent(self, table: Rows | Frame, direction: Direction, parts: Sequence[str]) -> Tensors:
-        source, names = ("x", self.columns) if direction == "forward" else ("z", latent(self.columns))
-        rows = frames.rows(table, names) if frames.is_frame(table) else frames.table(table)
-        with _told_as_by_the_service():
-            check_width(rows, source, self.columns)
-        return self._flow.answer(rows, direction, parts)
+    def _compute(self, table: ArrayLike | Frame, direction: Direction, outputs: Sequence[str]) -> Tensors:
+        source, names = ("x", self.columns) if direction == "forward" else ("z", latent_columns(self.columns))
+        rows = frames.rows(table, names) if frames.has_names(table) else arrays.rows(table)
+        with _as_problem():
+            parameters.check_width(rows, source, self.columns)
+        return self._flow.compute(rows, direction, outputs)
 
 
 def open_model(models: Path, name: str, version: int | None) -> LocalModel:
-    """The model in a repository folder; the newest version unless one is named.
+    """The model NAME/VERSION in a repository folder; without a version the newest one.
+
+    >>> open_model(Path("models"), "moons", None).columns
+    ('x0', 'x1')
 
     Raises:
-        DiffeoError: no such model in the folder.
-        BundleError: its bundle is refused.
+        DiffeoError: the folder has no such model.
+        BundleError: its bundle is not valid.
     """
-    number = chosen(models, name, version)
+    number = choose_version(models, name, version)
     return open_bundle(models / name / str(number), name, number)
 
 
-def chosen(models: Path, name: str, version: int | None) -> int:
-    """The version that is meant: the newest unless one is named.
+def choose_version(models: Path, name: str, version: int | None) -> int:
+    """The version to open: the newest one in the repository folder if `version` is None.
 
     Raises:
-        DiffeoError: no such model in the folder.
+        DiffeoError: the folder has no such model.
     """
-    found = versions(models / name)
-    if not found:
+    published = versions(models / name)
+    if not published:
         raise DiffeoError(f"no model {name!a} in {models}")
-    return found[-1] if version is None else version
+    return published[-1] if version is None else version
 
 
 def open_bundle(folder: Path, name: str, version: int, precision: str | None = None) -> LocalModel:
     """The model in the folder of one bundle.
 
     Raises:
-        BundleError: it is refused.
+        BundleError: the bundle is not valid.
     """
     return LocalModel(read(folder), name, version, precision)
 
 
-def check_draw(draw: Draw, parts: Sequence[str]) -> Sequence[str]:
-    """The parts, if the draw is one that the service would draw.
+def check_sample(sample: SeededSample, outputs: Sequence[str]) -> Sequence[str]:
+    """The outputs, if the service would accept this sample request.
 
     Raises:
-        Problem: a number is out of its range, or a part is not known; in the service's own words.
+        Problem: a number is out of range, or an output does not exist; with the sentence of the service.
     """
-    with _told_as_by_the_service():
-        whole_number(draw.num_samples, "num_samples", 1, NUM_SAMPLES_LIMIT)
-        whole_number(draw.seed, "seed", 0, SEED_LIMIT)
-        whole_number(draw.start, "start", 0, START_LIMIT - draw.num_samples)
-        temperature(draw.temperature)
-        return outputs(list(parts), SAMPLE_OUTPUTS)
+    with _as_problem():
+        parameters.whole_number(sample.num_samples, "num_samples", 1, NUM_SAMPLES_LIMIT)
+        parameters.whole_number(sample.seed, "seed", 0, SEED_LIMIT)
+        parameters.whole_number(sample.start, "start", 0, START_LIMIT - sample.num_samples)
+        parameters.temperature(sample.temperature)
+        return parameters.outputs(list(outputs), SAMPLE_OUTPUTS)
 
 
 @contextmanager
-def _told_as_by_the_service() -> Iterator[None]:
+def _as_problem() -> Iterator[None]:
+    """Turn an invalid parameter into the problem that the service would answer with."""
     try:
         yield
-    except InvalidParameter as error:
+    except parameters.InvalidParameter as error:
         sentence = str(error)
         raise Problem(422, "urn:diffeo:problem:invalid-request", sentence, [(error.pointer, sentence)], "") from None

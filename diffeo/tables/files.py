@@ -1,7 +1,7 @@
-"""Files of rows for the shell, CSV or npy by suffix; a cell that is no number is NaN, and so is its row's answer."""
+"""Files of rows for the shell: .csv and .npy by suffix, read whole and written when they are whole."""
 
-import csv
-import re
+import csv as csv_lines
+import io
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -11,65 +11,86 @@ from tokenize import TokenError
 from typing import IO
 
 import numpy as np
+import numpy.typing as npt
 
 from diffeo.density import Rows
-from diffeo.errors import TableError
+from diffeo.errors import TableError, WrongTable
 
-# As in the tables that a flow is fitted to; float() also takes 1_000 and the digits of any script.
-NUMBER = re.compile(r"[+-]?((\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?|nan|inf|infinity)", re.ASCII | re.IGNORECASE)
-# What NumPy's reader raises on hostile bytes, besides ValueError.
+from . import arrays, columns, csv
+from .csv import CsvTable
+from .csv_numbers import Wrong
+
+# NumPy's reader raises these for hostile bytes, besides ValueError.
 NPY_ERRORS = (EOFError, MemoryError, OverflowError, SyntaxError, TypeError, TokenError)
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """Rows of a file and, if it names them, its columns."""
+class NpyTable:
+    """The array of a .npy file: a table without names, or records with names."""
 
-    rows: Rows
-    columns: tuple[str, ...] | None
+    array: npt.NDArray[np.generic]
 
-    def select(self, names: Sequence[str]) -> Rows:
-        """The rows in the order of `names`; a file without names is taken as it stands.
+    def select(self, names: Sequence[str], wrong: Wrong = "refuse") -> Rows:
+        """The columns of these names; by position where the array has no names.
 
         Raises:
-            TableError: a column is missing, or the number of columns differs.
+            WrongTable: a column is missing, or the number of columns differs.
         """
-        if self.columns is not None and set(names) <= set(self.columns):
-            return self.rows[:, [self.columns.index(name) for name in names]]
-        if self.columns is not None and self.rows.shape[1] != len(names):
-            missing = [name for name in names if name not in self.columns]
-            raise TableError(f"the file lacks the column {missing[0]!r}; the model takes {', '.join(names)}")
-        if self.rows.shape[1] != len(names):
-            raise TableError(f"the file has {self.rows.shape[1]} columns; the model takes {', '.join(names)}")
-        return self.rows
+        _ = wrong  # every value of an array has a type, so no cell is wrong alone
+        if arrays.is_records(self.array):
+            return arrays.of_records(self.array, names)
+        columns.check_width(self.array.shape[1], names)
+        return arrays.rows(self.array)
 
 
-def read(path: Path) -> Table:
-    """The rows of a .csv or .npy file; - is CSV from standard input.
+@dataclass(frozen=True, slots=True)
+class FileTable:
+    """The table in a file; its errors name the file."""
+
+    name: str
+    table: CsvTable | NpyTable
+
+    def select(self, names: Sequence[str], wrong: Wrong = "refuse") -> Rows:
+        """The rows [rows, names] of the columns of these names; by position where the file has no names.
+
+        Args:
+            names: the columns that the model takes.
+            wrong: "refuse" raises an error for a cell that is neither a number nor missing; "null" makes it NaN.
+
+        Raises:
+            TableError: the file lacks a column, or a cell or row of it is wrong.
+        """
+        try:
+            return self.table.select(names, wrong)
+        except WrongTable as error:
+            raise TableError(f"{self.name}: {error}") from None
+
+
+def read(path: Path) -> FileTable:
+    """Open a .csv or .npy file as a table; the path - is CSV from standard input.
 
     Raises:
         TableError: no such file, another suffix, or not a table.
     """
     try:
         if path.suffix == ".npy":
-            return _read_npy(path)
+            return FileTable(path.name, NpyTable(_read_npy(path)))
         if path.suffix == ".csv":
-            with path.open(encoding="utf-8-sig", newline="") as file:
-                return _read_csv(file, path.name)
+            return FileTable(path.name, csv.read(path.read_bytes()))
         if str(path) == "-":
-            return _read_csv(sys.stdin, "standard input")
+            return FileTable("standard input", csv.read(_standard_input()))
     except FileNotFoundError:
         raise TableError(f"no file {path}") from None
     except OSError as error:
         raise TableError(f"{path} cannot be read: {error.strerror}") from None
-    except (ValueError, csv.Error, *NPY_ERRORS) as error:
-        raise TableError(f"{path.name}: {error}") from None
+    except (ValueError, *NPY_ERRORS) as error:
+        raise TableError(f"{'standard input' if str(path) == '-' else path.name}: {error}") from None
     raise TableError(f"{path.name}: rows are read from .csv or .npy files")
 
 
 @contextmanager
 def writer(path: Path | None, columns: Sequence[str]) -> Iterator["Writer"]:
-    """Where rows go: a .csv or .npy file that appears when it is whole, or CSV on standard output."""
+    """A writer of rows: to a .csv or .npy file that appears when it is whole, or as CSV to standard output."""
     if path is None:
         yield (out := CsvWriter(sys.stdout, columns))
         out.begin()
@@ -91,7 +112,7 @@ def writer(path: Path | None, columns: Sequence[str]) -> Iterator["Writer"]:
 def _published(path: Path) -> Iterator[Path]:
     draft = path.with_name(f".{path.name}.part")
     try:
-        # Before anything is computed: a folder that cannot be written to is known at once.
+        # Created before anything is computed, so that a folder without write access is reported at once.
         draft.touch()
         yield draft
         draft.replace(path)
@@ -106,11 +127,11 @@ class CsvWriter:
     """Appends rows to an open file."""
 
     def __init__(self, file: IO[str], columns: Sequence[str]) -> None:
-        self._lines = csv.writer(file, lineterminator="\n")
+        self._lines = csv_lines.writer(file, lineterminator="\n")
         self._header: Sequence[str] = columns
 
     def begin(self) -> None:
-        """Write the names, once: not before there are rows, so that a refusal prints nothing."""
+        """Write the names once, before the first rows: a call that fails earlier prints nothing."""
         if self._header:
             self._lines.writerow(self._header)
             self._header = ()
@@ -127,15 +148,15 @@ class NpyWriter:
 
     def __init__(self, width: int) -> None:
         self._width = width
-        self._parts: list[Rows] = []
+        self._blocks: list[Rows] = []
 
     def write(self, rows: Rows) -> None:
         """Append rows [rows, columns]."""
-        self._parts.append(rows)
+        self._blocks.append(rows)
 
     def save(self, path: Path) -> None:
-        """Write what was collected; one column becomes a vector."""
-        table = np.concatenate(self._parts) if self._parts else np.empty((0, self._width), np.float32)
+        """Write the collected rows; one column becomes a vector."""
+        table = np.concatenate(self._blocks) if self._blocks else np.empty((0, self._width), np.float32)
         with path.open("wb") as file:
             np.save(file, table[:, 0] if self._width == 1 else table, allow_pickle=False)
 
@@ -143,30 +164,15 @@ class NpyWriter:
 Writer = CsvWriter | NpyWriter
 
 
-def _read_npy(path: Path) -> Table:
+def _standard_input() -> bytes:
+    # A test may put text in its place, which has no bytes.
+    return sys.stdin.read().encode() if isinstance(sys.stdin, io.StringIO) else sys.stdin.buffer.read()
+
+
+def _read_npy(path: Path) -> npt.NDArray[np.generic]:
     with path.open("rb") as file:
-        rows = np.lib.format.read_array(file, allow_pickle=False)
-    if rows.ndim != 2 or rows.dtype.kind not in "fiu":  # noqa: PLR2004  (a table has 2 axes)
-        raise ValueError(f"holds {rows.dtype} of shape {rows.shape}; expected a table of numbers")
-    return Table(rows.astype(np.float32 if rows.dtype == np.float32 else np.float64), None)
-
-
-def _read_csv(file: IO[str], name: str) -> Table:
-    lines = [line for line in csv.reader(file) if line]
-    if not lines:
-        raise ValueError("holds no rows")
-    header = tuple(cell.strip() for cell in lines[0]) if all(number(cell) is None for cell in lines[0]) else None
-    body = lines[1:] if header is not None else lines
-    width = len(lines[0])
-    for index, line in enumerate(body, start=1):
-        if len(line) != width:
-            raise ValueError(f"row {index} of {name} has {len(line)} cells; the first line has {width}")
-    cells = [[number(cell) for cell in line] for line in body]
-    rows = np.array([[np.nan if value is None else value for value in line] for line in cells], dtype=np.float64)
-    return Table(rows.reshape(len(body), width), header)
-
-
-def number(cell: str) -> float | None:
-    """What a cell says; None where it is no number."""
-    text = cell.strip()
-    return float(text) if NUMBER.fullmatch(text) else None
+        array: npt.NDArray[np.generic] = np.lib.format.read_array(file, allow_pickle=False)
+    is_table = array.ndim == 2 and array.dtype.kind in "fiu"  # noqa: PLR2004  (a table has 2 axes)
+    if not is_table and not (array.ndim == 1 and array.dtype.names is not None):
+        raise ValueError(f"holds {array.dtype} of shape {array.shape}; expected a table of numbers")
+    return array

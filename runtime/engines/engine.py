@@ -1,4 +1,4 @@
-"""The seam to a runtime: one verb, no state that a caller could see, safe to call from several threads."""
+"""The interface of an engine: tensors in, tensors out. Several threads may call one engine at the same time."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -18,7 +18,13 @@ class Engine(Protocol):
     def run(self, tensors: Tensors) -> Tensors:
         """Compute the graph.
 
+        Args:
+            tensors: the input by name, x or z [rows, D].
+
+        Returns:
+            The outputs by name: z or x [rows, D], log_abs_det_jacobian and log_prob [rows].
+
         Raises:
-            EngineFailed: the runtime gave up.
+            EngineFailed: the runtime reported an error.
         """
         ...

@@ -1,4 +1,4 @@
-"""ONNX Runtime, one core a call: parallel calls scale better than parallel kernels on graphs this small."""
+"""The engine of ONNX Runtime. A call uses one core: on small graphs parallel calls are faster than parallel kernels."""
 
 from typing import Final
 
@@ -13,11 +13,11 @@ from .io_binding import DTYPES, BoundEngine
 from .options import EngineOptions, Provider
 
 PROVIDERS: Final[dict[Provider, str]] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
-INSTALL: Final[dict[Provider, str]] = {"cpu": "onnxruntime", "cuda": "onnxruntime-gpu (pip install 'diffeo[cuda]')"}
+PACKAGES: Final[dict[Provider, str]] = {"cpu": "onnxruntime", "cuda": "onnxruntime-gpu (pip install 'diffeo[cuda]')"}
 
 
 class OnnxEngine:
-    """One graph in one inference session, on the processor."""
+    """One graph in one inference session on the CPU."""
 
     def __init__(self, session: onnxruntime.InferenceSession) -> None:
         self._session = session
@@ -25,11 +25,11 @@ class OnnxEngine:
         self._dtypes = {value.name: DTYPES[value.type] for value in session.get_inputs()}
 
     def run(self, tensors: Tensors) -> Tensors:
-        """Compute the graph on rows [B, D]."""
+        """Compute the graph on rows [rows, D]."""
         feeds = {name: np.ascontiguousarray(tensors[name], dtype=dtype) for name, dtype in self._dtypes.items()}
         try:
             return dict(zip(self._outputs, self._session.run(self._outputs, feeds), strict=True))
-        except Exception as error:  # ONNX Runtime has a class per status code and no common base
+        except Exception as error:  # ONNX Runtime raises one class per status code; they have no common base
             raise EngineFailed(f"ONNX Runtime failed on {len(next(iter(feeds.values())))} rows: {error}") from error
 
 
@@ -37,39 +37,39 @@ def load(graphs: Graphs, options: EngineOptions) -> tuple[Engine, Engine]:
     """The forward and the inverse engine of a bundle's graphs.
 
     Raises:
-        ProviderMissing: an execution provider is asked for that this installation lacks.
+        ProviderMissing: this machine or installation lacks the first execution provider.
         EngineFailed: a graph does not load.
     """
     forward: FileName = "forward.onnx"
     inverse: FileName = "inverse.onnx"
-    return _engine(forward, graphs, options), _engine(inverse, graphs, options)
+    return _open(forward, graphs, options), _open(inverse, graphs, options)
 
 
-def _engine(name: FileName, graphs: Graphs, options: EngineOptions) -> Engine:
-    session = open_session(name, graphs[name], [_provider(wanted) for wanted in options.execution_providers])
+def _open(name: FileName, graphs: Graphs, options: EngineOptions) -> Engine:
+    session = open_session(name, graphs[name], [_provider(provider) for provider in options.execution_providers])
     if options.execution_providers[0] == "cpu":
         return OnnxEngine(session)
-    # One slot more than threads: the loop may compute a cheap batch itself.
+    # One call more than threads: the event loop may compute a cheap batch itself.
     return BoundEngine(session, options.execution_providers[0], options.chunk_rows, options.threads + 1)
 
 
 def open_session(name: str, content: bytes, providers: list[str]) -> onnxruntime.InferenceSession:
-    """A session that computes one graph, one core a call.
+    """A session that computes one graph, each call on one core.
 
     Raises:
-        ProviderMissing: the first provider is installed and does not start.
+        ProviderMissing: the first provider is installed but does not start.
         EngineFailed: ONNX Runtime cannot load the graph.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
-    # Errors only: the rest goes to stderr in a form of its own, between our JSON lines.
+    # Errors only: ONNX Runtime writes its messages to stderr as plain text, between the JSON lines of the log.
     options.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(content, options, providers=providers)
-    except Exception as error:  # as above
+    except Exception as error:  # one class per status code, as above
         raise EngineFailed(f"ONNX Runtime refused {name}: {error}") from error
-    # ONNX Runtime falls back to the CPU in silence when a device is listed but does not start.
+    # If a device does not start, ONNX Runtime uses the CPU without an error.
     if session.get_providers()[0] != providers[0]:
         raise ProviderMissing(f"{providers[0]} did not start; its libraries or driver are missing on this machine")
     return session
@@ -78,6 +78,6 @@ def open_session(name: str, content: bytes, providers: list[str]) -> onnxruntime
 def _provider(name: Provider) -> str:
     available = onnxruntime.get_available_providers()
     if PROVIDERS[name] not in available:
-        here = ", ".join(known for known, provider in PROVIDERS.items() if provider in available)
-        raise ProviderMissing(f"execution provider {name} needs {INSTALL[name]}; here there is: {here}")
+        installed = ", ".join(known for known, provider in PROVIDERS.items() if provider in available)
+        raise ProviderMissing(f"execution provider {name} needs {PACKAGES[name]}; installed here: {installed}")
     return PROVIDERS[name]

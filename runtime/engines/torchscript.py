@@ -1,4 +1,4 @@
-"""TorchScript behind the same verb; the one file of the service that imports torch."""
+"""The engine of TorchScript. No other file of the runtime or the service imports torch."""
 
 import io
 
@@ -8,6 +8,7 @@ from ..errors import EngineFailed, ProviderMissing
 from .engine import Engine, Graphs, Tensors
 from .options import EngineOptions
 
+# The graph returns a tuple in this order, by the name of its input.
 OUTPUTS = {
     "x": ("z", "log_abs_det_jacobian", "log_prob"),
     "z": ("x", "log_abs_det_jacobian", "log_prob"),
@@ -19,20 +20,20 @@ class TorchScriptEngine:
 
     def __init__(self, content: bytes, source: str, device: torch.device) -> None:
         try:
-            self._graph = torch.jit.load(io.BytesIO(content), map_location=device)  # type: ignore[no-untyped-call]  # torch leaves load untyped
+            self._graph = torch.jit.load(io.BytesIO(content), map_location=device)  # type: ignore[no-untyped-call]  # torch does not annotate load
         except RuntimeError as error:
             raise EngineFailed(f"TorchScript refused the graph of {source}: {error}") from error
         self._source = source
         self._device = device
 
     def run(self, tensors: Tensors) -> Tensors:
-        """Compute the graph on rows [B, D]."""
-        # A copy: rows may be a read-only view of a request's body, which torch does not take.
+        """Compute the graph on rows [rows, D]."""
+        # A copy: rows may be a read-only view of a request body, and torch needs writable memory.
         rows = torch.tensor(tensors[self._source], device=self._device)
         try:
             with torch.inference_mode():
-                answers = self._graph(rows)
-            return {name: tensor.cpu().numpy() for name, tensor in zip(OUTPUTS[self._source], answers, strict=True)}
+                outputs = self._graph(rows)
+            return {name: tensor.cpu().numpy() for name, tensor in zip(OUTPUTS[self._source], outputs, strict=True)}
         except (RuntimeError, ValueError) as error:
             raise EngineFailed(f"TorchScript failed on {len(rows)} rows: {error}") from error
 
@@ -42,7 +43,7 @@ def load(graphs: Graphs, options: EngineOptions) -> tuple[Engine, Engine]:
 
     Raises:
         EngineFailed: the bundle has no TorchScript graphs, or one does not load.
-        ProviderMissing: cuda is asked for and torch sees no device.
+        ProviderMissing: the options name cuda, and torch finds no CUDA device.
     """
     if "forward.ts" not in graphs:
         raise EngineFailed(
@@ -50,9 +51,9 @@ def load(graphs: Graphs, options: EngineOptions) -> tuple[Engine, Engine]:
         )
     wants_cuda = options.execution_providers[0] == "cuda"
     if wants_cuda and not torch.cuda.is_available():
-        raise ProviderMissing("execution provider cuda: torch sees no CUDA device here")
+        raise ProviderMissing("execution provider cuda: torch finds no CUDA device on this machine")
     device = torch.device("cuda" if wants_cuda else "cpu")
-    # Chunks already run side by side, one core each.
+    # Calls already run in parallel, one core each.
     torch.set_num_threads(1)
     forward = TorchScriptEngine(graphs["forward.ts"], "x", device)
     return forward, TorchScriptEngine(graphs["inverse.ts"], "z", device)

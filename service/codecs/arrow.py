@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from diffeo.tables.cells import shown
+
 from ..answer import AnswerSchema, Tensor
+from ..errors import FieldError
+from ..requests import UnreadableColumn
 from .parsing import arrow_ipc
 from .parsing.columns import column_dtypes, column_vectors
 from .table_codec import DecodedTable, StreamedTableCodec
@@ -24,8 +28,12 @@ class Arrow(StreamedTableCodec):
 
     def decode_table(self, body: bytes) -> DecodedTable:
         """The rows and the names of their columns."""
-        names, rows = arrow_ipc.read(body)
-        return DecodedTable(rows, None, names)
+        table = arrow_ipc.read(body)
+        unreadable = [
+            UnreadableColumn(name, FieldError("", f"the column {shown(name)} holds {what}; expected numbers"))
+            for name, what in table.others
+        ]
+        return DecodedTable(table.rows, None, table.names, tuple(unreadable))
 
     def stream_encoder(self, schema: AnswerSchema) -> "ArrowStreamEncoder":
         """Writes the Arrow schema, then one record batch a block."""

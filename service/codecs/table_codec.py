@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from ..answer import Answer, AnswerSchema
 from ..query import read_query
-from ..requests import Payload, Rows
+from ..requests import Payload, Rows, UnreadableColumn
 from .codec import StreamEncoder
 
 
@@ -16,6 +16,7 @@ class DecodedTable(NamedTuple):
     rows: Rows
     rows_name: str | None = None
     columns: tuple[str, ...] | None = None
+    unreadable: tuple[UnreadableColumn, ...] = ()
 
 
 class TableCodec(ABC):

@@ -1,1 +1,1 @@
-"""How an operator sees the service: counters, Prometheus text, logs, timings and traces."""
+"""What an operator can see of the service: counters, Prometheus metrics, logs, timings and traces."""

@@ -1,76 +1,107 @@
-"""Logs are JSON, one object a line, on standard output: nothing to rotate, nothing that a client can forge."""
+"""Writes logs to standard output as JSON, one object a line.
+
+Standard output needs no rotation, and a client cannot forge a line of JSON.
+"""
 
 import asyncio
 import json
 import logging
 import sys
 import time
+from collections.abc import Mapping
 from typing import Final, TextIO
 
 import orjson
 
-PLAIN: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "color_message"}
-# Marks a record whose message is JSON lines already.
-READY: Final = "ready_lines"
-# So long may the line of a request wait for others.
+# The attributes that every log record has; all others came with `extra`.
+STANDARD_ATTRIBUTES: Final = frozenset(logging.makeLogRecord({}).__dict__) | {
+    "message", "asctime", "taskName", "color_message"
+}  # fmt: skip
+# Marks a record whose message is already one or more lines of JSON.
+FORMATTED: Final = "formatted_lines"
+# The line of a request is written at most this much later than the response.
 FLUSH_SECONDS: Final = 0.02
-TIME: Final = "%Y-%m-%dT%H:%M:%S%z"
+TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%S%z"
+# A name in the repository has at most 64 characters, and the longest suffix of a /v2 model has 8.
+MAX_NAME_CHARACTERS: Final = 72
+MAX_VERSION: Final = 2**31
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object per record: time, level, logger, message, and whatever `extra` holds."""
+    """Formats a record as one JSON object: time, level, logger, message, and the fields of `extra`."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as one line of ASCII."""
-        if READY in record.__dict__:
+        if FORMATTED in record.__dict__:
             return record.getMessage()
         content: dict[str, object] = {
-            "time": self.formatTime(record, TIME),
+            "time": self.formatTime(record, TIME_FORMAT),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
         }
-        content |= {name: value for name, value in record.__dict__.items() if name not in PLAIN}
+        content |= {name: value for name, value in record.__dict__.items() if name not in STANDARD_ATTRIBUTES}
         if record.exc_info:
             content["traceback"] = self.formatException(record.exc_info)
         return json.dumps(content, default=str, ensure_ascii=True)
 
 
 class AccessLines:
-    """One line a request: at once where the service is idle, with others where it is not.
+    """Writes one line for each request: at once if the service is idle, several lines together if it is busy.
 
-    A line through Python's logging costs as much as a small request's answer.
+    One call of Python's logging costs as much as the answer to a small request, so lines share a call.
     """
 
     def __init__(self) -> None:
         self._log = logging.getLogger("diffeo.access")
-        self._waiting: list[dict[str, object]] = []
-        self._written = 0.0
+        self._pending: list[dict[str, object]] = []
+        self._last_flush = 0.0
 
     @property
     def wanted(self) -> bool:
-        """False when requests are not logged."""
+        """False if the log level leaves out the lines of requests."""
         return self._log.isEnabledFor(logging.INFO)
 
     def add(self, fields: dict[str, object]) -> None:
-        """Log one request, at the latest FLUSH_SECONDS from now."""
-        if not self._waiting:
+        """Log one request, at most FLUSH_SECONDS from now."""
+        if not self._pending:
             loop = asyncio.get_running_loop()
-            wait = self._written + FLUSH_SECONDS - loop.time()
+            wait = self._last_flush + FLUSH_SECONDS - loop.time()
             if wait > 0:
                 loop.call_later(wait, self.flush)
             else:
                 loop.call_soon(self.flush)
-        fields["time"] = time.strftime(TIME) if not self._waiting else self._waiting[0]["time"]
-        self._waiting.append(fields)
+        fields["time"] = time.strftime(TIME_FORMAT) if not self._pending else self._pending[0]["time"]
+        self._pending.append(fields)
 
     def flush(self) -> None:
-        """Write what waits."""
-        if self._waiting:
-            self._written = asyncio.get_running_loop().time()
-            lines = map(_line, self._waiting)
-            self._log.info("\n".join(lines), extra={READY: True})
-            self._waiting.clear()
+        """Write all pending lines."""
+        if self._pending:
+            self._last_flush = asyncio.get_running_loop().time()
+            lines = map(_line, self._pending)
+            self._log.info("\n".join(lines), extra={FORMATTED: True})
+            self._pending.clear()
+
+
+def named_model(parameters: Mapping[str, object]) -> dict[str, object]:
+    """The fields `model` and `version` of a request whose model was not found, as the request names them.
+
+    Text is cut, because a client can send any text. A value of another type is left out.
+
+    Example:
+        >>> named_model({"model": "moons", "version": "2"})
+        {'model': 'moons', 'version': 2}
+    """
+    fields: dict[str, object] = {}
+    name, version = parameters.get("model"), parameters.get("version")
+    if isinstance(name, str):
+        # JSON can hold half of a surrogate pair, which has no UTF-8.
+        fields["model"] = name[:MAX_NAME_CHARACTERS].encode(errors="replace").decode()
+    if isinstance(version, str) and version.isdecimal() and len(version) < len(str(MAX_VERSION)):
+        version = int(version)
+    if isinstance(version, int) and not isinstance(version, bool) and 0 <= version < MAX_VERSION:
+        fields["version"] = version
+    return fields
 
 
 def _line(fields: dict[str, object]) -> str:
@@ -80,7 +111,12 @@ def _line(fields: dict[str, object]) -> str:
 
 
 def configure(level: str, stream: TextIO | None = None) -> None:
-    """Send every logger of this process through one handler, to standard output unless another stream is given."""
+    """Send the log of this process to one stream as JSON lines.
+
+    Args:
+        level: the lowest level that is logged: debug, info, warning or error.
+        stream: standard output unless given.
+    """
     handler = logging.StreamHandler(stream or sys.stdout)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

@@ -1,7 +1,7 @@
-"""The numbers of a ledger as metrics: what each is called, what it means, and which labels it has."""
+"""Exports the shared counters as Prometheus metrics: names, help texts and labels."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -9,148 +9,184 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from ..model import Model
-from ..repository.repository import Repository
 from . import counters
-from .counters import Refusal
-from .registry import GRAPH, VERB, Metrics
-from .shared_counters import LEVEL, Key, SharedCounters, Sums
+from .counters import Rejection
+from .registry import ENDPOINT, GRAPH
+from .shared_counters import SharedCounters, SlotKey, Sums, add
 
-BY_VERB: Final = ("verb", "model", "version")
-BY_GRAPH: Final = ("graph", "model", "version", "precision")
-INFO: Final = ("model", "version", "digest", "engine", "precision")
+ENDPOINT_LABELS: Final = ("operation", "model", "version")
+GRAPH_LABELS: Final = ("graph", "model", "version", "precision")
+INFO_LABELS: Final = ("model", "version", "digest", "engine", "precision")
+STATE_LABELS: Final = ("model", "version", "state")
 OK: Final = 200
 SERVED, REFUSED = "served", "refused"
-SPANS: Final = {
-    "diffeo_request_seconds": (counters.REQUEST, "Time from a request's arrival to the end of its answer"),
-    "diffeo_queue_seconds": (counters.QUEUE, "Time of an answered request until an engine took its first rows"),
-    "diffeo_compute_seconds": (
-        counters.COMPUTE,
-        "Time of an answered request from its first to its last computed rows",
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """A histogram metric: its name, its help text, and the index in a slot where its values start."""
+
+    name: str
+    text: str
+    index: int
+
+
+DURATIONS: Final = (
+    Histogram(
+        "diffeo_request_duration_seconds",
+        "Time from the arrival of a request to the end of its response",
+        counters.REQUEST,
     ),
-    "diffeo_encode_seconds": (counters.ENCODE, "Time in which an answer was written"),
-}
+    Histogram(
+        "diffeo_queue_duration_seconds",
+        "Time from the first rows of an answered request in a queue to the start of their computation",
+        counters.QUEUE,
+    ),
+    Histogram(
+        "diffeo_compute_duration_seconds",
+        "Time from the first to the last computed row of an answered request",
+        counters.COMPUTE,
+    ),
+    Histogram(
+        "diffeo_encode_duration_seconds",
+        "Time to encode the answer of a request; of a stream its first block",
+        counters.ENCODE,
+    ),
+)
+BATCH_ROWS: Final = Histogram("diffeo_batch_rows", "Rows in one call of an engine", counters.BATCH)
+
+
+@dataclass(frozen=True, slots=True)
+class VersionStatus:
+    """One model version on disk.
+
+    Attributes:
+        model: name of the model.
+        version: version of the model.
+        digest: sha256 of the manifest; empty if the version is refused.
+        precisions: the precisions in which it is served; none if the version is refused.
+    """
+
+    model: str
+    version: str
+    digest: str = ""
+    precisions: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PrometheusText(Collector):
-    """Everything that a scrape shows, read when it is asked for.
+class PrometheusMetrics(Collector):
+    """Collects all metrics of the service when Prometheus scrapes it.
 
     Args:
-        ledger: what all processes counted.
-        metrics: what counts there in this process.
-        refusals: reasons and statuses that a request can end with.
-        repository: what is served now.
-        engine: the runtime that computes the graphs.
-        labels: of every number, where no scrape reaches all processes and each must tell its own.
+        shared: the counters of all processes.
+        rejections: all ways in which a request can end without an answer.
+        versions: returns all model versions that are on disk now.
+        engine: name of the runtime that computes the graphs.
+        labels: added to every metric. Services that share no counters need a label that tells them apart.
     """
 
-    ledger: SharedCounters
-    metrics: Metrics
-    refusals: Sequence[Refusal]
-    repository: Repository
+    shared: SharedCounters
+    rejections: Sequence[Rejection]
+    versions: Callable[[], Sequence[VersionStatus]]
     engine: str
     labels: Mapping[str, str] = field(default_factory=dict)
 
-    def expect(self) -> None:
-        """Show what is served now, asked for or not; on the loop, where the meters count."""
-        for model in self._served():
-            self.metrics.expect(model)
-
     def collect(self) -> Iterator[Metric]:
-        """Every metric with its numbers."""
+        """All metrics with their current values."""
         for family in self._families():
             if self.labels:
                 family.samples = [one._replace(labels={**one.labels, **self.labels}) for one in family.samples]
             yield family
 
     def _families(self) -> Iterator[Metric]:
-        sums = self.ledger.sums()
-        verbs = {key[1:]: cells for key, cells in sums.items() if key[0] == VERB}
-        graphs = {key[1:]: cells for key, cells in sums.items() if key[0] == GRAPH}
-        yield self._requests(verbs)
-        yield self._rejected(verbs)
-        for name, (place, text) in SPANS.items():
-            yield _histogram(name, text, BY_VERB, verbs, place, counters.SECONDS)
-        yield _counter("diffeo_rows", "Rows answered", BY_VERB, verbs, counters.ROWS_ANSWERED)
-        invalid = "Rows answered without a value, for they or their answer are not finite"
-        yield _counter("diffeo_invalid_rows", invalid, BY_VERB, verbs, counters.ROWS_INVALID)
-        batch = "Rows in one call of an engine"
-        yield _histogram("diffeo_batch_rows", batch, BY_GRAPH, graphs, counters.BATCH, counters.ROWS)
-        yield _waiting(graphs)
-        yield self._info()
-        yield self._state()
+        sums = self.shared.sums()
+        endpoints = _by_labels(sums, ENDPOINT, len(ENDPOINT_LABELS))
+        graphs = _by_labels(sums, GRAPH, len(GRAPH_LABELS))
+        yield self._requests(endpoints)
+        yield self._rejected(endpoints)
+        for histogram in DURATIONS:
+            yield _histogram(histogram, ENDPOINT_LABELS, endpoints, counters.SECONDS_BOUNDS)
+        yield _counter("diffeo_rows", "Rows answered", endpoints, counters.ROWS_ANSWERED)
+        yield _counter("diffeo_rows_invalid", "Rows answered without a finite value", endpoints, counters.ROWS_INVALID)
+        yield _histogram(BATCH_ROWS, GRAPH_LABELS, graphs, counters.ROWS_BOUNDS)
+        yield _queued_rows(graphs)
+        versions = self.versions()
+        yield self._info(versions)
+        yield _state(versions)
 
-    def _requests(self, verbs: Mapping[Key, Sums]) -> Metric:
-        family = CounterMetricFamily("diffeo_requests", "Requests that have ended", labels=(*BY_VERB, "code"))
-        for key, cells in verbs.items():
-            codes = defaultdict[int, float](float, {OK: _answered(cells)})
-            for place, (_, code) in enumerate(self.refusals, counters.REFUSED):
-                codes[code] += float(cells[place])
+    def _requests(self, endpoints: Mapping[SlotKey, Sums]) -> Metric:
+        text = "Requests that have ended, by HTTP status code"
+        family = CounterMetricFamily("diffeo_requests", text, labels=(*ENDPOINT_LABELS, "code"))
+        for key, values in endpoints.items():
+            codes = defaultdict[int, float](float, {OK: counters.answered(values)})
+            for index, (_, code) in enumerate(self.rejections, counters.REJECTED):
+                codes[code] += float(values[index])
             for code, count in codes.items():
-                # Answers of a model are shown from the beginning, the many other statuses once there is one.
+                # Zeros are exported for code 200 of a served model only: there are many other codes.
                 if count or (code == OK and key[1]):
                     family.add_metric((*key, str(code)), count)
         return family
 
-    def _rejected(self, verbs: Mapping[Key, Sums]) -> Metric:
-        family = CounterMetricFamily("diffeo_rejected", "Requests that ended without an answer", labels=("reason",))
-        reasons = defaultdict[str, float](float)
-        for place, (reason, _) in enumerate(self.refusals, counters.REFUSED):
-            reasons[reason] += sum(float(cells[place]) for cells in verbs.values())
-        for reason, count in reasons.items():
-            family.add_metric((reason,), count)
+    def _rejected(self, endpoints: Mapping[SlotKey, Sums]) -> Metric:
+        text = "Requests that ended without an answer, by problem type"
+        family = CounterMetricFamily("diffeo_requests_rejected", text, labels=("problem",))
+        problems = defaultdict[str, float](float)
+        for index, (problem, _) in enumerate(self.rejections, counters.REJECTED):
+            problems[problem] += sum(float(values[index]) for values in endpoints.values())
+        for problem, count in problems.items():
+            family.add_metric((problem,), count)
         return family
 
-    def _info(self) -> Metric:
-        family = GaugeMetricFamily("diffeo_model_info", "What is served; always 1", labels=INFO)
-        for model in self._served():
-            family.add_metric((model.name, str(model.version), model.digest, self.engine, model.precision), 1)
+    def _info(self, versions: Sequence[VersionStatus]) -> Metric:
+        family = GaugeMetricFamily("diffeo_model_info", "Served model versions; always 1", labels=INFO_LABELS)
+        for one in versions:
+            for precision in one.precisions:
+                family.add_metric((one.model, one.version, one.digest, self.engine, precision), 1)
         return family
 
-    def _state(self) -> Metric:
-        labels = ("model", "version", "state")
-        family = GaugeMetricFamily("diffeo_model_state", "1 in the state that a version is in", labels=labels)
-        for name, found in self.repository.models.items():
-            for version, entry in found.items():
-                state = SERVED if isinstance(entry, Model) else REFUSED
-                for each in (SERVED, REFUSED):
-                    family.add_metric((name, str(version), each), each == state)
-        return family
 
-    def _served(self) -> Iterator[Model]:
-        for found in self.repository.models.values():
-            for entry in found.values():
-                if isinstance(entry, Model):
-                    yield entry
-                    yield from entry.variants.values()
+def _by_labels(sums: Mapping[SlotKey, Sums], kind: str, labels: int) -> dict[SlotKey, Sums]:
+    """The slots of one kind, by the labels of its metrics. Slots that differ in other parts of the key are added."""
+    found: dict[SlotKey, Sums] = {}
+    for (first, *rest), values in sums.items():
+        if first == kind:
+            key = tuple(rest[:labels])
+            found[key] = add(found[key], values) if key in found else values
+    return found
 
 
-def _counter(name: str, text: str, labels: Sequence[str], pages: Mapping[Key, Sums], place: int) -> Metric:
-    family = CounterMetricFamily(name, text, labels=labels)
-    for key, cells in pages.items():
-        family.add_metric(key, float(cells[place]))
+def _counter(name: str, text: str, endpoints: Mapping[SlotKey, Sums], index: int) -> Metric:
+    family = CounterMetricFamily(name, text, labels=ENDPOINT_LABELS)
+    for key, values in endpoints.items():
+        family.add_metric(key, float(values[index]))
     return family
 
 
-def _histogram(  # noqa: PLR0913, PLR0917  (what a histogram is made of)
-    name: str, text: str, labels: Sequence[str], pages: Mapping[Key, Sums], place: int, bounds: Sequence[float]
+def _histogram(
+    histogram: Histogram, labels: Sequence[str], slots: Mapping[SlotKey, Sums], bounds: Sequence[float]
 ) -> Metric:
-    family = HistogramMetricFamily(name, text, labels=labels)
+    family = HistogramMetricFamily(histogram.name, histogram.text, labels=labels)
     names = [*map(floatToGoString, bounds), "+Inf"]
-    for key, cells in pages.items():
-        counts = cells[place : place + len(names)].cumsum().tolist()
-        family.add_metric(key, list(zip(names, counts, strict=True)), float(cells[place + len(names)]))
+    sum_index = histogram.index + len(names)
+    for key, values in slots.items():
+        counts = values[histogram.index : sum_index].cumsum().tolist()
+        family.add_metric(key, list(zip(names, counts, strict=True)), float(values[sum_index]))
     return family
 
 
-def _answered(cells: Sums) -> float:
-    # Whatever was answered has a time in every histogram.
-    return float(cells[counters.QUEUE : counters.QUEUE + len(counters.SECONDS) + 1].sum())
+def _queued_rows(graphs: Mapping[SlotKey, Sums]) -> Metric:
+    text = "Rows in the queue: no engine computes them yet"
+    family = GaugeMetricFamily("diffeo_queued_rows", text, labels=GRAPH_LABELS)
+    for key, values in graphs.items():
+        family.add_metric(key, float(values[counters.QUEUED_ROWS]))
+    return family
 
 
-def _waiting(graphs: Mapping[Key, Sums]) -> Metric:
-    family = GaugeMetricFamily("diffeo_pending_rows", "Rows that nobody computes yet", labels=BY_GRAPH)
-    for key, cells in graphs.items():
-        family.add_metric(key, float(cells[LEVEL]))
+def _state(versions: Sequence[VersionStatus]) -> Metric:
+    text = "State of each model version on disk: 1 for its state, 0 for the other"
+    family = GaugeMetricFamily("diffeo_model_state", text, labels=STATE_LABELS)
+    for one in versions:
+        current = SERVED if one.precisions else REFUSED
+        for state in (SERVED, REFUSED):
+            family.add_metric((one.model, one.version, state), state == current)
     return family

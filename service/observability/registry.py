@@ -1,51 +1,96 @@
-"""Which meter counts what: one for each verb of each version that is served, bound to pages of one ledger."""
+"""Finds the counters for a request: one set for each operation of each served model version."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol
 
-from ..model import Model
-from .counters import EndpointCounters, Refusal
+from .counters import EndpointCounters, GraphCounters, Rejection
 from .shared_counters import SharedCounters
 
-VERB: Final = "verb"
+# The first part of a slot's key: the kind of its counters.
+ENDPOINT: Final = "endpoint"
 GRAPH: Final = "graph"
 
 
-class Metrics:
-    """The meters of one process.
+class CountedGraph(Protocol):
+    """One graph of a model with its counters."""
 
-    Labels come from here and from bundles that were loaded, never from a request: a name that no model has is not one.
+    @property
+    def counters(self) -> GraphCounters:
+        """Engine calls and queued rows of the graph."""
+
+
+class CountedModel(Protocol):
+    """What the registry reads of a served model version."""
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+
+    @property
+    def version(self) -> int:
+        """Version of the model."""
+
+    @property
+    def precision(self) -> str:
+        """Precision in which the graphs compute."""
+
+    @property
+    def forward(self) -> CountedGraph:
+        """The graph from x to z."""
+
+    @property
+    def inverse(self) -> CountedGraph:
+        """The graph from z to x."""
+
+
+class CounterRegistry:
+    """All counters of one process.
+
+    Labels come from operations and from loaded bundles, never from a request. So no client can create a time series.
 
     Args:
-        ledger: where they count.
-        refusals: reasons and statuses that a request can end with.
+        shared: the file into which this process counts.
+        rejections: all ways in which a request can end without an answer.
+
+    Attributes:
+        shared: the same file, and the sums over all processes.
     """
 
-    def __init__(self, ledger: SharedCounters, refusals: Sequence[Refusal]) -> None:
-        self._ledger = ledger
-        self._refusals = refusals
-        self._verbs: dict[tuple[str, str, int], EndpointCounters] = {}
+    def __init__(self, shared: SharedCounters, rejections: Sequence[Rejection]) -> None:
+        self.shared = shared
+        self._rejections = rejections
+        self._endpoints: dict[tuple[str, str, int, str], EndpointCounters] = {}
 
-    def verb(self, verb: str) -> EndpointCounters:
-        """The meter of requests that no model is found for."""
-        return self._verb_of(verb, "", 0)
+    def unmatched(self, operation: str) -> EndpointCounters:
+        """The counters of requests for an operation whose model was not found."""
+        return self._endpoints.get((operation, "", 0, "")) or self._create(operation, "", 0, "")
 
-    def meet(self, verb: str, model: Model) -> EndpointCounters:
-        """The meter of a verb's requests to a model; a model that is met for the first time is counted from then on."""
-        if not model.forward.meter.bound:
-            self._bind(model)
-        return self._verbs.get((verb, model.name, model.version)) or self._verb_of(verb, model.name, model.version)
+    def counters_for(self, operation: str, model: CountedModel, protocol_model: str = "") -> EndpointCounters:
+        """The counters of requests for one operation of one model version.
 
-    def expect(self, model: Model) -> None:
-        """Show the model with zeros before the first request: what begins at one is no increase to who watches."""
-        for verb in {verb for verb, _, _ in self._verbs}:
-            self.meet(verb, model)
+        Args:
+            operation: sample, log_prob or transform.
+            model: the model version. If it is new, its graphs are counted from now on too.
+            protocol_model: name of the model in the Open Inference Protocol; empty for requests of the native API.
+        """
+        if not model.forward.counters.bound:
+            self._bind_graphs(model)
+        key = operation, model.name, model.version, protocol_model
+        return self._endpoints.get(key) or self._create(*key)
 
-    def _verb_of(self, verb: str, model: str, version: int) -> EndpointCounters:
-        meter = EndpointCounters(verb, model, str(version or ""), self._refusals)
-        meter.bind(self._ledger.page(VERB, verb, meter.model, meter.version))
-        return self._verbs.setdefault((verb, model, version), meter)
+    def export_zeros(self, model: CountedModel) -> None:
+        """Create the counters of a model version before its first request.
 
-    def _bind(self, model: Model) -> None:
-        for graph, batcher in (("forward", model.forward), ("inverse", model.inverse)):
-            batcher.meter.bind(self._ledger.page(GRAPH, graph, model.name, str(model.version), model.precision))
+        Prometheus' rate() misses a counter that first appears with the value 1, so zeros are exported first.
+        """
+        for operation in {operation for operation, *_ in self._endpoints}:
+            self.counters_for(operation, model)
+
+    def _create(self, operation: str, model: str, version: int, protocol_model: str) -> EndpointCounters:
+        counters = EndpointCounters(operation, model, str(version or ""), self._rejections)
+        counters.bind(self.shared.slot(ENDPOINT, operation, model, counters.version, protocol_model))
+        return self._endpoints.setdefault((operation, model, version, protocol_model), counters)
+
+    def _bind_graphs(self, model: CountedModel) -> None:
+        for name, graph in (("forward", model.forward), ("inverse", model.inverse)):
+            graph.counters.bind(self.shared.slot(GRAPH, name, model.name, str(model.version), model.precision))

@@ -1,7 +1,10 @@
-"""Numbers that several processes count and each can add up: every process writes a book of its own and reads all.
+"""Counters that several processes share: each process writes its own file, and every process can add up all files.
 
-A book is a file in memory, locked by the process that writes it. Once that process has ended, the next one to start
-takes the book over, so that no sum ever goes back and no books pile up.
+A file lies in memory and is locked by the process that writes it. When that process has ended, the next process that
+starts takes over the file. So no sum ever decreases, and the number of files stays bounded.
+
+A file is an array of slots. A slot has a key, such as ("graph", "forward", "moons", "1", "float32"), and an array of
+float64 values. The module `counters` defines the meaning of each value.
 """
 
 import contextlib
@@ -17,133 +20,153 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-Cells: TypeAlias = "memoryview[float]"
-Key = tuple[str, ...]
+Values: TypeAlias = "memoryview[float]"
+SlotKey = tuple[str, ...]
 Sums = npt.NDArray[np.float64]
 
-PAGES: Final = 512
-PAGE_BYTES: Final = 2048
+SLOTS: Final = 1024
+SLOT_BYTES: Final = 2048
 KEY_BYTES: Final = 256
-CELLS: Final = (PAGE_BYTES - KEY_BYTES) // 8
-# The first cell of a page is a level and ends with its process; the others are counts and do not.
-LEVEL: Final = 0
-BETWEEN: Final = "\n"
+VALUES_PER_SLOT: Final = (SLOT_BYTES - KEY_BYTES) // 8
+# The first value of a slot is a gauge. It describes the present, so it is dropped when its process ends.
+GAUGE: Final = 0
+# The second value is a time in seconds since 1970. The sum over processes has the latest of their times.
+LATEST: Final = 1
+# All other values are counters. They are added up, those of ended processes too.
+FIRST_COUNTER: Final = 2
+KEY_SEPARATOR: Final = "\n"
 
 log = logging.getLogger("diffeo")
 
 
 class SharedCounters:
-    """The book of this process, and a view of all.
+    """The file of this process, and the sums over the files of all processes.
 
     Args:
-        folder: where the books of all processes are; without one this process is alone and needs no file.
+        folder: holds the files of all processes. Without a folder this process is the only one and needs no file.
+
+    Example:
+        >>> counters = SharedCounters()
+        >>> counters.slot("rows", "moons")[FIRST_COUNTER] += 3
+        >>> float(counters.sums()["rows", "moons"][FIRST_COUNTER])
+        3.0
     """
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
-        self._descriptor = -1 if folder is None else _take_over(folder)
-        self._memory = mmap.mmap(self._descriptor, PAGES * PAGE_BYTES)
-        self._numbers = {key: number for number, (key, _) in enumerate(_pages(self._memory))}
+        self._descriptor = -1 if folder is None else _claim_file(folder)
+        self._memory = mmap.mmap(self._descriptor, SLOTS * SLOT_BYTES)
+        self._numbers = {key: number for number, (key, _) in enumerate(_slots(self._memory))}
         for number in self._numbers.values():
-            self._cells(number)[LEVEL] = 0.0
+            self._values(number)[GAUGE] = 0.0
 
-    def page(self, *key: str) -> Cells:
-        """The numbers that this process counts under a key, all 0 at first.
+    def slot(self, *key: str) -> Values:
+        """The values that this process counts under a key. A new slot starts with zeros.
 
-        Where there is no room, numbers that no sum holds: a service goes on when nobody can count it.
+        If the file is full, or the key is too long, returns private values that are not exported; serving continues.
         """
         if key not in self._numbers and not self._add(key):
-            log.warning("no room to count", extra={"key": key})
-            return alone()
-        return self._cells(self._numbers[key])
+            log.warning("no room in the file of shared counters: this key is not exported", extra={"key": key})
+            return private_values()
+        return self._values(self._numbers[key])
 
-    def sums(self) -> dict[Key, Sums]:
-        """The numbers of all processes under each key, of those that ended too."""
-        sums: dict[Key, Sums] = {}
-        for book, written in self._books():
-            for key, cells in _pages(book):
-                if not written:
-                    cells[LEVEL] = 0.0
-                sums[key] = sums[key] + cells if key in sums else cells
+    def sums(self) -> dict[SlotKey, Sums]:
+        """The sum of each slot over all processes, ended processes included.
+
+        Reads the files of all processes, which takes milliseconds: call it on a thread, not on the event loop.
+        """
+        sums: dict[SlotKey, Sums] = {}
+        for content, has_writer in self._files():
+            for key, values in _slots(content):
+                if not has_writer:
+                    values[GAUGE] = 0.0
+                sums[key] = add(sums[key], values) if key in sums else values
         return sums
 
     def close(self) -> None:
-        """Leave the book to the next process."""
+        """Release the file, so that the next process can take it over."""
         if self._descriptor >= 0:
-            # The mapping holds the file open, and would hold the lock.
+            # The memory map keeps the file open, and an open file would keep the lock.
             fcntl.flock(self._descriptor, fcntl.LOCK_UN)
             os.close(self._descriptor)
             self._descriptor = -1
 
-    def _books(self) -> Iterator[tuple[bytes | mmap.mmap, bool]]:
+    def _files(self) -> Iterator[tuple[bytes | mmap.mmap, bool]]:
         if self._folder is None:
             yield self._memory, True
             return
         for path in self._folder.iterdir():
-            yield path.read_bytes(), _is_written(path)
+            yield path.read_bytes(), _has_writer(path)
 
-    def _cells(self, number: int) -> Cells:
-        begin = number * PAGE_BYTES + KEY_BYTES
-        return memoryview(self._memory)[begin : begin + 8 * CELLS].cast("d")
+    def _values(self, number: int) -> Values:
+        start = number * SLOT_BYTES + KEY_BYTES
+        return memoryview(self._memory)[start : start + 8 * VALUES_PER_SLOT].cast("d")
 
-    def _add(self, key: Key) -> bool:
-        name, number = BETWEEN.join(key).encode(), len(self._numbers)
-        if number == PAGES or len(name) > KEY_BYTES or not self._has_room(number):
+    def _add(self, key: SlotKey) -> bool:
+        name, number = KEY_SEPARATOR.join(key).encode(), len(self._numbers)
+        if number == SLOTS or len(name) > KEY_BYTES or not self._allocate(number):
             return False
-        begin = number * PAGE_BYTES
-        # The first byte last: who reads meanwhile sees the end of the book, never half a name.
-        self._memory[begin + 1 : begin + len(name)] = name[1:]
-        self._memory[begin] = name[0]
+        start = number * SLOT_BYTES
+        # The first byte is written last: until then a concurrent reader sees the end of the file, never half a key.
+        self._memory[start + 1 : start + len(name)] = name[1:]
+        self._memory[start] = name[0]
         self._numbers[key] = number
         return True
 
-    def _has_room(self, number: int) -> bool:
-        # Memory that is mapped and cannot be had ends the process; asked for beforehand it is an error like others.
+    def _allocate(self, number: int) -> bool:
+        # Writing to mapped memory that the system cannot provide kills the process. Allocating it first gives an error.
         try:
             if self._descriptor >= 0:
-                os.posix_fallocate(self._descriptor, number * PAGE_BYTES, PAGE_BYTES)
+                os.posix_fallocate(self._descriptor, number * SLOT_BYTES, SLOT_BYTES)
         except OSError:
             return False
         return True
 
 
-def alone() -> Cells:
-    """Numbers that only their holder sees."""
-    return memoryview(bytearray(8 * CELLS)).cast("d")
+def private_values() -> Values:
+    """The values of one slot that belong to no file, so no sum contains them."""
+    return memoryview(bytearray(8 * VALUES_PER_SLOT)).cast("d")
 
 
-def _pages(book: bytes | mmap.mmap) -> Iterator[tuple[Key, Sums]]:
-    for begin in range(0, len(book), PAGE_BYTES):
-        if not book[begin]:
+def add(first: Sums, second: Sums) -> Sums:
+    """The sum of two slots, with the later of their two times."""
+    total: Sums = first + second
+    total[LATEST] = max(first[LATEST], second[LATEST])
+    return total
+
+
+def _slots(content: bytes | mmap.mmap) -> Iterator[tuple[SlotKey, Sums]]:
+    for start in range(0, len(content), SLOT_BYTES):
+        if not content[start]:
             return
-        name = book[begin : begin + KEY_BYTES].rstrip(b"\0").decode()
-        cells = book[begin + KEY_BYTES : begin + PAGE_BYTES]
-        yield tuple(name.split(BETWEEN)), np.frombuffer(cells, np.float64).copy()
+        name = content[start : start + KEY_BYTES].rstrip(b"\0").decode()
+        values = content[start + KEY_BYTES : start + SLOT_BYTES]
+        yield tuple(name.split(KEY_SEPARATOR)), np.frombuffer(values, np.float64).copy()
 
 
-def _take_over(folder: Path) -> int:
-    """A book that nobody writes, else a new one; this process writes it from now on."""
+def _claim_file(folder: Path) -> int:
+    """Lock a file that no process writes, or a new file; returns its descriptor."""
     for path in folder.iterdir():
         descriptor = os.open(path, os.O_RDWR)
-        if _is_ours(descriptor):
+        if _lock(descriptor):
             return descriptor
     descriptor, _ = tempfile.mkstemp(dir=folder)
-    # Another process that starts now may have come upon the new file first.
-    return descriptor if _is_ours(descriptor) else _take_over(folder)
+    # Another process that starts at the same moment may have found and locked the new file first.
+    return descriptor if _lock(descriptor) else _claim_file(folder)
 
 
-def _is_ours(descriptor: int) -> bool:
+def _lock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
         return False
-    os.ftruncate(descriptor, PAGES * PAGE_BYTES)
+    os.ftruncate(descriptor, SLOTS * SLOT_BYTES)
     return True
 
 
-def _is_written(path: Path) -> bool:
-    with path.open("rb") as book, contextlib.suppress(BlockingIOError):
-        fcntl.flock(book, fcntl.LOCK_SH | fcntl.LOCK_NB)
+def _has_writer(path: Path) -> bool:
+    with path.open("rb") as file, contextlib.suppress(BlockingIOError):
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         return False
     return True

@@ -1,6 +1,6 @@
-"""An exchange as spans of OpenTelemetry: the request, and in it one each for queue, compute and encode.
+"""Exports each request as OpenTelemetry spans: one for the request, and child spans for queue, compute and encode.
 
-They are made when it has ended, from the stamps that the metrics need anyway.
+The spans are created when the request has ended, from the same timestamps as the metrics.
 """
 
 import time
@@ -16,22 +16,21 @@ from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_contex
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from ..errors import SettingsInvalid
-from ..routes.access import request_id
-from ..routes.request_context import RequestContext
 from .timing import RequestTiming
+from .tracing import TracedRequest
 
-# The registry in which packages of OpenTelemetry offer what sends spans.
-EXPORTERS: Final = "opentelemetry_traces_exporter"
-CARRIED: Final = ("traceparent", "tracestate")
-SERVER_FAULT: Final = 500
-SECOND: Final = 1_000_000_000
+# The entry point group in which packages of OpenTelemetry register their span exporters.
+EXPORTER_GROUP: Final = "opentelemetry_traces_exporter"
+TRACE_HEADERS: Final = ("traceparent", "tracestate")
+SERVER_ERROR: Final = 500
+NANOSECONDS: Final = 1_000_000_000  # a second
 
 
 class Spans:
-    """Makes spans of exchanges.
+    """Creates the spans of requests.
 
     Args:
-        provider: samples them, and sends them.
+        provider: samples and sends the spans.
     """
 
     def __init__(self, provider: TracerProvider) -> None:
@@ -39,53 +38,59 @@ class Spans:
         self._tracer = provider.get_tracer("diffeo")
         self._propagator = TraceContextTextMapPropagator()
 
-    def trace(self, http: RequestContext) -> None:
-        """The spans of an exchange that has ended."""
-        timing, end = http.timing, time.perf_counter()
-        # The stamps count from nowhere; the calendar is asked once, so that the spans fit into each other.
-        epoch = time.time_ns() - round(end * SECOND)
+    def trace(self, request: TracedRequest, timing: RequestTiming) -> None:
+        """Create the spans of a request that has ended."""
+        end = time.perf_counter()
+        # perf_counter has no fixed origin. The wall clock is read once, so that all spans share one offset.
+        offset = time.time_ns() - round(end * NANOSECONDS)
         span = self._tracer.start_span(
-            f"POST {http.scope['path']}",
-            self._parent(http),
+            f"POST {request.path}",
+            self._parent(request),
             SpanKind.SERVER,
-            _attributes(http),
-            start_time=epoch + round(timing.began * SECOND),
+            _attributes(request, timing),
+            start_time=offset + round(timing.arrived * NANOSECONDS),
         )
         if span.is_recording():
-            within = set_span_in_context(span)
-            for name, began, ended in _stages(timing):
-                stage = self._tracer.start_span(name, within, start_time=epoch + round(began * SECOND))
-                stage.end(epoch + round(ended * SECOND))
-        if timing.status >= SERVER_FAULT:
-            span.set_status(Status(StatusCode.ERROR, timing.reason))
-        span.end(epoch + round(end * SECOND))
+            context = set_span_in_context(span)
+            for name, started, ended in _stages(timing):
+                stage = self._tracer.start_span(name, context, start_time=offset + round(started * NANOSECONDS))
+                stage.end(offset + round(ended * NANOSECONDS))
+        if request.status >= SERVER_ERROR:
+            span.set_status(Status(StatusCode.ERROR, request.problem))
+        span.end(offset + round(end * NANOSECONDS))
 
     def close(self) -> None:
-        """Send what was not sent yet."""
+        """Send all spans that have not been sent yet."""
         self._provider.shutdown()
 
-    def _parent(self, http: RequestContext) -> Context:
-        given = {name: value for name in CARRIED if (value := http.headers.get(name.encode())) is not None}
-        return self._propagator.extract({name: value.decode("latin-1") for name, value in given.items()})
+    def _parent(self, request: TracedRequest) -> Context:
+        headers = {
+            name: value.decode("latin-1")
+            for name in TRACE_HEADERS
+            if (value := request.headers.get(name.encode())) is not None
+        }
+        return self._propagator.extract(headers)
 
 
 def configured(environment: Mapping[str, str]) -> Spans:
-    """Spans sent as the environment says; it also sets the sampler, the limits and the batches.
+    """Spans sent by the exporters that the environment names; it also configures the sampler, limits and batches.
 
     Raises:
-        SettingsInvalid: nothing that is installed sends spans that way.
+        SettingsInvalid: no installed package provides an exporter of that name.
     """
     provider = TracerProvider(resource=_resource(environment), shutdown_on_exit=False)
     for name in environment.get("OTEL_TRACES_EXPORTER", "otlp").split(","):
-        offered = _offered(name.strip(), environment)
-        found = entry_points(group=EXPORTERS, name=offered)
+        exporter = _exporter_name(name.strip(), environment)
+        found = entry_points(group=EXPORTER_GROUP, name=exporter)
         if not found:
-            raise SettingsInvalid(f"OTEL_TRACES_EXPORTER: nothing installed here sends spans as {offered!a}")
+            raise SettingsInvalid(
+                f"OTEL_TRACES_EXPORTER: no installed package provides the exporter {exporter!a}; install one that does"
+            )
         provider.add_span_processor(BatchSpanProcessor(next(iter(found)).load()()))
     return Spans(provider)
 
 
-def _offered(name: str, environment: Mapping[str, str]) -> str:
+def _exporter_name(name: str, environment: Mapping[str, str]) -> str:
     general = environment.get("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
     protocol = environment.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", general)
     return f"otlp_proto_{protocol.partition('/')[0]}" if name == "otlp" else name
@@ -97,26 +102,25 @@ def _resource(environment: Mapping[str, str]) -> Resource:
 
 
 def _stages(timing: RequestTiming) -> Iterator[tuple[str, float, float]]:
-    if timing.admitted:
-        yield "queue", timing.admitted, timing.admitted + timing.queue
-    if timing.compute:
-        yield "compute", timing.taken, timing.taken + timing.compute
-    if timing.encode:
-        yield "encode", timing.encoding, timing.encoding + timing.encode
+    if timing.queued:
+        yield "queue", timing.queued, timing.queued + timing.queue_seconds
+    if timing.compute_seconds:
+        yield "compute", timing.compute_started, timing.compute_started + timing.compute_seconds
+    if timing.encode_seconds:
+        yield "encode", timing.encode_started, timing.encode_started + timing.encode_seconds
 
 
-def _attributes(http: RequestContext) -> dict[str, str | int]:
-    timing, meter = http.timing, http.meter
+def _attributes(request: TracedRequest, timing: RequestTiming) -> dict[str, str | int]:
     attributes: dict[str, str | int] = {
         "http.request.method": "POST",
-        "http.route": http.scope["path"],
-        "url.path": http.scope["path"],
-        "http.response.status_code": timing.status,
-        "diffeo.request_id": request_id(http.scope),
+        "http.route": request.path,
+        "url.path": request.path,
+        "http.response.status_code": request.status,
+        "diffeo.request_id": request.request_id,
         "diffeo.rows": timing.rows,
     }
-    if meter.model:
-        attributes |= {"diffeo.model": meter.model, "diffeo.version": int(meter.version)}
-    if timing.reason:
-        attributes["error.type"] = timing.reason
+    if request.model:
+        attributes |= {"diffeo.model": request.model, "diffeo.version": int(request.version)}
+    if request.problem:
+        attributes["error.type"] = request.problem
     return attributes

@@ -1,98 +1,84 @@
-"""What was asked of each version since this process started: sums that only grow, in nanoseconds and rows."""
+"""Reads the shared counters as the statistics of the Open Inference Protocol: counts and nanoseconds per model."""
 
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
-Key = tuple[str, int]  # what clients call a model, and its version
-PHASES: Final = ("queue", "compute_input", "compute_infer", "compute_output")
-NANOSECONDS: Final = 1_000_000  # a millisecond
+from . import counters
+from .registry import ENDPOINT
+from .shared_counters import LATEST, SlotKey, Sums, add
 
+NANOSECONDS: Final = 1_000_000_000  # a second
+MILLISECONDS: Final = 1000  # a second
 
-class Spent(NamedTuple):
-    """Where the time of one request went, nanoseconds.
-
-    Attributes:
-        queue: nobody computed its rows yet, where that is known apart from computing them.
-        compute_input: the request was read.
-        compute_infer: its rows were computed.
-        compute_output: the answer was written.
-    """
-
-    queue: int
-    compute_input: int
-    compute_infer: int
-    compute_output: int
+ProtocolVersion = tuple[str, str]  # name of a model in the protocol, and its version
 
 
-@dataclass(slots=True)
-class Sum:
-    """How often something happened, and how long it took in all, nanoseconds."""
+@dataclass(frozen=True, slots=True)
+class CountAndDuration:
+    """How often something happened, and how many nanoseconds it took in all."""
 
     count: int = 0
     ns: int = 0
 
-    def add(self, ns: int) -> None:
-        """Once more."""
-        self.count += 1
-        self.ns += ns
+
+NEVER: Final = CountAndDuration()
 
 
-@dataclass(slots=True)
-class Counts:
-    """All that is counted of one version.
+@dataclass(frozen=True, slots=True)
+class InferenceStatistics:
+    """Sums over all requests to one model version since the service started, over all processes.
 
     Attributes:
         rows: rows answered.
-        last: when the last answer was ready, milliseconds since 1970; 0 before the first.
-        success: requests answered.
-        fail: requests refused, whoever was to blame.
-        phases: of the requests answered, by the fields of `Spent`.
+        last_ms: when the last request was answered, milliseconds since 1970; 0 before the first.
+        success: answered requests; the duration is the sum of the four phases below.
+        fail: requests that ended without an answer; the duration is from their arrival to the end of the response.
+        compute_input: of the answered requests, decoding and checking, and drawing of samples.
+        queue: of the answered requests, waiting until an engine computed their first rows.
+        compute_infer: of the answered requests, computing.
+        compute_output: of the answered requests, encoding.
     """
 
     rows: int = 0
-    last: int = 0
-    success: Sum = field(default_factory=Sum)
-    fail: Sum = field(default_factory=Sum)
-    phases: Mapping[str, Sum] = field(default_factory=lambda: {phase: Sum() for phase in PHASES})
+    last_ms: int = 0
+    success: CountAndDuration = NEVER
+    fail: CountAndDuration = NEVER
+    compute_input: CountAndDuration = NEVER
+    queue: CountAndDuration = NEVER
+    compute_infer: CountAndDuration = NEVER
+    compute_output: CountAndDuration = NEVER
 
 
-class Tally:
-    """The counts of every version that was asked."""
-
-    def __init__(self) -> None:
-        self._counts: dict[Key, Counts] = {}
-
-    def answered(self, key: Key, rows: int, spent: Spent) -> None:
-        """A request has its answer."""
-        counts = self._counts.setdefault(key, Counts())
-        counts.rows += rows
-        counts.last = time.time_ns() // NANOSECONDS
-        counts.success.add(sum(spent))
-        for phase, ns in zip(PHASES, spent, strict=True):
-            counts.phases[phase].add(ns)
-
-    def refused(self, key: Key, ns: int) -> None:
-        """A request to a version that is served has an error for an answer."""
-        self._counts.setdefault(key, Counts()).fail.add(ns)
-
-    def of(self, key: Key) -> Counts:
-        """The counts of one version, all 0 where nobody asked it."""
-        return self._counts.get(key) or Counts()
+def read(sums: Mapping[SlotKey, Sums]) -> dict[ProtocolVersion, InferenceStatistics]:
+    """The statistics of each model version that received a request of the Open Inference Protocol."""
+    found: dict[ProtocolVersion, Sums] = {}
+    for key, values in sums.items():
+        if key[0] == ENDPOINT and key[-1]:
+            name = key[-1], key[-2]
+            found[name] = add(found[name], values) if name in found else values
+    return {name: _statistics(values) for name, values in found.items()}
 
 
-class Clock:
-    """Tells how long each phase of something took."""
+def _statistics(values: Sums) -> InferenceStatistics:
+    answered = round(counters.answered(values))
+    ended = round(counters.histogram_count(values, counters.REQUEST))
+    compute_input = _nanoseconds(values[counters.PREPARE_SECONDS])
+    queue, compute, encode = (
+        _nanoseconds(counters.histogram_sum(values, index))
+        for index in (counters.QUEUE, counters.COMPUTE, counters.ENCODE)
+    )
+    return InferenceStatistics(
+        rows=round(values[counters.ROWS_ANSWERED]),
+        last_ms=round(values[LATEST] * MILLISECONDS),
+        success=CountAndDuration(answered, compute_input + queue + compute + encode),
+        fail=CountAndDuration(ended - answered, _nanoseconds(values[counters.REJECTED_SECONDS])),
+        compute_input=CountAndDuration(answered, compute_input),
+        queue=CountAndDuration(answered, queue),
+        compute_infer=CountAndDuration(answered, compute),
+        compute_output=CountAndDuration(answered, encode),
+    )
 
-    def __init__(self) -> None:
-        self._began = self._lap = time.perf_counter_ns()
 
-    def lap(self) -> int:
-        """Nanoseconds since the last lap."""
-        last, self._lap = self._lap, time.perf_counter_ns()
-        return self._lap - last
-
-    def total(self) -> int:
-        """Nanoseconds since it was started."""
-        return time.perf_counter_ns() - self._began
+def _nanoseconds(seconds: float) -> int:
+    return round(seconds * NANOSECONDS)

@@ -1,43 +1,45 @@
-"""What one request was: where its seconds went, how many rows it had, how it ended.
+"""Timestamps of one request and the durations between them, in seconds of `time.perf_counter`.
 
-It is stamped on its way, in seconds of `time.perf_counter`; metrics and traces read it at the end.
+The routes, the batcher and the queue set the timestamps. Metrics and traces read them when the request has ended.
 """
 
 from time import perf_counter
 
 
 class RequestTiming:
-    """The stamps of one request, and what is between them; 0 where it has not come so far.
+    """When one request passed each stage. A timestamp or duration is 0 until the request has passed that stage.
 
     Attributes:
-        began: it arrived.
-        admitted: its first rows came to a queue.
-        taken: an engine took the first of them.
-        computed: an engine gave the last of them.
-        encoding: the answer began to be written.
-        queue: seconds in which nobody computed its rows yet.
-        compute: seconds from the first row that an engine took to the last that it gave before the answer left.
-        encode: seconds in which the answer was written; of a stream its first piece.
-        rows: rows answered.
-        invalid: rows among them that have no answer.
-        reason: the type of the problem that it ended with; empty where there was none.
-        status: the status of its answer, or of what became of it.
+        arrived: the request arrived.
+        received: its whole body was there. Only requests of the Open Inference Protocol set this timestamp.
+        queued: its first rows entered a queue.
+        compute_started: an engine started to compute the first of its rows.
+        compute_ended: an engine finished the last of its rows.
+        encode_started: encoding of the answer started.
+        prepare_seconds: from the whole body to the first rows in a queue: decoding, checking, drawing.
+        queue_seconds: from the first rows in a queue to the start of their computation.
+        compute_seconds: from the first computed row to the last one that was computed before the response started.
+        encode_seconds: duration of encoding; of a stream, the duration for its first block.
+        rows: number of rows answered so far.
+        invalid_rows: number of these rows that have no finite answer.
     """
 
     __slots__ = (
-        "admitted", "began", "compute", "computed", "encode", "encoding", "invalid", "queue", "reason", "rows",
-        "status", "taken",
+        "arrived", "compute_ended", "compute_seconds", "compute_started", "encode_seconds", "encode_started",
+        "invalid_rows", "prepare_seconds", "queue_seconds", "queued", "received", "rows",
     )  # fmt: skip
 
     def __init__(self) -> None:
-        self.began = perf_counter()
-        self.admitted = self.taken = self.computed = self.encoding = self.queue = self.compute = self.encode = 0.0
-        self.rows = self.invalid = self.status = 0
-        self.reason = ""
+        self.arrived = perf_counter()
+        self.received = self.queued = self.compute_started = self.compute_ended = self.encode_started = 0.0
+        self.prepare_seconds = self.queue_seconds = self.compute_seconds = self.encode_seconds = 0.0
+        self.rows = self.invalid_rows = 0
 
-    def leave(self) -> None:
-        """Its answer leaves: what is computed after that, of a stream, is computed at the pace of its client."""
-        if self.admitted:
-            self.queue = (self.taken or perf_counter()) - self.admitted
-        if self.computed:
-            self.compute = self.computed - self.taken
+    def freeze(self) -> None:
+        """Fix the prepare, queue and compute durations: later blocks of a stream depend on the client's speed."""
+        if self.queued:
+            self.queue_seconds = (self.compute_started or perf_counter()) - self.queued
+            if self.received:
+                self.prepare_seconds = self.queued - self.received
+        if self.compute_ended:
+            self.compute_seconds = self.compute_ended - self.compute_started

@@ -1,43 +1,77 @@
-"""Whether requests are traced: the standard variables of OpenTelemetry ask for it, and nothing else does.
+"""Turns tracing on if one of OpenTelemetry's standard environment variables asks for traces.
 
-Without them nothing of OpenTelemetry is imported, and a request pays for one comparison.
+Otherwise nothing of OpenTelemetry is imported, and a request pays for one comparison.
 """
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final, Protocol
 
-from ..routes.request_context import RequestContext
+from .timing import RequestTiming
 
-ASKING: Final = ("OTEL_TRACES_EXPORTER", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+ENABLING_VARIABLES: Final = (
+    "OTEL_TRACES_EXPORTER",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+)
 
 log = logging.getLogger("diffeo")
 
 
-class Tracer(Protocol):
-    """Makes spans of exchanges."""
+@dataclass(frozen=True, slots=True)
+class TracedRequest:
+    """What a trace shows of a request that has ended, beside its timing.
 
-    def trace(self, http: RequestContext) -> None:
-        """The spans of an exchange that has ended."""
+    Attributes:
+        path: path of the URL.
+        headers: headers of the request, names in lower case; `traceparent` and `tracestate` continue a trace.
+        request_id: the id in the log and in X-Request-Id.
+        status: HTTP status of the response.
+        problem: type of the problem that ended the request; empty if the request was answered.
+        model: name of the model; empty if no model was found.
+        version: version of the model; empty if no model was found.
+    """
+
+    path: str
+    headers: Mapping[bytes, bytes]
+    request_id: str
+    status: int
+    problem: str = ""
+    model: str = ""
+    version: str = ""
+
+
+class Tracer(Protocol):
+    """Sends traces of requests."""
+
+    def trace(self, request: TracedRequest, timing: RequestTiming) -> None:
+        """Create the spans of a request that has ended."""
 
     def close(self) -> None:
-        """Send what was not sent yet."""
+        """Send all spans that have not been sent yet."""
 
 
 def tracer(environment: Mapping[str, str]) -> Tracer | None:
-    """What the environment asks for; None where it asks for nothing."""
-    if not _is_wanted(environment):
+    """The tracer that the environment variables configure; None if they do not ask for traces.
+
+    Raises:
+        SettingsInvalid: no installed package provides the exporter that the variables name.
+    """
+    if not _is_enabled(environment):
         return None
     try:
-        from . import spans  # noqa: PLC0415  (an extra, and costly)
+        from . import spans  # noqa: PLC0415  (OpenTelemetry is an extra, and its import is slow)
     except ModuleNotFoundError:
-        # Such variables are often set for every container of a cluster, and are no reason not to serve.
-        log.warning("OTEL_* asks for traces and the extra is not installed: pip install 'diffeo[otel]'")
+        # Clusters often set these variables for every container, so they must not stop the service.
+        log.warning("traces are off: OTEL_* asks for them, but OpenTelemetry is missing: pip install 'diffeo[otel]'")
         return None
     return spans.configured(environment)
 
 
-def _is_wanted(environment: Mapping[str, str]) -> bool:
+def _is_enabled(environment: Mapping[str, str]) -> bool:
     if environment.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return False
-    return environment.get("OTEL_TRACES_EXPORTER") != "none" and any(environment.get(name) for name in ASKING)
+    if environment.get("OTEL_TRACES_EXPORTER") == "none":
+        return False
+    return any(environment.get(name) for name in ENABLING_VARIABLES)

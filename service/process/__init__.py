@@ -1,1 +1,1 @@
-"""The processes that serve the application: workers on one port, or replicas under Ray Serve."""
+"""Runs the service: worker processes that share one port, or replicas under Ray Serve."""

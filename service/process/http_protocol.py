@@ -1,6 +1,6 @@
-"""HTTP as uvicorn speaks it, but head and body of an answer leave in one system call and wake the client once.
+"""uvicorn's HTTP protocol, but the head and the body of a response are sent in one system call.
 
-uvicorn writes the head, then the body, and uvloop sends each write at once.
+uvicorn writes the head, then the body, and uvloop sends each write at once, so the client would wake up twice.
 """
 
 import asyncio
@@ -9,35 +9,35 @@ from typing import Final
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 STATUS: Final = b"HTTP/1.1 "
-# 1xx: the client waits for it before it sends its body.
+# A 1xx response: the client waits for it before it sends its body.
 INTERIM: Final = b"HTTP/1.1 1"
 END_OF_HEAD: Final = b"\r\n\r\n"
-# Fewer bytes are copied faster than two pieces are sent together.
-COPIED_BYTES: Final = 64 * 1024
+# Up to this size, joining head and body is faster than a system call with two buffers.
+JOINED_BYTES: Final = 64 * 1024
 
 
-class OneWriteProtocol(HttpToolsProtocol):
-    """uvicorn's protocol over a transport that keeps the head of an answer for its body."""
+class SingleWriteProtocol(HttpToolsProtocol):
+    """uvicorn's protocol over a transport that holds the head of a response until its body."""
 
-    transport: "OneWrite"
+    transport: "HeadHoldingTransport"
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Take up a connection."""
-        super().connection_made(OneWrite(transport))
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn declares it
+        """Wrap the transport of a new connection."""
+        super().connection_made(HeadHoldingTransport(transport))
 
     def on_response_complete(self) -> None:
-        """An answer is whole: to HEAD it is a head alone."""
+        """Send the head of a response without a body, as to HEAD."""
         self.transport.flush()
         super().on_response_complete()
 
 
-class OneWrite(asyncio.Transport):
-    """A transport that keeps the head of an answer until the next write, `flush` or `close`.
+class HeadHoldingTransport(asyncio.Transport):
+    """A transport that holds the head of a response until the next write, `flush` or `close`.
 
-    Whatever else is written goes on at once. A body that looks like a head is kept no longer than one.
+    Other data is sent at once. A body that looks like a head is held in the same way, so it is sent as well.
 
     Args:
-        transport: what sends.
+        transport: sends the data.
     """
 
     __slots__ = ("_head", "_transport")
@@ -48,10 +48,10 @@ class OneWrite(asyncio.Transport):
         self._head = b""
 
     def write(self, data: "bytes | bytearray | memoryview[int]") -> None:
-        """Send `data` after what is kept, or keep it where it is a head."""
+        """Send the held head and `data`, or hold `data` if it is a head."""
         if self._head:
             head, self._head = self._head, b""
-            if len(data) <= COPIED_BYTES:
+            if len(data) <= JOINED_BYTES:
                 self._transport.write(b"".join((head, data)))
             else:
                 self._transport.writelines((head, data))
@@ -61,12 +61,12 @@ class OneWrite(asyncio.Transport):
             self._transport.write(data)
 
     def flush(self) -> None:
-        """Send what is kept."""
+        """Send the held head."""
         if self._head:
             self.write(b"")
 
     def close(self) -> None:
-        """Send what is kept, and close."""
+        """Send the held head and close."""
         self.flush()
         self._transport.close()
 
@@ -75,27 +75,27 @@ class OneWrite(asyncio.Transport):
         self._transport.abort()
 
     def is_closing(self) -> bool:
-        """Closed, or about to be."""
+        """True if it is closed or closing."""
         return self._transport.is_closing()
 
     def pause_reading(self) -> None:
-        """Stop giving data to the protocol."""
+        """Stop passing data to the protocol."""
         self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """Give data to the protocol again."""
+        """Pass data to the protocol again."""
         self._transport.resume_reading()
 
     def get_extra_info(self, name: str, default: object = None) -> object:
-        """What the transport knows of its socket."""
+        """Information about the socket."""
         return self._transport.get_extra_info(name, default)
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """Let another protocol read."""
+        """Pass data to another protocol."""
         self._transport.set_protocol(protocol)
 
     def get_protocol(self) -> asyncio.BaseProtocol:
-        """What reads."""
+        """The protocol that gets the data."""
         return self._transport.get_protocol()
 
 

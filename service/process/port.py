@@ -1,6 +1,6 @@
-"""One port, and a socket of its own for each worker: the kernel deals connections out by their hash.
+"""Opens sockets that share one port: each worker has its own, and the kernel distributes connections among them.
 
-Workers that share one listening socket take what they can, and the first to wake takes nearly all.
+If workers shared one listening socket instead, the first worker to wake would take nearly all connections.
 """
 
 import socket
@@ -8,39 +8,39 @@ import socket
 from ..errors import NotListening
 
 
-class Port(socket.socket):
-    """A place on a port that others may share; sent to another process it arrives as a place of its own."""
+class SharedPortSocket(socket.socket):
+    """A socket on a port that others may share. Pickling re-binds: the receiving process gets its own socket."""
 
-    def __reduce__(self) -> tuple[type["Port"] | object, tuple[str, int]]:
+    def __reduce__(self) -> tuple[type["SharedPortSocket"] | object, tuple[str, int]]:
         host, number = self.getsockname()[:2]
-        return share, (host, number)
+        return bind_shared, (host, number)
 
 
-def reserve(host: str, number: int) -> Port:
-    """A place on a port that nobody else has; number 0 takes a free one.
+def reserve(host: str, number: int) -> SharedPortSocket:
+    """Bind a port that no other service uses; number 0 takes a free one.
 
     Raises:
-        NotListening: somebody has it, or this machine has no such address.
+        NotListening: the port is taken, or this machine does not have the address.
     """
     try:
-        # Alone first: on a port that is shared, two services could serve each other's clients.
-        with socket.socket(_family(host)) as alone:
-            alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            alone.bind((host, number))
-            number = alone.getsockname()[1]
-        return share(host, number)
+        # First without SO_REUSEPORT: on a shared port, two services could receive each other's requests.
+        with socket.socket(_family(host)) as exclusive:
+            exclusive.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            exclusive.bind((host, number))
+            number = exclusive.getsockname()[1]
+        return bind_shared(host, number)
     except OSError:
         raise NotListening(f"cannot listen on {host} port {number}; is it taken?") from None
 
 
-def share(host: str, number: int) -> Port:
-    """One more place on the port; it takes no connection before it listens."""
-    place = Port(_family(host))
-    place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    place.bind((host, number))
-    place.set_inheritable(True)
-    return place
+def bind_shared(host: str, number: int) -> SharedPortSocket:
+    """One more socket on the port. It receives no connection before it listens."""
+    bound = SharedPortSocket(_family(host))
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    bound.bind((host, number))
+    bound.set_inheritable(True)
+    return bound
 
 
 def _family(host: str) -> socket.AddressFamily:

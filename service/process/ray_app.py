@@ -1,6 +1,6 @@
-"""Replicas under Ray Serve: in each the same ASGI application, ingress and engine in one deployment, our own batcher.
+"""Runs the service under Ray Serve: every replica is a process with the whole ASGI application and its own batchers.
 
-Nothing is shared between them: row i of a sample depends only on (seed, i), so any replica gives the same rows.
+Replicas share nothing. Row i of a sample depends only on (seed, i), so every replica computes the same rows.
 """
 
 import contextlib
@@ -22,22 +22,22 @@ from ..app import create_service
 from ..errors import SettingsInvalid, WorkerFailed
 from ..observability import logs
 from ..repository import scan
-from ..settings import Settings, settle
+from ..settings import Settings, read_settings
 from . import server
 from .port import reserve
 
 NAME: Final = "diffeo"
-# Requests that one replica holds; rows are bounded by its own queue, which answers 429 with a time to come back.
+# Requests in one replica at the same time. Its own queue limits the rows and answers 429 with Retry-After.
 MAX_ONGOING: Final = 1024
-# Requests that one proxy holds beside them: a bound on memory, not a queue to wait in.
+# Further requests in one proxy: this limits its memory.
 MAX_QUEUED: Final = 1024
-# Eight requests under way keep one core busy, small or large; with more there is work for another replica.
+# Eight concurrent requests, small or large, keep one core busy; with more, autoscaling adds a replica.
 TARGET_ONGOING: Final = 8
-# A replica is replaced after three probes without an answer.
+# Ray Serve replaces a replica after three failed health probes.
 PROBE_PERIOD_SECONDS: Final = 5.0
 PROBE_TIMEOUT_SECONDS: Final = 10.0
 START_TRIES: Final = 3
-# Each application writes its own line per request; Ray's would be a second one.
+# The application logs each request itself, so Ray's access log is off.
 LOGGING: Final = {"encoding": "JSON", "enable_access_log": False}
 
 log = logging.getLogger("diffeo")
@@ -47,79 +47,79 @@ class Replica:
     """One process that serves the whole repository.
 
     Args:
-        given: settings, over those of the process's own environment.
+        given: settings; they override the environment of the process.
     """
 
     def __init__(self, given: Mapping[str, object]) -> None:
-        settings = settle({"threads": _cores(), **given})
-        # Ray Serve has put its own log in the place of sys.stdout, where a line would be wrapped in another.
+        settings = read_settings({"threads": _cores(), **given})
+        # Ray Serve replaces sys.stdout by its own log, which would wrap each of our JSON lines into another line.
         logs.configure(settings.log_level, sys.__stdout__)
         identity = serve.get_replica_context().replica_id.unique_id
-        faults = server.faults_of(settings, {})
-        self._service = create_service(settings, faults, labels={"replica": identity})
-        server.settle_down()
+        refused = server.refused_versions(settings, {})
+        self._service = create_service(settings, refused, labels={"replica": identity})
+        server.tune_interpreter()
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
-        return Named(self._service.app)
+        return SingleRequestId(self._service.app)
 
     async def check_health(self) -> None:
-        """Ray Serve's probe: without it, it asks only whether the process answers."""
+        """Compute a row with each model. Without this method, Ray Serve tests only that the process answers."""
         await self._service.health_probe.check()
 
 
-class Named:
-    """An application whose answers name the request once: Ray adds the same header as ours."""
+class SingleRequestId:
+    """Removes our X-Request-Id header from the responses of an application, because Ray adds the same header again."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_once(message: Message) -> None:
+        async def send_without_id(message: Message) -> None:
             if message["type"] == "http.response.start":
                 del MutableHeaders(scope=message)["x-request-id"]
             await send(message)
 
-        await self._app(scope, receive, send_once)
+        await self._app(scope, receive, send_without_id)
 
 
 def app(arguments: dict[str, object]) -> Application:
     """The application for `serve run diffeo.service.process.ray_app:app [SETTING=VALUE ...]` and for `deploy/ray.yaml`.
 
     Args:
-        arguments: settings of the service by name. `threads` is what a replica reserves, one core unless given;
-            `workers` is how many there are, as the load asks unless given.
+        arguments: settings of the service by name. `threads` is the number of cores that a replica reserves, one by
+            default. `workers` is the number of replicas; by default it follows the load.
 
     Raises:
-        SettingsInvalid: there is no such setting, or it is out of range.
+        SettingsInvalid: a name is no setting, or a value is out of range.
     """
     unknown = sorted(arguments.keys() - Settings.model_fields)
     if unknown:
         raise SettingsInvalid(f"no setting is called {', '.join(unknown)}")
-    settings = settle(arguments)
-    # A replica has another working folder.
+    settings = read_settings(arguments)
+    # A replica runs in another working folder, so a relative path would not be found.
     given = {**_given(settings), "models": str(settings.models.absolute())}
     return _deployment(settings).bind(given)
 
 
 def run(settings: Settings) -> None:
-    """Serve until SIGINT or SIGTERM: on the cluster that RAY_ADDRESS names, else on one of this machine alone.
+    """Serve until SIGINT or SIGTERM, on the cluster that RAY_ADDRESS names, or on a new cluster of this machine.
 
     Raises:
-        NothingToServe: the repository is empty or absent, as this machine sees it.
-        NotListening: the address cannot be listened on.
+        NothingToServe: the repository folder is empty or absent on this machine.
+        NotListening: the port is taken, or this machine does not have the address.
         WorkerFailed: no replica could start.
     """
     logs.configure(settings.log_level)
-    # Here it is a sentence at once, in a replica the end of a long start.
-    scan.look(settings)
+    # An empty repository is reported here at once; in a replica it would end a long start.
+    scan.find_versions(settings)
     address = os.environ.get("RAY_ADDRESS")
     if address is None:
-        settings = settings.model_copy(update={"port": _free(settings)})
-    # Standard output is for our own lines; what Ray prints goes beside them.
+        settings = settings.model_copy(update={"port": _free_port(settings)})
+    # Standard output is for the JSON lines of our log, so the output of Ray goes to standard error.
     with contextlib.redirect_stdout(sys.stderr), contextlib.suppress(KeyboardInterrupt):
         try:
-            _join(address)
-            signal.signal(signal.SIGTERM, _leave)
+            _connect(address)
+            signal.signal(signal.SIGTERM, _interrupt)
             _start(settings)
             signal.pause()
         finally:
@@ -127,31 +127,31 @@ def run(settings: Settings) -> None:
             ray.shutdown()
 
 
-def _free(settings: Settings) -> int:
-    # HAProxy would wait for the port, and we for HAProxy.
-    with reserve(settings.host, settings.port) as place:
-        number: int = place.getsockname()[1]
+def _free_port(settings: Settings) -> int:
+    # If the port were taken, HAProxy would wait for it, and this process would wait for HAProxy.
+    with reserve(settings.host, settings.port) as bound:
+        number: int = bound.getsockname()[1]
         return number
 
 
-def _join(address: str | None) -> None:
+def _connect(address: str | None) -> None:
     if address is None:
-        # Whoever reaches the dashboard may run what he likes; there is none.
+        # No dashboard: anyone who can open it can run code on this machine.
         ray.init("local", include_dashboard=False, log_to_driver=False)
     else:
         ray.init(address, log_to_driver=False)
 
 
 def _start(settings: Settings) -> None:
-    where = {"host": settings.host, "port": settings.port}
-    serve.start(proxy_location="EveryNode", http_options=where, logging_config=LOGGING)
+    address = {"host": settings.host, "port": settings.port}
+    serve.start(proxy_location="EveryNode", http_options=address, logging_config=LOGGING)
     try:
         serve.run(app(_given(settings)), name=NAME, route_prefix="/")
     except RuntimeError:
-        said = serve.status().applications[NAME].deployments[NAME].message
-        log.error("the replicas could not start", extra={"reason": said})  # noqa: TRY400  (a refusal, not a fault)
+        reason = serve.status().applications[NAME].deployments[NAME].message
+        log.error("the replicas could not start", extra={"reason": reason})  # noqa: TRY400  (the reason is enough; a traceback is for bugs)
         raise WorkerFailed("the replicas could not start; the log says why") from None
-    log.info("serving", extra={"models": str(settings.models), **where, "ray": ray.get_runtime_context().gcs_address})
+    log.info("serving", extra={"models": str(settings.models), **address, "ray": ray.get_runtime_context().gcs_address})
 
 
 def _given(settings: Settings) -> dict[str, object]:
@@ -159,7 +159,7 @@ def _given(settings: Settings) -> dict[str, object]:
 
 
 def _deployment(settings: Settings) -> serve.Deployment:
-    plain = serve.deployment(
+    deployment = serve.deployment(
         name=NAME,
         max_ongoing_requests=MAX_ONGOING,
         max_queued_requests=MAX_QUEUED,
@@ -172,9 +172,9 @@ def _deployment(settings: Settings) -> serve.Deployment:
         ray_actor_options={"num_cpus": settings.threads if "threads" in settings.model_fields_set else 1},
     )(serve.ingress()(Replica))
     if "workers" in settings.model_fields_set:
-        return plain.options(num_replicas=settings.workers)
+        return deployment.options(num_replicas=settings.workers)
     scaling = {"min_replicas": 1, "max_replicas": settings.workers, "target_ongoing_requests": TARGET_ONGOING}
-    return plain.options(autoscaling_config=scaling)
+    return deployment.options(autoscaling_config=scaling)
 
 
 def _cores() -> int:
@@ -182,5 +182,5 @@ def _cores() -> int:
     return max(1, int(reserved.get("CPU", 1)))
 
 
-def _leave(_: int, __: FrameType | None) -> NoReturn:
+def _interrupt(_: int, __: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt

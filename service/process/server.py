@@ -1,4 +1,4 @@
-"""Settings to a listening server: uvicorn with uvloop and httptools, one process or several on one port."""
+"""Starts the server: uvicorn with uvloop and httptools, in one process or in several workers on one port."""
 
 import asyncio
 import contextlib
@@ -24,113 +24,120 @@ from ..observability import logs
 from ..observability.shared_counters import SharedCounters
 from ..repository import preflight, scan
 from ..repository.preflight import PreflightResults
-from ..repository.scan import Key
+from ..repository.scan import VersionKey
 from ..settings import Settings
-from .http_protocol import OneWriteProtocol
+from .http_protocol import SingleWriteProtocol
 from .port import reserve
 
-KEEP_ALIVE_SECONDS = 75  # longer than the idle time of common proxies, so that they close first
-DRAIN_SECONDS = 20
-# A request makes some forty objects that the collector counts, and nearly all die with it.
-YOUNG_OBJECTS = 20_000
-# So long may a thread that draws or writes rows keep the interpreter from the loop; Python's own default is 5 ms.
-SWITCH_SECONDS = 0.0005
-# How a worker process is told its settings, what the versions that were there at the start are like, and the folder in
-# which all count together.
-HANDED_DOWN_SETTINGS: Final = "DIFFEO_WORKER_SETTINGS"
-HANDED_DOWN_VERDICTS: Final = "DIFFEO_WORKER_VERDICTS"
-COUNTED_IN: Final = "DIFFEO_WORKER_LEDGER"
-MEMORY: Final = Path("/dev/shm")  # noqa: S108  (its folders here are private)
+KEEP_ALIVE_SECONDS: Final = 75  # longer than common proxies keep an idle connection, so that they close it first
+DRAIN_SECONDS: Final = 20  # for running requests, when the server stops
+# A request allocates about forty objects that the garbage collector tracks. Nearly all are freed with the request.
+YOUNG_OBJECTS: Final = 20_000
+# The longest time that a thread keeps the interpreter from the event loop; Python's default is 5 ms.
+SWITCH_SECONDS: Final = 0.0005
+# A worker gets these from the supervisor in its environment: the settings, the results of the preflight, and the folder
+# of the counters that all workers share.
+WORKER_SETTINGS: Final = "DIFFEO_WORKER_SETTINGS"
+WORKER_PREFLIGHT: Final = "DIFFEO_WORKER_PREFLIGHT"
+WORKER_COUNTERS: Final = "DIFFEO_WORKER_COUNTERS"
+SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108  (the folder that is created in it is private)
 
 log = logging.getLogger("diffeo")
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGINT or SIGTERM, then finish what runs and stop.
+    """Serve until SIGINT or SIGTERM, then finish the running requests and stop.
 
     Raises:
-        ServiceError: the settings cannot be served; nothing listens then.
+        ServiceError: the service cannot start with these settings; no port is opened.
         ProviderMissing: this machine lacks the execution provider that the settings name.
     """
     logs.configure(settings.log_level)
-    serve_here = _serve_alone if settings.workers == 1 else _serve_by_workers
+    serve_settings = _serve_alone if settings.workers == 1 else _serve_with_workers
     try:
-        serve_here(settings)
-    except SystemExit as end:
-        if end.code:
-            # uvicorn has logged the system's own words, and would end the process here.
+        serve_settings(settings)
+    except SystemExit as exit_:
+        if exit_.code:
+            # uvicorn exits when it cannot listen, after it has logged the error of the operating system.
             raise NotListening(f"cannot listen on {settings.host} port {settings.port}; is it taken?") from None
 
 
 def _serve_alone(settings: Settings) -> None:
     app = _create_app(settings, {}, SharedCounters())
-    # uvicorn drains, then raises the signal once more; leaving on purpose is success.
-    signal.signal(signal.SIGTERM, _leave)
-    _announce(settings)
+    # After the running requests, uvicorn raises the signal again. A stop on request is a success: exit code 0.
+    signal.signal(signal.SIGTERM, _exit)
+    _log_start(settings)
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(_config(app, settings)).run()
 
 
-def _serve_by_workers(settings: Settings) -> None:
-    # What can be seen without a runtime is refused here in a sentence, and each version is tried once for all workers.
-    os.environ[HANDED_DOWN_SETTINGS] = settings.model_dump_json()
-    os.environ[HANDED_DOWN_VERDICTS] = preflight.dump(_tried(settings, {}))
+def _serve_with_workers(settings: Settings) -> None:
+    # One preflight serves all workers. An empty repository is an error here, before a worker starts.
+    os.environ[WORKER_SETTINGS] = settings.model_dump_json()
+    os.environ[WORKER_PREFLIGHT] = preflight.dump(_preflight(settings, {}))
     config = _config("diffeo.service.process.server:worker", settings, factory=True, workers=settings.workers)
     supervisor = Multiprocess(config, [reserve(settings.host, settings.port)])
-    with _scratch() as books:
-        os.environ[COUNTED_IN] = books
-        _announce(settings)
+    with _counter_folder() as folder:
+        os.environ[WORKER_COUNTERS] = folder
+        _log_start(settings)
         supervisor.run()
     if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
         raise WorkerFailed("the workers could not start; the log says why")
 
 
-def _scratch() -> tempfile.TemporaryDirectory[str]:
-    place = MEMORY if os.access(MEMORY, os.W_OK) else None
+def _counter_folder() -> tempfile.TemporaryDirectory[str]:
+    parent = SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else None
     try:
-        return tempfile.TemporaryDirectory(prefix="diffeo-", dir=place, ignore_cleanup_errors=True)
+        return tempfile.TemporaryDirectory(prefix="diffeo-", dir=parent, ignore_cleanup_errors=True)
     except OSError:
-        raise WorkerFailed("no folder for temporary files; set TMPDIR to one, or DIFFEO_WORKERS=1") from None
+        raise WorkerFailed(
+            "no folder for temporary files; set TMPDIR to a writable folder, or set DIFFEO_WORKERS=1"
+        ) from None
 
 
 def worker() -> ASGIApp:
-    """The application of one worker process; uvicorn calls it there."""
-    settings = Settings.model_validate_json(os.environ[HANDED_DOWN_SETTINGS])
+    """Create the application of one worker; uvicorn calls this in the worker process."""
+    settings = Settings.model_validate_json(os.environ[WORKER_SETTINGS])
     logs.configure(settings.log_level)
     try:
-        known = preflight.parse(os.environ[HANDED_DOWN_VERDICTS])
-        return _create_app(settings, known, SharedCounters(Path(os.environ[COUNTED_IN])))
+        known = preflight.parse(os.environ[WORKER_PREFLIGHT])
+        return _create_app(settings, known, SharedCounters(Path(os.environ[WORKER_COUNTERS])))
     except (ServiceError, EngineError) as error:
-        log.error("the worker could not start", extra={"reason": str(error)})  # noqa: TRY400  (a refusal, not a fault)
-        # The code that tells the supervisor not to try again.
+        log.error("the worker could not start", extra={"reason": str(error)})  # noqa: TRY400  (the reason is enough; a traceback is for bugs)
+        # With this exit code the supervisor does not start the worker again.
         sys.exit(STARTUP_FAILURE)
 
 
-def _tried(settings: Settings, known: PreflightResults) -> PreflightResults:
-    keys = [(name, version) for name, versions in scan.look(settings).items() for version in versions]
-    # uvicorn asks a worker for its application inside of a loop, so this one turns elsewhere.
+def _preflight(settings: Settings, known: PreflightResults) -> PreflightResults:
+    keys = [(name, version) for name, versions in scan.find_versions(settings).items() for version in versions]
+    # In a worker, uvicorn calls this inside its event loop, so the preflight gets an event loop in another thread.
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, preflight.try_out(settings, keys, known)).result()
+        return thread.submit(asyncio.run, preflight.check(settings, keys, known)).result()
 
 
-def faults_of(settings: Settings, known: PreflightResults) -> dict[Key, str]:
-    """What is wrong with the versions in the folder of the settings, each tried in another process unless known."""
-    return {key: verdict.fault for key, verdict in _tried(settings, known).items() if verdict.fault is not None}
+def refused_versions(settings: Settings, known: PreflightResults) -> dict[VersionKey, str]:
+    """The versions that fail their preflight, with the reason.
+
+    Args:
+        settings: the repository folder, and how the versions will be served.
+        known: earlier results; a version whose files are unchanged is not checked again.
+    """
+    return {key: result.reason for key, result in _preflight(settings, known).items() if result.reason is not None}
 
 
-def _create_app(settings: Settings, known: PreflightResults, ledger: SharedCounters) -> ASGIApp:
-    # The supervisor of several workers serves nothing, so it has no use for the application and its runtime.
+def _create_app(settings: Settings, known: PreflightResults, counters: SharedCounters) -> ASGIApp:
+    # Imported here: the supervisor of several workers needs neither the application nor a runtime.
     from ..app import create_app  # noqa: PLC0415
 
-    # A worker that takes the place of a dead one tries what has been published since: it may be what the other died of.
-    app = create_app(settings, faults_of(settings, known), ledger)
-    settle_down()
+    # A worker that replaces a dead one also checks the versions published since then: one may have killed the other.
+    app = create_app(settings, refused_versions(settings, known), counters)
+    tune_interpreter()
     return app
 
 
-def settle_down() -> None:
-    """Make this process one that answers at once, with all that it will hold."""
-    # All that stands now stays: the collector need not walk it in the middle of a request, which takes it 20 ms.
+def tune_interpreter() -> None:
+    """Avoid pauses of the garbage collector and long thread switches; call it when all models are loaded."""
+    # All objects so far stay for ever. Without freeze, the collector would visit them during a request, for 20 ms.
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS)
@@ -145,22 +152,22 @@ def _config(app: ASGIApp | str, settings: Settings, *, factory: bool = False, wo
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http=OneWriteProtocol,
+        http=SingleWriteProtocol,
         ws="none",
         access_log=False,
         log_config=None,
         server_header=False,
-        # Nothing here asks who the client is.
+        # The service does not use the client's address.
         proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
 
 
-def _announce(settings: Settings) -> None:
-    where = {"models": str(settings.models), "host": settings.host, "port": settings.port}
-    log.info("serving", extra={**where, "workers": settings.workers})
+def _log_start(settings: Settings) -> None:
+    fields = {"models": str(settings.models), "host": settings.host, "port": settings.port}
+    log.info("serving", extra={**fields, "workers": settings.workers})
 
 
-def _leave(*_: object) -> NoReturn:
+def _exit(*_: object) -> NoReturn:
     raise SystemExit(0)

@@ -1,1 +1,1 @@
-"""The folder of models: scanned, checked in a process of its own, served, and followed while the service runs."""
+"""The repository folder: finds its versions, checks each in a separate process, serves them, watches for changes."""

@@ -1,6 +1,7 @@
-"""A version is tried in a process of its own first, so that a graph that kills the runtime kills nothing else.
+"""Preflight: loads each version in a separate process first, because a bad graph can kill the process that loads it.
 
-The process reads keys from its standard input and tells a line for each: what is wrong with it, or nothing.
+That process reads the settings and the versions from its standard input. It prints one JSON line for each version:
+name, version, and the reason to refuse it or null.
 """
 
 import asyncio
@@ -18,78 +19,86 @@ from diffeo.runtime.errors import EngineError
 from ..errors import ServiceError
 from ..settings import Settings
 from . import repository, scan
-from .repository import Refused
-from .scan import Key, Mark
+from .repository import RefusedVersion
+from .scan import Fingerprint, VersionKey
 
-# A version that loads does so in seconds; for longer than this nobody waits for one that may never.
-TRIAL_SECONDS: Final = 60.0
+# A good version loads in seconds, so a version that needs longer is refused.
+TIME_LIMIT_SECONDS: Final = 60.0
 COMMAND: Final = (sys.executable, "-P", "-m", "diffeo.service.repository.preflight")
 
 
 @dataclass(frozen=True, slots=True)
 class PreflightResult:
-    """What a trial found: a fault, or none, of the files that had this mark."""
+    """The result of one version.
 
-    mark: Mark
-    fault: str | None
+    Attributes:
+        fingerprint: of the files that were checked.
+        reason: why the version is refused; None if it is good.
+    """
+
+    fingerprint: Fingerprint
+    reason: str | None
 
 
-PreflightResults = Mapping[Key, PreflightResult]
+PreflightResults = Mapping[VersionKey, PreflightResult]
 
 
-def dump(verdicts: PreflightResults) -> str:
-    """PreflightResults as text, for another process."""
-    return json.dumps([[*key, verdict.mark, verdict.fault] for key, verdict in verdicts.items()])
+def dump(results: PreflightResults) -> str:
+    """The results as JSON, for another process."""
+    return json.dumps([[*key, result.fingerprint, result.reason] for key, result in results.items()])
 
 
 def parse(text: str) -> PreflightResults:
-    """What `dump` made."""
+    """The results that `dump` wrote."""
     return {
-        (name, version): PreflightResult(tuple((str(file), *numbers) for file, *numbers in mark), fault)
-        for name, version, mark, fault in json.loads(text)
+        (name, version): PreflightResult(tuple((str(file), *numbers) for file, *numbers in fingerprint), reason)
+        for name, version, fingerprint, reason in json.loads(text)
     }
 
 
-async def try_out(settings: Settings, keys: Sequence[Key], known: PreflightResults | None = None) -> PreflightResults:
-    """A verdict on each key.
+async def check(
+    settings: Settings, keys: Sequence[VersionKey], known: PreflightResults | None = None
+) -> PreflightResults:
+    """Check versions of the repository folder.
 
     Args:
-        settings: those that the versions are to be served with.
-        keys: versions in the folder of the settings.
-        known: verdicts of before; one whose files are the same is not asked for again.
+        settings: how the versions will be served.
+        keys: the versions.
+        known: earlier results; a version whose files are unchanged is not checked again.
     """
-    before = {key: scan.mark(settings.models, key) for key in keys}
-    found = {key: known[key] for key in keys if known and key in known and known[key].mark == before[key]}
-    while left := [key for key in keys if key not in found]:
-        told, end = await _trial(settings, left)
-        found |= {key: PreflightResult(before[key], fault) for key, fault in told.items()}
-        if left := [key for key in left if key not in found]:
-            # The process told of each before the next: this is the one that it ended on.
-            found[left[0]] = PreflightResult(before[left[0]], end)
-    return found
+    before = {key: scan.fingerprint(settings.models, key) for key in keys}
+    results = {key: known[key] for key in keys if known and key in known and known[key].fingerprint == before[key]}
+    while left := [key for key in keys if key not in results]:
+        reasons, process_end = await _run_process(settings, left)
+        results |= {key: PreflightResult(before[key], reason) for key, reason in reasons.items()}
+        if left := [key for key in left if key not in results]:
+            # The process reports the versions in order, so it ended while it loaded the first one without a report.
+            results[left[0]] = PreflightResult(before[left[0]], process_end)
+    return results
 
 
-async def _trial(settings: Settings, keys: Sequence[Key]) -> tuple[dict[Key, str | None], str]:
+async def _run_process(settings: Settings, keys: Sequence[VersionKey]) -> tuple[dict[VersionKey, str | None], str]:
+    """The reasons that one process reported before it ended, and how it ended."""
     pipe = asyncio.subprocess.PIPE
     child = await asyncio.create_subprocess_exec(*COMMAND, stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.DEVNULL)
-    told: dict[Key, str | None] = {}
-    end = f"its graphs were not loaded within {TRIAL_SECONDS:g} seconds"
+    reasons: dict[VersionKey, str | None] = {}
+    end = f"its graphs were not loaded within {TIME_LIMIT_SECONDS:g} seconds"
     try:
-        async with asyncio.timeout(TRIAL_SECONDS):
-            await _tell(child, settings, keys)
-            async for name, version, fault in _lines(child):
-                told[name, version] = fault
-            end = _death(await child.wait())
+        async with asyncio.timeout(TIME_LIMIT_SECONDS):
+            await _send(child, settings, keys)
+            async for name, version, reason in _reports(child):
+                reasons[name, version] = reason
+            end = _exit_reason(await child.wait())
     except TimeoutError:
         pass
     finally:
         if child.returncode is None:
             child.kill()
             await child.wait()
-    return told, end
+    return reasons, end
 
 
-async def _tell(child: asyncio.subprocess.Process, settings: Settings, keys: Sequence[Key]) -> None:
+async def _send(child: asyncio.subprocess.Process, settings: Settings, keys: Sequence[VersionKey]) -> None:
     if child.stdin is not None:
         with contextlib.suppress(ConnectionError):
             child.stdin.write(json.dumps({"settings": settings.model_dump(mode="json"), "keys": keys}).encode())
@@ -97,34 +106,34 @@ async def _tell(child: asyncio.subprocess.Process, settings: Settings, keys: Seq
         child.stdin.close()
 
 
-async def _lines(child: asyncio.subprocess.Process) -> AsyncIterator[tuple[str, int, str | None]]:
+async def _reports(child: asyncio.subprocess.Process) -> AsyncIterator[tuple[str, int, str | None]]:
     if child.stdout is not None:
         async for line in child.stdout:
-            name, version, fault = json.loads(line)
-            yield name, version, fault
+            name, version, reason = json.loads(line)
+            yield name, version, reason
 
 
-def _death(code: int) -> str:
+def _exit_reason(code: int) -> str:
     cause = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-    return f"its graphs ended the process that tried them ({cause})"
+    return f"its graphs ended the process that loaded them ({cause})"
 
 
 def main() -> None:
-    """Try what standard input names, a line on standard output for each."""
-    told = json.load(sys.stdin)
-    settings = Settings.model_validate_json(json.dumps(told["settings"]))
+    """Load the versions that standard input names, and print one line for each."""
+    order = json.load(sys.stdin)
+    settings = Settings.model_validate_json(json.dumps(order["settings"]))
     with ThreadPoolExecutor(1) as executor:
-        for name, version in told["keys"]:
-            print(json.dumps([name, version, _fault(settings, (name, version), executor)]), flush=True)  # noqa: T201
+        for name, version in order["keys"]:
+            print(json.dumps([name, version, _refusal(settings, (name, version), executor)]), flush=True)  # noqa: T201
 
 
-def _fault(settings: Settings, key: Key, executor: Executor) -> str | None:
+def _refusal(settings: Settings, key: VersionKey, executor: Executor) -> str | None:
     try:
         entry = repository.load_version(settings, key, executor)
     except (ServiceError, EngineError):
-        # No fault of the version: who serves it meets the same, and says so.
+        # Not an error of the version: the service meets the same error when it loads the version, and reports it.
         return None
-    return entry.reason if isinstance(entry, Refused) else None
+    return entry.reason if isinstance(entry, RefusedVersion) else None
 
 
 if __name__ == "__main__":

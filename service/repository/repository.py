@@ -1,17 +1,17 @@
-"""The repository as the service sees it: a folder becomes models, and every bundle that was refused says why."""
+"""The models and versions that the service serves or refuses, and how a request finds its model among them."""
 
 import logging
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from diffeo.bundle.errors import BundleError
 from diffeo.bundle.read import read
 from diffeo.runtime.errors import EngineFailed
 
-from .. import model
+from .. import model_loader
 from ..errors import (
     InvalidRequest,
     ModelNotFound,
@@ -24,37 +24,41 @@ from ..errors import (
 from ..model import Model
 from ..requests import ModelSelector
 from ..settings import Settings
-from .scan import Key, look
+from .scan import VersionKey, find_versions
 
-# A runtime's own words can fill pages and name its files; the first line says what is wrong.
+# The error of a runtime can have pages and name its files; its first line says what is wrong.
 REASON_CHARACTERS: Final = 400
-NOTHING: Final[Mapping[Any, Any]] = MappingProxyType({})
+NO_REFUSALS: Final[Mapping[VersionKey, str]] = MappingProxyType({})
 
 log = logging.getLogger("diffeo")
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    """A version that is on disk and is not served."""
+class RefusedVersion:
+    """A version in the repository folder that is not served, and why."""
 
     version: int
     reason: str
 
 
-Versions = Mapping[int, Model | Refused]
+Entry = Model | RefusedVersion
+Versions = Mapping[int, Entry]
 
 
 class Repository:
-    """Every model found, by name and version; replaced as a whole, so that a request sees one state of it.
+    """The models by name and version. `replace` changes them all at once, so a request never sees a mixture.
 
     Args:
-        models: what is served or refused; a name from a request is only ever a key of this mapping, never a path.
-        default: the model for requests that name none.
-        precisions: by model, the precision for requests that name none.
+        models: served and refused versions. The name in a request is only looked up here; it never becomes a path.
+        default: the model of requests that name none.
+        precisions: by model, the precision of requests that name none.
     """
 
     def __init__(
-        self, models: Mapping[str, Versions], default: str | None = None, precisions: Mapping[str, str] = NOTHING
+        self,
+        models: Mapping[str, Versions],
+        default: str | None = None,
+        precisions: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.default = default
         self._precisions = precisions
@@ -63,53 +67,53 @@ class Repository:
 
     @property
     def models(self) -> Mapping[str, Versions]:
-        """What is served or refused."""
+        """All versions by model, served or refused."""
         return self._state.models
 
     @property
     def served(self) -> int:
-        """How many models have a served version."""
+        """Number of models with a served version."""
         return len(self._state.newest)
 
     @property
     def ready(self) -> bool:
-        """Every model of the beginning is served; one that was published since and refused harms nobody else."""
+        """True if every model that was there at the start is served. Later models are served when they are good."""
         return self._expected <= self._state.newest.keys()
 
     def replace(self, models: Mapping[str, Versions]) -> None:
-        """Serve these from now on; whoever has found a model goes on with that."""
+        """Serve these versions from now on. A request that has found its model keeps that model."""
         self._state = _State.of(models)
 
-    def find(self, address: ModelSelector) -> Model:
-        """The model that a request means.
+    def find(self, selector: ModelSelector) -> Model:
+        """The model that a request selects.
 
         Raises:
             InvalidRequest: the request names no model and there are several.
-            ModelNotFound: no model of that name is served.
-            VersionNotFound: that model has no such version.
-            VersionRefused: that version is there, and its bundle was refused.
-            PrecisionNotFound: that version has no graphs of that precision.
+            ModelNotFound: there is no model of that name.
+            VersionNotFound: the model has no such version.
+            VersionRefused: the version exists and is refused.
+            PrecisionNotFound: the version is not served in that precision.
         """
-        name = address.model or self.default or self._only()
-        found = self._newest(name) if address.version is None else self._version(name, address.version)
-        return found.at(address.precision or self._precisions.get(name))
+        name = selector.model or self.default or self._single_name()
+        found = self._newest(name) if selector.version is None else self._version(name, selector.version)
+        return found.at(selector.precision or self._precisions.get(name))
 
     def versions(self, name: str) -> Versions:
         """All versions of one model, served or refused.
 
         Raises:
-            ModelNotFound: no model of that name.
+            ModelNotFound: there is no model of that name.
         """
         if name not in self.models:
             raise ModelNotFound(f"no model of that name; there is: {listed(self.models)}")
         return self.models[name]
 
-    def entry(self, name: str, version: int) -> Model | Refused:
+    def entry(self, name: str, version: int) -> Entry:
         """One version of one model, served or refused.
 
         Raises:
-            ModelNotFound: no model of that name.
-            VersionNotFound: that model has no such version.
+            ModelNotFound: there is no model of that name.
+            VersionNotFound: the model has no such version.
         """
         found = self.versions(name)
         if version not in found:
@@ -117,10 +121,10 @@ class Repository:
         return found[version]
 
     def newest(self, name: str) -> Model | None:
-        """The newest served version of a model; None where all were refused.
+        """The newest served version of a model; None if all its versions are refused.
 
         Raises:
-            ModelNotFound: no model of that name.
+            ModelNotFound: there is no model of that name.
         """
         self.versions(name)
         return self._state.newest.get(name)
@@ -133,11 +137,11 @@ class Repository:
 
     def _version(self, name: str, version: int) -> Model:
         entry = self.entry(name, version)
-        if isinstance(entry, Refused):
+        if isinstance(entry, RefusedVersion):
             raise VersionRefused(f"{name} version {entry.version} was refused: {entry.reason}")
         return entry
 
-    def _only(self) -> str:
+    def _single_name(self) -> str:
         models = self.models
         if len(models) == 1:
             return next(iter(models))
@@ -155,22 +159,22 @@ class _State:
         return cls(models, newest)
 
 
-def load(settings: Settings, executor: Executor, faults: Mapping[Key, str] = NOTHING) -> Repository:
-    """Read and load every bundle in the folder of the settings.
+def load(settings: Settings, executor: Executor, refused: Mapping[VersionKey, str] = NO_REFUSALS) -> Repository:
+    """Read and load every bundle in the repository folder.
 
     Args:
-        settings: which folder, and how to serve it.
-        executor: threads that engines run on.
-        faults: versions that are refused unread, and why.
+        settings: the folder, and how to serve it.
+        executor: threads for engine calls.
+        refused: versions that failed their preflight, with the reason; they are not read.
 
     Raises:
-        NothingToServe: there is no such folder, no version in it, or the default model is not in it.
-        ProviderMissing: the settings ask for a device that is not here.
-        SettingsInvalid: a model that the settings give a precision is not there, or not in that one.
+        NothingToServe: the folder does not exist, has no version in it, or lacks the default model.
+        ProviderMissing: this machine lacks the execution provider that the settings name.
+        SettingsInvalid: DIFFEO_PRECISIONS names a model that does not exist, or a precision that it lacks.
     """
     models = {
-        name: {number: load_version(settings, (name, number), executor, faults) for number in numbers}
-        for name, numbers in look(settings).items()
+        name: {number: load_version(settings, (name, number), executor, refused) for number in numbers}
+        for name, numbers in find_versions(settings).items()
     }
     repository = Repository(models, settings.default_model, settings.precisions)
     for name in settings.precisions:
@@ -179,33 +183,33 @@ def load(settings: Settings, executor: Executor, faults: Mapping[Key, str] = NOT
 
 
 def load_version(
-    settings: Settings, key: Key, executor: Executor, faults: Mapping[Key, str] = NOTHING
-) -> Model | Refused:
-    """Read and load one bundle, or say why not.
+    settings: Settings, key: VersionKey, executor: Executor, refused: Mapping[VersionKey, str] = NO_REFUSALS
+) -> Entry:
+    """Read and load one bundle. A bundle that cannot be served is logged and returned as refused, with the reason.
 
     Raises:
-        ProviderMissing: the settings ask for a device that is not here.
+        ProviderMissing: this machine lacks the execution provider that the settings name.
     """
     name, version = key
-    if key in faults:
-        return _refused(key, faults[key])
+    if key in refused:
+        return _refuse(key, refused[key])
     try:
-        return model.load(read(settings.models / name / str(version)), name, version, settings, executor)
+        return model_loader.load(read(settings.models / name / str(version)), name, version, settings, executor)
     except (BundleError, EngineFailed) as error:
-        return _refused(key, str(error).partition("\n")[0][:REASON_CHARACTERS])
+        return _refuse(key, str(error).partition("\n")[0][:REASON_CHARACTERS])
 
 
-def _refused(key: Key, reason: str) -> Refused:
+def _refuse(key: VersionKey, reason: str) -> RefusedVersion:
     name, version = key
     log.warning("refused", extra={"model": name, "version": version, "reason": reason})
-    return Refused(version, reason)
+    return RefusedVersion(version, reason)
 
 
 def _check_precision(repository: Repository, name: str) -> None:
     try:
         repository.find(ModelSelector(name, None))
     except VersionRefused:
-        # Why is logged, and requests are told; it is no fault of the settings.
+        # The log and the responses name the reason, and it is not an error of the settings.
         return
     except RequestError as error:
         raise SettingsInvalid(f"DIFFEO_PRECISIONS: {error}") from None
@@ -218,5 +222,5 @@ def _newest_served(found: Versions) -> Model | None:
 
 def _none_served(name: str, found: Versions) -> VersionRefused:
     newest = found[max(found)]
-    reason = newest.reason if isinstance(newest, Refused) else ""
+    reason = newest.reason if isinstance(newest, RefusedVersion) else ""
     return VersionRefused(f"no version of {name} is served; version {max(found)} was refused: {reason}")

@@ -1,4 +1,4 @@
-"""The repository's folder from outside: names, numbers and marks. Nothing in it is read here."""
+"""Finds the models and versions in the repository folder, and fingerprints their files without reading them."""
 
 import os
 from collections.abc import Mapping
@@ -10,16 +10,16 @@ from ..errors import NothingToServe, listed
 from ..requests import MODEL_NAME
 from ..settings import Settings
 
-Key = tuple[str, int]  # a model's name and a version of it
-# Of each file in a version's folder: its name, size, time of change and place on the disk. It changes with the files.
-Mark = tuple[tuple[str, int, int, int], ...]
+VersionKey = tuple[str, int]  # name of the model, version
+# Of each file in the folder of a version: name, size, time of change, inode. It differs after every change of a file.
+Fingerprint = tuple[tuple[str, int, int, int], ...]
 
 
-def look(settings: Settings) -> dict[str, list[int]]:
-    """The names in the folder of the settings, and the versions of each.
+def find_versions(settings: Settings) -> dict[str, list[int]]:
+    """The versions of each model in the repository folder.
 
     Raises:
-        NothingToServe: there is no such folder, no version in it, or the default model is not in it.
+        NothingToServe: the folder does not exist, has no version in it, or lacks the default model.
     """
     folder = settings.models
     if not folder.is_dir():
@@ -32,25 +32,25 @@ def look(settings: Settings) -> dict[str, list[int]]:
     return found
 
 
-def marks(folder: Path) -> Mapping[Key, Mark]:
-    """The mark of every version; nothing where there is no such folder."""
+def fingerprints(folder: Path) -> Mapping[VersionKey, Fingerprint]:
+    """The fingerprint of every version in the folder; empty if the folder does not exist."""
     if not folder.is_dir():
         return {}
     keys = [(name, number) for name, numbers in _versions(folder).items() for number in numbers]
-    return {key: mark(folder, key) for key in keys}
+    return {key: fingerprint(folder, key) for key in keys}
 
 
-def mark(folder: Path, key: Key) -> Mark:
-    """The mark of one version; empty where its folder has gone."""
+def fingerprint(folder: Path, key: VersionKey) -> Fingerprint:
+    """The fingerprint of one version; empty if its folder does not exist."""
     name, version = key
     try:
         with os.scandir(folder / name / str(version)) as entries:
-            return tuple(sorted(_trait(entry) for entry in entries))
+            return tuple(sorted(_file_state(entry) for entry in entries))
     except OSError:
         return ()
 
 
-def _trait(entry: "os.DirEntry[str]") -> tuple[str, int, int, int]:
+def _file_state(entry: "os.DirEntry[str]") -> tuple[str, int, int, int]:
     status = entry.stat(follow_symlinks=False)
     return entry.name, status.st_size, status.st_mtime_ns, status.st_ino
 

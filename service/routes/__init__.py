@@ -1,1 +1,1 @@
-"""HTTP: here and in `diffeo.service.app`, nowhere else."""
+"""HTTP: no other folder of the service reads requests or writes responses."""

@@ -1,50 +1,50 @@
-"""The outermost layer: gives each request an id, logs it in one line, and cuts off an answer that failed midway.
+"""The outermost ASGI layer: gives each request an id, logs it, and breaks off a response that failed midway.
 
-Pure ASGI: a middleware that wraps the response stream would hide a client that has gone. The hot verbs are called from
-here: the application has them as routes too, but its way to them costs more than a small request's answer.
+It is pure ASGI, because a middleware that wraps the response stream would hide the disconnect of a client.
 """
 
 import itertools
 import re
 import secrets
 import time
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..observability.logs import AccessLines
+from ..observability.logs import AccessLines, named_model
 
 HEADER: Final = b"x-request-id"
-# Only what cannot forge a log line or a header is taken over from a client.
+# A client's own id is used only if it cannot forge a log line or a header.
 ACCEPTED: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-SHOWN_PATH: Final = 256
-NOTHING: Final[Mapping[str, ASGIApp]] = MappingProxyType({})
+MAX_SHOWN_PATH: Final = 256
+# Probes and scrapes come every few seconds, so successful ones are logged only if the settings ask for it.
+HEALTH_PATHS: Final = frozenset({"/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"})
+STATUS_OK: Final = 200
 
 
 def request_id(scope: Scope) -> str:
-    """The id of the request that this scope belongs to."""
+    """The id of the request that has this scope; empty outside of `AccessLog`."""
     return str(scope.get("state", {}).get("request_id", ""))
 
 
-class Access:
+def log_problem(scope: Scope, problem: str) -> None:
+    """Name the type of the problem in the access line of the request."""
+    scope.setdefault("state", {})["log"] = {"problem": problem}
+
+
+class AccessLog:
     """Wraps an ASGI application.
 
     Args:
-        app: what answers.
-        verbs: POST paths that are answered without the application.
-        branches: what answers all paths that begin with a segment, in the place of the application.
+        app: answers the requests.
+        log_health_checks: log successful health checks and scrapes of /metrics too; failed ones are always logged.
     """
 
-    def __init__(
-        self, app: ASGIApp, verbs: Mapping[str, ASGIApp] = NOTHING, branches: Mapping[str, ASGIApp] = NOTHING
-    ) -> None:
+    def __init__(self, app: ASGIApp, *, log_health_checks: bool = False) -> None:
         self._app = app
-        self._verbs = verbs
-        self._branches = branches
+        self._unlogged_paths = frozenset[str]() if log_health_checks else HEALTH_PATHS
         self._lines = AccessLines()
-        # An id of our own is this process, then a number. It names a request and is no secret.
+        # A generated id is eight digits for this process, then a counter. It identifies a request and is no secret.
         self._process = secrets.token_hex(4)
         self._count = itertools.count()
 
@@ -54,50 +54,52 @@ class Access:
             self._lines.flush()
             return
         began = time.perf_counter()
-        identity = _given_id(scope) or f"{self._process}{next(self._count) & 0xFFFFFFFF:08x}"
-        encoded = identity.encode()
-        scope.setdefault("state", {})["request_id"] = identity
+        identifier = _client_id(scope) or f"{self._process}{next(self._count) & 0xFFFFFFFF:08x}"
+        encoded = identifier.encode()
+        scope.setdefault("state", {})["request_id"] = identifier
         status = 0
-        whole = False
+        complete = False
 
-        async def send_named(message: Message) -> None:
-            nonlocal status, whole
+        async def send_with_id(message: Message) -> None:
+            nonlocal status, complete
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message["headers"], (HEADER, encoded)]
                 await send(message)
             else:
                 await send(message)
-                whole = not message.get("more_body", False)
+                complete = not message.get("more_body", False)
 
-        app = self._verbs.get(scope["path"]) if scope["method"] == "POST" else None
-        if app is None:
-            app = self._branches.get(scope["path"][1:].partition("/")[0], self._app)
         try:
-            await app(scope, receive, send_named)
+            await self._app(scope, receive, send_with_id)
         except Exception:
-            # Starlette answers an error that nobody foresaw, then raises it again for the server to log. It is logged
-            # by then; only where the answer is not whole must the server break the connection, which tells the client.
-            if not whole:
+            # Starlette answers an unexpected error and raises it again for the server to log. It is logged already.
+            # The server must see it only if the response is incomplete: it then closes the connection, so that the
+            # client notices.
+            if not complete:
                 raise
         finally:
-            if self._lines.wanted:
-                self._lines.add(_fields(scope, identity, status, time.perf_counter() - began))
+            if self._lines.wanted and not (status == STATUS_OK and scope["path"] in self._unlogged_paths):
+                self._lines.add(_fields(scope, identifier, status, time.perf_counter() - began))
 
 
-def _given_id(scope: Scope) -> str:
+def _client_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == HEADER and ACCEPTED.fullmatch(value):
             return str(value.decode())
     return ""
 
 
-def _fields(scope: Scope, identity: str, status: int, seconds: float) -> dict[str, object]:
+def _fields(scope: Scope, identifier: str, status: int, seconds: float) -> dict[str, object]:
+    # The endpoint notes what it knows in the scope. The path names the model if no endpoint found it.
+    named = named_model(scope["path_params"]) if "path_params" in scope else {}
     return {
-        "request_id": identity,
+        "request_id": identifier,
         "method": scope["method"],
-        "path": scope["path"][:SHOWN_PATH],
+        "path": scope["path"][:MAX_SHOWN_PATH],
         "status": status,
-        "milliseconds": round(seconds * 1000, 3),
+        "duration_ms": round(seconds * 1000, 3),
+        "problem": None,
+        **named,
         **scope["state"].get("log", {}),
     }

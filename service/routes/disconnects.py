@@ -1,6 +1,6 @@
-"""Drops the work of a client that has gone.
+"""Cancels the work of a request whose client has disconnected.
 
-Only requests that take long are watched, for a watch costs more than a small request's answer.
+Only requests that take long get a listener, because a listener costs more than the answer to a small request.
 """
 
 import asyncio
@@ -8,46 +8,49 @@ from typing import Final
 
 from .request_context import RequestContext
 
-ROUND_SECONDS: Final = 0.02
+POLL_SECONDS: Final = 0.02
 
 
 class DisconnectWatcher:
-    """Whose answers are awaited; every so often a round is made, and who is met twice is watched from then on."""
+    """Polls pending requests every 20 ms. A request seen in two polls gets its own disconnect listener."""
 
     def __init__(self) -> None:
-        self._guests: dict[RequestContext, asyncio.Task[object] | None] = {}
+        self._pending: dict[RequestContext, asyncio.Task[object] | None] = {}
         self._seen: set[RequestContext] = set()
-        self._watches: dict[RequestContext, asyncio.Task[None]] = {}
-        self._walking = False
+        self._listeners: dict[RequestContext, asyncio.Task[None]] = {}
+        self._polling = False
 
-    def watch(self, http: RequestContext) -> None:
-        """From here on the running task is cancelled, and `http.left` true, if the client goes; its body is read."""
-        self._guests[http] = asyncio.current_task()
-        if not self._walking:
-            self._walking = True
-            asyncio.get_running_loop().call_later(ROUND_SECONDS, self._walk)
+    def watch(self, request: RequestContext) -> None:
+        """If the client disconnects, set `request.disconnected` and cancel the running task.
 
-    def unwatch(self, http: RequestContext) -> None:
-        """It is answered, or will not be."""
-        self._guests.pop(http, None)
-        if http in self._seen:
-            self._seen.remove(http)
-            if (watch := self._watches.pop(http, None)) is not None:
-                watch.cancel()
+        Call it after the body is read: the listener would take messages of the body.
+        """
+        self._pending[request] = asyncio.current_task()
+        if not self._polling:
+            self._polling = True
+            asyncio.get_running_loop().call_later(POLL_SECONDS, self._poll)
 
-    def _walk(self) -> None:
+    def unwatch(self, request: RequestContext) -> None:
+        """Stop watching a request that has ended; does nothing if it is not watched."""
+        self._pending.pop(request, None)
+        if request in self._seen:
+            self._seen.remove(request)
+            if (listener := self._listeners.pop(request, None)) is not None:
+                listener.cancel()
+
+    def _poll(self) -> None:
         loop = asyncio.get_running_loop()
-        for http, task in self._guests.items():
-            if http in self._seen and http not in self._watches:
-                self._watches[http] = loop.create_task(_until_gone(http, task))
-        self._seen.update(self._guests)
-        self._walking = bool(self._guests)
-        if self._walking:
-            loop.call_later(ROUND_SECONDS, self._walk)
+        for request, task in self._pending.items():
+            if request in self._seen and request not in self._listeners:
+                self._listeners[request] = loop.create_task(_cancel_on_disconnect(request, task))
+        self._seen.update(self._pending)
+        self._polling = bool(self._pending)
+        if self._polling:
+            loop.call_later(POLL_SECONDS, self._poll)
 
 
-async def _until_gone(http: RequestContext, task: "asyncio.Task[object] | None") -> None:
-    await http.gone()
-    http.left = True
+async def _cancel_on_disconnect(request: RequestContext, task: "asyncio.Task[object] | None") -> None:
+    await request.wait_for_disconnect()
+    request.disconnected = True
     if task is not None:
         task.cancel()

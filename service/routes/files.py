@@ -1,4 +1,4 @@
-"""GET /models/{model}/versions/{version}/files/{file}: a bundle as it lies on disk, for who computes it elsewhere."""
+"""GET /models/{model}/versions/{version}/files/{file}: downloads one file of a bundle for local computation."""
 
 import asyncio
 import hashlib
@@ -20,23 +20,25 @@ from .openapi import Document
 
 MEDIA_TYPE: Final = "application/octet-stream"
 FILES: Final = sorted({*KNOWN_FILES, MANIFEST_NAME, SEAL_NAME})
-PROBLEM: Final[Document] = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+PROBLEM: Final[Document] = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
 RESPONSES: Final[dict[int | str, Document]] = {
     200: {
-        "description": "Its bytes; ETag is their SHA-256",
+        "description": "The bytes of the file; ETag is their SHA-256",
         "content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
     },
-    304: {"description": "Still the file that If-None-Match names"},
-    404: {"description": "No such model, version or file", "content": PROBLEM},
-    503: {"description": "The bundle was refused, or is no longer what was loaded", "content": PROBLEM},
+    304: {"description": "The file has not changed: If-None-Match names its ETag"},
+    404: {"description": "The model, version or file does not exist", "content": PROBLEM},
+    503: {"description": "The version was refused, or its files changed after it was loaded", "content": PROBLEM},
 }
 
-FileName = Annotated[str, Path(max_length=32, description="A file of the bundle", json_schema_extra={"enum": FILES})]
-Known = Annotated[str, Header(description="What the client has: the ETag of an earlier answer")]
+FileName = Annotated[
+    str, Path(max_length=32, description="The name of a file of the bundle", json_schema_extra={"enum": FILES})
+]
+KnownTags = Annotated[str, Header(description="The ETag of an earlier response, which the client still has")]
 
 
 def router(repository: Repository, settings: Settings) -> APIRouter:
-    """The route over one repository; none where the settings allow no downloads."""
+    """The download route over one repository; no route if the settings forbid downloads."""
     routes = APIRouter(tags=["models"])
     if not settings.downloads:
         return routes
@@ -47,7 +49,7 @@ def router(repository: Repository, settings: Settings) -> APIRouter:
         response_class=Response,
         responses=RESPONSES,
     )
-    async def fetch_file(model: Name, version: Version, file: FileName, if_none_match: Known = "") -> Response:
+    async def fetch_file(model: Name, version: Version, file: FileName, if_none_match: KnownTags = "") -> Response:
         found = repository.find(ModelSelector(model, version))
         digest = _digest(found, file)
         headers = {"etag": f'"{digest}"', "cache-control": "no-cache"}
@@ -55,10 +57,12 @@ def router(repository: Repository, settings: Settings) -> APIRouter:
             return Response(status_code=304, headers=headers)
         folder = settings.models / found.name / str(found.version)
         try:
-            # Read again and not kept: the bytes of a model that is loaded are of no other use.
+            # The file is read for each request: the service needs its bytes for nothing else, so it does not keep them.
             content = await asyncio.to_thread(read_file, folder, file, digest)
         except BundleError as error:
-            raise VersionRefused(f"{found.name} version {found.version} has changed on disk: {error}") from None
+            raise VersionRefused(
+                f"{found.name} version {found.version} changed on disk after it was loaded: {error}"
+            ) from None
         return Response(content, headers=headers, media_type=MEDIA_TYPE)
 
     return routes
@@ -71,7 +75,7 @@ def _digest(model: Model, file: str) -> str:
         MANIFEST_NAME: model.digest,
         SEAL_NAME: hashlib.sha256(seal_of(model.digest)).hexdigest(),
     }
-    # A name from a request is only ever a key, so no path is made of it.
+    # The name in the request is only a key of this dict. It never becomes part of a path.
     if file not in known:
         raise FileNotInBundle(f"{model.name} version {model.version} has no such file; it has {listed(sorted(known))}")
     return known[file]

@@ -1,4 +1,4 @@
-"""GET /livez and /readyz: the process runs; every model that was there at the start is served."""
+"""GET /livez and /readyz: whether the process runs, and whether every model found at the start is served."""
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
@@ -7,19 +7,19 @@ from ..repository.repository import Repository
 
 
 class Health(BaseModel):
-    """The answer to a probe."""
+    """The answer to a health check: a status word, and the number of served models."""
 
     status: str
     models: int
 
 
 def router(repository: Repository) -> APIRouter:
-    """The probes over one repository."""
+    """The health checks of one repository."""
     routes = APIRouter(tags=["operations"])
 
-    # HEAD beside GET, as load balancers ask; FastAPI routes one method only.
+    # Load balancers send HEAD requests too; FastAPI adds no HEAD route to a GET route.
     @routes.head("/livez", include_in_schema=False)
-    @routes.get("/livez", summary="The process answers")
+    @routes.get("/livez", summary="The process runs")
     async def livez() -> Health:
         return Health(status="alive", models=repository.served)
 

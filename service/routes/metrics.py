@@ -1,26 +1,56 @@
-"""GET /metrics: what all processes of this service counted, for Prometheus; it waits in no queue."""
+"""GET /metrics: the counters of all processes of this service, for Prometheus. It does not wait in a queue."""
 
 import asyncio
+from collections.abc import Iterator
 
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, choose_encoder
 
-from ..observability.prometheus import PrometheusText
+from ..model import Model
+from ..observability.prometheus import PrometheusMetrics, VersionStatus
+from ..observability.registry import CounterRegistry
+from ..repository.repository import Repository
 
 
-def router(exposition: PrometheusText) -> APIRouter:
-    """The numbers of one exposition."""
+def router(collector: PrometheusMetrics, counters: CounterRegistry, repository: Repository) -> APIRouter:
+    """The route of one service's metrics."""
     routes = APIRouter(tags=["operations"])
     registry = CollectorRegistry()
-    registry.register(exposition)
-    shown = {"content": {CONTENT_TYPE_PLAIN_0_0_4: {"schema": {"type": "string"}}}, "description": "One line a number"}
+    registry.register(collector)
+    shown = {"content": {CONTENT_TYPE_PLAIN_0_0_4: {"schema": {"type": "string"}}}, "description": "One line a value"}
 
-    @routes.get("/metrics", summary="Numbers for Prometheus", response_class=Response, responses={200: shown})
-    async def metrics(http: Request) -> Response:
-        encode, media_type = choose_encoder(http.headers.get("accept", ""))
-        exposition.expect()
-        # Writing some hundred lines takes milliseconds, in which the loop answers others.
+    @routes.get("/metrics", summary="Metrics for Prometheus", response_class=Response, responses={200: shown})
+    async def metrics(request: Request) -> Response:
+        encode, media_type = choose_encoder(request.headers.get("accept", ""))
+        # On the event loop, because the counters of this process are only changed there.
+        for model in _served(repository):
+            counters.export_zeros(model)
+        # Encoding some hundred lines takes milliseconds, so a thread does it and the loop stays free.
         return Response(await asyncio.to_thread(encode, registry), media_type=media_type)
 
     return routes
+
+
+def version_statuses(repository: Repository) -> list[VersionStatus]:
+    """All versions on disk, served or refused, as the metrics show them."""
+    return [
+        _status(name, version, entry if isinstance(entry, Model) else None)
+        for name, versions in repository.models.items()
+        for version, entry in versions.items()
+    ]
+
+
+def _status(name: str, version: int, model: Model | None) -> VersionStatus:
+    if model is None:
+        return VersionStatus(name, str(version))
+    return VersionStatus(name, str(version), model.digest, (model.precision, *model.variants))
+
+
+def _served(repository: Repository) -> Iterator[Model]:
+    """Every served version in each of its precisions."""
+    for versions in repository.models.values():
+        for entry in versions.values():
+            if isinstance(entry, Model):
+                yield entry
+                yield from entry.variants.values()

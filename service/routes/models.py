@@ -1,4 +1,4 @@
-"""GET /models...: what is served, with its certificate and calibration, and why a version was refused."""
+"""GET /models and below: the served models with their certificates, and why a version was refused."""
 
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal
@@ -10,14 +10,14 @@ from diffeo.bundle.manifest import Base, Calibration, Certificate, Provenance, V
 from diffeo.bundle.read import is_version
 
 from ..model import Model
-from ..repository.repository import Refused, Repository
+from ..repository.repository import RefusedVersion, Repository
 from ..settings import Settings
 
 VERSION_DIGITS: Final = 10
 
 
 class VersionSummary(BaseModel):
-    """One version in a list."""
+    """One version in the list of versions."""
 
     version: int
     state: Literal["ready", "refused"]
@@ -34,13 +34,13 @@ class ModelSummary(BaseModel):
 
 
 class ModelList(BaseModel):
-    """Every model of the repository."""
+    """All models of the repository."""
 
     models: list[ModelSummary]
 
 
 class VersionDetail(BaseModel):
-    """Everything about one version."""
+    """All properties of one version; if it was refused, only the reason."""
 
     model_config = ConfigDict(protected_namespaces=())
 
@@ -62,27 +62,27 @@ class VersionDetail(BaseModel):
 
 
 class ModelDetail(ModelSummary):
-    """One model: its versions and its newest served one in full."""
+    """One model: its versions, and all properties of the newest version that is served."""
 
     newest: VersionDetail | None
 
 
 def _version_number(text: str) -> int:
-    # As on disk: pydantic alone would take 1.0, +1 and 01 too.
+    # Only the form of a folder name is a version: pydantic alone would accept 1.0, +1 and 01 too.
     if not is_version(text) or len(text) > VERSION_DIGITS:
-        raise ValueError("a version is a whole number such as 1")
+        raise ValueError("a version must be a whole number such as 1")
     return int(text)
 
 
-Name = Annotated[str, Path(max_length=64, description="A model's name")]
-Version = Annotated[int, BeforeValidator(_version_number), Path(ge=1, description="A version number")]
+Name = Annotated[str, Path(max_length=64, description="The name of a model")]
+Version = Annotated[int, BeforeValidator(_version_number), Path(ge=1, description="The number of a version")]
 
 
 def router(repository: Repository, settings: Settings) -> APIRouter:
-    """The routes over one repository."""
+    """The routes that describe the models of one repository."""
     routes = APIRouter(tags=["models"])
 
-    @routes.get("/models", summary="Every model")
+    @routes.get("/models", summary="All models")
     async def list_models() -> ModelList:
         return ModelList(models=[_summary(repository, name) for name in repository.models])
 
@@ -111,14 +111,14 @@ def _summary(repository: Repository, name: str) -> ModelSummary:
     )
 
 
-def _version(entry: Model | Refused) -> VersionSummary:
-    if isinstance(entry, Refused):
+def _version(entry: Model | RefusedVersion) -> VersionSummary:
+    if isinstance(entry, RefusedVersion):
         return VersionSummary(version=entry.version, state="refused", reason=entry.reason)
     return VersionSummary(version=entry.version, state="ready")
 
 
-def _detail(entry: Model | Refused, name: str, settings: Settings) -> VersionDetail:
-    if isinstance(entry, Refused):
+def _detail(entry: Model | RefusedVersion, name: str, settings: Settings) -> VersionDetail:
+    if isinstance(entry, RefusedVersion):
         return VersionDetail(model=name, version=entry.version, state="refused", reason=entry.reason)
     manifest = entry.manifest
     return VersionDetail(

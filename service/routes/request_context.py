@@ -1,79 +1,108 @@
-"""One exchange over bare ASGI: a request as it arrives, a reply as it leaves, and notice of a client that has gone.
+"""One HTTP request over bare ASGI: its headers, query and body, and what is learned while it is answered.
 
-FastAPI's and Starlette's own objects cost more than a small request's answer; the hot verbs do without them.
+The operations do not use the request objects of FastAPI and Starlette, which cost more than a small request's answer.
 """
 
 import contextlib
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope, Send
 
 from ..errors import InvalidRequest, MalformedBody, TooLarge, UnsupportedFormat
+from ..model import Model
 from ..observability.counters import EndpointCounters
+from ..observability.logs import named_model
 from ..observability.timing import RequestTiming
 
 Header = tuple[bytes, bytes]
 
+NO_PARAMETERS: Final[Mapping[str, object]] = MappingProxyType({})
 MAX_DIGITS: Final = 18
-MAX_MILLISECONDS: Final = 9  # digits: some eleven days
+MAX_TIMEOUT_DIGITS: Final = 9  # of milliseconds: 11 days
 MAX_PARAMETERS: Final = 64
 TIMEOUT_HEADER: Final = b"x-request-timeout-ms"
 
 
-class ClientGone(Exception):
-    """The client left before its answer was whole; nobody is there to be told."""
+class ClientDisconnected(Exception):
+    """The client closed the connection before its request was complete, so no response can be sent."""
 
 
 @dataclass(slots=True)
-class Reply:
-    """What goes back: whole as `content`, or part after part."""
+class HttpResponse:
+    """Status, headers and body of a response.
+
+    Attributes:
+        content: the whole body, where `blocks` is None.
+        blocks: the body of a streamed response, block after block.
+    """
 
     status: int
     headers: list[Header]
     content: bytes = b""
-    parts: AsyncGenerator[bytes, None] | None = None
+    blocks: AsyncGenerator[bytes, None] | None = None
+
+    async def send(self, send: Send) -> None:
+        """Send status and headers, then the body."""
+        await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
+        if self.blocks is not None:
+            async with contextlib.aclosing(self.blocks):
+                async for block in self.blocks:
+                    await send({"type": "http.response.body", "body": block, "more_body": True})
+        await send({"type": "http.response.body", "body": self.content})
 
 
 class RequestContext:
-    """One request and its reply.
+    """One request, and what is known about it so far.
 
     Args:
-        scope: what ASGI says of the request.
-        receive: gives the body, and later that the client has gone.
-        send: takes the reply.
-        meter: what counts it until its model is found.
+        scope: the ASGI scope of the request.
+        receive: returns the next part of the body, and later a message when the client disconnects.
+        counters: count the request until its model is found.
 
     Attributes:
-        timing: its stamps.
-        meter: what counts it.
-        left: the client has gone, as `diffeo.service.routes.disconnects` noticed.
+        timing: timestamps of the request.
+        counters: count the request when it ends.
+        parameters: the parameters read so far, not checked yet.
+        model: the model that answers; None until it is found.
+        rows: number of rows that the request sends or asks for; None until it is known.
+        status: status code of the response; 0 before there is one.
+        problem: problem type that the request ended with; empty if there was none.
+        disconnected: True after `DisconnectWatcher` saw that the client disconnected.
     """
 
-    __slots__ = ("_receive", "_send", "headers", "left", "meter", "scope", "timing")
+    __slots__ = (
+        "_receive", "counters", "disconnected", "headers", "model", "parameters", "problem", "rows", "scope", "status",
+        "timing",
+    )  # fmt: skip
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, meter: EndpointCounters) -> None:
+    def __init__(self, scope: Scope, receive: Receive, counters: EndpointCounters) -> None:
         self.timing = RequestTiming()
-        self.meter = meter
+        self.counters = counters
         self.scope = scope
+        self.parameters: Mapping[str, object] = NO_PARAMETERS
+        self.model: Model | None = None
+        self.rows: int | None = None
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        self.left = False
+        self.status = 0
+        self.problem = ""
+        self.disconnected = False
         self._receive = receive
-        self._send = send
 
-    def header(self, name: bytes, absent: str = "") -> str:
-        """A header's value in lower case."""
+    def header(self, name: bytes, default: str = "") -> str:
+        """The value of a header in lower case; `default` if the request does not have the header."""
         value = self.headers.get(name)
-        return absent if value is None else value.decode("latin-1").lower()
+        return default if value is None else value.decode("latin-1").lower()
 
     def query(self) -> dict[str, str]:
-        """The query parameters.
+        """The parameters of the query string.
 
         Raises:
-            MalformedBody: a parameter is repeated, or there are too many.
+            MalformedBody: a parameter is repeated, or there are more than MAX_PARAMETERS.
         """
         text: bytes = self.scope["query_string"]
         if not text:
@@ -84,73 +113,80 @@ class RequestContext:
             raise MalformedBody(f"the query string has more than {MAX_PARAMETERS} parameters") from None
         parameters = dict(pairs)
         if len(parameters) != len(pairs):
-            raise MalformedBody("the query string repeats a parameter")
+            raise MalformedBody("the query string repeats a parameter; give each parameter once")
         return parameters
 
     def deadline(self, seconds: float) -> float:
-        """When the answer must be there, in monotonic time: the client's wish, at most `seconds` from now.
+        """When the response must be ready, in monotonic time: `seconds` from now, or earlier if the client asks.
 
         Raises:
-            InvalidRequest: the header is not a number of milliseconds.
+            InvalidRequest: X-Request-Timeout-Ms is not a number of milliseconds.
         """
-        wish = self.headers.get(TIMEOUT_HEADER)
-        if wish is not None:
-            if not wish.isdigit() or len(wish) > MAX_MILLISECONDS or not int(wish):
-                raise InvalidRequest("X-Request-Timeout-Ms must be a whole number of milliseconds above 0")
-            seconds = min(seconds, int(wish) / 1000)
+        timeout = self.headers.get(TIMEOUT_HEADER)
+        if timeout is not None:
+            if not timeout.isdigit() or len(timeout) > MAX_TIMEOUT_DIGITS or not int(timeout):
+                raise InvalidRequest(
+                    "X-Request-Timeout-Ms must be a whole number of milliseconds, at least 1 and of at most "
+                    f"{MAX_TIMEOUT_DIGITS} digits"
+                )
+            seconds = min(seconds, int(timeout) / 1000)
         return time.monotonic() + seconds
 
     async def body(self, limit: int) -> bytes:
         """The whole body, at most `limit` bytes.
 
         Raises:
-            TooLarge: the body is longer, told before it is read where Content-Length tells.
+            TooLarge: the body is longer; where Content-Length says so, the body is not read.
             UnsupportedFormat: the body is compressed.
-            ClientGone: the client left before its body was whole.
+            ClientDisconnected: the client disconnected before the body was complete.
         """
         if b"content-encoding" in self.headers and self.header(b"content-encoding") != "identity":
-            raise UnsupportedFormat("send the body uncompressed: Content-Encoding must be identity")
-        return await self.packed_body(limit)
+            raise UnsupportedFormat("the body is compressed; send it uncompressed, without Content-Encoding")
+        return await self.raw_body(limit)
 
-    async def packed_body(self, limit: int) -> bytes:
-        """The same as it came, compressed or not.
+    async def raw_body(self, limit: int) -> bytes:
+        """The whole body as it was sent, compressed or not.
 
         Raises:
-            TooLarge: the body is longer, told before it is read where Content-Length tells.
-            ClientGone: the client left before its body was whole.
+            TooLarge: the body is longer; where Content-Length says so, the body is not read.
+            ClientDisconnected: the client disconnected before the body was complete.
         """
         announced = self.headers.get(b"content-length", b"0").lstrip(b"0")
-        # Compared by length first: a number of any length is a header, and int() refuses the longest.
+        # The number of digits is compared first: int() raises on a number of thousands of digits.
         if announced.isdigit() and (len(announced) > MAX_DIGITS or int(announced) > limit):
             raise _too_large(limit)
         message = await self._receive()
-        parts: list[bytes] = []
+        chunks: list[bytes] = []
         size = 0
         while message["type"] == "http.request":
-            part: bytes = message.get("body", b"")
-            size += len(part)
+            chunk: bytes = message.get("body", b"")
+            size += len(chunk)
             if size > limit:
                 raise _too_large(limit)
             if not message.get("more_body", False):
-                # Nearly every body comes in one piece, and needs no joining.
-                return b"".join([*parts, part]) if parts else part
-            parts.append(part)
+                # Nearly every body arrives in one message, and is returned without a copy.
+                return b"".join([*chunks, chunk]) if chunks else chunk
+            chunks.append(chunk)
             message = await self._receive()
-        raise ClientGone
+        raise ClientDisconnected
 
-    async def gone(self) -> None:
-        """Return when the client has left; to be asked after the body is read."""
+    async def wait_for_disconnect(self) -> None:
+        """Return when the client has disconnected. Call it only after the body is read."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
-    async def answer(self, reply: Reply) -> None:
-        """Send the reply."""
-        await self._send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
-        if reply.parts is not None:
-            async with contextlib.aclosing(reply.parts):
-                async for part in reply.parts:
-                    await self._send({"type": "http.response.body", "body": part, "more_body": True})
-        await self._send({"type": "http.response.body", "body": reply.content})
+    def log_fields(self) -> dict[str, object]:
+        """What the access log shows beside path and status. A field that is not known is left out."""
+        fields: dict[str, object] = {"problem": self.problem or None}
+        if self.counters.operation:
+            fields["operation"] = self.counters.operation
+        if self.model is not None:
+            fields["model"], fields["version"] = self.model.name, self.model.version
+        elif self.parameters:
+            fields |= named_model(self.parameters)
+        if self.rows is not None:
+            fields["rows"] = self.rows
+        return fields
 
 
 def _too_large(limit: int) -> TooLarge:

@@ -37,8 +37,8 @@ def test_a_contract_names_every_file(graph: grimp.ImportGraph) -> None:
     assert sorted(container for contract in layered for container in contract["containers"]) == packages(graph)
 
 
-def test_every_import_goes_down(tmp_path: Path) -> None:
-    command = [Path(sys.executable).with_name("lint-imports"), "--no-cache", "--config", CONTRACTS]
+def test_every_import_goes_down() -> None:
+    command: list[str | Path] = [Path(sys.executable).with_name("lint-imports"), "--no-cache", "--config", CONTRACTS]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 

@@ -1,5 +1,6 @@
-"""The seed rule: row i of a sample depends only on (seed, i)."""
+"""Row i of a draw depends only on (seed, i), and rows follow the standard normal distribution."""
 
+import doctest
 import hashlib
 
 import numpy as np
@@ -24,7 +25,7 @@ def test_any_split_of_a_range_gives_the_same_bits(seed: int, start: int, dimensi
 
 
 @given(seed=SEEDS, start=STARTS, dimension=DIMENSIONS)
-def test_a_row_is_the_published_formula(seed: int, start: int, dimension: int) -> None:
+def test_a_row_follows_the_documented_formula(seed: int, start: int, dimension: int) -> None:
     blocks = -(-dimension // 4)
     words = np.random.Philox(key=seed, counter=start * blocks).random_raw(4 * blocks)[:dimension]
     uniform = ((words >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
@@ -38,11 +39,11 @@ def test_the_bits_are_the_same_on_every_machine() -> None:
 
 
 @pytest.mark.parametrize(("seed", "start"), [(0, 0), (2**53 - 1, 0), (0, 2**53 - 1), (1, 2**52)])
-def test_the_ends_of_the_ranges_draw_finite_rows(seed: int, start: int) -> None:
+def test_the_limits_of_seed_and_start_draw_finite_rows(seed: int, start: int) -> None:
     assert np.isfinite(base.draw(seed, start, 1000, 5)).all()
 
 
-def test_neither_seeds_nor_rows_repeat_each_other() -> None:
+def test_different_seeds_and_rows_differ() -> None:
     rows = np.concatenate([base.draw(seed, 0, 5000, 2) for seed in (0, 1, 2**32)])
     assert len(np.unique(rows, axis=0)) == len(rows)
 
@@ -63,9 +64,13 @@ def test_temperature_scales_rows_and_their_density(seed: int, temperature: float
 
 
 @given(seed=SEEDS, temperature=st.floats(0.1, 10))
-def test_a_tempered_density_moves_by_the_base_alone(seed: int, temperature: float) -> None:
+def test_temperature_changes_the_density_only_through_the_base_distribution(seed: int, temperature: float) -> None:
     z = base.draw(seed, 0, 50, 3, temperature)
     ladj = np.linspace(-3, 3, 50).astype(np.float32)
     got = base.tempered((base.log_prob(z) + ladj).astype(np.float32), z, temperature)
     expected = base.log_prob(z, temperature) + ladj
     np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_the_examples_in_the_docstrings_run() -> None:
+    assert doctest.testmod(base) == (0, 1)

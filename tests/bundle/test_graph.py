@@ -1,4 +1,4 @@
-"""What a graph may hold is judged on its bytes, before any runtime sees them."""
+"""The content of a graph is checked in its bytes, before a runtime loads it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,16 +12,17 @@ from onnx import TensorProto, helper, numpy_helper
 
 from diffeo.bundle import graph
 from diffeo.bundle.errors import GraphRefused
+from diffeo.bundle.manifest import Dtype
 
 FORWARD = (Path(__file__).parents[1] / "data/affine2d/1/forward.onnx").read_bytes()
 
 
-def test_a_graph_of_our_exporter_passes() -> None:
+def test_a_graph_of_our_exporter_is_accepted() -> None:
     graph.inspect("forward.onnx", FORWARD, 2, "float32")
 
 
-def add_node(model: onnx.ModelProto, operator: str, **attributes: object) -> None:
-    model.graph.node.append(helper.make_node(operator, ["x"], ["spare"], **attributes))
+def add_node(model: onnx.ModelProto, operator: str, domain: str = "") -> None:
+    model.graph.node.append(helper.make_node(operator, ["x"], ["spare"], domain=domain))
 
 
 def external(model: onnx.ModelProto) -> None:
@@ -92,7 +93,7 @@ CHANGES: dict[str, tuple[Callable[[onnx.ModelProto], object], str]] = {
 
 
 @pytest.mark.parametrize(("change", "words"), CHANGES.values(), ids=CHANGES.keys())
-def test_a_graph_that_holds_more_or_less_is_refused(change: Callable[[onnx.ModelProto], object], words: str) -> None:
+def test_a_graph_with_other_content_is_refused(change: Callable[[onnx.ModelProto], object], words: str) -> None:
     model = onnx.load_from_string(FORWARD)
     change(model)
     with pytest.raises(GraphRefused, match=words):
@@ -100,17 +101,17 @@ def test_a_graph_that_holds_more_or_less_is_refused(change: Callable[[onnx.Model
 
 
 @pytest.mark.parametrize(("dimension", "dtype"), [(3, "float32"), (1, "float32"), (2, "float64")])
-def test_the_signature_follows_the_manifest(dimension: int, dtype: str) -> None:
+def test_a_signature_that_differs_from_the_manifest_is_refused(dimension: int, dtype: Dtype) -> None:
     with pytest.raises(GraphRefused, match="takes x"):
         graph.inspect("forward.onnx", FORWARD, dimension, dtype)
 
 
-def test_a_forward_graph_is_no_inverse_graph() -> None:
+def test_a_forward_graph_is_refused_as_inverse_graph() -> None:
     with pytest.raises(GraphRefused, match="z float32"):
         graph.inspect("inverse.onnx", FORWARD, 2, "float32")
 
 
-def test_a_weight_listed_as_input_is_not_fed() -> None:
+def test_a_weight_that_is_listed_as_input_is_accepted() -> None:
     model = onnx.load_from_string(FORWARD)
     weight = model.graph.initializer[0]
     model.graph.input.append(helper.make_tensor_value_info(weight.name, weight.data_type, list(weight.dims)))
@@ -118,13 +119,13 @@ def test_a_weight_listed_as_input_is_not_fed() -> None:
 
 
 @given(content=st.binary(max_size=200))
-def test_any_bytes_are_judged_without_a_crash(content: bytes) -> None:
+def test_random_bytes_are_refused_without_a_crash(content: bytes) -> None:
     with pytest.raises(GraphRefused):
         graph.inspect("forward.onnx", content, 2, "float32")
 
 
 @given(place=st.integers(0, len(FORWARD) - 1), value=st.integers(0, 255), keep=st.integers(0, len(FORWARD)))
-def test_a_damaged_graph_is_judged_without_a_crash(place: int, value: int, keep: int) -> None:
+def test_a_damaged_graph_is_accepted_or_refused_without_a_crash(place: int, value: int, keep: int) -> None:
     damaged = bytearray(FORWARD)
     damaged[place] = value
     for content in (bytes(damaged), bytes(damaged[:keep])):

@@ -1,4 +1,4 @@
-"""npy, strictly: what NumPy writes reads back, and nothing else is read."""
+"""The npy reader accepts tables of floats as NumPy writes them, and refuses everything else."""
 
 import io
 
@@ -23,7 +23,7 @@ def saved(array: npt.NDArray[np.generic]) -> bytes:
 
 
 @given(table=TABLES)
-def test_what_numpy_saves_reads_back_bit_for_bit(table: npt.NDArray[np.floating]) -> None:
+def test_a_table_that_numpy_saved_reads_back_bit_for_bit(table: npt.NDArray[np.floating]) -> None:
     back = npy.read(saved(table))
     assert back.dtype == table.dtype
     assert back.shape == table.shape
@@ -31,20 +31,20 @@ def test_what_numpy_saves_reads_back_bit_for_bit(table: npt.NDArray[np.floating]
 
 
 @given(table=TABLES)
-def test_what_is_written_numpy_loads(table: npt.NDArray[np.floating]) -> None:
+def test_numpy_loads_a_written_table(table: npt.NDArray[np.floating]) -> None:
     assert np.load(io.BytesIO(npy.write(table))).tobytes() == table.tobytes()
 
 
-def headed(description: str, body: bytes = b"", version: bytes = b"\x01\x00") -> bytes:
+def with_header(description: str, body: bytes = b"", version: bytes = b"\x01\x00") -> bytes:
     text = description.encode().ljust(117) + b"\n"
     return b"\x93NUMPY" + version + len(text).to_bytes(2, "little") + text + body
 
 
-def shaped(shape: str, descr: str = "'<f4'", order: str = "False") -> bytes:
-    return headed(f"{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, }}", b"\0" * 32)
+def with_shape(shape: str, descr: str = "'<f4'", order: str = "False") -> bytes:
+    return with_header(f"{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, }}", b"\0" * 32)
 
 
-BAD = {
+REFUSED = {
     "nothing": b"",
     "not npy": b"PK\x03\x04" + b"\0" * 100,
     "a vector": saved(np.zeros(4, np.float32)),
@@ -55,22 +55,22 @@ BAD = {
     "Fortran order": saved(np.asfortranarray(np.zeros((2, 3), np.float32))),
     "cut": saved(np.zeros((2, 2), np.float32))[:-1],
     "too long": saved(np.zeros((2, 2), np.float32)) + b"\0",
-    "objects": shaped("(2, 2)", "'|O'"),
-    "records": shaped("(2, 2)", "[('a', '<f4')]"),
-    "a huge shape": shaped("(1125899906842624, 2)"),
-    "a product that wraps": shaped("(4611686018427387904, 4611686018427387904)"),
-    "beyond 64 bits": shaped("(18446744073709551616, 1)"),
-    "a negative shape": shaped("(-1, 2)"),
-    "a negative pair": shaped("(-4, -2)"),
-    "no columns": shaped("(4, 0)"),
-    "code for a header": headed("__import__('os')"),
-    "a deep header": headed("(" * 110),
-    "version 2": headed("{}", version=b"\x02\x00"),
-    "version 9": headed("{}", version=b"\x09\x00"),
+    "objects": with_shape("(2, 2)", "'|O'"),
+    "records": with_shape("(2, 2)", "[('a', '<f4')]"),
+    "a huge shape": with_shape("(1125899906842624, 2)"),
+    "a product that wraps": with_shape("(4611686018427387904, 4611686018427387904)"),
+    "beyond 64 bits": with_shape("(18446744073709551616, 1)"),
+    "a negative shape": with_shape("(-1, 2)"),
+    "a negative pair": with_shape("(-4, -2)"),
+    "no columns": with_shape("(4, 0)"),
+    "code for a header": with_header("__import__('os')"),
+    "a deep header": with_header("(" * 110),
+    "version 2": with_header("{}", version=b"\x02\x00"),
+    "version 9": with_header("{}", version=b"\x09\x00"),
 }
 
 
-@pytest.mark.parametrize("content", BAD.values(), ids=BAD.keys())
-def test_everything_else_is_refused_before_memory_is_taken(content: bytes) -> None:
+@pytest.mark.parametrize("content", REFUSED.values(), ids=REFUSED.keys())
+def test_other_files_are_refused_before_memory_is_allocated(content: bytes) -> None:
     with pytest.raises(npy.NpyInvalid):
         npy.read(content)

@@ -1,7 +1,6 @@
-"""`read` trusts nothing: whatever is done to a folder, it is the bundle that was written or it is refused."""
+"""`read` returns the bundle that was written, or refuses the folder if anything in it has changed."""
 
 import hashlib
-import json
 import os
 import random
 import shutil
@@ -12,6 +11,8 @@ import pytest
 
 from diffeo.bundle.errors import BundleError, BundleMissing, DigestMismatch, ManifestInvalid, Uncertified, UnsafeFile
 from diffeo.bundle.read import is_version, read, seal, versions
+from tests.given.manifest_changes import Change, drop, put, reseal
+from tests.given.manifest_changes import copy as copy_value
 
 ROOT = Path(__file__).parents[2]
 BUNDLES = [ROOT / "tests/data/affine2d/1", ROOT / "models/moons/1", ROOT / "models/circles/1"]
@@ -22,17 +23,8 @@ def copy(tmp_path: Path) -> Path:
     return Path(shutil.copytree(BUNDLES[0], tmp_path / "1"))
 
 
-def reseal(folder: Path, change: Callable[[dict[str, object]], None]) -> None:
-    """Change the manifest as someone would who knows the format."""
-    content = json.loads((folder / "manifest.json").read_bytes())
-    change(content)
-    text = json.dumps(content).encode()
-    (folder / "manifest.json").write_bytes(text)
-    (folder / "manifest.sha256").write_bytes(seal(text))
-
-
 @pytest.mark.parametrize("path", BUNDLES, ids=lambda path: path.parent.name)
-def test_the_committed_bundles_are_whole(path: Path) -> None:
+def test_the_committed_bundles_are_valid(path: Path) -> None:
     bundle = read(path)
     assert bundle.digest == hashlib.sha256((path / "manifest.json").read_bytes()).hexdigest()
     assert set(bundle.files) == set(bundle.manifest.files)
@@ -40,13 +32,13 @@ def test_the_committed_bundles_are_whole(path: Path) -> None:
 
 @pytest.mark.parametrize("path", BUNDLES, ids=lambda path: path.parent.name)
 def test_a_flipped_byte_anywhere_is_refused_with_a_reason(path: Path, tmp_path: Path) -> None:
-    chance = random.Random(20)
+    generator = random.Random(20)
     folder = Path(shutil.copytree(path, tmp_path / "1"))
     files = sorted(entry for entry in folder.iterdir())
     for _ in range(400):
-        file = chance.choice(files)
+        file = generator.choice(files)
         content = bytearray(file.read_bytes())
-        place, bit = chance.randrange(len(content)), chance.randrange(1, 256)
+        place, bit = generator.randrange(len(content)), generator.randrange(1, 256)
         content[place] ^= bit
         file.write_bytes(content)
         with pytest.raises(BundleError, match=r"\w{3,}"):
@@ -56,11 +48,11 @@ def test_a_flipped_byte_anywhere_is_refused_with_a_reason(path: Path, tmp_path: 
     read(folder)
 
 
-def test_a_file_cut_anywhere_is_refused(copy: Path) -> None:
-    chance = random.Random(21)
+def test_a_file_truncated_anywhere_is_refused(copy: Path) -> None:
+    generator = random.Random(21)
     for file in sorted(copy.iterdir()):
         content = file.read_bytes()
-        for size in {0, 1, len(content) - 1, *(chance.randrange(len(content)) for _ in range(5))}:
+        for size in {0, 1, len(content) - 1, *(generator.randrange(len(content)) for _ in range(5))}:
             file.write_bytes(content[:size])
             with pytest.raises(BundleError):
                 read(copy)
@@ -77,11 +69,11 @@ FOLDERS: dict[str, tuple[Callable[[Path], object], type[BundleError], str]] = {
 }
 
 
-@pytest.mark.parametrize(("harm", "error", "words"), FOLDERS.values(), ids=FOLDERS.keys())
-def test_a_folder_that_is_not_whole_is_refused(
-    copy: Path, harm: Callable[[Path], object], error: type[BundleError], words: str
+@pytest.mark.parametrize(("damage", "error", "words"), FOLDERS.values(), ids=FOLDERS.keys())
+def test_an_incomplete_folder_is_refused(
+    copy: Path, damage: Callable[[Path], object], error: type[BundleError], words: str
 ) -> None:
-    harm(copy)
+    damage(copy)
     with pytest.raises(error, match=words):
         read(copy)
 
@@ -100,10 +92,10 @@ def _as_pipe(file: Path, away: Path) -> None:
     os.mkfifo(file)
 
 
-@pytest.mark.parametrize("disguise", [_as_symlink, _as_hard_link, _as_pipe])
+@pytest.mark.parametrize("replace", [_as_symlink, _as_hard_link, _as_pipe])
 @pytest.mark.parametrize("name", ["manifest.json", "manifest.sha256", "forward.onnx", "golden.npy"])
-def test_only_plain_files_are_read(copy: Path, name: str, disguise: Callable[[Path, Path], None]) -> None:
-    disguise(copy / name, copy.parent / "away")
+def test_only_plain_files_are_read(copy: Path, name: str, replace: Callable[[Path, Path], None]) -> None:
+    replace(copy / name, copy.parent / "away")
     with pytest.raises(UnsafeFile, match=name):
         read(copy)
 
@@ -115,28 +107,27 @@ def test_a_linked_folder_is_refused(copy: Path) -> None:
         read(link)
 
 
-Change = Callable[[dict], object]
 MANIFESTS: dict[str, tuple[Change, type[BundleError], str]] = {
-    "another format": (lambda m: m.update(format="diffeo-bundle/2"), ManifestInvalid, "/format"),
-    "an unknown key": (lambda m: m.update(extra=1), ManifestInvalid, "/extra"),
-    "a missing key": (lambda m: m.pop("base"), ManifestInvalid, "/base"),
-    "no columns": (lambda m: m.update(columns=[]), ManifestInvalid, "/columns"),
-    "a repeated column": (lambda m: m.update(columns=["a", "a"]), ManifestInvalid, "repeat"),
-    "a number as text": (lambda m: m["provenance"].update(data_rows="7"), ManifestInvalid, "data_rows"),
-    "a file outside": (lambda m: m["files"].update({"../x": m["files"]["golden.npy"]}), ManifestInvalid, "/files"),
-    "a file too few": (lambda m: m["files"].pop("inverse.onnx"), ManifestInvalid, "inverse.onnx"),
-    "half a TorchScript pair": (lambda m: m["files"].pop("inverse.ts"), ManifestInvalid, "pair"),
-    "another width": (lambda m: m.update(columns=["a", "b", "c"]), BundleError, "3"),
-    "another dtype": (lambda m: m.update(dtype="float64"), BundleError, "float64"),
-    "a check too few": (lambda m: m["certificate"]["checks"].pop(0), Uncertified, "parity"),
-    "no normalisation in the plane": (lambda m: m["certificate"]["checks"].pop(), Uncertified, "normalisation"),
-    "a check that fails": (lambda m: m["certificate"]["checks"][0].update(value=1.0), Uncertified, "parity is 1"),
-    "a quantile too few": (lambda m: m["calibration"]["levels"].pop(), ManifestInvalid, "levels"),
+    "another format": (put("format", value="diffeo-bundle/2"), ManifestInvalid, "/format"),
+    "an unknown key": (put("extra", value=1), ManifestInvalid, "/extra"),
+    "a missing key": (drop("base"), ManifestInvalid, "/base"),
+    "no columns": (put("columns", value=[]), ManifestInvalid, "/columns"),
+    "a repeated column": (put("columns", value=["a", "a"]), ManifestInvalid, "repeat"),
+    "a number as text": (put("provenance", "data_rows", value="7"), ManifestInvalid, "data_rows"),
+    "a file outside": (copy_value(("files", "golden.npy"), ("files", "../x")), ManifestInvalid, "/files"),
+    "a file too few": (drop("files", "inverse.onnx"), ManifestInvalid, "inverse.onnx"),
+    "half a TorchScript pair": (drop("files", "inverse.ts"), ManifestInvalid, "pair"),
+    "another width": (put("columns", value=["a", "b", "c"]), BundleError, "3"),
+    "another dtype": (put("dtype", value="float64"), BundleError, "float64"),
+    "a check too few": (drop("certificate", "checks", 0), Uncertified, "parity"),
+    "no normalisation in two dimensions": (drop("certificate", "checks", -1), Uncertified, "normalisation"),
+    "a check that fails": (put("certificate", "checks", 0, "value", value=1.0), Uncertified, "parity is 1"),
+    "a quantile too few": (drop("calibration", "levels", -1), ManifestInvalid, "levels"),
 }
 
 
 @pytest.mark.parametrize(("change", "error", "words"), MANIFESTS.values(), ids=MANIFESTS.keys())
-def test_a_manifest_that_breaks_the_schema_is_refused_even_with_a_true_seal(
+def test_a_manifest_that_breaks_the_schema_is_refused_even_with_a_valid_seal(
     copy: Path, change: Change, error: type[BundleError], words: str
 ) -> None:
     reseal(copy, change)
@@ -153,7 +144,7 @@ def test_a_manifest_that_is_not_strict_json_is_refused(copy: Path, text: bytes) 
 
 
 @pytest.mark.parametrize(
-    ("name", "answer"),
+    ("name", "expected"),
     [
         ("1", True),
         ("42", True),
@@ -166,8 +157,8 @@ def test_a_manifest_that_is_not_strict_json_is_refused(copy: Path, text: bytes) 
         (".draft-1-x", False),
     ],
 )
-def test_a_version_is_a_positive_integer_in_ascii(name: str, answer: bool) -> None:  # noqa: FBT001
-    assert is_version(name) is answer
+def test_a_version_is_a_positive_integer_in_ascii_digits(name: str, expected: bool) -> None:  # noqa: FBT001
+    assert is_version(name) is expected
 
 
 def test_versions_are_listed_in_ascending_order(tmp_path: Path) -> None:

@@ -1,11 +1,9 @@
-"""A variant stands in a bundle with all its files and its certificate, or not at all; without one nothing changes."""
+"""A bundle has all files and the certificate of a variant, or none of them; without a variant nothing changes."""
 
-import json
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import onnx
 import pytest
 from onnx import helper
@@ -21,11 +19,21 @@ from diffeo.bundle.errors import (
     Uncertified,
     UnsafeFile,
 )
-from diffeo.bundle.golden import ROUNDED_TOLERANCE
-from diffeo.bundle.manifest import PLANE_CHECKS, VARIANT_CHECKS, VARIANT_FILES, Certificate, Check, Manifest
-from diffeo.bundle.read import read, seal
+from diffeo.bundle.golden import ROUNDED_TOLERANCE, GoldenArray
+from diffeo.bundle.manifest import (
+    MAIN_FILES,
+    PLANE_CHECKS,
+    VARIANT_CHECKS,
+    VARIANT_FILES,
+    Certificate,
+    Check,
+    FileName,
+    Manifest,
+)
+from diffeo.bundle.read import read
 from diffeo.bundle.write import Parts, parts_of, write
 from tests.given.flows import affine
+from tests.given.manifest_changes import Change, copy, drop, put, reseal, value_at
 
 ROOT = Path(__file__).parents[2]
 PLAIN = [ROOT / "tests/data/affine2d/1", ROOT / "models/moons/1", ROOT / "models/circles/1"]
@@ -34,9 +42,9 @@ INT8 = VARIANT_FILES["int8"]
 
 @pytest.fixture
 def parts() -> Parts:
-    """The bundle known by hand, with its own graphs as a variant."""
+    """The bundle known by hand, with copies of its own graphs as a variant."""
     plain = parts_of(read(affine.PATH))
-    names = zip(INT8, ("forward.onnx", "inverse.onnx", "golden.npy"), strict=True)
+    names = zip(INT8, MAIN_FILES, strict=True)
     checks = tuple(Check(name=name, value=0, tolerance=0, rows=1, about="") for name in VARIANT_CHECKS | PLANE_CHECKS)
     return replace(
         plain,
@@ -46,7 +54,7 @@ def parts() -> Parts:
 
 
 @pytest.mark.parametrize("path", PLAIN, ids=lambda path: path.parent.name)
-def test_a_bundle_without_variants_is_written_to_the_byte_as_before_there_were_any(path: Path, tmp_path: Path) -> None:
+def test_a_bundle_without_variants_has_the_same_bytes_as_before_variants_existed(path: Path, tmp_path: Path) -> None:
     again = write(parts_of(read(path)), tmp_path / "1").path
     for file in path.iterdir():
         assert (again / file.name).read_bytes() == file.read_bytes()
@@ -59,58 +67,52 @@ def test_what_is_written_reads_back_the_same(parts: Parts, tmp_path: Path) -> No
     assert set(INT8) <= bundle.manifest.files.keys()
 
 
-def test_its_golden_vectors_take_rows_at_the_edge_of_a_rounding_step(parts: Parts, tmp_path: Path) -> None:
+def test_the_golden_vectors_of_a_variant_allow_an_error_of_one_rounding_step(parts: Parts, tmp_path: Path) -> None:
     vectors = write(parts, tmp_path / "1").variants["int8"]
 
-    def answer(error: float) -> dict[str, np.ndarray]:
+    def result(error: float) -> Mapping[str, GoldenArray]:
         return {
             "z": vectors.z + error,
             "log_abs_det_jacobian": vectors.log_abs_det_jacobian,
             "log_prob": vectors.log_prob,
         }
 
-    vectors.check_forward(answer(0.9 * ROUNDED_TOLERANCE))
-    with pytest.raises(GoldenDisagrees, match=r"forward\.int8\.onnx answers z .* away from golden\.int8\.npy"):
-        vectors.check_forward(answer(2 * ROUNDED_TOLERANCE))
+    vectors.check_forward(result(0.9 * ROUNDED_TOLERANCE))
+    with pytest.raises(GoldenDisagrees, match=r"forward\.int8\.onnx computes z .* away from golden\.int8\.npy"):
+        vectors.check_forward(result(2 * ROUNDED_TOLERANCE))
 
 
-Change = Callable[[dict], object]
+def put_mean_difference(content: object) -> None:
+    """Set the value of the check delta_log_prob_mean of int8 above its tolerance."""
+    checks = value_at(content, "variants", "int8", "certificate", "checks")
+    assert isinstance(checks, list)
+    next(check for check in checks if check["name"] == "delta_log_prob_mean")["value"] = 0.5
+
+
 MANIFESTS: dict[str, tuple[Change, type[BundleError], str]] = {
-    "files without the variant": (lambda m: m.pop("variants"), ManifestInvalid, "if and only if variants names int8"),
-    "an empty list beside the files": (lambda m: m.update(variants={}), ManifestInvalid, "if and only if"),
-    "a graph too few": (lambda m: m["files"].pop(INT8.inverse), ManifestInvalid, "if and only if"),
-    "no golden vectors": (lambda m: m["files"].pop(INT8.golden), ManifestInvalid, "if and only if"),
-    "an unknown name": (lambda m: m["variants"].update(int4=m["variants"]["int8"]), ManifestInvalid, "/variants/int4"),
-    "an unknown key": (lambda m: m["variants"]["int8"].update(fast=True), ManifestInvalid, "/variants/int8/fast"),
-    "no certificate": (lambda m: m["variants"].update(int8={}), ManifestInvalid, "/variants/int8/certificate"),
+    "files without the variant": (drop("variants"), ManifestInvalid, "if and only if variants names int8"),
+    "an empty list beside the files": (put("variants", value={}), ManifestInvalid, "if and only if"),
+    "a graph too few": (drop("files", INT8.inverse), ManifestInvalid, "if and only if"),
+    "no golden vectors": (drop("files", INT8.golden), ManifestInvalid, "if and only if"),
+    "an unknown name": (copy(("variants", "int8"), ("variants", "int4")), ManifestInvalid, "/variants/int4"),
+    "an unknown key": (put("variants", "int8", "fast", value=True), ManifestInvalid, "/variants/int8/fast"),
+    "no certificate": (put("variants", "int8", value={}), ManifestInvalid, "/variants/int8/certificate"),
     "a check that fails": (
-        lambda m: _check(m, "delta_log_prob_mean").update(value=0.5),
+        put_mean_difference,
         Uncertified,
         "the certificate of int8: delta_log_prob_mean is 0.5",
     ),
 }
 
 
-def _check(manifest: dict, name: str) -> dict:
-    return next(check for check in manifest["variants"]["int8"]["certificate"]["checks"] if check["name"] == name)
-
-
 @pytest.mark.parametrize(("change", "error", "words"), MANIFESTS.values(), ids=MANIFESTS.keys())
-def test_a_manifest_with_half_a_variant_is_refused_even_with_a_true_seal(
+def test_a_manifest_with_half_a_variant_is_refused_even_with_a_valid_seal(
     parts: Parts, tmp_path: Path, change: Change, error: type[BundleError], words: str
 ) -> None:
     folder = write(parts, tmp_path / "1").path
-    content = json.loads((folder / "manifest.json").read_bytes())
-    change(content)
-    reseal(folder, content)
+    reseal(folder, change)
     with pytest.raises(error, match=words):
         read(folder)
-
-
-def reseal(folder: Path, content: dict) -> None:
-    text = json.dumps(content).encode()
-    (folder / "manifest.json").write_bytes(text)
-    (folder / "manifest.sha256").write_bytes(seal(text))
 
 
 @pytest.mark.parametrize("name", sorted(VARIANT_CHECKS | PLANE_CHECKS))
@@ -122,7 +124,7 @@ def test_every_check_of_a_variant_is_required(parts: Parts, tmp_path: Path, name
     assert list(tmp_path.iterdir()) == []
 
 
-FILES: dict[str, tuple[str, bytes, type[BundleError]]] = {
+FILES: dict[str, tuple[FileName, bytes, type[BundleError]]] = {
     "an inverse graph in place of the forward": (
         INT8.forward,
         (affine.PATH / "inverse.onnx").read_bytes(),
@@ -133,20 +135,20 @@ FILES: dict[str, tuple[str, bytes, type[BundleError]]] = {
         (affine.PATH / "forward.onnx").read_bytes(),
         GraphRefused,
     ),
-    "golden vectors that are none": (INT8.golden, b"not an array", GoldenInvalid),
+    "golden vectors that are no array": (INT8.golden, b"not an array", GoldenInvalid),
 }
 
 
 @pytest.mark.parametrize(("name", "content", "error"), FILES.values(), ids=FILES.keys())
-def test_its_files_are_looked_into_as_the_others_are(
-    parts: Parts, tmp_path: Path, name: str, content: bytes, error: type[BundleError]
+def test_the_files_of_a_variant_are_checked_like_the_others(
+    parts: Parts, tmp_path: Path, name: FileName, content: bytes, error: type[BundleError]
 ) -> None:
     with pytest.raises(error, match=name):
         write(replace(parts, files={**parts.files, name: content}), tmp_path / "1")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_flipped_byte_in_its_graph_is_noticed(parts: Parts, tmp_path: Path) -> None:
+def test_a_changed_byte_in_the_graph_of_a_variant_is_refused(parts: Parts, tmp_path: Path) -> None:
     folder = write(parts, tmp_path / "1").path
     content = bytearray((folder / INT8.forward).read_bytes())
     content[100] ^= 1
@@ -155,7 +157,7 @@ def test_a_flipped_byte_in_its_graph_is_noticed(parts: Parts, tmp_path: Path) ->
         read(folder)
 
 
-def test_its_files_alone_are_strays(tmp_path: Path) -> None:
+def test_a_file_of_a_variant_without_the_variant_is_refused(tmp_path: Path) -> None:
     folder = affine.copy_to(tmp_path)
     (folder / INT8.forward).write_bytes((folder / "forward.onnx").read_bytes())
     with pytest.raises(UnsafeFile, match=INT8.forward):
@@ -163,7 +165,7 @@ def test_its_files_alone_are_strays(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("operator", sorted(graph.INT8_OPERATORS - graph.OPERATORS))
-def test_integers_stand_in_graphs_of_that_precision_only(operator: str) -> None:
+def test_integer_operators_are_allowed_in_int8_graphs_only(operator: str) -> None:
     model = onnx.load_from_string((affine.PATH / "forward.onnx").read_bytes())
     model.graph.node.append(helper.make_node(operator, ["x"], ["spare"]))
     content = model.SerializeToString()
@@ -173,14 +175,14 @@ def test_integers_stand_in_graphs_of_that_precision_only(operator: str) -> None:
 
 
 @pytest.mark.parametrize("operator", ["RandomNormalLike", "Loop", "DynamicQuantizeLinear", "QLinearMatMul"])
-def test_what_no_int8_graph_needs_is_refused_in_it_too(operator: str) -> None:
+def test_other_operators_are_refused_in_int8_graphs_too(operator: str) -> None:
     model = onnx.load_from_string((affine.PATH / "forward.onnx").read_bytes())
     model.graph.node.append(helper.make_node(operator, ["x"], ["spare"]))
     with pytest.raises(GraphRefused, match=operator):
         graph.inspect("forward.int8.onnx", model.SerializeToString(), 2, "float32")
 
 
-def test_the_manifest_of_a_bundle_without_variants_says_nothing_of_them() -> None:
+def test_the_manifest_of_a_bundle_without_variants_does_not_mention_variants() -> None:
     manifest = read(affine.PATH).manifest
     assert manifest.variants == {}
     assert "variants" not in manifest.model_dump()

@@ -1,9 +1,10 @@
-"""`write` is all or nothing: at every point where it can stop, the old state stands."""
+"""`write` publishes a complete version or nothing, wherever it stops."""
 
 import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -23,13 +24,13 @@ def visible(folder: Path) -> list[str]:
     return sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
 
 
-def test_what_is_written_reads_back_the_same(parts: Parts, tmp_path: Path) -> None:
+def test_a_written_bundle_reads_back_the_same(parts: Parts, tmp_path: Path) -> None:
     bundle = write(parts, tmp_path / "m" / "1")
     assert parts_of(bundle) == parts
     assert visible(tmp_path / "m") == ["1"]
 
 
-def test_versions_count_upwards_and_never_change(parts: Parts, tmp_path: Path) -> None:
+def test_version_numbers_increase_and_versions_never_change(parts: Parts, tmp_path: Path) -> None:
     first = publish(parts, tmp_path).path
     before = {file.name: file.read_bytes() for file in first.iterdir()}
     publish(parts, tmp_path)
@@ -38,7 +39,7 @@ def test_versions_count_upwards_and_never_change(parts: Parts, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("obstacle", ["folder", "full folder", "file", "link"])
-def test_nothing_that_stands_is_replaced(parts: Parts, tmp_path: Path, obstacle: str) -> None:
+def test_nothing_that_exists_is_replaced(parts: Parts, tmp_path: Path, obstacle: str) -> None:
     path = tmp_path / "1"
     if obstacle == "file":
         path.write_text("here")
@@ -53,7 +54,7 @@ def test_nothing_that_stands_is_replaced(parts: Parts, tmp_path: Path, obstacle:
     assert visible(tmp_path) == ["1"]
 
 
-def test_a_failed_check_is_never_written(parts: Parts, tmp_path: Path) -> None:
+def test_a_bundle_with_a_failed_check_is_not_written(parts: Parts, tmp_path: Path) -> None:
     first, *rest = parts.certificate.checks
     bad = first.model_copy(update={"value": 2 * first.tolerance})
     certificate = parts.certificate.model_copy(update={"checks": (bad, *rest)})
@@ -62,34 +63,34 @@ def test_a_failed_check_is_never_written(parts: Parts, tmp_path: Path) -> None:
     assert visible(tmp_path) == []
 
 
-def test_what_would_not_read_back_is_never_published(parts: Parts, tmp_path: Path) -> None:
+def test_files_that_are_no_valid_bundle_are_not_published(parts: Parts, tmp_path: Path) -> None:
     files = {**parts.files, "forward.onnx": b"not a graph"}
     with pytest.raises(BundleError):
         write(replace(parts, files=files), tmp_path / "1")
     assert list(tmp_path.iterdir()) == []
 
 
-def steps_of_a_write(parts: Parts, folder: Path) -> int:
+def count_syncs(parts: Parts, folder: Path) -> int:
     count = 0
 
-    def counting(*_: object) -> None:
+    def count_call(*_: object) -> None:
         nonlocal count
         count += 1
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "fsync", counting)
+        patch.setattr(os, "fsync", count_call)
         write(parts, folder / "1")
     return count
 
 
 def test_a_crash_at_any_sync_leaves_the_old_state(parts: Parts, tmp_path: Path) -> None:
-    """The process dies (as by SIGKILL) at each point where data reaches the disk; a reader sees all or nothing."""
+    """The process ends without cleanup at each sync in turn; a reader finds a complete version or none."""
     old = publish(parts, tmp_path / "m").digest
-    total = steps_of_a_write(parts, tmp_path / "count")
-    for deadly in range(1, total + 1):
+    total = count_syncs(parts, tmp_path / "count")
+    for fatal in range(1, total + 1):
         pid = os.fork()
         if pid == 0:
-            _die_at_sync(deadly)
+            _exit_at_sync(fatal)
             publish(parts, tmp_path / "m")
             os._exit(0)
         os.waitpid(pid, 0)
@@ -100,21 +101,27 @@ def test_a_crash_at_any_sync_leaves_the_old_state(parts: Parts, tmp_path: Path) 
     assert total > 8
 
 
-def _die_at_sync(deadly: int) -> None:
-    count = 0
-    true_sync = os.fsync
+class HasFileno(Protocol):
+    """A file, as os.fsync accepts it."""
 
-    def sync(handle: int) -> None:
+    def fileno(self) -> int: ...
+
+
+def _exit_at_sync(fatal: int) -> None:
+    count = 0
+    fsync = os.fsync
+
+    def sync(fd: int | HasFileno) -> None:
         nonlocal count
         count += 1
-        if count == deadly:
+        if count == fatal:
             os._exit(9)
-        true_sync(handle)
+        fsync(fd)
 
     os.fsync = sync
 
 
-def test_a_half_written_draft_is_invisible(parts: Parts, tmp_path: Path) -> None:
+def test_an_unfinished_draft_is_ignored(parts: Parts, tmp_path: Path) -> None:
     (tmp_path / ".draft-1-dead").mkdir()
     (tmp_path / ".draft-1-dead" / "forward.onnx").write_bytes(b"half")
     publish(parts, tmp_path)

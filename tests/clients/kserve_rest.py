@@ -1,4 +1,4 @@
-"""kserve's InferenceRESTClient, as it is installed: the same questions in its own words."""
+"""Calls of kserve's InferenceRESTClient, unmodified."""
 
 import asyncio
 import random
@@ -16,7 +16,7 @@ Call = Callable[[Pool, random.Random], Awaitable[None]]
 
 
 def request(question: Question, identity: str) -> InferRequest:
-    """The question as kserve puts it."""
+    """The call as a request of kserve."""
     tensor = InferInput(question.name, list(question.values.shape), question.datatype)
     tensor.set_data_from_numpy(question.values, binary_data=question.binary_in)
     outputs = [RequestedOutput(name, parameters={"binary_data": question.binary_out}) for name in question.expected]
@@ -30,7 +30,7 @@ def request(question: Question, identity: str) -> InferRequest:
 
 
 def check(question: Question, response: InferResponse, identity: str) -> None:
-    """What came back is what is known."""
+    """The response holds the expected tensors."""
     assert (response.model_name, response.id) == (question.model, identity)
     assert [output.name for output in response.outputs] == list(question.expected)
     for output in response.outputs:
@@ -38,7 +38,7 @@ def check(question: Question, response: InferResponse, identity: str) -> None:
 
 
 class Kserve:
-    """One client on one loop."""
+    """One client on one event loop."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -48,38 +48,38 @@ class Kserve:
             "several at once": self.gather,
             "a dictionary": self.infer_dictionary,
             "health": self.health,
-            "a refusal": self.refusal,
+            "an error response": self.error_response,
         }
 
     async def close(self) -> None:
-        """Give the connections back."""
+        """Closes the connections."""
         await self._client.close()
 
     async def infer(self, pool: Pool, chance: random.Random) -> None:
-        """Any question."""
+        """A random call."""
         question, identity = draw(pool, chance), f"a:{chance.randint(0, 10**9)}"
         response = await self._client.infer(self._url, request(question, identity), model_name=question.model)
         check(question, response, identity)
 
     async def gather(self, pool: Pool, chance: random.Random) -> None:
-        """Questions of several tasks: none gets the answer of another."""
+        """Concurrent calls: each gets the answer to its own request."""
         await asyncio.gather(*(self.infer(pool, chance) for _ in range(4)))
 
     async def infer_dictionary(self, pool: Pool, _: random.Random) -> None:
-        """A body by hand, nested as users write it."""
+        """A request as a nested dictionary, as users write it."""
         entry = {"name": "x", "shape": [3, 2], "datatype": "FP32", "data": pool.x[:3].astype(float).tolist()}
         response = await self._client.infer(self._url, {"inputs": [entry]}, model_name=pool.name)
         same(response.outputs[0].as_numpy().astype(np.float32), pool.log_prob[:3])
 
     async def health(self, pool: Pool, _: random.Random) -> None:
-        """Live, ready, each model ready, and one that is not there."""
+        """Live, ready, model ready, and not ready for an unknown model."""
         assert await self._client.is_server_live(self._url) is True
         assert await self._client.is_server_ready(self._url) is True
         assert await self._client.is_model_ready(self._url, f"{pool.name}.inverse") is True
         assert await self._client.is_model_ready(self._url, "absent") is False
 
-    async def refusal(self, pool: Pool, chance: random.Random) -> None:
-        """An error is raised with its status and its sentence."""
+    async def error_response(self, pool: Pool, chance: random.Random) -> None:
+        """An error is raised with the expected status and sentence."""
         right = {"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [0, 0]}
         model, entry, status, sentence = chance.choice(
             [
@@ -95,4 +95,4 @@ class Kserve:
             assert error.response.status_code == status
             assert sentence in str(error)
         else:
-            raise AssertionError(f"not refused: {sentence}")
+            raise AssertionError(f"no error; expected: {sentence}")

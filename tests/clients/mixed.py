@@ -1,6 +1,6 @@
-"""Mixed calls of unmodified clients against a server: `python tests/clients/mixed.py URL --calls 10000`.
+"""Makes mixed calls of unmodified clients against a server: `python -m tests.clients.mixed URL --calls 10000`.
 
-It prints one JSON object: calls by client and kind, and every failure in words. Calls are drawn from a seed.
+It prints one JSON object: the number of calls by client and kind, and the failures. A seed fixes the calls.
 """
 
 import argparse
@@ -13,23 +13,33 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import Final
+from typing import Final, TypedDict
 
 from tests.clients.pool import Pool, fetch
 
-# By name, where a client's calls are and what is installed for them.
+# By name of the client: its module, its class, and the installed package.
 CLIENTS: Final = {
     "triton": ("tests.clients.tritonclient_sync", "Triton", "tritonclient"),
     "triton-aio": ("tests.clients.tritonclient_aio", "TritonAio", "tritonclient"),
     "kserve": ("tests.clients.kserve_rest", "Kserve", "kserve"),
 }
-SHOWN: Final = 20
-# Most of what is asked of a server is an inference.
-INFER: Final = 6
+SHOWN_FAILURES: Final = 20
+INFER_WEIGHT: Final = 6  # inference is six times as likely as any other kind of call
+
+
+class Outcome(TypedDict):
+    """The printed object."""
+
+    calls: int
+    failures: int
+    first_failures: list[str]
+    seconds: float
+    versions: dict[str, str]
+    kinds: dict[str, int]
 
 
 def main() -> None:
-    """Ask, count, tell."""
+    """Make the calls and print the outcome."""
     parser = argparse.ArgumentParser()
     parser.add_argument("url")
     parser.add_argument("--calls", type=int, default=300)
@@ -41,40 +51,40 @@ def main() -> None:
     print(json.dumps(run(given.url, pools, given.clients, given.calls, given.seed), indent=1))
 
 
-def run(url: str, pools: Sequence[Pool], clients: Sequence[str], calls: int, seed: int = 0) -> dict[str, object]:
-    """So many calls in all, each client's after the other's, and what came of them."""
+def run(url: str, pools: Sequence[Pool], clients: Sequence[str], calls: int, seed: int = 0) -> Outcome:
+    """Makes this number of calls, one client after the other, and returns the outcome."""
     made: Counter[str] = Counter()
     failures: list[str] = []
-    began = time.monotonic()
-    for place, name in enumerate(clients):
-        share = calls // len(clients) + (place < calls % len(clients))
-        asyncio.run(_ask(url, pools, name, share, (random.Random(f"{seed} {name}"), made, failures)))
+    started = time.monotonic()
+    for index, name in enumerate(clients):
+        share = calls // len(clients) + (index < calls % len(clients))
+        asyncio.run(_make_calls(url, pools, name, share, (random.Random(f"{seed} {name}"), made, failures)))
     return {
         "calls": made.total(),
         "failures": len(failures),
-        "first_failures": failures[:SHOWN],
-        "seconds": round(time.monotonic() - began, 1),
+        "first_failures": failures[:SHOWN_FAILURES],
+        "seconds": round(time.monotonic() - started, 1),
         "versions": {CLIENTS[name][2]: version(CLIENTS[name][2]) for name in clients},
         "kinds": dict(sorted(made.items())),
     }
 
 
-async def _ask(
+async def _make_calls(
     url: str, pools: Sequence[Pool], name: str, calls: int, run: tuple[random.Random, Counter[str], list[str]]
 ) -> None:
     chance, made, failures = run
     module, kind, _ = CLIENTS[name]
     client = getattr(importlib.import_module(module), kind)(url)
-    kinds = [one for one in client.calls for _ in range(INFER if one.startswith("infer") else 1)]
+    kinds = [one for one in client.calls for _ in range(INFER_WEIGHT if one.startswith("infer") else 1)]
     for _ in range(calls):
-        asked = chance.choice(kinds)
-        made[f"{name}: {asked}"] += 1
+        kind_of_call = chance.choice(kinds)
+        made[f"{name}: {kind_of_call}"] += 1
         try:
-            done = client.calls[asked](chance.choice(pools), chance)
+            done = client.calls[kind_of_call](chance.choice(pools), chance)
             if inspect.isawaitable(done):
                 await done
-        except Exception as error:  # noqa: BLE001  (whatever it is, it is a failure, and the next call is made)
-            failures.append(f"{name}: {asked}: {type(error).__name__}: {error}"[:500])
+        except Exception as error:  # noqa: BLE001  (any exception is a failed call; the next call is made)
+            failures.append(f"{name}: {kind_of_call}: {type(error).__name__}: {error}"[:500])
     closed = client.close()
     if inspect.isawaitable(closed):
         await closed

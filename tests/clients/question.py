@@ -1,4 +1,4 @@
-"""Questions that every client can ask: a face of a flow, a few rows, a way to send them and a way to be answered."""
+"""Random calls that every client can make: a model of the protocol, rows, and the formats of request and response."""
 
 import random
 from collections.abc import Mapping
@@ -14,17 +14,17 @@ MAX_ROWS: Final = 40
 
 @dataclass(frozen=True)
 class Question:
-    """One call and what must come back.
+    """One call and its expected answer.
 
     Attributes:
-        model: the face.
-        name: the input.
-        values: the input's values.
-        datatype: the input's datatype.
-        expected: the tensors by name, in the order in which they are asked for.
-        binary_in: the input as bytes, not as JSON numbers.
-        binary_out: the same for each output.
-        parameters: of the request.
+        model: the name of the model in the protocol, for example `moons.inverse`.
+        name: name of the input.
+        values: values of the input.
+        datatype: datatype of the input.
+        expected: expected output tensors by name, in the requested order.
+        binary_in: whether the input is sent as bytes instead of JSON numbers.
+        binary_out: whether each output is requested as bytes.
+        parameters: parameters of the request.
     """
 
     model: str
@@ -38,36 +38,45 @@ class Question:
 
 
 def draw(pool: Pool, chance: random.Random) -> Question:
-    """Any question about one flow."""
+    """A random call about one flow."""
     rows = chance.randint(1, MAX_ROWS)
     start = chance.randint(0, SIZE - rows)
-    part = slice(start, start + rows)
-    ways = (chance.random() < 0.5, chance.random() < 0.5)
-    face = chance.choice(["", "forward", "inverse", "sample"])
-    if face == "sample":
-        expected = {"x": pool.inverse["x"][part], "log_prob": _of_sample(pool, part), "z": pool.z[part]}
+    chosen = slice(start, start + rows)
+    binary = (chance.random() < 0.5, chance.random() < 0.5)
+    kind_of_model = chance.choice(["", "forward", "inverse", "sample"])
+    if kind_of_model == "sample":
+        # The rows of the pool are this sample, so their log_prob is that of the pool.
+        expected = {"x": pool.inverse["x"][chosen], "log_prob": pool.log_prob[chosen], "z": pool.z[chosen]}
         parameters = {"seed": SEED, "start": start}
         return Question(
-            f"{pool.name}.sample", "num_samples", np.array([rows]), "INT64", _some(expected, chance), *ways, parameters
+            f"{pool.name}.sample",
+            "num_samples",
+            np.array([rows]),
+            "INT64",
+            _random_outputs(expected, chance),
+            *binary,
+            parameters,
         )
-    kind = chance.choice(["FP32", "FP64"])
-    dtype = np.float32 if kind == "FP32" else np.float64
-    if face == "inverse":
-        expected = {name: tensor[part] for name, tensor in pool.inverse.items()}
-        return Question(f"{pool.name}.inverse", "z", pool.z[part].astype(dtype), kind, _some(expected, chance), *ways)
-    x = pool.x[part].astype(dtype)
-    if face == "forward":
-        expected = {name: tensor[part] for name, tensor in pool.forward.items()}
-        return Question(f"{pool.name}.forward", "x", x, kind, _some(expected, chance), *ways)
-    return Question(pool.name, "x", x, kind, {"log_prob": pool.log_prob[part]}, *ways)
+    datatype = chance.choice(["FP32", "FP64"])
+    dtype = np.float32 if datatype == "FP32" else np.float64
+    if kind_of_model == "inverse":
+        expected = {name: tensor[chosen] for name, tensor in pool.inverse.items()}
+        return Question(
+            f"{pool.name}.inverse",
+            "z",
+            pool.z[chosen].astype(dtype),
+            datatype,
+            _random_outputs(expected, chance),
+            *binary,
+        )
+    x = pool.x[chosen].astype(dtype)
+    if kind_of_model == "forward":
+        expected = {name: tensor[chosen] for name, tensor in pool.forward.items()}
+        return Question(f"{pool.name}.forward", "x", x, datatype, _random_outputs(expected, chance), *binary)
+    return Question(pool.name, "x", x, datatype, {"log_prob": pool.log_prob[chosen]}, *binary)
 
 
-def _of_sample(pool: Pool, part: slice) -> np.ndarray:
-    # The rows of the pool are that sample, and its scores those of its rows.
-    return pool.log_prob[part]
-
-
-def _some(expected: Mapping[str, np.ndarray], chance: random.Random) -> dict[str, np.ndarray]:
-    """One or more of the outputs, in any order."""
+def _random_outputs(expected: Mapping[str, np.ndarray], chance: random.Random) -> dict[str, np.ndarray]:
+    """One or more of the outputs, in random order."""
     names = chance.sample(list(expected), chance.randint(1, len(expected)))
     return {name: expected[name] for name in names}

@@ -1,4 +1,4 @@
-"""tritonclient.http, as it is installed: each call is what its users do, and fails where they would see it."""
+"""Calls of tritonclient.http, unmodified, as its users make them."""
 
 import random
 from collections.abc import Callable, Mapping
@@ -17,19 +17,19 @@ Call = Callable[[Pool, random.Random], None]
 
 
 def inputs(question: Question, kind: type = http.InferInput) -> list[http.InferInput]:
-    """The question's one input."""
+    """The input of the call."""
     tensor = kind(question.name, list(question.values.shape), question.datatype)
     tensor.set_data_from_numpy(question.values, binary_data=question.binary_in)
     return [tensor]
 
 
 def outputs(question: Question) -> list[http.InferRequestedOutput]:
-    """Those that the question asks for."""
+    """The outputs that the call requests."""
     return [http.InferRequestedOutput(name, binary_data=question.binary_out) for name in question.expected]
 
 
 def check(question: Question, result: http.InferResult, identity: str) -> None:
-    """What came back is what is known."""
+    """The response holds the expected tensors."""
     response = result.get_response()
     assert (response["model_name"], response["model_version"]) == (question.model, "1")
     assert response["id"] == identity
@@ -38,14 +38,14 @@ def check(question: Question, result: http.InferResult, identity: str) -> None:
         same(result.as_numpy(name), tensor)
 
 
-def refused(error: InferenceServerException, status: int, sentence: str) -> None:
-    """The error is the one that is told."""
+def check_error(error: InferenceServerException, status: int, sentence: str) -> None:
+    """The error has this status, and its message holds this sentence."""
     assert error.status() == str(status), f"status {error.status()}, expected {status}"
     assert sentence in error.message(), error.message()
 
 
 class Triton:
-    """One client on one connection pool."""
+    """One client with one connection pool."""
 
     def __init__(self, url: str) -> None:
         self._client = http.InferenceServerClient(url.removeprefix("http://"), concurrency=4)
@@ -53,20 +53,20 @@ class Triton:
         self.calls: Mapping[str, Call] = {
             "infer": self.infer,
             "infer without outputs": self.infer_all,
-            "async_infer": self.infer_apart,
+            "async_infer": self.infer_async,
             "a row that is not finite": self.infer_nan,
             "health": self.health,
             "metadata": self.metadata,
             "statistics": self.statistics,
-            "a refusal": self.refusal,
+            "an error response": self.error_response,
         }
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Closes the connections."""
         self._client.close()
 
     def infer(self, pool: Pool, chance: random.Random) -> None:
-        """Any question, compressed or not."""
+        """A random call, compressed or not."""
         question, identity = draw(pool, chance), self._next()
         result = self._client.infer(
             question.model,
@@ -82,15 +82,15 @@ class Triton:
         check(question, result, identity)
 
     def infer_all(self, pool: Pool, chance: random.Random) -> None:
-        """No outputs named: all of them, as bytes."""
+        """Without named outputs the server returns all of them, as bytes."""
         question = draw(pool, chance)
         result = self._client.infer(question.model, inputs(question), parameters=dict(question.parameters) or None)
         for name, tensor in question.expected.items():
             same(result.as_numpy(name), tensor)
 
-    def infer_apart(self, pool: Pool, chance: random.Random) -> None:
-        """Several at once."""
-        asked = [(draw(pool, chance), self._next()) for _ in range(3)]
+    def infer_async(self, pool: Pool, chance: random.Random) -> None:
+        """Three concurrent calls: each gets the answer to its own request."""
+        calls = [(draw(pool, chance), self._next()) for _ in range(3)]
         handles = [
             self._client.async_infer(
                 question.model,
@@ -99,13 +99,13 @@ class Triton:
                 request_id=identity,
                 parameters=dict(question.parameters) or None,
             )
-            for question, identity in asked
+            for question, identity in calls
         ]
-        for (question, identity), handle in zip(asked, handles, strict=True):
+        for (question, identity), handle in zip(calls, handles, strict=True):
             check(question, handle.get_result(), identity)
 
     def infer_nan(self, pool: Pool, chance: random.Random) -> None:
-        """NaN in bytes comes back as NaN, in bytes and in JSON, beside the answers of its neighbours."""
+        """A row with NaN gets NaN, in bytes and in JSON; the other rows get their answers."""
         x = pool.x[:3].copy()
         x[1, 0] = np.nan
         binary = chance.random() < 0.5
@@ -117,7 +117,7 @@ class Triton:
         assert result.get_response()["parameters"] == {"invalid_rows": 1}
 
     def health(self, pool: Pool, _: random.Random) -> None:
-        """Live, ready, each model ready, and one that is not there."""
+        """Live, ready, model ready, and not ready for an unknown model."""
         assert self._client.is_server_live()
         assert self._client.is_server_ready()
         assert self._client.is_model_ready(f"{pool.name}.sample")
@@ -125,7 +125,7 @@ class Triton:
         assert not self._client.is_model_ready("absent")
 
     def metadata(self, pool: Pool, _: random.Random) -> None:
-        """What tools read first."""
+        """Metadata of server, model, configuration and repository."""
         assert self._client.get_server_metadata()["name"] == "diffeo"
         metadata = self._client.get_model_metadata(pool.name)
         assert metadata["inputs"][0] == {"name": "x", "datatype": "FP32", "shape": [-1, pool.x.shape[1]]}
@@ -134,41 +134,42 @@ class Triton:
         assert {"name": pool.name, "version": "1", "state": "READY", "reason": ""} in index
 
     def statistics(self, pool: Pool, _: random.Random) -> None:
-        """Of one model, one version, all."""
+        """Statistics of one version of a model, and of all models."""
         for entry in self._client.get_inference_statistics(pool.name, "1")["model_stats"]:
             assert entry["inference_stats"]["cache_hit"] == {"count": 0, "ns": 0}
         assert len(self._client.get_inference_statistics()["model_stats"]) > 1
 
-    def refusal(self, pool: Pool, chance: random.Random) -> None:
-        """Each error is raised with its status and its sentence."""
+    def error_response(self, pool: Pool, chance: random.Random) -> None:
+        """Each error is raised with the expected status and sentence."""
         question = Question(pool.name, "x", pool.x[:2], "FP32", {"log_prob": pool.log_prob[:2]}, True, True)  # noqa: FBT003
-        status, sentence, deed = chance.choice(self._refusals(question))
+        status, sentence, call = chance.choice(self._error_calls(question))
         try:
-            deed()
+            call()
         except InferenceServerException as error:
-            refused(error, status, sentence)
+            check_error(error, status, sentence)
         else:
-            raise AssertionError(f"not refused: {sentence}")
+            raise AssertionError(f"no error; expected: {sentence}")
 
-    def _refusals(self, question: Question) -> list[tuple[int, str, Callable[[], object]]]:
-        client, wide = self._client, http.InferInput("x", [1, 99], "FP32")
+    def _error_calls(self, question: Question) -> list[tuple[int, str, Callable[[], object]]]:
+        client = self._client
+        wide = http.InferInput("x", [1, 99], "FP32")
         wide.set_data_from_numpy(np.zeros((1, 99), np.float32))
-        whole = http.InferInput("x", [1, 2], "INT32")
-        whole.set_data_from_numpy(np.zeros((1, 2), np.int32))
-        bare = http.InferInput("x", [1, 2], "FP32")
-        bare.set_data_from_numpy(np.array([[np.nan, 0]], np.float32), binary_data=False)
+        integer = http.InferInput("x", [1, 2], "INT32")
+        integer.set_data_from_numpy(np.zeros((1, 2), np.int32))
+        nan = http.InferInput("x", [1, 2], "FP32")
+        nan.set_data_from_numpy(np.array([[np.nan, 0]], np.float32), binary_data=False)
         other = [http.InferRequestedOutput("y")]
         return [
             (404, "no model of that name", lambda: client.infer("absent", inputs(question))),
             (404, "has no version 9", lambda: client.infer(question.model, inputs(question), model_version="9")),
             (404, "no model of that name", lambda: client.get_model_metadata("absent")),
             (400, "input x has shape [1, 99]", lambda: client.infer(question.model, [wide])),
-            (400, "input x is INT32; this model takes FP32 or FP64", lambda: client.infer(question.model, [whole])),
-            (400, "the body is not JSON", lambda: client.infer(question.model, [bare])),
+            (400, "input x has a wrong datatype, INT32", lambda: client.infer(question.model, [integer])),
+            (400, "the body is not JSON", lambda: client.infer(question.model, [nan])),
             (400, "output 'y' is unknown", lambda: client.infer(question.model, inputs(question), outputs=other)),
             (400, "parameter 'priority'", lambda: client.infer(question.model, inputs(question), priority=1)),
-            (400, "not loaded or unloaded by call", lambda: client.load_model(question.model)),
-            (400, "not loaded or unloaded by call", lambda: client.unload_model(question.model)),
+            (400, "cannot load or unload a model", lambda: client.load_model(question.model)),
+            (400, "cannot load or unload a model", lambda: client.unload_model(question.model)),
             (404, "no such path", client.get_trace_settings),
         ]
 

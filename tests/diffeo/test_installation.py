@@ -1,4 +1,4 @@
-"""The client alone is httpx and numpy; nobody loads what he does not use."""
+"""The client alone needs httpx and numpy; a part of diffeo loads only the packages that it needs."""
 
 import re
 import subprocess
@@ -14,13 +14,14 @@ BULK = {"pyarrow", "fsspec", "tqdm"}
 
 
 def loaded(program: str, names: set[str]) -> set[str]:
+    """Which of these modules are loaded after a program has run in its own process."""
     command = [sys.executable, "-c", f"import sys\n{program}\nprint(*sys.modules)"]
     return names & set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
 
 
 def test_the_client_alone_requires_httpx_and_numpy() -> None:
-    bare = [line for line in requires("diffeo") or [] if "extra ==" not in line]
-    assert {re.split(r"[^A-Za-z0-9_-]", line)[0] for line in bare} == {"httpx", "numpy"}
+    without_extras = [line for line in requires("diffeo") or [] if "extra ==" not in line]
+    assert {re.split(r"[^A-Za-z0-9_-]", line)[0] for line in without_extras} == {"httpx", "numpy"}
 
 
 @pytest.mark.parametrize("program", ["from diffeo import Client, AsyncClient", "import diffeo.client.client"])
@@ -28,7 +29,7 @@ def test_a_client_loads_httpx_and_numpy_and_nothing_of_the_service(program: str)
     assert loaded(program, {"httpx", "numpy", *HEAVY, "diffeo.service", "diffeo.training"}) == {"httpx", "numpy"}
 
 
-def test_a_client_works_without_all_that_is_not_required(url: str) -> None:
+def test_a_client_works_when_no_optional_package_can_be_imported(url: str) -> None:
     program = (
         f"for name in {sorted(HEAVY)}: sys.modules[name] = None\n"
         "import numpy\nfrom diffeo import Client\n"
@@ -40,10 +41,10 @@ def test_a_client_works_without_all_that_is_not_required(url: str) -> None:
     loaded(program, set())
 
 
-def test_the_shell_loads_no_client_and_no_service_before_it_needs_one() -> None:
+def test_the_shell_loads_no_client_and_no_service_before_a_command_needs_it() -> None:
     assert loaded("import diffeo.cli.main", {"httpx", "diffeo.service", "diffeo.training", *HEAVY, *BULK}) == set()
 
 
-def test_what_is_not_at_the_door_is_told_as_python_tells_it() -> None:
+def test_a_name_that_diffeo_lacks_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'diffeo' has no attribute 'Server'"):
         _ = diffeo.Server

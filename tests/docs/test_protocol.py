@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from diffeo.service.routes.v2.infer import COMMON
+from diffeo.service.routes.v2.infer import COMMON_PARAMETERS
 from diffeo.service.routes.v2.protocol_model import PROTOCOL_MODELS
 from tests.given.servers.asgi_app import App
 from tests.given.servers.server_process import Server
@@ -41,20 +41,20 @@ def test_every_block_runs(language: str, block: str, port: str) -> None:
 def test_the_models_of_a_flow_are_those_of_the_page() -> None:
     listed = re.findall(r"^\| `(NAME[.\w]*)` \| `(\w+)` .*? \| (.*) \|$", PAGE, re.MULTILINE)
     assert {(name, source, *re.findall(r"`(\w+)`", parts)) for name, source, parts in listed} == {
-        (face.name("NAME"), face.source, *face.parts) for face in PROTOCOL_MODELS
+        (kind.name("NAME"), kind.input_name, *kind.output_names) for kind in PROTOCOL_MODELS
     }
 
 
 def test_the_parameters_are_those_of_the_page() -> None:
     (part,) = re.findall(r"\*\*Parameters\*\*(.*?)An unknown one", PAGE, re.DOTALL)
-    known = COMMON.union(*(face.parameters for face in PROTOCOL_MODELS))
+    known = COMMON_PARAMETERS.union(*(kind.parameters for kind in PROTOCOL_MODELS))
     assert set(re.findall(r"`([a-z_]+)`", part)) == known
 
 
 @pytest.mark.parametrize("path", re.findall(r"`(?:GET )?(/v2[a-z/]*)`", PAGE))
 def test_every_plain_path_is_there(app: App, path: str) -> None:
     method = "POST" if path.endswith("index") else "GET"
-    assert app.ask(method, path).status_code == 200
+    assert app.request(method, path).status_code == 200
 
 
 def test_every_file_it_points_to_is_there() -> None:

@@ -1,4 +1,4 @@
-"""On a Ray cluster of two nodes a job writes the bytes that one process writes."""
+"""A bulk job on a Ray cluster of two nodes writes the same bytes as one process."""
 
 import os
 import subprocess
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.given import job_files
 from tests.given.flows import affine
+from tests.given.job_files import bytes_of, rows, save, table
 from tests.given.servers import ray_nodes
 from tests.given.servers.server_process import DIFFEO
 
@@ -21,11 +21,12 @@ COMMANDS = {
     "transform": ["transform", "rows.parquet", "--direction", "forward", "--format", "arrow"],
     "sample": ["sample", "-n", "5000", "--seed", "7", "--format", "npy"],
 }
+EXECUTORS = {"one-process": ["--workers", "1"], "ray": ["--ray"]}
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    """Of a cluster of two nodes with a core each."""
+def ray_address() -> Iterator[str]:
+    """Address of a Ray cluster of two nodes with one core each."""
     with subprocess.Popen(
         [sys.executable, ray_nodes.__file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as cluster:
@@ -35,12 +36,12 @@ def address() -> Iterator[str]:
         cluster.stdin.close()
 
 
-def test_two_nodes_write_the_bytes_of_one_process(address: str, tmp_path: Path) -> None:
-    job_files.save(tmp_path / "rows.parquet", job_files.table(job_files.rows(5000)))
-    for verb, command in COMMANDS.items():
-        for crew in (["--workers", "1"], ["--ray"]):
-            out = ["--out", f"{verb}{crew[0]}"]
-            # A process of its own: Ray warns of itself, and warnings are errors here.
-            environment = {**os.environ, "RAY_ADDRESS": address}
-            subprocess.run([DIFFEO, *command, *MODEL, *crew, *out], cwd=tmp_path, env=environment, check=True)
-        assert job_files.bytes_of(tmp_path / f"{verb}--ray") == job_files.bytes_of(tmp_path / f"{verb}--workers")
+def test_two_ray_nodes_write_the_same_bytes_as_one_process(ray_address: str, tmp_path: Path) -> None:
+    save(tmp_path / "rows.parquet", table(rows(5000)))
+    # Ray emits warnings, which are errors in the test process, so each command runs in its own process.
+    environment = {**os.environ, "RAY_ADDRESS": ray_address}
+    for operation, command in COMMANDS.items():
+        for name, options in EXECUTORS.items():
+            out = ["--out", f"{operation}-{name}"]
+            subprocess.run([DIFFEO, *command, *MODEL, *options, *out], cwd=tmp_path, env=environment, check=True)
+        assert bytes_of(tmp_path / f"{operation}-ray") == bytes_of(tmp_path / f"{operation}-one-process")

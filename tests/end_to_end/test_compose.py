@@ -1,4 +1,4 @@
-"""`docker compose up` serves, locked in; a fit beside it is served without a restart. Run where an engine is."""
+"""`docker compose up` serves in a restricted container; a fit is served without a restart. Needs a Docker engine."""
 
 import threading
 import time
@@ -31,7 +31,7 @@ learning_rate = 3e-3
 def compose(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compose]:
     models, tables = tmp_path_factory.mktemp("models"), tmp_path_factory.mktemp("tables")
     for folder in (models, tables):
-        # The containers' users are not ours.
+        # The containers run as other users.
         folder.chmod(0o755)
     affine.copy_to(models)
     rows = np.random.default_rng(5).standard_normal((1000, 2))
@@ -46,7 +46,7 @@ def compose(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compose]:
         running.down()
 
 
-def test_all_three_verbs_answer(compose: Compose) -> None:
+def test_all_three_operations_answer(compose: Compose) -> None:
     x = [[1.0, -2.0], [3.0, 2.0]]
     scores = httpx.post(compose.url + "/log_prob", json={"model": "affine2d", "x": x}).json()
     np.testing.assert_allclose(scores["log_prob"], affine.log_prob(np.array(x)), atol=1e-5)
@@ -56,7 +56,7 @@ def test_all_three_verbs_answer(compose: Compose) -> None:
     assert len(drawn["x"]) == 3
 
 
-def test_the_process_is_locked_in(compose: Compose) -> None:
+def test_the_process_has_no_rights_beyond_serving(compose: Compose) -> None:
     assert compose.inside("id", "-u").stdout.strip() == "10001"
     assert compose.inside("touch", "/models/mine").returncode != 0
     assert compose.inside("touch", "/opt/diffeo/mine").returncode != 0
@@ -108,9 +108,9 @@ def test_prometheus_scrapes_it(compose: Compose) -> None:
     compose.wait(scraped)
 
 
-def test_stop_finishes_what_runs(compose: Compose) -> None:
-    """Last: it stops the service."""
-    query = {"model": "affine2d", "num_samples": 5_000_000, "seed": 1, "format": "npy"}
+def test_stop_finishes_the_running_requests(compose: Compose) -> None:
+    """This is the last test that needs the service, because it stops it."""
+    query: dict[str, str | int] = {"model": "affine2d", "num_samples": 5_000_000, "seed": 1, "format": "npy"}
     received: list[int] = []
 
     def draw() -> None:

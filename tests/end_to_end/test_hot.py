@@ -1,6 +1,6 @@
 """Versions published under load are served by every worker: no request fails, no answer mixes two versions.
 
-`DIFFEO_SWAPS=100` in the environment makes it a hundred swaps, some five minutes.
+With `DIFFEO_SWAPS=100` in the environment, a hundred versions are published; that takes about five minutes.
 """
 
 import os
@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -40,14 +41,14 @@ def server(models: Path) -> Iterator[Server]:
 
 
 class Load:
-    """Clients that ask on one connection each until they are told to stop; every answer is checked."""
+    """Clients that send requests while the block runs, each on one connection, and check every answer."""
 
     def __init__(self, url: str) -> None:
         self.answers: Counter[int] = Counter()
         self.failures: list[str] = []
         self._url = url
         self._done = threading.Event()
-        self._clients = [threading.Thread(target=self._ask) for _ in range(CLIENTS)]
+        self._clients = [threading.Thread(target=self._run) for _ in range(CLIENTS)]
 
     def __enter__(self) -> Self:
         for client in self._clients:
@@ -59,12 +60,12 @@ class Load:
         for client in self._clients:
             client.join()
 
-    def _ask(self) -> None:
+    def _run(self) -> None:
         with httpx.Client(base_url=self._url) as http:
             while not self._done.is_set():
                 try:
                     self._check(http.post("/log_prob", json={"x": X.tolist()}))
-                except Exception as error:  # noqa: BLE001  (whatever it is, it is a failed request)
+                except Exception as error:  # noqa: BLE001  (any error is a failed request)
                     self.failures.append(repr(error))
 
     def _check(self, response: httpx.Response) -> None:
@@ -74,40 +75,41 @@ class Load:
         self.answers[answer["version"]] += 1
 
 
-def wait(holds: Callable[[], bool]) -> None:
+def wait_until(holds: Callable[[], bool]) -> None:
     began = time.monotonic()
     while not holds():
         assert time.monotonic() - began < SECONDS
         time.sleep(0.02)
 
 
-def newest(url: str) -> set[int]:
-    # A fresh connection each: the kernel deals them to the workers.
-    return {httpx.get(url + "/models/affine2d").json()["newest"]["version"] for _ in range(12)}
+def all_workers_serve(url: str, version: int) -> bool:
+    # Each request uses a new connection; the kernel distributes them among the workers.
+    found = {httpx.get(url + "/models/affine2d").json()["newest"]["version"] for _ in range(12)}
+    return found == {version}
 
 
-def test_swaps_under_load(models: Path, server: Server) -> None:
+def test_new_versions_are_served_under_load(models: Path, server: Server) -> None:
     with Load(server.url) as load:
         for version in range(2, SWAPS + 2):
             affine.shifted(models / f"affine2d/{version}", version - 1)
-            wait(lambda version=version: newest(server.url) == {version})
+            wait_until(partial(all_workers_serve, server.url, version))
             shutil.rmtree(models / f"affine2d/{version - 1}")
     assert load.failures == []
     assert set(load.answers) == set(range(1, SWAPS + 2))
 
 
-def test_a_bad_version_is_refused_in_the_open_and_harms_nothing(models: Path, server: Server) -> None:
+def test_a_bad_version_is_reported_as_refused_and_disturbs_no_request(models: Path, server: Server) -> None:
     with Load(server.url) as load:
         (affine.copy_to(models, version=2) / "golden.npy").unlink()
-        told: dict[str, object] = {}
+        entry: dict[str, object] = {}
 
-        def seen() -> bool:
-            # Each worker looks for itself, so one may know of it before the other.
-            told.update(httpx.get(server.url + "/models/affine2d/versions/2").json())
-            return "state" in told
+        def known() -> bool:
+            # Each worker scans the folder itself, so one of them may know the version before the other.
+            entry.update(httpx.get(server.url + "/models/affine2d/versions/2").json())
+            return "state" in entry
 
-        wait(seen)
-        assert (told["state"], told["reason"]) == ("refused", "golden.npy is missing")
+        wait_until(known)
+        assert (entry["state"], entry["reason"]) == ("refused", "golden.npy is missing")
         assert httpx.get(server.url + "/readyz").status_code == 200
     assert load.failures == []
     assert set(load.answers) == {1}

@@ -1,4 +1,4 @@
-"""The server process itself: no torch, little memory, and the density it serves is one."""
+"""A real server process: it loads no torch, needs little memory, and serves a density that integrates to one."""
 
 import io
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from diffeo.bundle.read import read
+from diffeo.runtime.finite_rows import Rows
 from diffeo.training.flows.architecture import flow_from_bytes
 from diffeo.training.targets import Circles, Moons, Target
 from tests.given.servers.server_process import Server
@@ -26,13 +27,14 @@ def server() -> Iterator[Server]:
     running.stop()
 
 
-def score(server: Server, name: str, x: np.ndarray) -> np.ndarray:
+def log_prob(server: Server, name: str, x: Rows) -> Rows:
     buffer = io.BytesIO()
     np.save(buffer, x)
     answer = httpx.post(
         f"{server.url}/log_prob?model={name}", content=buffer.getvalue(), headers=NPY, timeout=120
     ).raise_for_status()
-    return np.load(io.BytesIO(answer.content))
+    result: Rows = np.load(io.BytesIO(answer.content))
+    return result
 
 
 def test_the_process_has_not_loaded_torch(server: Server) -> None:
@@ -43,14 +45,14 @@ def test_the_process_has_not_loaded_torch(server: Server) -> None:
 
 def test_both_models_are_served_in_less_than_200_mb(server: Server) -> None:
     for name in TARGETS:
-        score(server, name, np.zeros((100_000, 2), np.float32))
+        log_prob(server, name, np.zeros((100_000, 2), np.float32))
     status = Path(f"/proc/{server.process.pid}/status").read_text()
     resident = int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1])
     assert resident < 200 * 1000
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_the_served_density_is_the_flows_in_float64(server: Server, name: str) -> None:
+def test_the_served_density_agrees_with_the_flow_in_float64(server: Server, name: str) -> None:
     flow = flow_from_bytes(read(ROOT / "models" / name / "1").files["flow.safetensors"]).double()
     flow.requires_grad_(requires_grad=False)
     target, _ = TARGETS[name]
@@ -58,22 +60,24 @@ def test_the_served_density_is_the_flows_in_float64(server: Server, name: str) -
     data = target.draw(5000, np.random.default_rng(1))
     x = np.concatenate([np.asarray(samples), data]).astype(np.float32)
     expected = flow.log_prob(torch.from_numpy(x.astype(np.float64))).numpy()
-    assert np.abs(score(server, name, x) - expected).max() < 1e-4
+    assert np.abs(log_prob(server, name, x) - expected).max() < 1e-4
 
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_the_served_density_integrates_to_one(server: Server, name: str) -> None:
     axes = [np.linspace(-4, 4, 1001), np.linspace(-4, 4, 1001)]
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2).astype(np.float32)
-    density = np.concatenate([np.exp(score(server, name, part).astype(np.float64)) for part in np.split(grid[:-1], 10)])
+    density = np.concatenate(
+        [np.exp(log_prob(server, name, part).astype(np.float64)) for part in np.split(grid[:-1], 10)]
+    )
     assert density.sum() * (8 / 1000) ** 2 == pytest.approx(1, abs=1e-3)
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_the_served_density_is_near_the_truth(server: Server, name: str) -> None:
+def test_the_served_density_is_close_to_the_true_density(server: Server, name: str) -> None:
     target, limit = TARGETS[name]
     fresh = target.draw(50_000, np.random.default_rng(2))
-    divergence = (target.log_prob(fresh) - score(server, name, fresh.astype(np.float32))).mean()
+    divergence = (target.log_prob(fresh) - log_prob(server, name, fresh.astype(np.float32))).mean()
     assert -0.005 < divergence < limit
 
 

@@ -1,4 +1,4 @@
-"""`diffeo serve --ray` on a cluster of two nodes: the answers of a plain server, and a node may die under load."""
+"""`diffeo serve --ray` on a cluster of two nodes: it answers like a plain server, even if a node dies under load."""
 
 import os
 import subprocess
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TypedDict
 
 import httpx
 import numpy as np
@@ -20,11 +21,21 @@ from tests.given.servers.server_process import Server, free_port
 
 pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed: pip install 'diffeo[ray]'")
 NODES = Path(__file__).parents[1] / "given/servers/ray_nodes.py"
+
+
+class Arguments(TypedDict, total=False):
+    """Arguments of httpx.post."""
+
+    json: object
+    content: bytes
+    headers: dict[str, str]
+
+
 X = [[1.0, -2.0], [3.0, 2.0], [None, 0.0]]
 V2 = {"inputs": [{"name": "x", "shape": [2, 2], "datatype": "FP32", "data": [1, -2, 3, 2]}]}
 NPY = {"content-type": "application/x-npy"}
 ROWS = npy.write(np.linspace(-3, 3, 4000, dtype=np.float32).reshape(-1, 2))
-QUESTIONS = {
+QUESTIONS: dict[str, tuple[str, Arguments]] = {
     "a seeded sample": ("/sample", {"json": {"num_samples": 5, "seed": 7, "return": ["x", "z", "log_prob"]}}),
     "a sample in npy": ("/sample?num_samples=300&seed=7&start=40&format=npy", {}),
     "a stream": ("/sample?num_samples=500000&seed=7&format=npy", {}),
@@ -36,27 +47,28 @@ QUESTIONS = {
     "a refusal": ("/log_prob", {"json": {"x": [[1]]}, "headers": {"x-request-id": "mine"}}),
     "nothing there": ("/nowhere", {"json": {}, "headers": {"x-request-id": "mine"}}),
 }
-# What tells one process, or one moment, from another; Ray says in which form it sends.
-ITS_OWN = {"server-timing", "x-request-id", "date", "server", "connection", "keep-alive"}
+# Headers that differ between processes or moments, or that Ray adds.
+VARYING_HEADERS = {"server-timing", "x-request-id", "date", "server", "connection", "keep-alive"}
 
 
 class Cluster:
-    """Two nodes, and the service on them in two replicas."""
+    """Two nodes with one replica of the service on each."""
 
     def __init__(self, models: Path) -> None:
         ports = ("HAPROXY_STATS_PORT", "HAPROXY_METRICS_PORT", "WORKER_PROXY_HTTP_PORT")
-        # Both nodes are this machine: the second one's proxy takes another port, and clients come to the first one's.
-        own = {f"RAY_SERVE_{name}": str(free_port()) for name in ports} | {"RAY_AUTH_MODE": "disabled"}
+        # Both nodes are on this machine, so the proxy of the second one gets another port; clients use the first one.
+        ports_and_token = {f"RAY_SERVE_{name}": str(free_port()) for name in ports} | {"RAY_AUTH_MODE": "disabled"}
         self._nodes = subprocess.Popen(
             [sys.executable, str(NODES)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, **own},
+            env={**os.environ, **ports_and_token},
         )
         try:
             limits = {"DIFFEO_WORKERS": "2", "DIFFEO_MAX_QUEUE_ROWS": "100000"}
-            self.server = Server(models, "--ray", "--host", "0.0.0.0", RAY_ADDRESS=self._said(), **own, **limits)  # noqa: S104
+            environment = {"RAY_ADDRESS": self._read_line(), **ports_and_token, **limits}
+            self.server = Server(models, "--ray", "--host", "0.0.0.0", **environment)  # noqa: S104
         except BaseException:
             self.end()
             raise
@@ -67,12 +79,12 @@ class Cluster:
         assert self._nodes.stdin is not None
         self._nodes.stdin.write("kill\n")
         self._nodes.stdin.flush()
-        assert self._said() == "killed"
+        assert self._read_line() == "killed"
 
     def end(self) -> None:
         self._nodes.communicate("", timeout=60)
 
-    def _said(self) -> str:
+    def _read_line(self) -> str:
         assert self._nodes.stdout is not None
         return self._nodes.stdout.readline().strip()
 
@@ -90,36 +102,37 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 def answer(url: str, question: str) -> tuple[int, dict[str, str], bytes]:
     path, request = QUESTIONS[question]
-    got = httpx.post(url + path, timeout=30, **request)
-    return got.status_code, {name: value for name, value in got.headers.items() if name not in ITS_OWN}, got.content
+    response = httpx.post(url + path, timeout=30, **request)
+    headers = {name: value for name, value in response.headers.items() if name not in VARYING_HEADERS}
+    return response.status_code, headers, response.content
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-def test_the_answer_is_the_plain_servers_bit_for_bit(cluster: Cluster, url: str, question: str) -> None:
+def test_the_answer_equals_that_of_a_plain_server_bit_for_bit(cluster: Cluster, url: str, question: str) -> None:
     assert answer(cluster.url, question) == answer(url, question)
 
 
-def test_an_answer_names_its_request_once(cluster: Cluster) -> None:
+def test_a_response_has_one_request_id(cluster: Cluster) -> None:
     got = httpx.post(cluster.url + "/sample", headers={"x-request-id": "mine"})
     assert got.headers.get_list("x-request-id") == ["mine"]
 
 
-def test_a_refusal_passes_with_its_time_to_come_back(cluster: Cluster) -> None:
+def test_a_429_passes_through_the_proxy_with_its_retry_after(cluster: Cluster) -> None:
     body = npy.write(np.zeros((500_000, 2), np.float32))
 
-    def score(_: int) -> httpx.Response:
+    def post_rows(_: int) -> httpx.Response:
         return httpx.post(cluster.url + "/log_prob?format=npy", content=body, headers=NPY, timeout=30)
 
     with ThreadPoolExecutor(12) as clients:
-        answers = list(clients.map(score, range(12)))
-    assert {answer.status_code for answer in answers} == {200, 429}
-    refused = next(answer for answer in answers if answer.status_code == 429)
-    assert refused.json()["type"] == "urn:diffeo:problem:overloaded"
-    assert int(refused.headers["retry-after"]) >= 1
+        responses = list(clients.map(post_rows, range(12)))
+    assert {response.status_code for response in responses} == {200, 429}
+    rejected = next(response for response in responses if response.status_code == 429)
+    assert rejected.json()["type"] == "urn:diffeo:problem:overloaded"
+    assert int(rejected.headers["retry-after"]) >= 1
 
 
 def replicas(cluster: Cluster) -> set[str]:
-    """Those that answered one of some scrapes."""
+    """The replicas that answered one of twenty scrapes."""
     found: set[str] = set()
     for _ in range(20):
         samples = Scrape(httpx.get(cluster.url + "/metrics").text).samples
@@ -129,21 +142,21 @@ def replicas(cluster: Cluster) -> set[str]:
     return found
 
 
-def test_a_scrape_says_which_replica_it_shows(cluster: Cluster) -> None:
-    seeded_load.until(lambda: len(replicas(cluster)) == 2)
+def test_a_scrape_names_the_replica_that_answered(cluster: Cluster) -> None:
+    seeded_load.wait_until(lambda: len(replicas(cluster)) == 2)
 
 
-def test_a_node_killed_under_load_costs_at_most_one_more_try(cluster: Cluster, url: str) -> None:
-    """One node is gone after it."""
-    with seeded_load.Load(cluster.url, seeded_load.known(url), retries=1) as load:
-        load.more(200)
+def test_every_request_needs_at_most_one_retry_when_a_node_is_killed_under_load(cluster: Cluster, url: str) -> None:
+    """The later tests run with one node less."""
+    with seeded_load.Load(cluster.url, seeded_load.expected_samples(url), retries=1) as load:
+        load.wait_for(200)
         cluster.kill_a_node()
-        load.more(200)
+        load.wait_for(200)
     assert load.failures == []
-    assert load.again <= seeded_load.CLIENTS
+    assert load.retried <= seeded_load.CLIENTS
 
 
-def test_a_version_that_is_published_is_served_by_the_replica_that_is_left(cluster: Cluster) -> None:
-    """Last: other answers after it."""
+def test_a_new_version_is_served_by_the_remaining_replica(cluster: Cluster) -> None:
+    """This is the last test of the module, because it changes the answers."""
     affine.shifted(cluster.models / "affine2d/2", 1)
-    seeded_load.until(lambda: httpx.post(cluster.url + "/log_prob", json={"x": X}).json()["version"] == 2)
+    seeded_load.wait_until(lambda: httpx.post(cluster.url + "/log_prob", json={"x": X}).json()["version"] == 2)

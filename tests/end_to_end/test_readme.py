@@ -1,4 +1,4 @@
-"""The README and the page of the client are true: every code block runs, in order, in a copy of the repository."""
+"""Every code block of the README and of docs/client.md runs, in order, in a copy of the repository."""
 
 import os
 import re
@@ -17,13 +17,13 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = README + (ROOT / "docs/client.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", PAGES, re.MULTILINE | re.DOTALL)
-# `make serve` is started once for all blocks; `make test` is what runs this file.
+# `make serve` is started once for all blocks, and `make test` runs this file.
 STARTED = {"make serve\n", "make test\n"}
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The parts of the repository that a reader stands in, so that nothing is published into the real one."""
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the files that the blocks use, so that nothing is published into the real repository."""
     copy = tmp_path_factory.mktemp("clone")
     for name in ("Makefile", "pyproject.toml", "constraints.txt", "README.md"):
         shutil.copy2(ROOT / name, copy)
@@ -33,12 +33,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def port(place: Path) -> Iterator[int]:
-    """A server started by the README's own first command; what it installs is installed, and stays as it is."""
+def port(clone: Path) -> Iterator[int]:
+    """A server started by the first command of the README; the installed packages are used as they are."""
     number = free_port()
     environment = {**os.environ, "DIFFEO_PORT": str(number)}
     command = ["make", "--old-file=.venv/serve.done", "serve"]
-    server = subprocess.Popen(command, cwd=place, env=environment, process_group=0)
+    server = subprocess.Popen(command, cwd=clone, env=environment, process_group=0)
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and server.poll() is None:
         try:
@@ -52,24 +52,24 @@ def port(place: Path) -> Iterator[int]:
 
 
 @pytest.mark.parametrize(("language", "block"), BLOCKS, ids=[block.splitlines()[0][:40] for _, block in BLOCKS])
-def test_every_block_runs(language: str, block: str, place: Path, port: int) -> None:
+def test_every_code_block_runs(language: str, block: str, clone: Path, port: int) -> None:
     if block in STARTED:
         return
     shells = {"sh": ["bash", "-euo", "pipefail", "-c"], "python": [str(ROOT / ".venv/bin/python"), "-c"]}
     text = block.replace("8000", str(port)).replace("curl ", "curl --fail --silent --show-error ")
-    environment = {**os.environ, "DIFFEO_CACHE": str(place / "cache")}
+    environment = {**os.environ, "DIFFEO_CACHE": str(clone / "cache")}
     done = subprocess.run(
-        [*shells[language], text], cwd=place, env=environment, capture_output=True, text=True, check=False
+        [*shells[language], text], cwd=clone, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
 
 
-def test_a_command_runs_by_line_twenty_and_the_page_is_short() -> None:
+def test_the_readme_has_a_command_by_line_twenty_and_is_short() -> None:
     lines = README.splitlines()
     assert "```sh" in lines[:20]
     assert len(lines) < 150
 
 
-def test_every_file_it_points_to_is_there() -> None:
+def test_every_file_that_the_readme_links_to_exists() -> None:
     for target in re.findall(r"\]\(([^)h#][^)]*)\)", README):
         assert (ROOT / target.partition("#")[0]).exists(), target

@@ -1,4 +1,4 @@
-"""Fits a flow of triangular couplings from a recipe, certifies and serves it, and compares the answers with torch."""
+"""A block triangular flow is fitted, certified and served like any other, and its answers equal those of torch."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +10,7 @@ import torch
 
 from diffeo.bundle import base
 from diffeo.bundle.read import read
+from diffeo.runtime.finite_rows import Rows
 from diffeo.training.flows.flow import Flow
 from diffeo.training.flows.matrix import BlockTriangular
 from tests.given.flows.fitted import fitted, flow_of
@@ -44,18 +45,18 @@ def server(models: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
     assert code == 0
 
 
-def post(server: Server, path: str, **body: object) -> dict[str, np.ndarray]:
+def post_json(server: Server, path: str, **body: object) -> dict[str, Rows]:
     answer = httpx.post(server.url + path, json=body).raise_for_status().json()
     return {name: np.asarray(value) for name, value in answer.items() if isinstance(value, list)}
 
 
-def test_training_changes_every_matrix(flow: Flow) -> None:
+def test_the_fit_changed_every_matrix(flow: Flow) -> None:
     matrices = [module.forward() for module in flow.modules() if isinstance(module, BlockTriangular)]
     assert len(matrices) == 4
     assert all((a - torch.eye(len(a))).abs().max() > 0.01 for a in matrices)
 
 
-def test_the_certificate_holds_the_same_checks_as_for_any_flow(models: Path) -> None:
+def test_the_certificate_has_the_same_checks_as_for_any_flow(models: Path) -> None:
     manifest = read(models / "lower/1").manifest
     assert manifest.precision == "float32"
     assert manifest.provenance.recipe["flow.block"] == 2
@@ -66,15 +67,15 @@ def test_the_certificate_holds_the_same_checks_as_for_any_flow(models: Path) -> 
 def test_samples_log_prob_and_transforms_equal_those_of_torch(server: Server, flow: Flow) -> None:
     z = base.draw(7, 0, 500, COLUMNS)
     x, ladj = (tensor.numpy() for tensor in flow.inverse(torch.from_numpy(z).double()))
-    drawn = post(server, "/sample", num_samples=500, seed=7)["x"]
+    drawn = post_json(server, "/sample", num_samples=500, seed=7)["x"]
     assert np.abs(drawn - x).max() < 1e-4
 
     held = drawn.astype(np.float32)
     expected = flow.log_prob(torch.from_numpy(held).double()).numpy()
-    assert np.abs(post(server, "/log_prob", x=held.tolist())["log_prob"] - expected).max() < 1e-4
+    assert np.abs(post_json(server, "/log_prob", x=held.tolist())["log_prob"] - expected).max() < 1e-4
 
-    inverse = post(server, "/transform", direction="inverse", z=z.tolist())
+    inverse = post_json(server, "/transform", direction="inverse", z=z.tolist())
     assert np.abs(inverse["x"] - x).max() < 1e-4
     assert np.abs(inverse["log_abs_det_jacobian"] - ladj).max() < 1e-4
-    forward = post(server, "/transform", direction="forward", x=inverse["x"].tolist())
+    forward = post_json(server, "/transform", direction="forward", x=inverse["x"].tolist())
     assert np.abs(forward["z"] - z).max() < 1e-3

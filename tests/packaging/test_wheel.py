@@ -71,7 +71,7 @@ def test_a_local_model_works_beside_modules_of_the_user(wheel: Path, users_folde
 def test_a_type_checker_finds_the_package_where_it_is_installed_to_be_edited(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text("from diffeo import Client\n\nreveal_type(Client)\n")
-    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", tmp_path / "cache", program]
+    command: list[str | Path] = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", tmp_path / "cache", program]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert "diffeo.client.client.Client" in done.stdout, done.stdout
     assert "error" not in done.stdout

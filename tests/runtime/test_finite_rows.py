@@ -1,30 +1,30 @@
-"""Every quick look at rows says what a look at each value says, whatever the values and however many."""
+"""The fast tests for finite rows agree with a test of each value, for any values and sizes."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffeo.runtime.finite_rows import FEW_VALUES, all_finite, cleaned
+from diffeo.runtime.finite_rows import SMALL_SIZE, all_finite, zero_invalid_rows
 
 LARGEST = float(np.finfo(np.float32).max)
-# Where a quick look could go wrong: squares that overflow, the last float32, what float64 alone holds, no number.
+# Values on which a fast test could fail: squares that overflow, the largest float32, beyond float32, NaN, infinity.
 VALUES = [0.0, 1.0, -3.5, 1e-300, 1.9e19, -1e30, LARGEST, -LARGEST, 1e39, 1e200, np.inf, -np.inf, np.nan]
-SIZES = {"few": 3, "many": FEW_VALUES // 2 + 1}
+SIZES = {"few": 3, "many": SMALL_SIZE // 2 + 1}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("given_as", ["float32", "float64"])
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
 @given(values=st.lists(st.sampled_from(VALUES), min_size=6, max_size=6), at=st.integers(0, 2))
-def test_a_row_is_kept_if_the_graph_can_hold_it_and_is_zeros_if_not(
+def test_a_row_is_kept_if_the_type_of_the_graph_holds_it_and_is_zeros_if_not(
     size: int, given_as: str, dtype: str, values: list[float], at: int
 ) -> None:
     rows = with_values(values, at, size, given_as)
     with np.errstate(over="ignore"):
         narrow = rows.astype(dtype)
     good = np.isfinite(narrow).all(axis=1)
-    kept, mask = cleaned(rows, np.dtype(dtype))
+    kept, mask = zero_invalid_rows(rows, np.dtype(dtype))
     assert kept.dtype == dtype
     np.testing.assert_array_equal(kept, np.where(good[:, None], narrow, 0))
     if good.all():
@@ -37,7 +37,7 @@ def test_a_row_is_kept_if_the_graph_can_hold_it_and_is_zeros_if_not(
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
 @given(values=st.lists(st.sampled_from(VALUES), min_size=6, max_size=6), at=st.integers(0, 2))
-def test_tensors_are_finite_if_each_value_is(size: int, dtype: str, values: list[float], at: int) -> None:
+def test_all_finite_agrees_with_a_test_of_each_value(size: int, dtype: str, values: list[float], at: int) -> None:
     tensor = with_values(values, at, size, dtype)
     finite = bool(np.isfinite(tensor).all())
     assert all_finite({"x": tensor}) == finite
@@ -45,7 +45,7 @@ def test_tensors_are_finite_if_each_value_is(size: int, dtype: str, values: list
 
 
 def with_values(values: list[float], at: int, size: int, dtype: str) -> np.ndarray:
-    """[size, 2] of zeros with three rows of these values, at the begin, in the middle or at the end."""
+    """[size, 2] of zeros, except three rows with these values at the beginning, in the middle or at the end."""
     rows = np.zeros((size, 2))
     begin = at * (size - 3) // 2
     rows[begin : begin + 3] = np.reshape(values, (3, 2))

@@ -1,11 +1,11 @@
-"""What the tests of the batcher run on: threads, and an engine that waits for its gate."""
+"""Fixtures of the batcher's tests: threads, and an engine that waits for its gate."""
 
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 
 import pytest
 
-from tests.given.servers.counted_engines import Gated
+from tests.given.servers.counted_engines import GatedEngine
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +15,7 @@ def executor() -> Iterator[Executor]:
 
 
 @pytest.fixture
-def engine() -> Iterator[Gated]:
-    engine = Gated()
+def engine() -> Iterator[GatedEngine]:
+    engine = GatedEngine()
     yield engine
     engine.gate.set()

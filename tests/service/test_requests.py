@@ -9,10 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffeo.bundle.read import read
-from diffeo.service.errors import InvalidRequest, RequestError, TooLarge
-from diffeo.service.requests import Limits, LogProbRequest, ModelSelector, Payload, SampleRequest, TransformRequest
+from diffeo.service.errors import FieldError, InvalidRequest, RequestError, TooLarge
+from diffeo.service.requests import (
+    Limits,
+    LogProbRequest,
+    ModelSelector,
+    Payload,
+    SampleRequest,
+    TransformRequest,
+    UnreadableColumn,
+)
 from tests.given.flows import affine
 
+TALL = UnreadableColumn("height", FieldError("/0/1", "line 2, column 'height': 'tall' is no number"))
 MANIFEST = read(affine.PATH).manifest
 LIMITS = Limits(max_rows=5, max_num_samples=100)
 ROWS = np.zeros((2, 2))
@@ -228,8 +237,29 @@ def test_named_columns_are_matched_by_name() -> None:
 
 @pytest.mark.parametrize("columns", [("height", "depth"), ("weight", "weight")])
 def test_a_table_without_a_column_of_the_model_is_an_invalid_request(columns: tuple[str, ...]) -> None:
-    with pytest.raises(InvalidRequest, match=r"lacks (weight|height); this operation takes the columns height, weight"):
+    with pytest.raises(InvalidRequest, match=r"the model takes height, weight; missing: (weight|height)$"):
         named(*columns)
+
+
+def test_further_columns_are_left_out() -> None:
+    assert named("weight", "id", "height").x.tolist() == [[3, 1]]
+    assert named("id", " height", "weight ").x.tolist() == [[2, 3]]
+
+
+def test_a_name_of_the_model_that_stands_twice_is_an_invalid_request() -> None:
+    with pytest.raises(InvalidRequest, match="the table names the column height twice; the model takes height, weight"):
+        named("height", "height", "weight")
+    with pytest.raises(InvalidRequest, match="twice"):
+        LogProbRequest.parse(Payload({}, np.ones((1, 2)), None, ("height", "weight"), (TALL,)), MANIFEST, LIMITS)
+
+
+def test_a_column_that_holds_no_numbers_is_an_error_only_if_the_model_takes_it() -> None:
+    label = UnreadableColumn("label", FieldError("/0/2", "no number"))
+    payload = Payload({}, np.array([[1.0, 2.0]]), None, ("weight", "height"), (label,))
+    assert LogProbRequest.parse(payload, MANIFEST, LIMITS).x.tolist() == [[2, 1]]
+    with pytest.raises(InvalidRequest, match="line 2, column 'height'") as caught:
+        LogProbRequest.parse(Payload({}, np.ones((1, 1)), None, ("weight",), (TALL,)), MANIFEST, LIMITS)
+    assert caught.value.field_errors == (TALL.error,)
 
 
 def test_columns_of_z_are_named_z0_z1_and_so_on() -> None:

@@ -1,53 +1,57 @@
-"""Every setting has a default, a variable DIFFEO_NAME, and bounds that its refusal names."""
+"""Every setting has a default, an environment variable, and bounds. An error names the variable."""
 
+import doctest
 from pathlib import Path
 
 import pytest
 
 from diffeo.runtime.cores import usable_cores
+from diffeo.service import settings as settings_module
 from diffeo.service.errors import SettingsInvalid
-from diffeo.service.settings import Settings, settle
+from diffeo.service.settings import Settings, read_settings
 
 
-def test_the_defaults_serve_this_machine_only_on_its_own_cores() -> None:
-    settings = settle({})
+def test_the_defaults_listen_on_this_machine_only_and_use_all_its_cores() -> None:
+    settings = read_settings({})
     assert settings == Settings()
     assert (settings.models, settings.host, settings.port) == (Path("models"), "127.0.0.1", 8000)
     assert (settings.engine, settings.execution_providers) == ("onnx", ("cpu",))
     assert settings.threads == settings.workers == usable_cores() >= 1
 
 
-@pytest.mark.parametrize(
-    ("variable", "text", "value"),
-    [
-        ("MODELS", "/srv/models", Path("/srv/models")),
-        ("DEFAULT_MODEL", "moons", "moons"),
-        ("HOST", "0.0.0.0", "0.0.0.0"),  # noqa: S104  (what a container sets)
-        ("PORT", "0", 0),
-        ("ENGINE", "torchscript", "torchscript"),
-        ("EXECUTION_PROVIDERS", "cuda, cpu", ("cuda", "cpu")),
-        ("THREADS", "3", 3),
-        ("WORKERS", "3", 3),
-        ("PRECISIONS", '{"moons": "int8"}', {"moons": "int8"}),
-        ("CHUNK_ROWS", "64", 64),
-        ("TIMEOUT_SECONDS", "2.5", 2.5),
-        ("MAX_QUEUE_ROWS", "10", 10),
-        ("MAX_BODY_BYTES", "1024", 1024),
-        ("MAX_ROWS", "10", 10),
-        ("MAX_NUM_SAMPLES", "10", 10),
-        ("MAX_JSON_SAMPLES", "10", 10),
-        ("DOWNLOADS", "false", False),
-        ("LOG_LEVEL", "warning", "warning"),
-    ],
-)
-def test_the_environment_sets_each(variable: str, text: str, value: object, monkeypatch: pytest.MonkeyPatch) -> None:
+CASES: list[tuple[str, str, object]] = [
+    ("MODELS", "/srv/models", Path("/srv/models")),
+    ("DEFAULT_MODEL", "moons", "moons"),
+    ("HOST", "0.0.0.0", "0.0.0.0"),  # noqa: S104  (what a container sets)
+    ("PORT", "0", 0),
+    ("ENGINE", "torchscript", "torchscript"),
+    ("EXECUTION_PROVIDERS", "cuda, cpu", ("cuda", "cpu")),
+    ("THREADS", "3", 3),
+    ("WORKERS", "3", 3),
+    ("PRECISIONS", '{"moons": "int8"}', {"moons": "int8"}),
+    ("CHUNK_ROWS", "64", 64),
+    ("TIMEOUT_SECONDS", "2.5", 2.5),
+    ("MAX_QUEUE_ROWS", "10", 10),
+    ("MAX_BODY_BYTES", "1024", 1024),
+    ("MAX_ROWS", "10", 10),
+    ("MAX_NUM_SAMPLES", "10", 10),
+    ("MAX_JSON_SAMPLES", "10", 10),
+    ("DOWNLOADS", "false", False),
+    ("LOG_LEVEL", "warning", "warning"),
+    ("LOG_HEALTH_CHECKS", "true", True),
+]
+
+
+@pytest.mark.parametrize(("variable", "text", "value"), CASES)
+def test_the_environment_sets_each_setting(
+    variable: str, text: str, value: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(f"DIFFEO_{variable}", text)
-    assert getattr(settle({}), variable.lower()) == value
+    assert getattr(read_settings({}), variable.lower()) == value
 
 
 def test_the_table_above_names_every_setting() -> None:
-    cases = test_the_environment_sets_each.pytestmark[0].args[1]
-    assert {variable.lower() for variable, _, _ in cases} == set(Settings.model_fields)
+    assert {variable.lower() for variable, _, _ in CASES} == set(Settings.model_fields)
 
 
 @pytest.mark.parametrize(
@@ -64,29 +68,40 @@ def test_the_table_above_names_every_setting() -> None:
         ("LOG_LEVEL", "loud"),
     ],
 )
-def test_a_value_out_of_bounds_is_refused_by_the_name_of_its_variable(
+def test_a_wrong_value_is_an_error_that_names_its_variable(
     variable: str, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(f"DIFFEO_{variable}", text)
     with pytest.raises(SettingsInvalid, match=rf"^DIFFEO_{variable}: .*(should|valid)"):
-        settle({})
+        read_settings({})
 
 
-def test_all_faults_are_told_at_once() -> None:
+def test_all_wrong_values_are_in_one_error() -> None:
     with pytest.raises(SettingsInvalid, match=r"DIFFEO_PORT: .*; DIFFEO_THREADS: "):
-        settle({"port": -1, "threads": 0})
+        read_settings({"port": -1, "threads": 0})
 
 
-def test_the_command_line_comes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_line_replaces_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIFFEO_PORT", "1")
     monkeypatch.setenv("DIFFEO_THREADS", "7")
-    settings = settle({"port": 2})
+    settings = read_settings({"port": 2})
     assert (settings.port, settings.threads) == (2, 7)
 
 
-def test_a_gpu_has_one_worker_and_large_chunks_unless_told() -> None:
-    on_gpu = settle({"execution_providers": "cuda,cpu"})
+def test_with_cuda_there_is_one_worker_with_large_chunks_by_default() -> None:
+    on_gpu = read_settings({"execution_providers": "cuda,cpu"})
     assert (on_gpu.workers, on_gpu.chunk_rows) == (1, 65_536)
-    assert settle({}).chunk_rows == 1024
-    told = settle({"execution_providers": "cuda", "workers": 2, "chunk_rows": 10})
-    assert (told.workers, told.chunk_rows) == (2, 10)
+    assert read_settings({}).chunk_rows == 1024
+    explicit = read_settings({"execution_providers": "cuda", "workers": 2, "chunk_rows": 10})
+    assert (explicit.workers, explicit.chunk_rows) == (2, 10)
+
+
+def test_the_examples_in_the_docstrings_run() -> None:
+    assert doctest.testmod(settings_module) == (0, 1)
+
+
+def test_settings_hold_the_variables_of_opentelemetry_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "mine")
+    held = read_settings({}).opentelemetry
+    assert held["OTEL_SERVICE_NAME"] == "mine"
+    assert all(name.startswith("OTEL_") for name in held)

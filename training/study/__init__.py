@@ -1,1 +1,1 @@
-"""The coursework's experiments, its claims and its report: plan, trials, measures, probes, claims, report."""
+"""The study: runs the experiments of the coursework, judges its claims and writes the report."""

@@ -1,4 +1,4 @@
-"""The losses by epoch of every trial: curves.csv, one line an epoch."""
+"""Reads and writes curves.csv: the losses of every trial, one line per epoch."""
 
 import csv
 import io
@@ -7,25 +7,27 @@ from collections.abc import Mapping, Sequence
 from ..fit import EpochRecord
 
 Curves = Mapping[str, Sequence[EpochRecord]]  # by the id of the trial
+# "setback" is the column of the committed file for EpochRecord.rollback.
+HEAD = ("id", "epoch", "train_nll", "validation_nll", "skipped", "setback")
 
 
 def to_csv(curves: Curves) -> str:
-    """The text of curves.csv."""
+    """The content of curves.csv, sorted by the id of the trial."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["id", "epoch", "train_nll", "validation_nll", "skipped", "setback"])
+    writer.writerow(HEAD)
     for name in sorted(curves):
-        for line in curves[name]:
-            losses = f"{line.train_nll:.6g}", f"{line.validation_nll:.6g}"
-            writer.writerow([name, line.epoch, *losses, line.skipped, int(line.rollback)])
+        for record in curves[name]:
+            losses = f"{record.train_nll:.6g}", f"{record.validation_nll:.6g}"
+            writer.writerow([name, record.epoch, *losses, record.skipped, int(record.rollback)])
     return buffer.getvalue()
 
 
 def from_csv(text: str) -> dict[str, list[EpochRecord]]:
-    """The losses in a curves.csv that this program wrote."""
+    """The records in the content of a curves.csv."""
     curves: dict[str, list[EpochRecord]] = {}
     for line in csv.DictReader(io.StringIO(text)):
         losses = float(line["train_nll"]), float(line["validation_nll"])
-        epoch = EpochRecord(int(line["epoch"]), *losses, int(line["skipped"]), rollback=line["setback"] == "1")
-        curves.setdefault(line["id"], []).append(epoch)
+        record = EpochRecord(int(line["epoch"]), *losses, int(line["skipped"]), rollback=line["setback"] == "1")
+        curves.setdefault(line["id"], []).append(record)
     return curves

@@ -1,4 +1,4 @@
-"""Where a trial's rows come from: laws with exact density, drawn afresh, and real tables from a folder."""
+"""The data of the trials: rows drawn from laws with a known density, and real tables read from a folder."""
 
 import gzip
 import hashlib
@@ -19,7 +19,7 @@ Vector = npt.NDArray[np.float64]
 
 TEST_ROWS: Final = 20_000
 VALIDATION_ROWS: Final = 2_000
-ARC_NODES: Final = 384  # per arc: 0.016 apart on a full circle of radius 1, a third of the noise
+ARC_NODES: Final = 384  # per arc: 0.016 apart on a full circle of radius 1, a third of the noise of 0.05
 MOONS_IN_PRODUCT: Final = 4
 
 
@@ -34,7 +34,7 @@ class Arc:
     sweep: float
 
     def at(self, share: Vector) -> Rows:
-        """Points at these shares of the sweep, 0 to 1."""
+        """Points on the arc at these shares of its sweep, 0 to 1."""
         angle = self.first + self.sweep * share
         return np.stack([self.x + self.radius * np.cos(angle), self.y + self.radius * np.sin(angle)], axis=1)
 
@@ -43,7 +43,7 @@ class Arc:
 class Arcs(Target):
     """Blurred arcs of equal mass, uniform in angle: p(x) = 1/K sum_k int_0^1 N(x; c_k(u), noise^2 I) du.
 
-    Gauss-Legendre quadrature over u.
+    The integral over u uses Gauss-Legendre quadrature.
     """
 
     arcs: tuple[Arc, ...] = ()
@@ -62,7 +62,7 @@ class Arcs(Target):
 
 @dataclass(frozen=True, slots=True)
 class RotatedMoons(Target):
-    """Four independent moons in eight columns, turned by one fixed rotation; entropy and density stay exact."""
+    """Four independent moons in eight columns, rotated by one fixed matrix. Entropy and density are known exactly."""
 
     def draw(self, rows: int, generator: np.random.Generator) -> Rows:
         moons = [Moons(self.noise).draw(rows, generator) for _ in range(MOONS_IN_PRODUCT)]
@@ -74,7 +74,7 @@ class RotatedMoons(Target):
         return result
 
     def entropy(self) -> float:
-        """Independent parts add up, and a rotation changes nothing."""
+        """Entropies of independent parts add up, and a rotation does not change the entropy."""
         return MOONS_IN_PRODUCT * Moons(self.noise).entropy()
 
     def _rotation(self) -> Rows:
@@ -83,17 +83,17 @@ class RotatedMoons(Target):
 
 
 def _moons_apart(gap: float) -> Arcs:
-    """The two moons with the lower one moved down by `gap`."""
+    """The two moons, with the lower moon moved down by `gap`."""
     return Arcs(0.05, (Arc(0, 0, 1, 0, np.pi), Arc(1, 0.5 - gap, 1, np.pi, np.pi)))
 
 
 def _opened_circles(degrees: float) -> Arcs:
-    """The two circles, each with an opening to the right: the same gap between them, and no hole that is closed."""
+    """The two circles, each with an opening on the right: the gap between them is the same, and no ring is closed."""
     first = np.radians(degrees) / 2
     return Arcs(0.05, tuple(Arc(0, 0, radius, first, 2 * np.pi - 2 * first) for radius in (1.0, 0.5)))
 
 
-# One thing changes at a time; the first two are the grid's.
+# Each law changes one thing. The grid uses the first two.
 LAWS: Final[dict[str, Target]] = {
     "moons": Moons(),
     "circles": Circles(),
@@ -114,7 +114,7 @@ LAWS: Final[dict[str, Target]] = {
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A real table: the file's name in the data folder and its digest, so that figures name their data."""
+    """A real table: its file name in the data folder, and its digest, so that results refer to exact data."""
 
     file: str
     sha256: str
@@ -130,7 +130,7 @@ TABLES: Final = {
     "protein": Table(
         "protein.csv.gz",
         "f709d0107c3ee90ab019b9e5d77fc2ae182158958cb70b1903236a51334fd01b",
-        "physicochemical properties of protein structure (UCI, CASP), without its one column of counts: nine columns",
+        "physicochemical properties of protein structure (UCI, CASP), nine columns, without its column of counts",
     ),
 }
 COUNTS_IN_PROTEIN: Final = 7
@@ -138,7 +138,7 @@ COUNTS_IN_PROTEIN: Final = 7
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """The rows of one trial; `truth` is the exact log density of the test rows, nats, where a law is known."""
+    """The rows of one trial. `truth` is the exact log density of the test rows in nats; None for a table."""
 
     train: Rows
     validation: Rows
@@ -147,13 +147,13 @@ class Population:
 
 
 def population(name: str, rows: int, seed: int, folder: Path | None) -> Population:
-    """Training rows follow the seed; the test rows are the same for every seed.
+    """Returns the rows of one trial. The seed fixes the training rows; the test rows are the same for every seed.
 
-    A table is split once, for all seeds, and gives at most `rows` to train on.
+    A table has the same split for all seeds, and at most `rows` training rows.
 
     Raises:
-        DataMissing: a table without its folder or file.
-        UnreadableFile: the file is not the one that the study names.
+        DataMissing: the table's folder or file is missing.
+        UnreadableFile: the file has another digest than the study requires.
     """
     if name in TABLES:
         split = data.split(_read(TABLES[name], folder), 0)
@@ -173,17 +173,18 @@ def _test(name: str) -> tuple[Rows, Vector]:
 
 
 def available(name: str, folder: Path | None) -> bool:
-    """Whether the rows can be had here; laws always can."""
+    """Whether the rows are available: laws always are, a table only if its file is in the folder."""
     return name in LAWS or (folder is not None and (folder / TABLES[name].file).is_file())
 
 
 def _read(table: Table, folder: Path | None) -> Rows:
     if folder is None or not (folder / table.file).is_file():
-        raise DataMissing(f"no {table.file} in {folder or 'any folder'}; name the folder with --data ({table.origin})")
+        where = f"in {folder}" if folder else "without a data folder"
+        raise DataMissing(f"no {table.file} {where}; pass the folder that holds it with --data ({table.origin})")
     content = (folder / table.file).read_bytes()
     found = hashlib.sha256(content).hexdigest()
     if found != table.sha256:
-        raise UnreadableFile(f"{table.file} has sha256 {found}, and the study is about {table.sha256}")
+        raise UnreadableFile(f"{table.file} has sha256 {found}; the study needs the file with sha256 {table.sha256}")
     if table.file.endswith(".npz"):
         with np.load(folder / table.file) as arrays:
             rows: Rows = arrays["X"][arrays["y"] == 0].astype(np.float64)

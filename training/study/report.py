@@ -1,4 +1,4 @@
-"""The report: docs/study/README.md from results.csv alone, so that a test can ask whether the two still agree."""
+"""Renders docs/study/README.md from results.csv alone, so that a test can check that the two agree."""
 
 from collections.abc import Callable
 from itertools import product
@@ -31,16 +31,16 @@ JUDGES: Final[dict[int, Judge]] = {
 
 
 def page(claim: Claim) -> str:
-    """The Markdown of one claim's evidence."""
+    """The evidence of one claim as Markdown."""
     return _pages().get_template(f"claim-{claim.number}.md.jinja").render(claim.evidence).strip()
 
 
 def readme(results: Results, served: dict[str, Manifest]) -> str:
-    """The Markdown of the whole report; `served` are the manifests that the grid's best would have to beat."""
+    """The whole report as Markdown. `served` are the manifests of the served models, by data set."""
     claims = [judge(results) for judge in JUDGES.values()]
     laws = results.where(experiment="laws")
     entropies = [f"{name} {number(laws.where(data=name).spread('entropy').mean)}" for name in laws.distinct("data")]
-    used = [f"{name}, {one.origin}" for name, one in TABLES.items() if len(results.where(data=name))]
+    used = [f"{name}: {one.origin}" for name, one in TABLES.items() if len(results.where(data=name))]
     return _pages().get_template("README.md.jinja").render(
         fits=sum(row.settings["experiment"] in FITS for row in results),
         seeds=len(results.where(experiment="grid").distinct("seed")),
@@ -63,9 +63,18 @@ def _grid(results: Results) -> str:
         chosen = grid.where(data=data, hidden=hidden, epochs=epochs, layers=count)
         parameters = f"{int(chosen.spread('parameters').mean):,}"
         seconds = number(chosen.spread("seconds_per_epoch").mean)
-        judged = [chosen.spread(figure) for figure in ("nll", "kl", "kl_tail")]
-        rows.append([data, count, f"{hidden}/{epochs}", parameters, seconds, *judged])
-    head = ["data", "layers", "units/epochs", "parameters", "seconds an epoch", "test loss", "KL", "worst 0.1 %"]
+        losses = [chosen.spread(metric) for metric in ("nll", "kl", "kl_tail")]
+        rows.append([data, count, f"{hidden}/{epochs}", parameters, seconds, *losses])
+    head = [
+        "data",
+        "layers",
+        "units/epochs",
+        "parameters",
+        "seconds per epoch",
+        "test loss",
+        "KL",
+        "KL of the worst 0.1 %",
+    ]
     return table(head, rows)
 
 
@@ -73,34 +82,37 @@ def _best(results: Results) -> str:
     grid = results.where(experiment="grid")
     rows = []
     for data in grid.distinct("data"):
-        best = min(grid.where(data=data), key=lambda row: row.figures["kl"])
+        best = min(grid.where(data=data), key=lambda row: row.metrics["kl"])
         flow = best.settings
         size = f"{flow['layers']} layers, {flow['hidden']}/{flow['epochs']}, seed {flow['seed']}"
-        rows.append([data, size, number(best.figures["kl"]), f"{int(best.figures['parameters']):,}", flow["id"]])
-    return table(["data", "best of the grid", "KL, nats", "parameters", "row"], rows)
+        rows.append([data, size, number(best.metrics["kl"]), f"{int(best.metrics['parameters']):,}", flow["id"]])
+    return table(["data", "best flow of the grid", "KL, nats", "parameters", "id"], rows)
 
 
 def _replaced(results: Results, data: str, manifest: Manifest) -> str:
-    """Whether any flow of the grid is better than the served one and no larger."""
+    """A sentence that says whether a flow of the grid is better than the served one and not larger."""
     grid = results.where(experiment="grid", data=data)
-    made = manifest.provenance
-    if made.kl_to_truth is None:
-        return f"{data} is served without a known distance"
+    provenance = manifest.provenance
+    if provenance.kl_to_truth is None:
+        return f"The KL of the served {data} is not known."
     better = [
-        row for row in grid if row.figures["kl"] < made.kl_to_truth and row.figures["parameters"] <= made.parameters
+        row
+        for row in grid
+        if row.metrics["kl"] < provenance.kl_to_truth and row.metrics["parameters"] <= provenance.parameters
     ]
+    found = f"{len(better)} of the {len(grid)} flows" if better else f"None of the {len(grid)} flows"
     return (
-        f"{data} is served with KL {number(made.kl_to_truth)} and {made.parameters:,} parameters, and "
-        f"{len(better) or 'none'} of the grid's {len(grid)} flows {'are' if better else 'is'} better and no larger"
+        f"The served {data} has KL {number(provenance.kl_to_truth)} and {provenance.parameters:,} parameters. "
+        f"{found} of the grid {'have' if len(better) > 1 else 'has'} a lower KL and not more parameters."
     )
 
 
 def _pages() -> Environment:
-    # A name that is missing is an error, not a blank.
+    # StrictUndefined: a missing variable raises an error instead of rendering as nothing.
     return Environment(
         loader=FileSystemLoader(PAGES),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        autoescape=False,  # noqa: S701  (Markdown of our own numbers, not HTML)
+        autoescape=False,  # noqa: S701  (the templates render Markdown from our own numbers, not HTML)
     )

@@ -1,4 +1,4 @@
-"""The study from end to end: run what is missing, gather, judge, draw, write. `make study` is this file."""
+"""Runs the study: runs the missing trials and probes, judges the claims, draws the plots and writes the report."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,7 +8,7 @@ from diffeo.bundle.manifest import Manifest
 from diffeo.bundle.read import read, versions
 
 from ..errors import StudyError
-from . import curves, figures, probes, report, results, sheet, store, workers
+from . import contact_sheet, curves, plots, probes, report, results, store, workers
 from .curves import Curves
 from .plan import EVIDENCE, GRID, Plan
 from .populations import TABLES, available
@@ -22,15 +22,15 @@ README: Final = "README.md"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the person at the keyboard decides.
+    """The options of the command line.
 
     Attributes:
-        out: where the report goes.
-        cache: where outcomes are kept between runs.
-        data: folder of the real tables; without it their rows in the report's own results are kept.
-        models: the repository whose models the grid's best are compared with.
-        workers: processes; 0 for one a core.
-        quick: one seed, few epochs, every path.
+        out: the folder of the report.
+        cache: the folder that stores outcomes between runs.
+        data: the folder of the real tables; without it their rows in the existing results.csv are kept.
+        models: the model repository; the best flows of the grid are compared with its models.
+        workers: number of processes; 0 means one per core.
+        quick: one seed and few epochs, but all steps.
     """
 
     out: Path
@@ -42,126 +42,132 @@ class Options:
 
 
 def study(options: Options) -> Path:
-    """Run everything and write the report; what was run before with the same code is not run again.
+    """Runs all trials and probes that are not in the cache, and writes the report. Returns the path of its README.md.
 
     Raises:
-        TrainingError: a trial cannot be run; those that ended are kept.
+        TrainingError: a trial failed; outcomes of earlier trials stay in the cache.
     """
     plan = Plan(quick=options.quick)
     found = _measure(plan, plan.trials(), options)
-    lines = _curves(found, plan, options)
+    records = _curves(found, plan, options)
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / RESULTS).write_text(results.to_csv(found), encoding="utf-8")
-    (options.out / CURVES).write_text(curves.to_csv(lines), encoding="utf-8")
+    (options.out / CURVES).write_text(curves.to_csv(records), encoding="utf-8")
     write_report(options)
-    _draw_sheets(plan, options)
+    _draw_contact_sheets(plan, options)
     return options.out / README
 
 
 def judge(number: int, options: Options) -> str:
-    """Run only what claim `number` rests on; its verdict and evidence as Markdown.
+    """Runs only the experiments of one claim, and returns its verdict and evidence as Markdown.
 
     Raises:
-        StudyError: no such claim.
-        TrainingError: a trial cannot be run.
+        StudyError: there is no claim with this number.
+        TrainingError: a trial failed.
     """
     if number not in EVIDENCE:
         raise StudyError(f"there is no claim {number}; the claims are 1 to {max(EVIDENCE)}")
     plan = Plan(quick=options.quick)
     claim = report.JUDGES[number](_measure(plan, plan.trials(EVIDENCE[number]), options))
-    return f"{claim.number}. {claim.said}\n\n{claim.verdict}: {claim.figure}\n\n{report.page(claim)}"
+    return f"{claim.number}. {claim.statement}\n\n{claim.verdict}: {claim.result}\n\n{report.page(claim)}"
 
 
 def write_report(options: Options) -> None:
-    """README.md and its charts from results.csv and curves.csv as they stand."""
+    """Writes README.md and its plots from the existing results.csv and curves.csv."""
     text = _text(options.out / RESULTS)
-    found, name = results.from_csv(text), figures.digest(text)
+    found, digest = results.from_csv(text), plots.digest(text)
     (options.out / README).write_text(report.readme(found, served(options.models)), encoding="utf-8")
-    figures.layers(found, name, options.out / "layers.png")
-    figures.determinant(found, name, options.out / "determinant.png")
-    figures.topology(found, name, options.out / "topology.png")
-    figures.condition(found, name, options.out / "condition.png")
-    figures.curves(found, curves.from_csv(_text(options.out / CURVES)), name, options.out / "curves.png")
+    plots.layers(found, digest, options.out / "layers.png")
+    plots.determinant(found, digest, options.out / "determinant.png")
+    plots.topology(found, digest, options.out / "topology.png")
+    plots.condition(found, digest, options.out / "condition.png")
+    plots.curves(found, curves.from_csv(_text(options.out / CURVES)), digest, options.out / "curves.png")
 
 
 def served(models: Path) -> dict[str, Manifest]:
-    """The manifests of the newest served versions of the grid's data sets."""
+    """The manifests of the newest versions of the served models, for the data sets of the grid."""
     return {name: read(models / name / str(max(versions(models / name)))).manifest for name in GRID}
 
 
 def _measure(plan: Plan, trials: list[Trial], options: Options) -> Results:
-    here = [trial for trial in trials if available(trial.data, options.data)]
-    workers.run_all(here, options.cache, options.data, options.workers or workers.cores())
-    rows = [results.row(trial, store.load(options.cache, trial.digest)) for trial in here]
-    kept = _kept(plan, options.out / RESULTS, {trial.id for trial in trials} - {trial.id for trial in here})
+    runnable = [trial for trial in trials if available(trial.data, options.data)]
+    workers.run_all(runnable, options.cache, options.data, options.workers or workers.cores())
+    rows = [results.row(trial, store.load(options.cache, trial.digest)) for trial in runnable]
+    kept = _kept(plan, options.out / RESULTS, {trial.id for trial in trials} - {trial.id for trial in runnable})
     probed: list[Row] = []
     with workers.single_threaded():
         for probe in probes.probes(plan, options.cache):
             if not store.has(options.cache, probe.digest):
                 store.save_rows(options.cache, probe.digest, probe.measure())
             probed += store.load_rows(options.cache, probe.digest)
-    fresh = _with_steps(rows, {trial.id: store.load(options.cache, trial.digest).record for trial in here})
-    # Through the text and back: what is judged is what is written, digit for digit.
-    return results.from_csv(results.to_csv(Results([*fresh, *kept, *probed])))
+    measured = _with_steps(rows, {trial.id: store.load(options.cache, trial.digest).records for trial in runnable})
+    # Written and read back, so that the claims are judged by exactly the digits in results.csv.
+    return results.from_csv(results.to_csv(Results([*measured, *kept, *probed])))
 
 
 def _kept(plan: Plan, file: Path, absent: set[str]) -> list[Row]:
-    """The rows of tables that are not here, from the results that were written before."""
+    """The rows of trials whose tables are not available, from the existing results.csv."""
     if not absent:
         return []
     rows = [row for row in results.from_csv(_text(file)) if row.settings["id"] in absent] if file.is_file() else []
     files = ", ".join(table.file for table in TABLES.values())
     if len(rows) < len(absent) and not plan.quick:
         raise StudyError(
-            f"{len(absent) - len(rows)} trials on {files} are neither here nor in {file}; name their folder with --data"
+            f"{len(absent) - len(rows)} trials on {files} cannot run without these files and are not in {file}; "
+            "pass the folder of the files with --data"
         )
     return rows
 
 
 def _with_steps(rows: list[Row], records: Curves) -> list[Row]:
-    """Steps until the validation loss is what A = I has on average after half of its epochs."""
+    """Adds `steps_to_level`: steps until the validation loss is the mean loss of A = I after half of its epochs."""
     triangular = Results(row for row in rows if row.settings["experiment"] == "triangular")
     levels = {
         data: triangular.where(data=data, block=0).spread("half_nll").mean for data in triangular.distinct("data")
     }
     return [
-        replace(row, figures={**row.figures, "steps_to_level": _steps(row, levels[row.settings["data"]], records)})
+        replace(
+            row, metrics={**row.metrics, "steps_to_level": _steps_to_level(row, levels[row.settings["data"]], records)}
+        )
         if row.settings["experiment"] == "triangular"
         else row
         for row in rows
     ]
 
 
-def _steps(row: Row, level: float, records: Curves) -> float:
-    losses = [line.validation_nll for line in records[str(row.settings["id"])]]
-    each = row.figures["steps_per_epoch"]
+def _steps_to_level(row: Row, level: float, records: Curves) -> float:
+    losses = [record.validation_nll for record in records[str(row.settings["id"])]]
+    per_epoch = row.metrics["steps_per_epoch"]
     for index, (before, after) in enumerate(zip([losses[0], *losses], losses, strict=False)):
         if after <= level:
             share = 1.0 if index == 0 or before == after else (before - level) / (before - after)
-            return each * (index + share)
-    return each * len(losses)
+            return per_epoch * (index + share)
+    return per_epoch * len(losses)
 
 
 def _curves(found: Results, plan: Plan, options: Options) -> Curves:
-    here = {trial.id: store.load(options.cache, trial.digest).record for trial in plan.trials()
-            if available(trial.data, options.data)}  # fmt: skip
+    measured = {
+        trial.id: store.load(options.cache, trial.digest).records
+        for trial in plan.trials()
+        if available(trial.data, options.data)
+    }
     file = options.out / CURVES
     before = curves.from_csv(_text(file)) if file.is_file() else {}
     names = {str(row.settings["id"]) for row in found}
-    return {name: line for name, line in before.items() if name in names} | here
+    return {name: records for name, records in before.items() if name in names} | measured
 
 
-def _draw_sheets(plan: Plan, options: Options) -> None:
+def _draw_contact_sheets(plan: Plan, options: Options) -> None:
     text = _text(options.out / RESULTS)
     found = results.from_csv(text)
     trials = {trial.id: trial for trial in plan.trials(["grid"])}
 
-    def points(row: Row) -> sheet.Points:
+    def points(row: Row) -> contact_sheet.Points:
         return store.load(options.cache, trials[str(row.settings["id"])].digest).points
 
     for data in GRID:
         chosen = found.where(experiment="grid", data=data, seed=plan.seeds[0])
-        sheet.sheet(chosen, points, figures.digest(text), options.out / f"sheet-{data}.png")
+        contact_sheet.draw(chosen, points, plots.digest(text), options.out / f"contact-sheet-{data}.png")
 
 
 def _text(file: Path) -> str:

@@ -1,4 +1,4 @@
-"""One trial: settings in, outcome out; a function of its settings alone, so an outcome is kept under their digest."""
+"""Runs one trial: fits a flow and measures it. The outcome depends on the settings, so their digest is its name."""
 
 import hashlib
 import importlib.metadata
@@ -20,33 +20,33 @@ from ..flows.architecture import Architecture, flow_to_bytes
 from ..flows.coupling import Coupling
 from ..flows.flow import Flow
 from ..recipe import FitSection, FlowSection
-from . import measures
+from . import metrics
 from .populations import population
 
-# What an outcome depends on beside its settings; a change here asks for every trial again.
+# An outcome depends on the settings and on these files. If one of them changes, every trial runs again.
 CODE: Final = (
     "flows/*.py",
     "fit.py",
     "source.py",
     "targets.py",
     "study/trial.py",
-    "study/measures.py",
+    "study/metrics.py",
     "study/populations.py",
 )
 VIEW_ROWS: Final = 2_000
-MEASURING: Final = 1.0  # seconds
-# Flows above this size are not kept: nothing reads them again, and the widest take 21 MB each.
-KEPT_PARAMETERS: Final = 200_000
+MEASURE_SECONDS: Final = 1.0
+# Larger flows are not stored: no later step reads them, and the widest take 21 MB each.
+STORED_PARAMETERS: Final = 200_000
 
 
 class Trial(BaseModel):
-    """Everything that decides one fit of the study.
+    """The settings of one fit of the study.
 
     Attributes:
-        experiment: the part of the study that asked for it.
-        data: a name in `populations`.
-        rows: training rows; a table that has fewer gives all.
-        severed: gradients do not pass through the conditioners' inputs, which is to say through B.
+        experiment: the part of the study that it belongs to.
+        data: a name in populations.py.
+        rows: number of training rows; a table with fewer rows gives all of them.
+        severed: the gradient stops at the inputs of the conditioners, so it treats B as zero.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
@@ -60,92 +60,102 @@ class Trial(BaseModel):
 
     @property
     def id(self) -> str:
-        """Eight hexadecimal digits that name the settings, in every file of the study."""
+        """Eight hexadecimal digits of the digest of the settings: the name of the trial in all files of the study."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:8]
 
     @property
     def digest(self) -> str:
-        """sha256 of the settings, the code and the version of torch: the name under which an outcome is kept."""
+        """sha256 of the settings, the code and the version of torch: the name of the outcome in the cache."""
         parts = [self.model_dump_json(), code(*CODE), importlib.metadata.version("torch")]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def architecture(self, columns: int) -> Architecture:
-        """The shape of its flow, for so many columns of x."""
+        """The architecture of its flow for this number of columns of x."""
         return self.flow.architecture(columns)
 
     @property
     def cost(self) -> float:
-        """Seconds of one core, roughly: what the progress bar counts."""
+        """Estimated seconds of one core, for the progress bar."""
         steps = self.rows / self.fit.batch * self.fit.epochs * self.flow.layers
         overhead = 1.3e-3 if self.flow.block == 0 else 2.3e-3
-        return MEASURING + steps * (overhead + 1.2e-10 * self.fit.batch * self.flow.hidden**2 * (self.flow.depth - 1))
+        return MEASURE_SECONDS + steps * (
+            overhead + 1.2e-10 * self.fit.batch * self.flow.hidden**2 * (self.flow.depth - 1)
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a trial came to: figures by name, the loss by epoch, points to draw, and the flow if it is small."""
+    """The outcome of a trial: metrics by name, losses by epoch, points to draw, and the flow if it is small."""
 
-    figures: measures.Figures
-    record: tuple[EpochRecord, ...]
+    metrics: metrics.Metrics
+    records: tuple[EpochRecord, ...]
     points: dict[str, npt.NDArray[np.float32]]
     flow: bytes
 
 
 def run(trial: Trial, folder: Path | None) -> Outcome:
-    """Fit and measure.
+    """Fits the flow and measures it.
 
     Raises:
         DataError: a table is not in the folder.
-        FitError: the optimisation does not stay finite.
+        FitError: the loss or the gradient does not stay finite.
     """
     rows = population(trial.data, trial.rows, trial.fit.seed, folder)
-    mean, scale = (measures.tensor(value) for value in source.moments(rows.train))
+    mean, scale = (metrics.tensor(value) for value in source.moments(rows.train))
     torch.manual_seed(trial.fit.seed)
     architecture = trial.architecture(len(mean))
     flow = architecture.build(mean, scale, trial.flow.sharpness)
-    state = fit.start(_severed(flow) if trial.severed else flow, trial.fit)
-    seconds = _fit_all(state, measures.tensor(rows.train), measures.tensor(rows.validation), trial.fit)
+    state = fit.start(_without_gradient_through_b(flow) if trial.severed else flow, trial.fit)
+    seconds = _fit_all(state, metrics.tensor(rows.train), metrics.tensor(rows.validation), trial.fit)
 
     best = state.best
-    drawn, entropy = measures.samples(best, len(mean))
+    drawn, entropy = metrics.samples(best, len(mean))
     parameters = sum(parameter.numel() for parameter in best.parameters())
-    figures = {
+    values = {
         "parameters": float(parameters),
         "steps_per_epoch": float(fit.steps_per_epoch(len(rows.train), trial.fit)),
         "seconds_per_epoch": float(np.median(seconds)),
-        "setbacks": float(sum(line.rollback for line in state.records)),
-        "skipped": float(sum(line.skipped for line in state.records)),
-        **measures.likelihood(best, rows),
+        "setbacks": float(sum(record.rollback for record in state.records)),
+        "skipped": float(sum(record.skipped for record in state.records)),
+        **metrics.likelihood(best, rows),
         "sample_entropy": entropy,
-        **measures.neighbourhoods(rows.test, drawn),
-        **measures.digits(best, rows.test),
-        **measures.matrices(best),
+        **metrics.neighbourhoods(rows.test, drawn),
+        **metrics.float32_errors(best, rows.test),
+        **metrics.matrices(best),
     }
-    points = measures.views(best, rows.test, drawn, VIEW_ROWS)
-    kept = parameters <= KEPT_PARAMETERS and not trial.severed
-    return Outcome(figures, tuple(state.records), points, flow_to_bytes(best, architecture) if kept else b"")
+    points = metrics.views(best, rows.test, drawn, VIEW_ROWS)
+    stored = parameters <= STORED_PARAMETERS and not trial.severed
+    return Outcome(values, tuple(state.records), points, flow_to_bytes(best, architecture) if stored else b"")
 
 
 def _fit_all(state: FitState, train: Tensor, validation: Tensor, settings: FitSection) -> list[float]:
     seconds = []
     while not fit.finished(state, settings):
-        began = time.monotonic()
+        started = time.monotonic()
         fit.run_epoch(state, train, validation, settings, lambda _step, _loss: None)
-        seconds.append(time.monotonic() - began)
+        seconds.append(time.monotonic() - started)
     return seconds
 
 
-def _severed(flow: Flow) -> Flow:
-    # What the conditioner reads becomes a constant to the gradient: training then takes B for zero.
+def _without_gradient_through_b(flow: Flow) -> Flow:
+    # The input of each conditioner becomes a constant for the gradient, so training treats B as zero.
     for module in flow.modules():
         if isinstance(module, Coupling):
-            module.conditioner.net.register_forward_pre_hook(lambda _net, given: (given[0].detach(),))
+            module.conditioner.net.register_forward_pre_hook(lambda _net, inputs: (inputs[0].detach(),))
     return flow
 
 
 def code(*patterns: str) -> str:
-    """The digests of these files of `training`, by name."""
+    """Digests of these files of training/, as JSON by name.
+
+    Raises:
+        FileNotFoundError: a pattern matches no file.
+    """
     folder = Path(__file__).parent.parent
-    files = sorted(path for pattern in patterns for path in folder.glob(pattern))
+    found = {pattern: sorted(folder.glob(pattern)) for pattern in patterns}
+    for pattern, paths in found.items():
+        if not paths:
+            raise FileNotFoundError(f"{pattern} matches no file in {folder}")
+    files = sorted(path for paths in found.values() for path in paths)
     names = {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
     return json.dumps(names, sort_keys=True)

@@ -1,4 +1,4 @@
-"""Trials on all cores, one thread each: two narrow fits side by side are faster than one fit on two threads."""
+"""Runs trials in parallel processes, one thread each: two small fits in parallel are faster than one on two threads."""
 
 import multiprocessing
 import os
@@ -18,10 +18,10 @@ from .trial import Trial
 
 
 def run_all(trials: Sequence[Trial], cache: Path, data: Path | None, workers: int) -> None:
-    """Run every trial that is not in the cache; each is kept as soon as it ends.
+    """Runs every trial that is not in the cache, and stores each outcome as soon as the trial ends.
 
     Raises:
-        TrainingError: a trial cannot be run, or its process was killed; those that ended before are kept.
+        TrainingError: a trial failed, or its process was killed; earlier outcomes stay in the cache.
     """
     missing = [one for one in trials if not store.has(cache, one.digest)]
     total = round(sum(one.cost for one in missing))
@@ -29,22 +29,22 @@ def run_all(trials: Sequence[Trial], cache: Path, data: Path | None, workers: in
         if not missing:
             return
         with _pool(min(workers, len(missing))) as pool:
-            waiting: dict[Future[None], Trial] = {
+            running: dict[Future[None], Trial] = {
                 pool.submit(_run, one, one.digest, cache, data): one for one in missing
             }
-            for done in as_completed(waiting):
-                _result(done)
-                bar.update(round(waiting[done].cost))
+            for done in as_completed(running):
+                _raise_failure(done)
+                bar.update(round(running[done].cost))
 
 
 def cores() -> int:
-    """Cores that this process may use."""
+    """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
 @contextmanager
 def single_threaded() -> Iterator[None]:
-    """Probes measure seconds of one core."""
+    """Limits torch to one thread, because probes measure seconds of one core."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -55,10 +55,10 @@ def single_threaded() -> Iterator[None]:
 
 @contextmanager
 def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    # NumPy's and torch's libraries read this once, as a worker starts; a fork would copy running threads.
+    # The libraries of NumPy and torch read OMP_NUM_THREADS once at start. Spawn, because a fork copies running threads.
     before = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = "1"
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_begin)
+    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker)
     try:
         yield pool
     finally:
@@ -69,21 +69,21 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
             os.environ["OMP_NUM_THREADS"] = before
 
 
-def _begin() -> None:
-    # Ctrl-C reaches every process of the terminal: a worker just ends, and the study's own process says what to do.
+def _start_worker() -> None:
+    # Ctrl-C reaches every process of the terminal. A worker ends silently; the main process prints what to do.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     torch.set_num_threads(1)
 
 
-def _result(done: Future[None]) -> None:
+def _raise_failure(done: Future[None]) -> None:
     try:
         done.result()
     except BrokenProcessPool as error:
         raise StudyError(
-            "a worker was killed, as a machine short of memory does; run the same command again"
+            "a worker process was killed, probably because the machine ran out of memory; run the same command again"
         ) from error
 
 
 def _run(one: Trial, digest: str, cache: Path, data: Path | None) -> None:
-    # The digest of the code that this study began with, not of what stands in the files an hour later.
+    # The digest of the code at the start of the study: the files may change while it runs.
     store.save(cache, digest, trial.run(one, data))

@@ -1,4 +1,4 @@
-"""MLServer with a custom runtime, as its documentation shows; settings.json and model-settings.json lie beside it."""
+"""MLServer with a custom runtime, as its documentation shows. Its settings are in the two JSON files of this folder."""
 
 import graph
 import numpy as np
@@ -8,14 +8,15 @@ from mlserver.types import InferenceRequest, InferenceResponse
 
 
 class Flow(MLModel):
-    """The graph behind the Open Inference Protocol."""
+    """The flow behind the Open Inference Protocol."""
 
     async def load(self) -> bool:
-        """Once, at start."""
-        self._score = graph.load()
+        """Loads the graph, once at start."""
+        self._log_prob = graph.load()
         return True
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
-        """A batch that MLServer has gathered."""
+        """Computes one batch."""
         x = NumpyCodec.decode_input(payload.inputs[0]).astype(np.float32, copy=False)
-        return InferenceResponse(model_name=self.name, outputs=[NumpyCodec.encode_output("log_prob", self._score(x))])
+        output = NumpyCodec.encode_output("log_prob", self._log_prob(x))
+        return InferenceResponse(model_name=self.name, outputs=[output])

@@ -1,4 +1,4 @@
-"""Formats of files by what their names end with. A new format is one new entry in FORMATS."""
+"""The file formats of bulk jobs, by file suffix. A new format needs one new entry in FORMATS."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -17,5 +17,3 @@ FORMATS: Final[Mapping[str, Format]] = {
     ".csv": Csv(),
     ".npy": Npy(),
 }
-# What a job can write, by the name that it is asked for.
-WRITTEN: Final = ("parquet", "arrow", "csv", "npy")

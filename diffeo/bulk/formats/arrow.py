@@ -1,4 +1,4 @@
-"""Arrow, as a file or as a stream without dictionaries: cut along its batches."""
+"""Arrow files, and Arrow streams without dictionaries: blocks consist of whole record batches."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -7,75 +7,79 @@ from typing import Final
 import pyarrow as pa
 from pyarrow import ipc
 
-from ..block import Span
-from ..location import Hashed, Place
-from .format import Outline, Sink, cropped, gathered
+from ..block import RowRange
+from ..location import HashingStream, Location
+from .format import FileLayout, RowWriter, group_into_ranges, select_range
 
 MAGIC: Final = b"ARROW1"
 
 
 class Arrow:
-    """Files that end with .arrow, .feather or .arrows."""
+    """The format of files that end with .arrow, .feather or .arrows; it writes Arrow files."""
 
-    def outline(self, place: Place, block_rows: int) -> Outline:
-        with place.open() as file:
-            if _is_file(file):
-                return _outline_of_file(file, block_rows)
-            return _outline_of_stream(file, block_rows)
+    def layout(self, location: Location, block_rows: int) -> FileLayout:
+        with location.open() as file:
+            return (_layout_of_file if _is_arrow_file(file) else _layout_of_stream)(file, block_rows)
 
-    def read(self, place: Place, outline: Outline, span: Span, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        with place.open() as file:
-            batches = _of_file(file, span) if _is_file(file) else _of_stream(file, outline.schema, span)
-            yield from cropped((batch.select(list(names)) for batch in batches), span)
+    def read(
+        self, location: Location, layout: FileLayout, row_range: RowRange, names: Sequence[str]
+    ) -> Iterator[pa.RecordBatch]:
+        with location.open() as file:
+            is_arrow_file = _is_arrow_file(file)
+            batches = _read_file(file, row_range) if is_arrow_file else _read_stream(file, layout.schema, row_range)
+            yield from select_range((batch.select(list(names)) for batch in batches), row_range)
 
     @contextmanager
-    def sink(self, stream: Hashed, schema: pa.Schema, rows: int) -> Iterator[Sink]:
-        _ = rows  # a footer says it
+    def open_writer(self, stream: HashingStream, schema: pa.Schema, rows: int) -> Iterator[RowWriter]:
+        _ = rows  # the footer is written last and holds the number of rows
         with ipc.new_file(stream, schema) as writer:
             yield writer
 
 
-def _is_file(file: pa.NativeFile) -> bool:
+def _is_arrow_file(file: pa.NativeFile) -> bool:
     begin = file.read(len(MAGIC))
     file.seek(0)
     return bool(begin == MAGIC)
 
 
-def _outline_of_file(file: pa.NativeFile, block_rows: int) -> Outline:
+def _layout_of_file(file: pa.NativeFile, block_rows: int) -> FileLayout:
     whole = ipc.open_file(file)
-    # Of each batch one column at most, for the number of its rows.
-    thin = ipc.open_file(file, options=ipc.IpcReadOptions(included_fields=[0])) if len(whole.schema) else whole
-    sizes = [thin.get_batch(number).num_rows for number in range(thin.num_record_batches)]
-    return Outline(whole.schema.remove_metadata(), named=True, spans=gathered(sizes, block_rows))
+    # The number of rows of a batch is known after reading one of its columns.
+    narrow = ipc.open_file(file, options=ipc.IpcReadOptions(included_fields=[0])) if len(whole.schema) else whole
+    sizes = [narrow.get_batch(number).num_rows for number in range(narrow.num_record_batches)]
+    return FileLayout(whole.schema.remove_metadata(), has_names=True, row_ranges=group_into_ranges(sizes, block_rows))
 
 
-def _of_file(file: pa.NativeFile, span: Span) -> Iterator[pa.RecordBatch]:
+def _read_file(file: pa.NativeFile, row_range: RowRange) -> Iterator[pa.RecordBatch]:
     reader = ipc.open_file(file)
-    for number in range(span.begin, span.end):
+    for number in range(row_range.begin, row_range.end):
         yield reader.get_batch(number)
 
 
-def _outline_of_stream(file: pa.NativeFile, block_rows: int) -> Outline:
+def _layout_of_stream(file: pa.NativeFile, block_rows: int) -> FileLayout:
     schema = ipc.read_schema(file)
     for field in schema:
         if pa.types.is_dictionary(field.type):
-            raise ValueError(f"is a stream whose column {field.name!r} has a dictionary; write it as an Arrow file")
-    places, sizes = [file.tell()], []
+            raise ValueError(
+                f"this is an Arrow stream and its column {field.name!r} has a dictionary; write it as an Arrow file"
+            )
+    offsets, sizes = [file.tell()], []
     for message in _messages(file):
         sizes.append(ipc.read_record_batch(message, schema).num_rows)
-        places.append(file.tell())
-    spans = (
-        Span(span.first, span.rows, places[span.begin], places[span.end], span.skip)
-        for span in gathered(sizes, block_rows)
+        offsets.append(file.tell())
+    # A stream has no index of its batches, so its ranges begin and end at byte offsets.
+    row_ranges = (
+        RowRange(part.first, part.rows, offsets[part.begin], offsets[part.end], part.skip)
+        for part in group_into_ranges(sizes, block_rows)
     )
-    return Outline(schema.remove_metadata(), named=True, spans=tuple(spans))
+    return FileLayout(schema.remove_metadata(), has_names=True, row_ranges=tuple(row_ranges))
 
 
-def _of_stream(file: pa.NativeFile, schema: pa.Schema, span: Span) -> Iterator[pa.RecordBatch]:
-    file.seek(span.begin)
+def _read_stream(file: pa.NativeFile, schema: pa.Schema, row_range: RowRange) -> Iterator[pa.RecordBatch]:
+    file.seek(row_range.begin)
     for message in _messages(file):
         yield ipc.read_record_batch(message, schema)
-        if file.tell() >= span.end:
+        if file.tell() >= row_range.end:
             return
 
 
@@ -86,5 +90,5 @@ def _messages(file: pa.NativeFile) -> Iterator[ipc.Message]:
         except EOFError:
             return
         if message.type != "record batch":
-            raise ValueError(f"holds a {message} where a batch of rows was expected")
+            raise ValueError(f"the Arrow stream holds a {message.type} message; expected only record batches")
         yield message

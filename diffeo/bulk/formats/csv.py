@@ -1,7 +1,7 @@
-"""CSV (RFC 4180) in UTF-8: cut between its records, cells kept as text; a record of another width is a row of nulls."""
+"""CSV files, cut between their records; cells are kept as text, which `diffeo.bulk.columns` reads as numbers."""
 
-import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
@@ -11,65 +11,47 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from diffeo.tables.files import number
+from diffeo.tables.csv_numbers import Wrong
+from diffeo.tables.csv_text import MAX_HEADER_BYTES, MAX_LINE_BYTES, body, ends, has_plain_quotes, header, records
+from diffeo.tables.errors import RaggedRow, UnreadableTable
 
-from ..block import Span
-from ..location import Hashed, Place
-from .format import Outline, Sink, sliced
+from ..block import RowRange
+from ..location import HashingStream, Location
+from .format import FileLayout, RowWriter, split_batch
 
-MARK: Final = b"\xef\xbb\xbf"
-HEAD_BYTES: Final = 2**20
 LOOK_BYTES: Final = 2**22
 PIECE_BYTES: Final = 2**22
-QUOTE: Final = ord('"')
-LINE: Final = ord("\n")
-RETURN: Final = ord("\r")
+EMPTY_LINE: Final = re.compile(rb"(?:\A|\n|\r(?!\n))[\r\n]")
+WHITE: Final = np.frombuffer(b" \t\r\n", np.uint8)
 
 
 class Csv:
-    """Files that end with .csv; line 1 is a header when none of its cells is a number."""
+    """Files that end with .csv, by the rules of `diffeo.tables.csv_text`."""
 
-    def outline(self, place: Place, block_rows: int) -> Outline:
-        with place.open() as file:
-            head = file.read(HEAD_BYTES)
-            names, begin = _first(head)
-            named = all(number(name) is None for name in names)
-            columns = names if named else [str(place) for place in range(len(names))]
-            file.seek(begin if named else len(MARK) * head.startswith(MARK))
+    def layout(self, location: Location, block_rows: int) -> FileLayout:
+        with location.open() as file:
+            first = header(file.read(MAX_HEADER_BYTES + 4))
+            file.seek(first.begin)
             spans = tuple(_spans(file, block_rows))
-        return Outline(pa.schema([(name.strip(), pa.string()) for name in columns]), named, spans, textual=True)
+        names = [str(column) for column in range(first.width)] if first.names is None else first.names
+        fields = [(name.strip(), pa.string()) for name in names]
+        return FileLayout(pa.schema(fields), first.names is not None, spans, is_text=True)
 
-    def read(self, place: Place, outline: Outline, span: Span, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        torn: list[int] = []
-
-        def note(row: arrow_csv.InvalidRow) -> str:
-            torn.append(row.number)
-            return "skip"
-
-        columns = outline.schema.names
-        with place.open() as file:
-            batches = arrow_csv.open_csv(
-                pa.PythonFile(_Window(file, span.begin, span.end), mode="r"),
-                # One thread: then a record that is torn has a number.
-                arrow_csv.ReadOptions(column_names=columns, use_threads=False, block_size=PIECE_BYTES),
-                arrow_csv.ParseOptions(newlines_in_values=True, invalid_row_handler=note),
-                arrow_csv.ConvertOptions(
-                    column_types=dict.fromkeys(columns, pa.string()),
-                    include_columns=list(names),
-                    null_values=[""],
-                    strings_can_be_null=True,
-                    quoted_strings_can_be_null=False,
-                ),
-            )
-            rows = 0
-            for batch in _mended(batches, torn):
-                rows += batch.num_rows
-                yield from sliced(batch)
-        if rows != span.rows:
-            raise ValueError(f"has a double quote that is not closed, in row {span.first + 1} or after it")
+    def read(
+        self, location: Location, layout: FileLayout, row_range: RowRange, names: Sequence[str]
+    ) -> Iterator[pa.RecordBatch]:
+        columns = _Columns(len(layout.schema), [layout.schema.names.index(name) for name in names], names)
+        row = row_range.first
+        with location.open() as file:
+            for piece in _pieces(_Window(file, row_range.begin, row_range.end)):
+                batch = columns.batch(piece, layout.wrong, row)
+                row += batch.num_rows
+                yield from split_batch(batch)
+        if row != row_range.first + row_range.rows:
+            raise ValueError(f"has other rows after row {row_range.first} than when it was looked through")
 
     @contextmanager
-    def sink(self, stream: Hashed, schema: pa.Schema, rows: int) -> Iterator[Sink]:
+    def open_writer(self, stream: HashingStream, schema: pa.Schema, rows: int) -> Iterator[RowWriter]:
         _ = rows  # whoever reads it counts lines
         with arrow_csv.CSVWriter(
             stream, schema, write_options=arrow_csv.WriteOptions(quoting_style="needed")
@@ -94,68 +76,155 @@ class _Window(io.RawIOBase):
         return content
 
 
-def _first(head: bytes) -> tuple[list[str], int]:
-    """The cells of the first record, and where the next one begins."""
-    ends, _ = _ends(np.frombuffer(head, np.uint8), quoted=False)
-    stop = int(ends[0]) + 1 if len(ends) else len(head)
-    try:
-        lines = list(csv.reader(io.StringIO(head[:stop].decode("utf-8-sig"), newline="")))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"its first line is no CSV in UTF-8: {error}") from None
-    if not lines or not lines[0]:
-        raise ValueError("holds no columns in its first line")
-    return lines[0], stop
+class _Columns:
+    """Some columns of a file as text.
+
+    Args:
+        width: how many cells a record has.
+        places: which of them are read.
+        names: what the columns are called.
+    """
+
+    def __init__(self, width: int, places: Sequence[int], names: Sequence[str]) -> None:
+        self._width = width
+        self._places = places
+        self._names = list(names)
+
+    def batch(self, piece: bytes, wrong: Wrong, row: int) -> pa.RecordBatch:
+        """The cells of whole records, null where they are empty.
+
+        Args:
+            piece: the records.
+            wrong: "refuse" raises an error for a record of another width; "null" makes it a row of nulls, and passes
+                over an empty line.
+            row: how many rows come before the piece.
+
+        Raises:
+            RaggedRow: a record has too few or too many cells.
+            UnreadableTable: a quote does not enclose its cell, or the text is not UTF-8.
+        """
+        if not piece.isascii():
+            self._check_text(piece, row)
+        is_plain = b'"' not in piece or has_plain_quotes(piece)
+        if is_plain and (wrong == "null" or EMPTY_LINE.search(piece) is None):
+            return self._at_once(piece, wrong, row)
+        return self._one_by_one(piece, wrong, row)
+
+    def _check_text(self, piece: bytes, row: int) -> None:
+        try:
+            piece.decode()
+        except UnicodeDecodeError:
+            raise UnreadableTable(f"the text behind row {row} is not UTF-8; save it as UTF-8") from None
+
+    def _at_once(self, piece: bytes, wrong: Wrong, row: int) -> pa.RecordBatch:
+        torn: list[arrow_csv.InvalidRow] = []
+
+        def note(record: arrow_csv.InvalidRow) -> str:
+            torn.append(record)
+            return "error" if wrong == "refuse" else "skip"
+
+        every = [str(place) for place in range(self._width)]
+        chosen = [str(place) for place in self._places]
+        try:
+            table = arrow_csv.open_csv(
+                pa.BufferReader(piece),
+                # One thread: then a record of another width has a number.
+                arrow_csv.ReadOptions(column_names=every, use_threads=False, block_size=len(piece) + 1),
+                arrow_csv.ParseOptions(newlines_in_values=True, invalid_row_handler=note),
+                arrow_csv.ConvertOptions(
+                    column_types=dict.fromkeys(every, pa.string()),
+                    include_columns=chosen,
+                    null_values=[""],
+                    strings_can_be_null=True,
+                    quoted_strings_can_be_null=False,
+                ),
+            ).read_all()
+        except pa.ArrowInvalid:
+            if not torn:
+                raise
+            number, cells = row + torn[0].number - 1, torn[0].actual_columns
+            raise self._ragged(number, cells) from None
+        arrays = [_joined(table.column(name)) for name in chosen]
+        batch = pa.RecordBatch.from_arrays(arrays, names=self._names)
+        # Each place is counted among the rows that are left.
+        return _widened(batch, [record.number - 1 - place for place, record in enumerate(torn)])
+
+    def _one_by_one(self, piece: bytes, wrong: Wrong, row: int) -> pa.RecordBatch:
+        found: list[list[str | None]] = []
+        for _, cells in records(body(piece, 0).decode(), 0):
+            if len(cells) == self._width:
+                found.append([cells[place] or None for place in self._places])
+            elif wrong == "refuse":
+                raise self._ragged(row + len(found), len(cells))
+            elif cells != [""]:
+                found.append([None] * len(self._places))
+        columns = list(zip(*found, strict=True)) if found else [()] * len(self._places)
+        return pa.RecordBatch.from_arrays([pa.array(column, pa.string()) for column in columns], names=self._names)
+
+    def _ragged(self, row: int, cells: int) -> RaggedRow:
+        return RaggedRow(f"row {row + 1}: cells found: {cells}; expected {self._width}, as in line 1", row)
 
 
-def _spans(file: pa.NativeFile, block_rows: int) -> Iterator[Span]:
+def _spans(file: pa.NativeFile, block_rows: int) -> Iterator[RowRange]:
     """Cut what is left of a file after every `block_rows` records."""
     first = rows = 0
     begin = at = file.tell()
-    last, quoted, before = at - 1, False, b"\n"
-    while content := file.read(LOOK_BYTES):
-        found, quoted = _ends(np.frombuffer(content, np.uint8), quoted=quoted)
-        ends = found + at
-        sizes = np.diff(ends, prepend=last)
-        # Readers pass over empty lines, so they do not count.
-        returns = np.frombuffer(before + content, np.uint8)[found] == RETURN
-        full = ends[(sizes > 1) & ~((sizes == len("\r\n")) & returns)]
+    rest = b""
+    while True:
+        content = file.read(LOOK_BYTES)
+        piece = rest + content
+        found = ends(piece, last=not content)
+        # Empty lines are no rows.
+        full = found[_has_text(piece, found)] + at
         while rows + len(full) >= block_rows:
-            end = int(full[block_rows - rows - 1]) + 1
-            yield Span(first, block_rows, begin, end)
+            end = int(full[block_rows - rows - 1])
+            yield RowRange(first, block_rows, begin, end)
             full = full[block_rows - rows :]
             first, rows, begin = first + block_rows, 0, end
         rows += len(full)
-        last = int(ends[-1]) if len(ends) else last
-        before, at = content[-1:], at + len(content)
-    # The last line needs no end.
-    rows += at - last > 1
+        done = int(found[-1]) if len(found) else 0
+        rest, at = piece[done:], at + done
+        _check_length(rest)
+        if not content:
+            break
     if rows:
-        yield Span(first, rows, begin, at)
+        yield RowRange(first, rows, begin, at)
 
 
-def _ends(content: npt.NDArray[np.uint8], *, quoted: bool) -> tuple[npt.NDArray[np.int64], bool]:
-    """Where lines end that are not in double quotes, and whether the content ends within them."""
-    lines, quotes = np.flatnonzero(content == LINE), np.flatnonzero(content == QUOTE)
-    if not len(quotes):
-        return (lines[:0] if quoted else lines), quoted
-    # A quote within quotes is written twice, so what is behind an even number of them is outside.
-    outside = (np.searchsorted(quotes, lines) + quoted) % 2 == 0
-    return lines[outside], bool((len(quotes) + quoted) % 2)
+def _pieces(stream: _Window) -> Iterator[bytes]:
+    """The bytes of a stream in pieces of whole records; empty lines at its end are left out."""
+    rest = b""
+    while True:
+        content = stream.read(PIECE_BYTES)
+        piece = rest + content
+        found = ends(piece, last=not content)
+        full = found[_has_text(piece, found)]
+        done = int(full[-1]) if len(full) else 0
+        if done:
+            yield piece[:done]
+        rest = piece[done:]
+        if not content:
+            return
+        _check_length(rest.lstrip())
 
 
-def _mended(reader: arrow_csv.CSVStreamingReader, torn: Sequence[int]) -> Iterator[pa.RecordBatch]:
-    """The batches with rows of nulls where records were torn; `torn` has their numbers, from 1, before their batch."""
-    records = used = 0
-    for batch in reader:
-        # How many rows of the batch come before each torn record that is not behind all of them.
-        places = [torn[later] - 1 - records - (later - used) for later in range(used, len(torn))]
-        places = [place for place in places if place < batch.num_rows]
-        used += len(places)
-        records += batch.num_rows + len(places)
-        yield _widened(batch, places)
-    if used < len(torn):
-        nulls = [pa.nulls(len(torn) - used, field.type) for field in reader.schema]
-        yield pa.RecordBatch.from_arrays(nulls, schema=reader.schema)
+def _check_length(rest: bytes) -> None:
+    if len(rest) > MAX_LINE_BYTES + PIECE_BYTES:
+        raise UnreadableTable(f"a line is longer than {MAX_LINE_BYTES} bytes; a quote may be left open")
+
+
+def _has_text(content: bytes, found: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Which of the records that end there are not empty lines."""
+    begins = np.concatenate([[0], found[:-1]]) if len(found) else found
+    full = np.ones(len(found), np.bool_)
+    characters = np.frombuffer(content, np.uint8)
+    for index in np.flatnonzero(np.isin(characters[begins], WHITE)):
+        full[index] = not content[begins[index] : found[index]].isspace()
+    return full
+
+
+def _joined(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays([pa.nulls(0, column.type), *column.chunks])
 
 
 def _widened(batch: pa.RecordBatch, places: Sequence[int]) -> pa.RecordBatch:

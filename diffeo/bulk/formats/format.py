@@ -1,4 +1,4 @@
-"""The seam to a format of files: how it is cut, read from the middle, and written."""
+"""The interface of a file format, `Format`, and the functions that several formats share to split files into blocks."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -7,32 +7,36 @@ from typing import Final, Protocol
 
 import pyarrow as pa
 
-from ..block import Span
-from ..location import Hashed, Place
+from diffeo.tables.csv_numbers import Wrong
 
-# Rows in memory at a time: enough that a step through Python costs nothing beside them.
+from ..block import RowRange
+from ..location import HashingStream, Location
+
+# Rows that a worker holds in memory at a time. With so many rows, the time of one step in Python does not matter.
 READ_ROWS: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True)
-class Outline:
-    """What a file is like.
+class FileLayout:
+    """The columns and the row ranges of one file.
 
     Attributes:
-        schema: its columns; where it names none, their numbers.
-        named: whether it names them.
-        spans: all of its rows, cut.
-        textual: whether its numbers are text that is still to be read.
+        schema: the columns; a file without column names gets the names "0", "1", ...
+        has_names: whether the file itself names its columns.
+        row_ranges: all rows of the file, in order, at most one block each.
+        is_text: whether the cells are text, so that numbers must still be parsed.
+        wrong: how the job reads a wrong cell or a row of another width: "refuse" raises an error, "null" makes it null.
     """
 
     schema: pa.Schema
-    named: bool
-    spans: tuple[Span, ...]
-    textual: bool = False
+    has_names: bool
+    row_ranges: tuple[RowRange, ...]
+    is_text: bool = False
+    wrong: Wrong = "refuse"
 
 
-class Sink(Protocol):
-    """Where the rows of one block go."""
+class RowWriter(Protocol):
+    """Writes the rows of one block to a file."""
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Append rows."""
@@ -40,50 +44,63 @@ class Sink(Protocol):
 
 
 class Format(Protocol):
-    """One format of files; every error of a file that is damaged is a ValueError or an OSError."""
+    """One file format. Every method raises ValueError or OSError for a damaged file."""
 
-    def outline(self, place: Place, block_rows: int) -> Outline:
-        """Look through a file without keeping its rows."""
+    def layout(self, location: Location, block_rows: int) -> FileLayout:
+        """Read the columns of a file and split its rows into ranges of at most `block_rows`. Keeps no rows."""
         ...
 
-    def read(self, place: Place, outline: Outline, span: Span, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """The rows of a span, some at a time; a row that is damaged is null in every column."""
+    def read(
+        self, location: Location, layout: FileLayout, row_range: RowRange, names: Sequence[str]
+    ) -> Iterator[pa.RecordBatch]:
+        """Read these columns of a row range, at most READ_ROWS rows at a time."""
         ...
 
-    def sink(self, stream: Hashed, schema: pa.Schema, rows: int) -> AbstractContextManager[Sink]:
-        """A file of so many rows; the same rows give the same bytes."""
+    def open_writer(self, stream: HashingStream, schema: pa.Schema, rows: int) -> AbstractContextManager[RowWriter]:
+        """Start a file with this number of rows; equal rows give equal bytes."""
         ...
 
 
-def sliced(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """A batch in pieces of at most READ_ROWS."""
+def split_batch(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """Split a batch into batches of at most READ_ROWS rows."""
     for begin in range(0, batch.num_rows, READ_ROWS):
         yield batch.slice(begin, READ_ROWS)
 
 
-def cropped(batches: Iterator[pa.RecordBatch], span: Span) -> Iterator[pa.RecordBatch]:
-    """The rows of a span out of batches that begin `span.skip` rows before it."""
-    skip, left = span.skip, span.rows
+def select_range(batches: Iterator[pa.RecordBatch], row_range: RowRange) -> Iterator[pa.RecordBatch]:
+    """The rows of a range, from batches that begin `row_range.skip` rows before it."""
+    skip, left = row_range.skip, row_range.rows
     for batch in batches:
-        part = batch.slice(min(skip, batch.num_rows), left)
+        wanted = batch.slice(min(skip, batch.num_rows), left)
         skip -= min(skip, batch.num_rows)
-        left -= part.num_rows
-        yield from sliced(part)
+        left -= wanted.num_rows
+        yield from split_batch(wanted)
         if not left:
             return
 
 
-def gathered(sizes: Sequence[int], block_rows: int) -> tuple[Span, ...]:
-    """Spans of whole pieces, as many as fit into `block_rows`; a piece that is larger is cut."""
-    spans: list[Span] = []
+def group_into_ranges(sizes: Sequence[int], block_rows: int) -> tuple[RowRange, ...]:
+    """Group the row groups or batches of a file into ranges of at most `block_rows` rows.
+
+    A range consists of as many whole groups as fit. A group with more rows is split into several ranges.
+
+    >>> [(part.first, part.rows) for part in group_into_ranges([40, 50, 30, 250], 100)]
+    [(0, 90), (90, 30), (120, 100), (220, 100), (320, 50)]
+
+    Args:
+        sizes: number of rows of each group.
+        block_rows: most rows of a range.
+    """
+    ranges: list[RowRange] = []
     first = begin = 0
     while begin < len(sizes):
         end, rows = begin + 1, sizes[begin]
         while end < len(sizes) and rows + sizes[end] <= block_rows:
             rows += sizes[end]
             end += 1
-        spans += [
-            Span(first + skip, min(block_rows, rows - skip), begin, end, skip) for skip in range(0, rows, block_rows)
+        ranges += [
+            RowRange(first + skip, min(block_rows, rows - skip), begin, end, skip)
+            for skip in range(0, rows, block_rows)
         ]
         first, begin = first + rows, end
-    return tuple(spans)
+    return tuple(ranges)

@@ -1,4 +1,4 @@
-"""One array in a .npy file: rows [rows, columns] without names, wherever in the file they are."""
+"""One array in a .npy file: rows [rows, columns] without names, or records [rows] with the names of their fields."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,9 +10,9 @@ from numpy.lib import format as npy
 
 from diffeo.tables.files import NPY_ERRORS
 
-from ..block import Span, cut
-from ..location import Hashed, Place
-from .format import READ_ROWS, Outline, Sink
+from ..block import RowRange, split_rows
+from ..location import HashingStream, Location
+from .format import READ_ROWS, FileLayout, RowWriter
 
 AXES: Final = 2
 VERSION_1: Final = (1, 0)
@@ -21,29 +21,35 @@ VERSION_1: Final = (1, 0)
 class Npy:
     """Files that end with .npy."""
 
-    def outline(self, place: Place, block_rows: int) -> Outline:
-        (rows, columns), dtype, _ = _header(place)
+    def layout(self, location: Location, block_rows: int) -> FileLayout:
+        (rows, columns), dtype, _ = _header(location)
+        spans = tuple(split_rows(0, rows, block_rows))
+        if dtype.fields is not None:
+            fields = [(name, _arrow_type(field[0])) for name, field in dtype.fields.items()]
+            return FileLayout(pa.schema(fields), has_names=True, row_ranges=spans)
         schema = pa.schema([(str(number), pa.from_numpy_dtype(dtype)) for number in range(columns)])
-        return Outline(schema, named=False, spans=tuple(cut(0, rows, block_rows)))
+        return FileLayout(schema, has_names=False, row_ranges=spans)
 
-    def read(self, place: Place, outline: Outline, span: Span, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        _ = outline  # the header says more
-        (_, columns), dtype, begin = _header(place)
+    def read(
+        self, location: Location, layout: FileLayout, row_range: RowRange, names: Sequence[str]
+    ) -> Iterator[pa.RecordBatch]:
+        _ = layout  # the header says more
+        (_, columns), dtype, begin = _header(location)
         width = columns * dtype.itemsize
-        with place.open() as stream:
-            stream.seek(begin + span.first * width)
-            for done in range(0, span.rows, READ_ROWS):
-                count = min(READ_ROWS, span.rows - done)
+        with location.open() as stream:
+            stream.seek(begin + row_range.first * width)
+            for done in range(0, row_range.rows, READ_ROWS):
+                count = min(READ_ROWS, row_range.rows - done)
                 content = stream.read(count * width)
-                rows = np.frombuffer(content, dtype).reshape(-1, columns)
-                if len(rows) < count:
+                if len(content) < count * width:
                     raise ValueError("ends before its last row")
-                native = rows.astype(dtype.newbyteorder("="), copy=False)
-                arrays = [pa.array(np.ascontiguousarray(native[:, int(name)])) for name in names]
+                rows = np.frombuffer(content, dtype).reshape(-1, columns).astype(dtype.newbyteorder("="), copy=False)
+                vectors = [rows[name][:, 0] if dtype.fields else rows[:, int(name)] for name in names]
+                arrays = [pa.array(np.ascontiguousarray(vector)) for vector in vectors]
                 yield pa.record_batch(arrays, names=list(names))
 
     @contextmanager
-    def sink(self, stream: Hashed, schema: pa.Schema, rows: int) -> Iterator[Sink]:
+    def open_writer(self, stream: HashingStream, schema: pa.Schema, rows: int) -> Iterator[RowWriter]:
         # One column is a vector, as everywhere here.
         shape = (rows, len(schema)) if len(schema) > 1 else (rows,)
         dtype = np.result_type(*(field.type.to_pandas_dtype() for field in schema))
@@ -53,7 +59,7 @@ class Npy:
 
 
 class _Array:
-    def __init__(self, stream: Hashed, dtype: np.dtype[np.generic]) -> None:
+    def __init__(self, stream: HashingStream, dtype: np.dtype[np.generic]) -> None:
         self._stream = stream
         self._dtype = dtype
 
@@ -62,15 +68,24 @@ class _Array:
         self._stream.write(np.stack(columns, axis=1).astype(self._dtype, copy=False).tobytes())
 
 
-def _header(place: Place) -> tuple[tuple[int, int], np.dtype[np.generic], int]:
+def _arrow_type(dtype: np.dtype[np.generic]) -> pa.DataType:
+    try:
+        return pa.from_numpy_dtype(dtype)
+    except (pa.ArrowNotImplementedError, TypeError):
+        return pa.binary()  # no number, whatever it is
+
+
+def _header(location: Location) -> tuple[tuple[int, int], np.dtype[np.generic], int]:
     """Shape, type of the numbers and where the first one is."""
-    with place.open() as stream:
+    with location.open() as stream:
         try:
             version = npy.read_magic(stream)
             read = npy.read_array_header_1_0 if version == VERSION_1 else npy.read_array_header_2_0
             shape, fortran, dtype = read(stream)
         except NPY_ERRORS as error:
             raise ValueError(f"is no .npy file: {error}") from None
+        if len(shape) == 1 and dtype.fields is not None:
+            return (shape[0], 1), dtype, stream.tell()
         if len(shape) != AXES or dtype.kind not in "fiu" or fortran:
             order = ", column after column" if fortran else ""
             raise ValueError(f"holds {dtype} of shape {shape}{order}; expected a table of numbers, row after row")

@@ -1,4 +1,4 @@
-"""Parquet: cut along its groups of rows, read a group at a time."""
+"""Parquet files: blocks consist of whole row groups."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -6,30 +6,33 @@ from contextlib import contextmanager
 import pyarrow as pa
 from pyarrow import parquet
 
-from ..block import Span
-from ..location import Hashed, Place
-from .format import READ_ROWS, Outline, Sink, cropped, gathered
+from ..block import RowRange
+from ..location import HashingStream, Location
+from .format import READ_ROWS, FileLayout, RowWriter, group_into_ranges, select_range
 
 
 class Parquet:
-    """Files that end with .parquet."""
+    """The format of files that end with .parquet."""
 
-    def outline(self, place: Place, block_rows: int) -> Outline:
-        with place.open() as stream, parquet.ParquetFile(stream) as file:
+    def layout(self, location: Location, block_rows: int) -> FileLayout:
+        with location.open() as stream, parquet.ParquetFile(stream) as file:
             sizes = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
-            return Outline(file.schema_arrow.remove_metadata(), named=True, spans=gathered(sizes, block_rows))
+            schema = file.schema_arrow.remove_metadata()
+            return FileLayout(schema, has_names=True, row_ranges=group_into_ranges(sizes, block_rows))
 
-    def read(self, place: Place, outline: Outline, span: Span, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        _ = outline  # the file says itself what it is like
-        with place.open() as stream, parquet.ParquetFile(stream) as file:
-            groups = range(span.begin, span.end)
+    def read(
+        self, location: Location, layout: FileLayout, row_range: RowRange, names: Sequence[str]
+    ) -> Iterator[pa.RecordBatch]:
+        _ = layout  # the footer of the file has all that is needed
+        with location.open() as stream, parquet.ParquetFile(stream) as file:
+            groups = range(row_range.begin, row_range.end)
             batches = file.iter_batches(READ_ROWS, groups, list(names), use_threads=False)
-            yield from cropped(batches, span)
+            yield from select_range(batches, row_range)
 
     @contextmanager
-    def sink(self, stream: Hashed, schema: pa.Schema, rows: int) -> Iterator[Sink]:
-        _ = rows  # a footer says it
-        # Numbers that were computed do not repeat; text that is carried through may.
-        repeating = [field.name for field in schema if not pa.types.is_floating(field.type)]
-        with parquet.ParquetWriter(stream, schema, compression="snappy", use_dictionary=repeating or False) as writer:
+    def open_writer(self, stream: HashingStream, schema: pa.Schema, rows: int) -> Iterator[RowWriter]:
+        _ = rows  # the footer is written last and holds the number of rows
+        # A dictionary saves space for repeated values: kept text may repeat, computed numbers do not.
+        may_repeat = [field.name for field in schema if not pa.types.is_floating(field.type)]
+        with parquet.ParquetWriter(stream, schema, compression="snappy", use_dictionary=may_repeat or False) as writer:
             yield writer

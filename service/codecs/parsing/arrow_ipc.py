@@ -7,8 +7,9 @@ shapes first, accepts a buffer only inside its own message, and rejects buffers 
 Reference: Arrow Columnar Format 1.5, IPC streaming format; Message.fbs, Schema.fbs.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Final
 
 import numpy as np
@@ -31,8 +32,30 @@ END_OF_STREAM: Final = CONTINUATION + bytes(4)
 PREFIX_BYTES: Final = len(END_OF_STREAM)
 FILE_MAGIC: Final = b"ARROW1"
 VERSIONS: Final = (3, 4)  # V4 and V5; they differ only in types that are not read here
-SCHEMA, RECORD_BATCH = 1, 3
+SCHEMA, DICTIONARY_BATCH, RECORD_BATCH = 1, 2, 3
 INTEGER, FLOAT = 2, 3
+# Types of columns that a model does not take but that may stand beside those it takes, and how many buffers each has.
+OTHER_TYPES: Final[Mapping[int, tuple[str, int]]] = {
+    1: ("nothing but nulls", 0),
+    INTEGER: ("integers of another size", 2),
+    FLOAT: ("floats of another size", 2),
+    4: ("bytes", 3),
+    5: ("text", 3),
+    6: ("booleans", 2),
+    7: ("decimals", 2),
+    8: ("dates", 2),
+    9: ("times", 2),
+    10: ("timestamps", 2),
+    11: ("intervals", 2),
+    15: ("bytes", 2),
+    18: ("durations", 2),
+    19: ("bytes", 3),
+    20: ("text", 3),
+    23: ("bytes", 2),
+    24: ("text", 2),
+}
+# These have further buffers, which each record batch counts.
+VIEWS: Final = frozenset({23, 24})
 INTEGER_BITS: Final = (8, 16, 32, 64)
 FLOAT_BYTES: Final = (2, 4, 8)  # by precision: half, single, double
 EXTENSION_KEY: Final = b"ARROW:extension:name"
@@ -52,10 +75,36 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of the schema."""
+    """One column of the schema.
+
+    Attributes:
+        name: its name.
+        dtype: the type of its numbers; None if it does not hold numbers and is passed over.
+        holds: the type of a column that does not hold numbers, as a sentence names it.
+        buffers: how many buffers it has in each record batch.
+        is_view: whether each record batch counts further buffers of it.
+    """
 
     name: str
-    dtype: np.dtype[np.generic]
+    dtype: np.dtype[np.generic] | None
+    holds: str = ""
+    buffers: int = 2
+    is_view: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ArrowTable:
+    """The table in a stream.
+
+    Attributes:
+        names: the names of the columns of numbers.
+        rows: their values [rows, names], NaN for null.
+        others: the names of the other columns, and what they hold.
+    """
+
+    names: tuple[str, ...]
+    rows: Rows
+    others: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +122,14 @@ class _ColumnBuffers:
         return self.body[offset : offset + needed]
 
 
-def read(body: bytes) -> tuple[tuple[str, ...], Rows]:
-    """The names of the columns, and the rows [rows, D] with NaN for null.
+def read(body: bytes) -> ArrowTable:
+    """Read the columns of numbers, and the names of the other columns.
 
     The rows are float64 if a column is float64 or has integers that float32 cannot represent exactly; else float32.
 
     Raises:
         MalformedBody: not an Arrow IPC stream of uncompressed buffers, or its parts contradict each other.
-        InvalidRequest: a column does not hold numbers, or two columns have the same name.
+        InvalidRequest: a column has a type that cannot be passed over, or a name that is too long.
     """
     if body.startswith(FILE_MAGIC):
         raise MalformedBody("the body is in the Arrow file format; send the Arrow stream format")
@@ -88,11 +137,13 @@ def read(body: bytes) -> tuple[tuple[str, ...], Rows]:
         messages = _messages(memoryview(body))
         columns = _columns(next(messages, None))
         dtype = _common_dtype(columns)
-        tables = [_table(message, columns, dtype) for message in messages]
+        # The dictionaries belong to columns that are passed over.
+        tables = [_table(message, columns, dtype) for message in messages if message.kind != DICTIONARY_BATCH]
     except FlatbufferInvalid:
         raise MalformedBody("a message of the Arrow stream has an offset outside the message") from None
-    rows = tables[0] if len(tables) == 1 else np.concatenate([np.empty((0, len(columns)), dtype), *tables])
-    return tuple(column.name for column in columns), rows
+    names = tuple(column.name for column in columns if column.dtype is not None)
+    rows = tables[0] if len(tables) == 1 else np.concatenate([np.empty((0, len(names)), dtype), *tables])
+    return ArrowTable(names, rows, tuple((column.name, column.holds) for column in columns if column.dtype is None))
 
 
 def _messages(body: memoryview) -> Iterator[Message]:
@@ -123,24 +174,36 @@ def _columns(message: Message | None) -> Sequence[Column]:
     if not 1 <= count <= MAX_COLUMNS:
         raise InvalidRequest.at("", f"the Arrow schema has {count} columns; send 1 to {MAX_COLUMNS}")
     byte_order = ">" if message.header.number(0, "<h") else "<"
-    columns = [_column(field, byte_order, index) for index, field in enumerate(message.header.tables(1))]
-    if len({column.name for column in columns}) != count:
-        raise InvalidRequest.at("", "the Arrow schema repeats a column name; give each column its own name")
-    return columns
+    return [_column(field, byte_order, index) for index, field in enumerate(message.header.tables(1))]
 
 
 def _column(field: FlatbufferTable, byte_order: str, index: int) -> Column:
-    dtype = _column_dtype(field, byte_order)
-    if dtype is None or field.table(4) is not None or _is_extension(field):
-        detail = f"column {index + 1} does not hold plain numbers; send floats, or integers of at most 64 bits"
+    dtype, kind = _column_dtype(field, byte_order), field.number(2, "<B")
+    # A field with more metadata than any writer produces is rejected without reading it.
+    if (dtype is None and kind not in OTHER_TYPES) or field.count(6) > MAX_METADATA:
+        detail = f"column {index + 1} does not hold plain numbers; send floats or integers, or leave the column out"
         raise InvalidRequest.at("", detail)
     name = field.text(0, MAX_NAME_BYTES + 1)
     if len(name) > MAX_NAME_BYTES:
         raise InvalidRequest.at("", f"the name of column {index + 1} is longer than {MAX_NAME_BYTES} bytes")
     try:
-        return Column(name.decode(), dtype)
+        return _typed_column(field, name.decode(), dtype)
     except UnicodeDecodeError:
         raise MalformedBody(f"the name of column {index + 1} is not UTF-8") from None
+
+
+def _typed_column(field: FlatbufferTable, name: str, dtype: np.dtype[np.generic] | None) -> Column:
+    if field.table(4) is not None:
+        return Column(name, None, "a dictionary")
+    if _is_extension(field):
+        dtype, holds = None, "values of an extension type"
+        kind = field.number(2, "<B")
+        return Column(name, None, holds, OTHER_TYPES[kind][1], kind in VIEWS)
+    if dtype is not None:
+        return Column(name, dtype)
+    kind = field.number(2, "<B")
+    holds, buffers = OTHER_TYPES[kind]
+    return Column(name, None, holds, buffers, kind in VIEWS)
 
 
 def _column_dtype(field: FlatbufferTable, byte_order: str) -> np.dtype[np.generic] | None:
@@ -155,38 +218,52 @@ def _column_dtype(field: FlatbufferTable, byte_order: str) -> np.dtype[np.generi
 
 
 def _is_extension(field: FlatbufferTable) -> bool:
-    # The numbers of an extension type have a meaning that is not known here. A field with more metadata than any
-    # writer produces is rejected in the same way, without reading it.
-    return field.count(6) > MAX_METADATA or any(
-        entry.text(0, len(EXTENSION_KEY) + 1) == EXTENSION_KEY for entry in field.tables(6)
-    )
+    # The numbers of an extension type have a meaning that is not known here.
+    return any(entry.text(0, len(EXTENSION_KEY) + 1) == EXTENSION_KEY for entry in field.tables(6))
 
 
 def _common_dtype(columns: Sequence[Column]) -> np.dtype[np.floating]:
-    dtypes = [column.dtype for column in columns]
+    dtypes = [column.dtype for column in columns if column.dtype is not None]
     wide = any(dtype.itemsize > (FLOAT32.itemsize if dtype.kind == "f" else EXACT_INTEGER_BYTES) for dtype in dtypes)
     return FLOAT64 if wide else FLOAT32
 
 
 def _table(message: Message, columns: Sequence[Column], dtype: np.dtype[np.floating]) -> Rows:
-    header, width = message.header, len(columns)
+    header = message.header
     if message.kind != RECORD_BATCH:
         raise MalformedBody("the Arrow stream has a message that is not a record batch; send columns of plain numbers")
     if header.table(3) is not None:
         raise MalformedBody("the buffers of the Arrow stream are compressed; send them without compression")
     rows = header.number(0, "<q")
-    if rows < 0 or header.count(1) != width or header.count(2) != 2 * width:
-        raise MalformedBody("a record batch of the Arrow stream does not have one node and two buffers for each column")
+    counts = _buffer_counts(header, columns)
+    if rows < 0 or header.count(1) != len(columns) or header.count(2) != sum(counts):
+        raise MalformedBody("a record batch of the Arrow stream does not have the nodes and buffers of its columns")
     # Columns could share bytes: then a small body would become a large table.
-    if rows * sum(column.dtype.itemsize for column in columns) > len(message.body):
+    widths = [column.dtype.itemsize for column in columns if column.dtype is not None]
+    if rows * sum(widths) > len(message.body):
         raise MalformedBody("a record batch of the Arrow stream claims more values than it holds")
-    table = np.empty((rows, width), dtype)
-    nodes, buffers = header.pairs(1), header.pairs(2)
-    for index in range(width if rows else 0):
-        validity, values = buffers[2 * index : 2 * index + 2]
-        column_buffers = _ColumnBuffers(message.body, nodes[index], validity, values)
-        _fill(table[:, index], columns[index].dtype, column_buffers)
+    table = np.empty((rows if widths else 0, len(widths)), dtype)
+    if rows and widths:
+        nodes, buffers, begins = header.pairs(1), header.pairs(2), accumulate(counts, initial=0)
+        parts = [
+            (column.dtype, _ColumnBuffers(message.body, node, buffers[begin], buffers[begin + 1]))
+            for column, node, begin in zip(columns, nodes, begins, strict=False)
+            if column.dtype is not None
+        ]
+        for target, (own_dtype, column_buffers) in zip(table.T, parts, strict=True):
+            _fill(target, own_dtype, column_buffers)
     return table
+
+
+def _buffer_counts(header: FlatbufferTable, columns: Sequence[Column]) -> list[int]:
+    views = sum(column.is_view for column in columns)
+    if header.count(4) != views:
+        raise MalformedBody("a record batch of the Arrow stream does not count the buffers of its text views")
+    further = iter(header.integers(4))
+    counts = [column.buffers + (next(further) if column.is_view else 0) for column in columns]
+    if min(counts) < 0 or max(counts) > header.count(2):
+        raise MalformedBody("a record batch of the Arrow stream does not have the nodes and buffers of its columns")
+    return counts
 
 
 def _fill(target: Vector, dtype: np.dtype[np.generic], buffers: _ColumnBuffers) -> None:

@@ -82,6 +82,11 @@ class FlatbufferTable:
         flat = _read_numbers(self.content, "<q", at, 2 * size)
         return list(zip(flat[::2], flat[1::2], strict=True))
 
+    def integers(self, field: int) -> tuple[int, ...]:
+        """The int64 numbers in a vector."""
+        at, size = self._vector(field)
+        return _read_numbers(self.content, "<q", at, size)
+
     def _field_position(self, field: int) -> int | None:
         offset = self.field_offsets[field] if field < len(self.field_offsets) else 0
         return self.begin + offset if offset else None

@@ -1,193 +1,199 @@
-"""POST /v2/models/{model}/infer: the protocol's one verb, answered by that of ours whose face the model is."""
+"""POST /v2/models/{model}/infer: computes the answer with the native operation that belongs to the protocol model."""
 
-import asyncio
 import math
 import time
+from dataclasses import replace
 from time import perf_counter
 from typing import Final, NamedTuple
 
+from ... import offload
 from ...answer import Answer
 from ...codecs.parsing.inflate import CONTENT_ENCODINGS, inflate
-from ...codecs.v2 import request, response
+from ...codecs.v2 import request as v2_request
+from ...codecs.v2 import response as v2_response
 from ...codecs.v2.request import InferRequest
 from ...codecs.v2.response import ResponseBody
 from ...codecs.v2.signature import Signature
 from ...errors import InvalidRequest, TooLarge, UnsupportedFormat, listed
 from ...model import Model
-from ...observability.statistics import Clock, Spent, Tally
-from ...observability.timing import RequestTiming
 from ...requests import LogProbRequest, ModelSelector, Parameters, Payload, SampleRequest, TransformRequest
-from ..inference import INLINE_BYTES, INLINE_VALUES, Inference
-from ..request_context import Header, Reply, RequestContext
-from . import protocol_model
+from ..inference import Inference
+from ..request_context import Header, HttpResponse, RequestContext
+from .address import ModelPath
 from .problems import JSON
 from .protocol_model import LOG_PROB, NUM_SAMPLES, SAMPLE, ProtocolModel
 
-LENGTH: Final = b"inference-header-content-length"
+JSON_LENGTH: Final = b"inference-header-content-length"
 BYTES: Final = b"application/octet-stream"
 IDENTITY: Final = "identity"
-# Fewer bytes are copied faster than a thread is woken.
-INLINE_COPY: Final = 2**20
 MICROSECONDS: Final = 1_000_000
-# Those that every request may have, beside its face's own.
-COMMON: Final = frozenset({"precision", "timeout"})
-# Of what an answer says beside its tensors, that which can be a parameter of the protocol.
-FACTS: Final = ("precision", "seed", "start", "next_start", "temperature")
-SHOWN_NAME: Final = 64
+# Parameters that every request may have, beside those of its protocol model.
+COMMON_PARAMETERS: Final = frozenset({"precision", "timeout"})
+# Facts of an answer that become parameters of the response.
+METADATA: Final = ("precision", "seed", "start", "next_start", "temperature")
+MAX_SHOWN_NAME: Final = 64
 
 
-class Asked(NamedTuple):
-    """What a request says before its body is read."""
+class UndecodedRequest(NamedTuple):
+    """A request whose body is received and not decoded yet.
 
-    face: ProtocolModel
-    address: ModelSelector
+    Attributes:
+        kind: the protocol model that its path names.
+        selector: the flow and version that its path names.
+        body: the body, not compressed.
+        json_length: the value of Inference-Header-Content-Length; None without this header.
+        deadline: when the response must be ready, in monotonic time.
+    """
+
+    kind: ProtocolModel
+    selector: ModelSelector
     body: bytes
-    length: bytes | None
+    json_length: bytes | None
     deadline: float
 
 
 class Infer:
-    """The verb over one repository.
+    """The handler of inference.
 
     Args:
-        inference: the native verbs; their repository is asked anew by each request.
-        tally: counts what was asked.
+        inference: the native operations; their repository, limits and counters are used here too.
     """
 
-    def __init__(self, inference: Inference, tally: Tally) -> None:
+    def __init__(self, inference: Inference) -> None:
         self._repository = inference.repository
         self._settings = inference.settings
         self._limits = inference.limits
         self._disconnects = inference.disconnects
-        self._metrics = inference.metrics
-        self._tally = tally
+        self._counters = inference.counters
 
-    async def answer(self, http: RequestContext, name: str, version: int | None) -> Reply:
-        """The outputs of one request."""
-        deadline = http.deadline(self._settings.timeout_seconds)
-        flow, kind = protocol_model.parse(name)
-        http.meter = self._metrics.verb(kind.verb)
-        asked = Asked(kind, ModelSelector(flow, version), await self._body(http), http.headers.get(LENGTH), deadline)
-        self._disconnects.watch(http)
-        model = self._repository.find(asked.address)
-        http.meter = self._metrics.meet(kind.verb, model)
-        http.scope["state"]["log"] = {"model": name, "version": model.version}
-        clock = Clock()
-        try:
-            reply, rows, spent = await self._answer(asked, model, clock, http.timing)
-        except Exception:
-            self._tally.refused((name, model.version), clock.total())
-            raise
-        self._tally.answered((name, model.version), rows, spent)
-        http.scope["state"]["log"]["rows"] = rows
-        return reply
+    async def infer(self, request: RequestContext) -> HttpResponse:
+        """The output tensors of one request."""
+        deadline = request.deadline(self._settings.timeout_seconds)
+        path = ModelPath.of(request)
+        request.counters = self._counters.unmatched(path.kind.operation)
+        body = await self._body(request)
+        request.timing.received = perf_counter()
+        undecoded = UndecodedRequest(path.kind, path.selector, body, request.headers.get(JSON_LENGTH), deadline)
+        self._disconnects.watch(request)
+        request.model = model = self._repository.find(path.selector)
+        request.counters = self._counters.counters_for(path.kind.operation, model, path.name)
+        return await self._respond(request, undecoded, model)
 
-    async def _answer(
-        self, asked: Asked, model: Model, clock: Clock, timing: RequestTiming
-    ) -> tuple[Reply, int, Spent]:
-        call = await _decoded(asked, asked.face.signature(model.manifest))
-        _check_names(call.parameters, asked.face)
-        deadline = min(asked.deadline, _timeout(call.parameters))
-        read = clock.lap()
-        precise = self._precise(asked, model, call.parameters)
-        answer = await self._compute(asked, precise, call, deadline, timing)
-        computed = clock.lap()
-        timing.encoding = perf_counter()
-        encoded = await _encoded(asked.face, call, answer)
-        timing.encode = perf_counter() - timing.encoding
-        timing.rows, timing.invalid = len(next(iter(answer.tensors.values()))), len(answer.invalid_rows)
-        queue = round(1e9 * (timing.taken - timing.admitted)) if timing.taken else 0
-        spent = Spent(queue, read, computed - queue, clock.lap())
-        return Reply(200, _headers(encoded), encoded.content), timing.rows, spent
+    async def _respond(self, request: RequestContext, undecoded: UndecodedRequest, model: Model) -> HttpResponse:
+        parsed = await _decode(undecoded, undecoded.kind.signature(model.manifest))
+        _check_names(parsed.parameters, undecoded.kind)
+        deadline = min(undecoded.deadline, _deadline(parsed.parameters))
+        model = self._in_precision(undecoded, model, parsed.parameters)
+        answer = await self._compute(request, undecoded.kind, model, parsed, deadline)
+        timing = request.timing
+        timing.encode_started = perf_counter()
+        encoded = await _encode(undecoded.kind, parsed, answer)
+        timing.encode_seconds = perf_counter() - timing.encode_started
+        timing.rows, timing.invalid_rows = len(next(iter(answer.tensors.values()))), len(answer.invalid_rows)
+        return HttpResponse(200, _headers(encoded), encoded.content)
 
-    async def _body(self, http: RequestContext) -> bytes:
+    async def _body(self, request: RequestContext) -> bytes:
         limit = self._settings.max_body_bytes
-        encoding = http.header(b"content-encoding", IDENTITY)
+        encoding = request.header(b"content-encoding", IDENTITY)
         if encoding not in CONTENT_ENCODINGS and encoding != IDENTITY:
             raise UnsupportedFormat(f"Content-Encoding must be {', '.join(CONTENT_ENCODINGS)} or {IDENTITY}")
-        body = await http.packed_body(limit)
-        # A few bytes can unpack to very many.
-        return body if encoding == IDENTITY else await asyncio.to_thread(inflate, body, encoding, limit)
+        body = await request.raw_body(limit)
+        # A few compressed bytes can expand to very many, so inflate has the same limit.
+        return body if encoding == IDENTITY else await offload.in_thread(inflate, body, encoding, limit)
 
-    def _precise(self, asked: Asked, model: Model, parameters: Parameters) -> Model:
+    def _in_precision(self, undecoded: UndecodedRequest, model: Model, parameters: Parameters) -> Model:
         if "precision" not in parameters:
             return model
-        named = ModelSelector.parse({"precision": parameters["precision"]})
-        return self._repository.find(ModelSelector(asked.address.model, asked.address.version, named.precision))
+        precision = ModelSelector.parse({"precision": parameters["precision"]}).precision
+        return self._repository.find(replace(undecoded.selector, precision=precision))
 
     async def _compute(
-        self, asked: Asked, model: Model, call: InferRequest, deadline: float, timing: RequestTiming
+        self, request: RequestContext, kind: ProtocolModel, model: Model, parsed: InferRequest, deadline: float
     ) -> Answer:
-        own = {name: value for name, value in call.parameters.items() if name not in COMMON}
-        if asked.face is SAMPLE:
-            return await self._sample(model, call, own, deadline, timing)
-        source = asked.face.source
-        if asked.face is LOG_PROB:
-            scored = LogProbRequest.parse(Payload(own, call.rows(source), source), model.manifest, self._limits)
-            return await model.log_prob(scored, deadline, timing)
-        own |= {"direction": asked.face.suffix, "return": _parts(call)}
-        sent = TransformRequest.parse(Payload(own, call.rows(source), source), model.manifest, self._limits)
-        return await model.transform(sent, deadline, timing)
+        parameters = {name: value for name, value in parsed.parameters.items() if name not in COMMON_PARAMETERS}
+        if kind is SAMPLE:
+            return await self._sample(request, model, parsed, parameters, deadline)
+        rows = parsed.rows(kind.input_name)
+        request.rows = len(rows)
+        if kind is LOG_PROB:
+            payload = Payload(parameters, rows, kind.input_name)
+            log_prob_request = LogProbRequest.parse(payload, model.manifest, self._limits)
+            return await model.log_prob(log_prob_request, deadline, request.timing)
+        payload = Payload({**parameters, "direction": kind.suffix, "return": _outputs(parsed)}, rows, kind.input_name)
+        transform_request = TransformRequest.parse(payload, model.manifest, self._limits)
+        return await model.transform(transform_request, deadline, request.timing)
 
     async def _sample(
-        self, model: Model, call: InferRequest, own: Parameters, deadline: float, timing: RequestTiming
+        self,
+        request: RequestContext,
+        model: Model,
+        parsed: InferRequest,
+        parameters: Parameters,
+        deadline: float,
     ) -> Answer:
-        tensor = call.inputs.get(NUM_SAMPLES)
-        if tensor is not None and NUM_SAMPLES in own:
+        tensor = parsed.inputs.get(NUM_SAMPLES)
+        if tensor is not None and NUM_SAMPLES in parameters:
             raise InvalidRequest(f"{NUM_SAMPLES} is given as an input and as a parameter; give one")
         number = {} if tensor is None else {NUM_SAMPLES: int(tensor[0])}
-        drawn = SampleRequest.parse(Payload({**own, **number, "return": _parts(call)}), self._limits)
-        if drawn.num_samples > self._settings.max_json_samples:
-            detail = f"an answer of the protocol holds at most {self._settings.max_json_samples}: page with start"
-            raise TooLarge(f"{NUM_SAMPLES} is {drawn.num_samples}; {detail}")
-        return await model.sample(model.settle(drawn), deadline, timing)
+        payload = Payload({**parameters, **number, "return": _outputs(parsed)})
+        sample_request = SampleRequest.parse(payload, self._limits)
+        request.rows = sample_request.num_samples
+        limit = self._settings.max_json_samples
+        if sample_request.num_samples > limit:
+            raise TooLarge(
+                f"{NUM_SAMPLES} is {sample_request.num_samples}; a response of this protocol holds at most {limit} "
+                "(DIFFEO_MAX_JSON_SAMPLES): page with start"
+            )
+        return await model.sample(model.with_seed(sample_request), deadline, request.timing)
 
 
-async def _decoded(asked: Asked, signature: Signature) -> InferRequest:
-    if len(asked.body) <= INLINE_BYTES:
-        return request.decode(asked.body, asked.length, signature)
-    return await asyncio.to_thread(request.decode, asked.body, asked.length, signature)
+async def _decode(undecoded: UndecodedRequest, signature: Signature) -> InferRequest:
+    arguments = undecoded.body, undecoded.json_length, signature
+    if len(undecoded.body) <= offload.DECODE_BYTES:
+        return v2_request.decode(*arguments)
+    return await offload.in_thread(v2_request.decode, *arguments)
 
 
-async def _encoded(kind: ProtocolModel, call: InferRequest, answer: Answer) -> ResponseBody:
-    written = sum(answer.tensors[output.name].size for output in call.outputs if not output.binary)
-    copied = sum(answer.tensors[output.name].nbytes for output in call.outputs if output.binary)
-    arguments = _facts(kind, call, answer), call.outputs, answer.tensors
-    if written <= INLINE_VALUES and copied <= INLINE_COPY:
-        return response.encode(*arguments)
-    return await asyncio.to_thread(response.encode, *arguments)
+async def _encode(kind: ProtocolModel, parsed: InferRequest, answer: Answer) -> ResponseBody:
+    written = sum(answer.tensors[output.name].size for output in parsed.outputs if not output.binary)
+    copied = sum(answer.tensors[output.name].nbytes for output in parsed.outputs if output.binary)
+    arguments = _metadata(kind, parsed, answer), parsed.outputs, answer.tensors
+    if written <= offload.ENCODE_VALUES and copied <= offload.COPY_BYTES:
+        return v2_response.encode(*arguments)
+    return await offload.in_thread(v2_response.encode, *arguments)
 
 
-def _facts(kind: ProtocolModel, call: InferRequest, answer: Answer) -> dict[str, object]:
-    facts: dict[str, object] = {"model_name": kind.name(answer.model), "model_version": str(answer.version)}
-    if call.id is not None:
-        facts["id"] = call.id
-    parameters = {name: answer.metadata[name] for name in FACTS if name in answer.metadata}
+def _metadata(kind: ProtocolModel, parsed: InferRequest, answer: Answer) -> dict[str, object]:
+    metadata: dict[str, object] = {"model_name": kind.name(answer.model), "model_version": str(answer.version)}
+    if parsed.id is not None:
+        metadata["id"] = parsed.id
+    parameters = {name: answer.metadata[name] for name in METADATA if name in answer.metadata}
     if answer.invalid_rows:
         parameters["invalid_rows"] = len(answer.invalid_rows)
-    return {**facts, "parameters": parameters} if parameters else facts
+    return {**metadata, "parameters": parameters} if parameters else metadata
 
 
 def _headers(body: ResponseBody) -> list[Header]:
     length = (b"content-length", b"%d" % len(body.content))
     if body.json_size is None:
         return [(b"content-type", JSON), length]
-    return [(b"content-type", BYTES), (LENGTH, b"%d" % body.json_size), length]
+    return [(b"content-type", BYTES), (JSON_LENGTH, b"%d" % body.json_size), length]
 
 
-def _parts(call: InferRequest) -> list[str]:
-    return [output.name for output in call.outputs]
+def _outputs(parsed: InferRequest) -> list[str]:
+    return [output.name for output in parsed.outputs]
 
 
 def _check_names(parameters: Parameters, kind: ProtocolModel) -> None:
-    takes = kind.parameters | COMMON
+    known = kind.parameters | COMMON_PARAMETERS
     for name in parameters:
-        if name not in takes:
-            raise InvalidRequest(f"parameter {ascii(name)[:SHOWN_NAME]} is unknown; there is {listed(sorted(takes))}")
+        if name not in known:
+            shown = ascii(name)[:MAX_SHOWN_NAME]
+            raise InvalidRequest(f"parameter {shown} is unknown; there is {listed(sorted(known))}")
 
 
-def _timeout(parameters: Parameters) -> float:
-    wish = parameters.get("timeout", 0)
-    if type(wish) is not int or wish < 0:
-        raise InvalidRequest("timeout must be a whole number of microseconds; 0 stands for none of its own")
-    return time.monotonic() + wish / MICROSECONDS if wish else math.inf
+def _deadline(parameters: Parameters) -> float:
+    timeout = parameters.get("timeout", 0)
+    if type(timeout) is not int or timeout < 0:
+        raise InvalidRequest("timeout must be a whole number of microseconds; 0 means no timeout")
+    return time.monotonic() + timeout / MICROSECONDS if timeout else math.inf

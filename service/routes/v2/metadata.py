@@ -1,4 +1,4 @@
-"""What there is: the server with what it offers of the protocol, each model with its tensors and configuration."""
+"""Describes the server, the tensors of each model, and the configuration of each model."""
 
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -11,8 +11,9 @@ from ...requests import Limits
 from ...settings import Settings
 from .protocol_model import ProtocolModel
 
-# Optional parts of the protocol that are offered whole: loading and unloading of models is not.
+# The optional parts of the protocol that the service implements completely.
 EXTENSIONS: Final = ("binary_tensor_data", "model_configuration", "parameters", "statistics")
+# By engine: the platform and the backend, as Triton names them.
 PLATFORMS: Final[Mapping[str, tuple[str, str]]] = {
     "onnx": ("onnx_onnxv1", "onnxruntime"),
     "torchscript": ("pytorch_torchscript", "pytorch"),
@@ -20,46 +21,46 @@ PLATFORMS: Final[Mapping[str, tuple[str, str]]] = {
 
 
 def server() -> dict[str, object]:
-    """The server."""
+    """Name, version and extensions of the server."""
     return {"name": "diffeo", "version": version("diffeo"), "extensions": EXTENSIONS}
 
 
-def metadata(repository: Repository, face: ProtocolModel, model: Model, settings: Settings) -> dict[str, object]:
-    """One face of a flow, and in which versions it is served."""
-    signature = face.signature(model.manifest)
+def metadata(repository: Repository, kind: ProtocolModel, model: Model, settings: Settings) -> dict[str, object]:
+    """Name, served versions and tensors of one protocol model."""
+    signature = kind.signature(model.manifest)
     served = [number for number, entry in repository.versions(model.name).items() if isinstance(entry, Model)]
     return {
-        "name": face.name(model.name),
+        "name": kind.name(model.name),
         "versions": [str(number) for number in sorted(served)],
         "platform": PLATFORMS[settings.engine][0],
-        "inputs": _tensors(signature.inputs),
-        "outputs": _tensors(signature.outputs),
+        "inputs": _describe(signature.inputs),
+        "outputs": _describe(signature.outputs),
     }
 
 
-def configuration(face: ProtocolModel, model: Model, settings: Settings, limits: Limits) -> dict[str, object]:
-    """The same as tools read it that ask how a model may be driven."""
+def configuration(kind: ProtocolModel, model: Model, settings: Settings, limits: Limits) -> dict[str, object]:
+    """The model configuration in Triton's form, which load generators and similar tools read."""
     platform, backend = PLATFORMS[settings.engine]
-    signature = face.signature(model.manifest)
-    most, axes = (limits.max_rows, 1) if face.batches else (0, 0)
+    signature = kind.signature(model.manifest)
+    max_batch_size, batch_axes = (limits.max_rows, 1) if kind.is_batched else (0, 0)
     config: dict[str, object] = {
-        "name": face.name(model.name),
+        "name": kind.name(model.name),
         "platform": platform,
         "backend": backend,
-        "max_batch_size": most,
-        "input": [{**_configured(tensor, axes), "optional": not tensor.required} for tensor in signature.inputs],
-        "output": [_configured(tensor, axes) for tensor in signature.outputs],
+        "max_batch_size": max_batch_size,
+        "input": [{**_configure(spec, batch_axes), "optional": not spec.required} for spec in signature.inputs],
+        "output": [_configure(spec, batch_axes) for spec in signature.outputs],
         "version_policy": {"all": {}},
         "response_cache": {"enable": False},
     }
-    # Nothing waits for others to come: what is there when a core is free is the next batch.
-    return {**config, "dynamic_batching": {"max_queue_delay_microseconds": 0}} if face.batches else config
+    # The batcher never delays rows to wait for more rows: a free core takes all rows that are queued.
+    return {**config, "dynamic_batching": {"max_queue_delay_microseconds": 0}} if kind.is_batched else config
 
 
-def _tensors(tensors: Sequence[TensorSpec]) -> list[dict[str, object]]:
-    return [{"name": one.name, "datatype": one.datatypes[0], "shape": one.shape} for one in tensors]
+def _describe(specs: Sequence[TensorSpec]) -> list[dict[str, object]]:
+    return [{"name": spec.name, "datatype": spec.datatypes[0], "shape": spec.shape} for spec in specs]
 
 
-def _configured(tensor: TensorSpec, axes: int) -> dict[str, object]:
-    # Where there are batches, their axis is told by max_batch_size alone.
-    return {"name": tensor.name, "data_type": f"TYPE_{tensor.datatypes[0]}", "dims": tensor.shape[axes:]}
+def _configure(spec: TensorSpec, batch_axes: int) -> dict[str, object]:
+    # The dims of a batched model leave out the batch axis: max_batch_size stands for it.
+    return {"name": spec.name, "data_type": f"TYPE_{spec.datatypes[0]}", "dims": spec.shape[batch_axes:]}

@@ -1,4 +1,4 @@
-"""Errors as the protocol has them: `{"error": "a sentence"}`, for every path below /v2 and whatever happens there."""
+"""Turns errors into those of the protocol, `{"error": "a sentence"}`, for every path below /v2."""
 
 import logging
 import math
@@ -7,64 +7,54 @@ from http import HTTPStatus
 from typing import Final
 
 import orjson
+from starlette.exceptions import HTTPException
 
 from ...errors import FieldError, InvalidRequest, Overloaded, RequestError, UnsupportedFormat
-from ..problems import INTERNAL, KINDS
-from ..request_context import Header, Reply
+from ..problems import INTERNAL, PROBLEM_TYPES, http_headers
+from ..request_context import Header, HttpResponse
 
 JSON: Final = b"application/json"
-# The protocol knows no 422.
+# The protocol has no status 422.
 STATUSES: Final[Mapping[type[Exception], HTTPStatus]] = {
-    **{error: kind.status for error, kind in KINDS.items()},
+    **{error: problem.status for error, problem in PROBLEM_TYPES.items()},
     InvalidRequest: HTTPStatus.BAD_REQUEST,
 }
 
 log = logging.getLogger("diffeo")
 
 
-class NoSuchPath(Exception):
-    """Nothing is served there."""
+def error_response(error: Exception, identifier: str) -> HttpResponse:
+    """The response to any error.
 
-    def __init__(self) -> None:
-        super().__init__("no such path; docs/protocol.md lists what there is below /v2")
-
-
-class WrongMethod(Exception):
-    """The path takes another method.
-
-    Attributes:
-        allowed: the method that it takes.
+    The text of an unexpected error goes to the log under the request id and not to the client, because it may name
+    files and addresses.
     """
-
-    def __init__(self, allowed: str) -> None:
-        super().__init__(f"this path takes {allowed}")
-        self.allowed = allowed
-
-
-def reply_to(error: Exception, identity: str) -> Reply:
-    """The answer to a request that met an error, foreseen or not."""
-    if isinstance(error, NoSuchPath):
-        return _reply(HTTPStatus.NOT_FOUND, str(error))
-    if isinstance(error, WrongMethod):
-        return _reply(HTTPStatus.METHOD_NOT_ALLOWED, str(error), (b"allow", error.allowed.encode()))
+    if isinstance(error, HTTPException):
+        return _http_error(error)
     status = STATUSES.get(type(error), INTERNAL.status)
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
-        # What a runtime says of itself may name files and addresses; it goes to the log, not to the client.
-        log.error("the request failed", exc_info=error, extra={"request_id": identity})
-        return _reply(status, f"{INTERNAL.title}; the log has more under {identity}")
-    return _reply(status, _sentence(error), *_headers(error, status))
+        log.error("the request failed", exc_info=error, extra={"request_id": identifier})
+        return _response(status, f"{INTERNAL.title}; the log has the reason under the request id {identifier}")
+    return _response(status, _sentence(error), *_headers(error, status))
+
+
+def _http_error(error: HTTPException) -> HttpResponse:
+    sentence = "no such path; docs/protocol.md lists the paths below /v2"
+    if error.headers and "allow" in error.headers:
+        sentence = f"this path takes {error.headers['allow']}"
+    return _response(HTTPStatus(error.status_code), sentence, *http_headers(error))
 
 
 def _sentence(error: Exception) -> str:
     sentence = str(error)
-    faults = error.field_errors if isinstance(error, RequestError) else ()
-    # Elsewhere a pointer says where the fault is; here the sentence is all there is.
-    names = [name for name in _names(faults) if name not in sentence]
+    field_errors = error.field_errors if isinstance(error, RequestError) else ()
+    # A problem document has a pointer to each wrong field. The protocol has only the sentence, so it names the fields.
+    names = [name for name in _names(field_errors) if name not in sentence]
     return f"{', '.join(names)}: {sentence}" if names else sentence
 
 
-def _names(faults: Iterable[FieldError]) -> list[str]:
-    return list(dict.fromkeys(name for fault in faults if (name := fault.pointer[1:].partition("/")[0])))
+def _names(field_errors: Iterable[FieldError]) -> list[str]:
+    return list(dict.fromkeys(name for each in field_errors if (name := each.pointer[1:].partition("/")[0])))
 
 
 def _headers(error: Exception, status: HTTPStatus) -> list[Header]:
@@ -75,7 +65,7 @@ def _headers(error: Exception, status: HTTPStatus) -> list[Header]:
     return [(b"connection", b"close")] if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE else []
 
 
-def _reply(status: HTTPStatus, sentence: str, *headers: Header) -> Reply:
+def _response(status: HTTPStatus, sentence: str, *headers: Header) -> HttpResponse:
     content = orjson.dumps({"error": sentence})
     length = (b"content-length", b"%d" % len(content))
-    return Reply(int(status), [(b"content-type", JSON), length, *headers], content)
+    return HttpResponse(int(status), [(b"content-type", JSON), length, *headers], content)

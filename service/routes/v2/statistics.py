@@ -1,53 +1,68 @@
-"""The sums of a tally as the protocol's statistics extension has them; every process of a service has its own."""
+"""GET /v2/models/stats: the statistics extension of the Open Inference Protocol, summed over all processes.
 
-from collections.abc import Iterable
+All functions read the files of all processes, which takes milliseconds: call them on a thread.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 
 from ...model import Model
-from ...observability.statistics import Sum, Tally
+from ...observability import statistics
+from ...observability.shared_counters import SharedCounters
+from ...observability.statistics import NEVER, InferenceStatistics
 from ...repository.repository import Repository
 from .protocol_model import PROTOCOL_MODELS, ProtocolModel
 
-
-def of_model(repository: Repository, tally: Tally, face: ProtocolModel, flow: str) -> dict[str, object]:
-    """One model in all its served versions."""
-    return of_versions(tally, face, (entry for entry in repository.versions(flow).values() if isinstance(entry, Model)))
+# Requests that no model version received yet.
+NO_REQUESTS = InferenceStatistics()
 
 
-def of_versions(tally: Tally, face: ProtocolModel, models: Iterable[Model]) -> dict[str, object]:
-    """One face of these versions."""
-    return {"model_stats": [_entry(tally, face, model) for model in models]}
+def of_all(repository: Repository, shared: SharedCounters) -> dict[str, object]:
+    """The statistics of every protocol model in every served version."""
+    models = [model for name in repository.models for model in _served(repository, name)]
+    return _document(shared, [(kind, model) for model in models for kind in PROTOCOL_MODELS])
 
 
-def of_all(repository: Repository, tally: Tally) -> dict[str, object]:
-    """Every model in every served version."""
-    served = [entry for found in repository.models.values() for entry in found.values() if isinstance(entry, Model)]
-    return {"model_stats": [_entry(tally, face, model) for model in served for face in PROTOCOL_MODELS]}
+def of_model(repository: Repository, shared: SharedCounters, kind: ProtocolModel, name: str) -> dict[str, object]:
+    """The statistics of one protocol model in every served version."""
+    return of_versions(shared, kind, _served(repository, name))
 
 
-def _entry(tally: Tally, face: ProtocolModel, model: Model) -> dict[str, object]:
-    name = face.name(model.name)
-    counts = tally.of((name, model.version))
-    phases = {phase: _sum(total) for phase, total in counts.phases.items()}
+def of_versions(shared: SharedCounters, kind: ProtocolModel, models: Iterable[Model]) -> dict[str, object]:
+    """The statistics of one protocol model in these versions."""
+    return _document(shared, [(kind, model) for model in models])
+
+
+def _served(repository: Repository, name: str) -> Iterator[Model]:
+    return (entry for entry in repository.versions(name).values() if isinstance(entry, Model))
+
+
+def _document(shared: SharedCounters, models: Iterable[tuple[ProtocolModel, Model]]) -> dict[str, object]:
+    found = statistics.read(shared.sums())
+    return {"model_stats": [_entry(kind.name(model.name), str(model.version), found) for kind, model in models]}
+
+
+def _entry(name: str, version: str, found: dict[statistics.ProtocolVersion, InferenceStatistics]) -> dict[str, object]:
+    sums = found.get((name, version), NO_REQUESTS)
     return {
         "name": name,
-        "version": str(model.version),
-        "last_inference": counts.last,
-        "inference_count": counts.rows,
-        # A request counts as one execution, whatever it was computed with.
-        "execution_count": counts.success.count,
+        "version": version,
+        "last_inference": sums.last_ms,
+        "inference_count": sums.rows,
+        # Each request counts as one execution, even if the engine computed it together with other requests.
+        "execution_count": sums.success.count,
         "inference_stats": {
-            "success": _sum(counts.success),
-            "fail": _sum(counts.fail),
-            **phases,
-            # Nothing is answered from a cache.
-            "cache_hit": _sum(Sum()),
-            "cache_miss": _sum(Sum()),
+            "success": asdict(sums.success),
+            "fail": asdict(sums.fail),
+            "queue": asdict(sums.queue),
+            "compute_input": asdict(sums.compute_input),
+            "compute_infer": asdict(sums.compute_infer),
+            "compute_output": asdict(sums.compute_output),
+            # The service has no cache.
+            "cache_hit": asdict(NEVER),
+            "cache_miss": asdict(NEVER),
         },
         "response_stats": {},
         "batch_stats": [],
         "memory_usage": [],
     }
-
-
-def _sum(total: Sum) -> dict[str, int]:
-    return {"count": total.count, "ns": total.ns}

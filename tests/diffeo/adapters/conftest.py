@@ -1,4 +1,4 @@
-"""The flow known by hand, over HTTP and in this process: an adapter is the same over both."""
+"""The flow known by hand, remote and local: a test of an adapter runs once with each."""
 
 from collections.abc import Iterator
 

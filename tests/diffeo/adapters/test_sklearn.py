@@ -1,4 +1,4 @@
-"""A flow is an outlier detector of scikit-learn: each of its own checks passes with a flow as wide as its rows."""
+"""A flow passes the estimator checks of scikit-learn; each check runs with a flow as wide as the rows of the check."""
 
 import numpy as np
 import pandas as pd
@@ -13,10 +13,10 @@ from diffeo.adapters.sklearn import FlowDensity
 from diffeo.density import Density
 from diffeo.local.model import open_model
 from tests.given.flows import affine
-from tests.given.flows.standard_normal import Normal
+from tests.given.flows.standard_normal import StandardNormal
 
 X = affine.inverse(np.random.default_rng(1).normal(size=(400, 2)))
-# A flow has a width of its own, and these checks make rows of another one; they are run with flows of that width.
+# These checks make rows of another width than the flow in the first test, so they run with flows of that width.
 WIDTHS = {
     "check_fit_score_takes_y": 3,
     "check_dont_overwrite_parameters": 3,
@@ -34,23 +34,23 @@ WIDTHS = {
     "check_dict_unchanged": 3,
     "check_fit2d_predict1d": 3,
 }
-# It asks for SCIPY_ARRAY_API in the environment before SciPy is imported; rows here are NumPy's or a frame's.
-NOT_ASKED = {"check_array_api_input"}
+# It needs SCIPY_ARRAY_API in the environment before SciPy is imported. Rows here are NumPy arrays or frames.
+SKIPPED = {"check_array_api_input"}
 
 
-def test_check_estimator_passes_but_for_checks_of_another_width() -> None:
+def test_check_estimator_passes_except_for_checks_of_another_width() -> None:
     estimator = FlowDensity(open_model(affine.DATA, "affine2d", None))
     expected = dict.fromkeys(WIDTHS, "its rows have another number of columns than the flow")
     results = check_estimator(estimator, expected_failed_checks=expected, on_skip=None)
     statuses = {result["check_name"]: result["status"] for result in results}
     assert {name for name, status in statuses.items() if status == "xfail"} == set(WIDTHS)
-    assert {name for name, status in statuses.items() if status == "skipped"} == NOT_ASKED
-    assert list(statuses.values()).count("passed") == len(statuses) - len(WIDTHS) - len(NOT_ASKED) >= 25
+    assert {name for name, status in statuses.items() if status == "skipped"} == SKIPPED
+    assert list(statuses.values()).count("passed") == len(statuses) - len(WIDTHS) - len(SKIPPED) >= 25
 
 
 @pytest.mark.parametrize(("name", "width"), WIDTHS.items())
-def test_those_pass_with_a_flow_of_their_width(name: str, width: int) -> None:
-    estimator = FlowDensity(Normal(width))
+def test_checks_of_another_width_pass_with_a_flow_of_that_width(name: str, width: int) -> None:
+    estimator = FlowDensity(StandardNormal(width))
     checks = [check for _, check in estimator_checks_generator(estimator) if check.func.__name__ == name]
     assert checks
     for check in checks:
@@ -65,17 +65,17 @@ def test_scores_are_the_densities_of_the_flow(flow: Density) -> None:
 
 
 @pytest.mark.parametrize("contamination", [0.01, 0.25, 0.5])
-def test_so_many_rows_are_outliers(flow: Density, contamination: float) -> None:
-    told = FlowDensity(flow, contamination=contamination).fit_predict(X)
-    assert set(told) == {1, -1}
-    assert (told == -1).mean() == pytest.approx(contamination, abs=0.005)
-    assert flow.log_prob(X)[told == -1].max() < flow.log_prob(X)[told == 1].min()
+def test_the_fraction_of_outliers_is_the_contamination(flow: Density, contamination: float) -> None:
+    predicted = FlowDensity(flow, contamination=contamination).fit_predict(X)
+    assert set(predicted) == {1, -1}
+    assert (predicted == -1).mean() == pytest.approx(contamination, abs=0.005)
+    assert flow.log_prob(X)[predicted == -1].max() < flow.log_prob(X)[predicted == 1].min()
 
 
 @pytest.mark.parametrize("contamination", [0, -0.1, 0.6, np.nan])
-def test_a_part_that_is_none_is_told(contamination: float) -> None:
+def test_a_contamination_out_of_range_is_an_error(contamination: float) -> None:
     with pytest.raises(ValueError, match=r"expected more than 0, at most 0\.5"):
-        FlowDensity(Normal(2), contamination=contamination).fit(X)
+        FlowDensity(StandardNormal(2), contamination=contamination).fit(X)
 
 
 def test_a_row_without_a_density_is_an_outlier(flow: Density) -> None:
@@ -85,7 +85,7 @@ def test_a_row_without_a_density_is_an_outlier(flow: Density) -> None:
     assert fitted.predict(beyond) == -1
 
 
-def test_frames_are_matched_by_name(flow: Density) -> None:
+def test_columns_of_a_frame_are_matched_by_name(flow: Density) -> None:
     swapped = pd.DataFrame(X[:, ::-1], columns=["weight", "height"])
     fitted = FlowDensity(flow).fit(swapped)
     np.testing.assert_array_equal(fitted.score_samples(swapped), flow.log_prob(X))
@@ -95,15 +95,15 @@ def test_frames_are_matched_by_name(flow: Density) -> None:
         FlowDensity(flow).fit(swapped.set_axis(["a", "b"], axis=1))
 
 
-def test_a_state_names_the_sample(flow: Density) -> None:
+def test_the_same_random_state_gives_the_same_sample(flow: Density) -> None:
     fitted = FlowDensity(flow).fit(X)
-    drawn = flow.draw(5, seed=7, start=0, temperature=1.0, parts=("x",))["x"]
+    drawn = flow.draw(5, seed=7, start=0, temperature=1.0, outputs=("x",))["x"]
     assert fitted.sample(5, random_state=7).tobytes() == drawn.tobytes()
     state = np.random.RandomState(1)
     assert fitted.sample(5, random_state=state).tobytes() != fitted.sample(5, random_state=state).tobytes()
 
 
-def test_it_stands_in_pipelines_searches_and_cross_validation(flow: Density) -> None:
+def test_it_works_in_pipelines_searches_and_cross_validation(flow: Density) -> None:
     fitted = FlowDensity(flow)
     assert clone(fitted).flow is flow
     pipeline = make_pipeline(FunctionTransformer(lambda rows: rows + 1), clone(fitted)).fit(X)

@@ -1,5 +1,6 @@
 """However a file is cut, its spans have all of its rows, once and in order; what is damaged is a row of nulls."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -8,6 +9,7 @@ from pyarrow import ipc
 
 from diffeo.bulk.formats import FORMATS
 from diffeo.bulk.location import locate
+from diffeo.tables.csv_numbers import Wrong
 from tests.given import job_files
 
 SUFFIXES = [".parquet", ".arrow", ".arrows", ".csv", ".npy"]
@@ -15,17 +17,17 @@ ROWS = 2345
 TABLE = job_files.table(job_files.rows(ROWS))
 
 
-def read(path: Path, block_rows: int) -> list[pa.Table]:
+def read(path: Path, block_rows: int, wrong: Wrong = "refuse") -> list[pa.Table]:
     """The rows of each span."""
     form, place = FORMATS[path.suffix], locate(str(path))
-    outline = form.outline(place, block_rows)
-    assert [span.first for span in outline.spans] == [
-        sum(s.rows for s in outline.spans[:n]) for n in range(len(outline.spans))
+    layout = replace(form.layout(place, block_rows), wrong=wrong)
+    assert [span.first for span in layout.row_ranges] == [
+        sum(s.rows for s in layout.row_ranges[:n]) for n in range(len(layout.row_ranges))
     ]
     found = []
-    for span in outline.spans:
-        batches = list(form.read(place, outline, span, outline.schema.names))
-        found.append(pa.Table.from_batches(batches, outline.schema))
+    for span in layout.row_ranges:
+        batches = list(form.read(place, layout, span, layout.schema.names))
+        found.append(pa.Table.from_batches(batches, layout.schema))
         assert found[-1].num_rows == span.rows
     return found
 
@@ -54,7 +56,7 @@ CELLS = [("1", "2"), (None, None), ('4\n,"x"', "5"), (None, None), ("9", None), 
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
 def test_records_of_csv_are_told_from_lines(mark: bytes, end: bytes, block_rows: int, tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_bytes(mark + CSV + end)
-    spans = read(tmp_path / "rows.csv", block_rows)
+    spans = read(tmp_path / "rows.csv", block_rows, "null")
     cells = [(row["a"], row["b"]) for span in spans for row in span.to_pylist()]
     assert cells == CELLS
     assert len(spans) == -(-len(CELLS) // block_rows)
@@ -75,9 +77,9 @@ def test_a_record_that_spans_the_pieces_in_which_a_file_is_looked_through_is_one
     for size in (1, 2, 3, 5, 4096):
         monkeypatch.setattr("diffeo.bulk.formats.csv.LOOK_BYTES", size)
         (tmp_path / "rows.csv").write_bytes(CSV)
-        outline = FORMATS[".csv"].outline(locate(str(tmp_path / "rows.csv")), 2)
-        expected = expected or outline.spans
-        assert outline.spans == expected
+        layout = FORMATS[".csv"].layout(locate(str(tmp_path / "rows.csv")), 2)
+        expected = expected or layout.row_ranges
+        assert layout.row_ranges == expected
 
 
 def damaged() -> dict[str, tuple[str, bytes]]:

@@ -1,4 +1,4 @@
-"""A way from the blocking client to an app in this process; what goes through can be counted and spoilt."""
+"""An httpx transport that connects the blocking client to an app in this process; it can change the responses."""
 
 from collections.abc import Callable
 
@@ -6,18 +6,20 @@ import httpx
 
 from tests.given.servers.asgi_app import App
 
+Change = Callable[[str, bytes], bytes]
 
-class Through(httpx.BaseTransport):
-    """Each request is one exchange with the app; `spoil` changes the bytes of answers by path."""
 
-    def __init__(self, app: App, spoil: Callable[[str, bytes], bytes] = lambda _, content: content) -> None:
+class AppTransport(httpx.BaseTransport):
+    """Sends each request to the app and keeps its path; `change` maps (path, content) to the content that arrives."""
+
+    def __init__(self, app: App, change: Change = lambda _, content: content) -> None:
         self.paths: list[str] = []
         self._app = app
-        self._spoil = spoil
+        self._change = change
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         path = request.url.raw_path.decode()
         self.paths.append(path)
-        response = self._app.ask(request.method, path, content=request.read(), headers=request.headers)
+        response = self._app.request(request.method, path, content=request.read(), headers=request.headers)
         headers = {name: value for name, value in response.headers.items() if name != "content-length"}
-        return httpx.Response(response.status_code, headers=headers, content=self._spoil(path, response.content))
+        return httpx.Response(response.status_code, headers=headers, content=self._change(path, response.content))

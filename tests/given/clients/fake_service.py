@@ -1,81 +1,93 @@
-"""A service played to the steps of a call, without a line: what it answers is a function, and time is a number."""
+"""A driver for the steps of the client without a network: a function is the service, and a number is the clock."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 
 from diffeo.bundle import npy
-from diffeo.client.retries import Endpoint
-from diffeo.client.steps import Give, Head, Lost, Open, Outcome, Read, Request, Steps, Wait
+from diffeo.client.retries import RemoteService
+from diffeo.client.steps import (
+    Finished,
+    ReadBytes,
+    Request,
+    ResponseHead,
+    SendRequest,
+    Sleep,
+    StepResult,
+    Steps,
+    TransportFailure,
+    YieldRows,
+    advance,
+)
+from diffeo.density import Rows
 
 T = TypeVar("T")
-Serve = Callable[[Request], Iterator[Outcome]]
+# Yields the head of the response to a request, then its body piece by piece.
+Serve = Callable[[Request], Iterator[StepResult]]
+
+OK: Final = ResponseHead(200, {})
+BROKEN: Final = TransportFailure("the connection is broken", transient=True)
 
 
 @dataclass
-class Stage:
-    """Takes the steps of calls; keeps what was asked, how long was waited, and what was given."""
+class FakeDriver:
+    """Does the steps of calls; keeps the requests, the seconds of each sleep, and the yielded arrays."""
 
     serve: Serve
     now: float = 0.0
     requests: list[Request] = field(default_factory=list)
-    pauses: list[float] = field(default_factory=list)
-    given: list[np.ndarray] = field(default_factory=list)
+    sleeps: list[float] = field(default_factory=list)
+    yielded: list[Rows] = field(default_factory=list)
 
-    def endpoint(self, seconds: float = 60.0, retries: int = 5, chance: float = 0.5) -> Endpoint:
-        return Endpoint("http://service.test", seconds, retries, lambda: self.now, lambda: chance)
+    def service(self, seconds: float = 60.0, retries: int = 5, uniform: float = 0.5) -> RemoteService:
+        """The service that this driver plays; its random numbers all have the value `uniform`."""
+        return RemoteService("http://service.test", seconds, retries, lambda: self.now, lambda: uniform)
 
-    def play(self, steps: Steps[T]) -> T:
-        outcome: Outcome = None
-        answer: Iterator[Outcome] = iter(())
-        while True:
-            try:
-                step = steps.send(outcome)
-            except StopIteration as end:
-                return end.value
+    def run(self, steps: Steps[T]) -> T:
+        response: Iterator[StepResult] = iter(())
+        result: StepResult = None
+        while not isinstance(step := advance(steps, result), Finished):
+            result = None
             match step:
-                case Open():
+                case SendRequest():
                     self.requests.append(step.request)
-                    answer = self.serve(step.request)
-                    outcome = next(answer)
-                case Read():
-                    outcome = next(answer, b"")
-                case Wait():
-                    self.pauses.append(step.seconds)
+                    response = self.serve(step.request)
+                    result = next(response)
+                case ReadBytes():
+                    result = next(response, b"")
+                case Sleep():
+                    self.sleeps.append(step.seconds)
                     self.now += step.seconds
-                    outcome = None
-                case Give():
-                    self.given.append(step.rows)
-                    outcome = None
+                case YieldRows():
+                    self.yielded.append(step.rows)
+        return step.result
 
 
-def in_turn(*answers: tuple[Outcome, ...]) -> Serve:
-    """One answer after the other, whatever is asked; the last one for good."""
-    left = list(answers)
-    return lambda _: iter(left.pop(0) if len(left) > 1 else left[0])
+def in_order(*responses: tuple[StepResult, ...]) -> Serve:
+    """A service that gives one response after the other, whatever the request is, and then repeats the last one."""
+    remaining = list(responses)
+    return lambda _: iter(remaining.pop(0) if len(remaining) > 1 else remaining[0])
 
 
-def problem(status: int, **headers: str) -> tuple[Outcome, ...]:
-    return Head(status, {name.replace("_", "-"): value for name, value in headers.items()}), b"<html>"
+def error_response(status: int, **headers: str) -> tuple[StepResult, ...]:
+    """A response with this status, and a body that is no problem document."""
+    return ResponseHead(status, {name.replace("_", "-"): value for name, value in headers.items()}), b"<html>"
 
 
-def rows(seed: int, start: int, count: int) -> np.ndarray:
-    """Rows that tell which they are."""
+def numbered_rows(seed: int, start: int, count: int) -> Rows:
+    """Rows [count, 2] that each contain their own number."""
     numbers = np.arange(start, start + count)
     return np.stack([numbers, numbers % 7 + seed], axis=1).astype(np.float32)
 
 
-def sample(request: Request, limit: int = 2**53, version: str = "1") -> Iterator[Outcome]:
-    """A service that draws `rows` for /sample, at most `limit` in one answer."""
+def serve_sample(request: Request, limit: int = 2**53, version: str = "1") -> Iterator[StepResult]:
+    """Answers /sample with `numbered_rows`, and with 413 when more than `limit` rows are requested."""
     query = request.query
     count = int(query["num_samples"])
     if count > limit:
-        yield from problem(413)
+        yield from error_response(413)
         return
-    yield Head(200, {"diffeo-version": version})
-    yield npy.write(rows(int(query["seed"]), int(query["start"]), count))
-
-
-LOST = (Lost("the line is dead", passing=True),)
+    yield ResponseHead(200, {"diffeo-version": version})
+    yield npy.write(numbered_rows(int(query["seed"]), int(query["start"]), count))

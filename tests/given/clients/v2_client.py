@@ -1,67 +1,100 @@
-"""A client of the Open Inference Protocol by hand: bodies byte for byte, and answers held to the protocol."""
+"""A minimal client of the Open Inference Protocol: builds bodies byte for byte and checks responses strictly."""
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypedDict
 
 import httpx
 import numpy as np
+import numpy.typing as npt
 
 from tests.given.servers.asgi_app import App
 
 DTYPES: Final = {"FP32": "<f4", "FP64": "<f8", "INT64": "<i8"}
 LENGTH: Final = "inference-header-content-length"
 
+Entry = dict[str, object]
+Tensor = npt.NDArray[np.floating | np.signedinteger]
+
+
+class Output(TypedDict, total=False):
+    """One output of a response."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+    data: list[float | None]
+    parameters: dict[str, int]
+
+
+class Head(TypedDict, total=False):
+    """The JSON of a response."""
+
+    model_name: str
+    model_version: str
+    id: str
+    parameters: dict[str, object]
+    outputs: list[Output]
+
 
 class Sent(NamedTuple):
-    """A body, and what its header says of it."""
+    """A request body, and the header that gives the length of its JSON."""
 
     content: bytes
     headers: dict[str, str]
 
 
-def tensor(name: str, values: object, datatype: str = "FP32", *, binary: bool = False) -> tuple[dict, bytes]:
+class Answered(NamedTuple):
+    """The JSON of a response, and its tensors, whether they were JSON or bytes."""
+
+    head: Head
+    tensors: Mapping[str, Tensor]
+
+
+def tensor(name: str, values: npt.ArrayLike, datatype: str = "FP32", *, binary: bool = False) -> tuple[Entry, bytes]:
     """An entry of `inputs`, and its bytes after the JSON."""
-    array = np.asarray(values, DTYPES[datatype])
-    entry = {"name": name, "shape": list(array.shape), "datatype": datatype}
+    array: Tensor = np.asarray(values, DTYPES[datatype])
+    entry: Entry = {"name": name, "shape": list(array.shape), "datatype": datatype}
     if binary:
         return {**entry, "parameters": {"binary_data_size": array.nbytes}}, array.tobytes()
-    return {**entry, "data": np.where(np.isfinite(array), array, None).reshape(-1).tolist()}, b""
+    flat = array.reshape(-1).tolist()
+    return {**entry, "data": [number if np.isfinite(number) else None for number in flat]}, b""
 
 
-def body(*tensors: tuple[dict, bytes], **more: object) -> Sent:
+def document(*tensors: tuple[Entry, bytes], **more: object) -> dict[str, object]:
+    """The JSON of a request with these inputs."""
+    return {"inputs": [entry for entry, _ in tensors], **more}
+
+
+def body(*tensors: tuple[Entry, bytes], **more: object) -> Sent:
     """A request with these inputs."""
-    head = json.dumps({"inputs": [entry for entry, _ in tensors], **more}).encode()
+    head = json.dumps(document(*tensors, **more)).encode()
     rest = b"".join(content for _, content in tensors)
     return Sent(head + rest, {LENGTH: str(len(head))} if rest else {})
 
 
-class Answered(NamedTuple):
-    """An answer: its JSON, and its tensors whichever way they came."""
-
-    head: Mapping[str, object]
-    tensors: Mapping[str, np.ndarray]
-
-
 def ask(app: App, model: str, sent: Sent, **headers: str) -> Answered:
+    """Send a request for inference, which must be answered."""
     response = app.post(f"/v2/models/{model}/infer", content=sent.content, headers={**sent.headers, **headers})
     assert response.status_code == 200, response.text
     return answered(response)
 
 
 def answered(response: httpx.Response) -> Answered:
+    """The answer in a response."""
     size = response.headers.get(LENGTH)
     assert response.headers["content-type"] == ("application/json" if size is None else "application/octet-stream")
     content = response.content
-    head = json.loads(content if size is None else content[: int(size)], parse_constant=_refuse)
+    head: Head = json.loads(content if size is None else content[: int(size)], parse_constant=_fail)
     return Answered(head, _tensors(head["outputs"], b"" if size is None else content[int(size) :]))
 
 
-def _tensors(outputs: Sequence[dict], rest: bytes) -> dict[str, np.ndarray]:
-    tensors = {}
+def _tensors(outputs: Sequence[Output], rest: bytes) -> dict[str, Tensor]:
+    tensors: dict[str, Tensor] = {}
     for output in outputs:
         assert list(output)[:3] == ["name", "datatype", "shape"]
         dtype = DTYPES[output["datatype"]]
+        values: Tensor
         if "parameters" in output:
             size = output["parameters"]["binary_data_size"]
             values, rest = np.frombuffer(rest[:size], dtype), rest[size:]
@@ -72,14 +105,14 @@ def _tensors(outputs: Sequence[dict], rest: bytes) -> dict[str, np.ndarray]:
     return tensors
 
 
-def _refuse(name: str) -> None:
-    raise AssertionError(f"an answer in JSON holds {name}")
+def _fail(name: str) -> None:
+    raise AssertionError(f"a response in JSON holds {name}")
 
 
 def error(response: httpx.Response) -> tuple[int, str]:
-    """The status and the sentence of an error, which is nothing else."""
+    """The status and the sentence of an error response, which holds nothing else."""
     assert response.headers["content-type"] == "application/json"
-    content = response.json()
+    content: dict[str, str] = response.json()
     assert list(content) == ["error"]
     assert len(response.content) < 1000
     return response.status_code, content["error"]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 
@@ -23,17 +24,23 @@ SCALE: Final = np.array([2.0, 4.0])
 LADJ: Final = -math.log(8)
 
 
-def forward(x: np.ndarray) -> np.ndarray:
-    return (np.asarray(x, np.float64) - MEAN) / SCALE
+Rows = npt.NDArray[np.float64]
 
 
-def inverse(z: np.ndarray) -> np.ndarray:
-    return np.asarray(z, np.float64) * SCALE + MEAN
+def forward(x: npt.ArrayLike) -> Rows:
+    z: Rows = (np.asarray(x, np.float64) - MEAN) / SCALE
+    return z
 
 
-def log_prob(x: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+def inverse(z: npt.ArrayLike) -> Rows:
+    x: Rows = np.asarray(z, np.float64) * SCALE + MEAN
+    return x
+
+
+def log_prob(x: npt.ArrayLike, temperature: float = 1.0) -> Rows:
     square = (forward(x) ** 2).sum(axis=1)
-    return -square / (2 * temperature**2) - 2 * math.log(temperature) - math.log(2 * math.pi) + LADJ
+    nats: Rows = -square / (2 * temperature**2) - 2 * math.log(temperature) - math.log(2 * math.pi) + LADJ
+    return nats
 
 
 def copy_to(models: Path, name: str = "affine2d", version: int = 1) -> Path:
@@ -48,8 +55,14 @@ def shifted(path: Path, by: float) -> Path:
     vectors[:, :2] += by
     buffer = io.BytesIO()
     np.save(buffer, vectors)
-    graphs = {name: _moved(files[name], by) for name in ("forward.onnx", "inverse.onnx")}
-    return remake(path, {**graphs, "golden.npy": buffer.getvalue(), "forward.ts": None, "inverse.ts": None})
+    change: dict[FileName, bytes | None] = {
+        "forward.onnx": _moved(files["forward.onnx"], by),
+        "inverse.onnx": _moved(files["inverse.onnx"], by),
+        "golden.npy": buffer.getvalue(),
+        "forward.ts": None,
+        "inverse.ts": None,
+    }
+    return remake(path, change)
 
 
 def _moved(graph: bytes, by: float) -> bytes:

@@ -1,6 +1,7 @@
-"""The service in this process, without a socket: one exchange is one call."""
+"""Runs the service in this process, without a socket: one request is one call of the ASGI application."""
 
 import asyncio
+from collections.abc import AsyncIterable, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -9,31 +10,46 @@ import httpx
 from diffeo.service.app import create_app
 from diffeo.service.settings import Settings
 
+Headers = Mapping[str, str] | Mapping[bytes, bytes] | httpx.Headers
+Content = str | bytes | AsyncIterable[bytes]
+
 
 class App:
-    """An app over a repository; an error that breaks an answer off is raised here."""
+    """An app over a repository. An error that breaks a response off is raised here."""
 
     def __init__(self, settings: Settings) -> None:
         self._runner = asyncio.Runner()
         self.asgi = create_app(settings)
         self._client = httpx.AsyncClient(transport=httpx.ASGITransport(self.asgi), base_url="http://service.test")
 
-    def ask(self, method: str, path: str, **arguments: object) -> httpx.Response:
-        """One exchange; arguments are those of `httpx.AsyncClient.request`."""
-        return self._runner.run(self._client.request(method, path, **arguments))
+    def request(  # noqa: PLR0913  (the ways in which httpx takes a body)
+        self,
+        method: str,
+        path: str,
+        *,
+        content: Content | None = None,
+        json: object = None,
+        data: Mapping[str, object] | None = None,
+        headers: Headers | None = None,
+    ) -> httpx.Response:
+        """Send one request; the arguments are those of `httpx.AsyncClient.request`."""
+        sending = self._client.request(method, path, content=content, json=json, data=data, headers=headers)
+        return self._runner.run(sending)
 
-    def rest(self, seconds: float) -> None:
-        """Let what waits on the loop run, which stands still between exchanges."""
+    def run_loop(self, seconds: float) -> None:
+        """Run the event loop, which stands still between requests, so that pending callbacks run."""
         self._runner.run(asyncio.sleep(seconds))
 
-    def get(self, path: str, **arguments: object) -> httpx.Response:
-        return self.ask("GET", path, **arguments)
+    def get(self, path: str, *, headers: Headers | None = None) -> httpx.Response:
+        return self.request("GET", path, headers=headers)
 
-    def post(self, path: str, **arguments: object) -> httpx.Response:
-        return self.ask("POST", path, **arguments)
+    def post(
+        self, path: str, *, content: Content | None = None, json: object = None, headers: Headers | None = None
+    ) -> httpx.Response:
+        return self.request("POST", path, content=content, json=json, headers=headers)
 
     def post_text(self, path: str, text: str | bytes) -> httpx.Response:
-        """A JSON body byte for byte, which no encoder of ours has made valid."""
+        """Send a JSON body byte for byte, valid or not."""
         return self.post(path, content=text, headers={"content-type": "application/json"})
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""One compose project over a folder of models, under a name and ports of its own, and taken down again."""
+"""Starts the compose project over a folder of models, with its own project name and ports, and removes it again."""
 
 import json
 import os
@@ -19,7 +19,7 @@ STARTUP_SECONDS: Final = 120
 
 
 def missing() -> str | None:
-    """Why compose cannot run here; None where it can."""
+    """The reason why compose cannot run on this machine; None if it can."""
     if shutil.which("docker") is None:
         return "docker is not installed"
     if not _runs(["docker", "info"]):
@@ -39,7 +39,7 @@ def _runs(command: list[str]) -> bool:
 
 
 class Compose:
-    """The project's compose file over `models`, with a recipe folder for its trainer."""
+    """The compose project over the folder `models`; its trainer reads recipes from `tables`."""
 
     def __init__(self, models: Path, tables: Path) -> None:
         self.url = f"http://127.0.0.1:{(port := free_port())}"
@@ -54,7 +54,7 @@ class Compose:
         }
 
     def run(self, *arguments: str, **environment: str) -> str:
-        """One compose command; its output."""
+        """Run one compose command and return its output."""
         done = subprocess.run(
             [*_command(), *arguments],
             cwd=ROOT,
@@ -68,7 +68,7 @@ class Compose:
         return done.stdout
 
     def inside(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """A command in the serving container."""
+        """Run a command in the serving container."""
         arguments = ["docker", "exec", self.container("diffeo"), *command]
         return subprocess.run(arguments, capture_output=True, text=True, check=False)
 
@@ -80,12 +80,12 @@ class Compose:
         return listed.stdout.split()[0]
 
     def inspect(self, service: str) -> dict[str, object]:
-        """What the engine says of a service's container."""
-        told = subprocess.run(["docker", "inspect", self.container(service)], capture_output=True, check=True)
-        return dict(json.loads(told.stdout)[0])
+        """The description of a service's container by the Docker engine."""
+        done = subprocess.run(["docker", "inspect", self.container(service)], capture_output=True, check=True)
+        return dict(json.loads(done.stdout)[0])
 
     def wait(self, holds: Callable[[], bool], seconds: float = STARTUP_SECONDS) -> float:
-        """Seconds until it holds."""
+        """Wait until `holds` returns True; the seconds that it took."""
         began = time.monotonic()
         while time.monotonic() - began < seconds:
             try:
@@ -94,8 +94,10 @@ class Compose:
             except (httpx.TransportError, KeyError, IndexError):
                 pass
             time.sleep(0.1)
-        raise TimeoutError(f"it did not come true within {seconds:g} s:\n{self.run('logs', '--tail', '50')}")
+        raise TimeoutError(
+            f"the condition did not become true within {seconds:g} s:\n{self.run('logs', '--tail', '50')}"
+        )
 
     def down(self) -> None:
-        """Take everything down that was brought up."""
+        """Stop and remove all containers."""
         self.run("down", "--volumes", "--remove-orphans", "--timeout", "5")

@@ -1,4 +1,4 @@
-"""An app whose engines wait for a gate: what happens while rows are computed, as slowly as a test wants it."""
+"""The service with engines that wait for a gate, so that a test decides when rows are computed."""
 
 import threading
 from pathlib import Path
@@ -13,11 +13,11 @@ from diffeo.service.app import create_service
 from diffeo.service.settings import Settings
 from tests.given.flows import affine
 
-SECONDS = 10  # how long a test waits for what happens at once
+SECONDS = 10  # time limit of a test that would hang
 
 
 class Gated:
-    """The engine of the bundle, once the gate is open; counts the rows that came to it."""
+    """The engine of the bundle, but each call waits until the gate is open; records the rows of each call."""
 
     def __init__(self, engine: Engine, gate: threading.Event, rows: list[int]) -> None:
         self._engine = engine
@@ -31,7 +31,7 @@ class Gated:
 
 
 class Service:
-    """An app whose engines wait for a gate, and the exchanges of one loop with it."""
+    """The service over `models` with gated engines, and HTTP clients that call it in this process."""
 
     def __init__(
         self, monkeypatch: pytest.MonkeyPatch, timeout_seconds: float = SECONDS, models: Path = affine.DATA
@@ -44,11 +44,11 @@ class Service:
             return Gated(forward, self.gate, self.rows), Gated(inverse, self.gate, self.rows)
 
         monkeypatch.setitem(ENGINES, "onnx", gated)
-        # Nothing here is cheap enough to be computed on the loop, which must not wait for the gate.
-        monkeypatch.setattr("diffeo.service.batcher.INLINE_SECONDS", 0)
+        # No call may run on the event loop, because it must not wait for the gate.
+        monkeypatch.setattr("diffeo.service.offload.COMPUTE_SECONDS", 0)
         self.gate.set()
-        limits = {"max_queue_rows": 20, "timeout_seconds": timeout_seconds}
-        service = create_service(Settings(models=models, threads=1, chunk_rows=4, **limits))
+        settings = Settings(models=models, threads=1, chunk_rows=4, max_queue_rows=20, timeout_seconds=timeout_seconds)
+        service = create_service(settings)
         self.app, self.health_probe = service.app, service.health_probe
         self.gate.clear()
         self.rows.clear()

@@ -1,13 +1,14 @@
-"""Two Ray nodes on this machine, as a process: it says where they are, and kills the second one when it is told to.
+"""A program that starts two Ray nodes on this machine, prints their address, and kills one node on request.
 
-`python nodes.py`; a line comes with the address, and any line that it reads is the order to kill.
+It prints the address of the cluster as one line. The first line on its standard input makes it kill the second node;
+the next line ends it.
 """
 
 import sys
 
 from diffeo.service.process import ray_environment
 
-# One core a node: two replicas of one core are one on each.
+# One core per node, so two replicas of one core run on different nodes.
 CORES = 1
 
 
@@ -24,7 +25,7 @@ def main() -> None:
             print("killed", flush=True)
         sys.stdin.readline()
     finally:
-        nodes.shutdown()
+        nodes.shutdown()  # type: ignore[no-untyped-call]  # Ray does not annotate it
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Clients that draw seeded samples until they are told to stop; every answer is known beforehand, bit for bit."""
+"""Clients that request seeded samples until they are stopped, and compare each answer bit for bit with a known one."""
 
 import itertools
 import threading
@@ -16,31 +16,31 @@ def draw(http: httpx.Client, seed: int) -> bytes:
     return http.post(f"/sample?model=affine2d&num_samples=64&format=npy&seed={seed}").raise_for_status().content
 
 
-def known(url: str) -> dict[int, bytes]:
-    """What a server answers to each seed."""
+def expected_samples(url: str) -> dict[int, bytes]:
+    """The sample of each seed, from a server that is known to be right."""
     with httpx.Client(base_url=url) as http:
         return {seed: draw(http, seed) for seed in SEEDS}
 
 
 class Load:
-    """Asks until the block is left; a request that fails is asked again at once, so many times.
+    """Sends requests while its block runs. A failed request is sent again at once, `retries` times.
 
     Attributes:
-        answers: requests that were answered as expected.
-        again: requests that were asked more than once.
-        failures: why a request was not answered at the last try.
+        answers: number of requests with the expected answer.
+        retried: number of requests that were sent more than once.
+        failures: the error of each request that failed at its last try.
     """
 
     def __init__(self, url: str, expected: dict[int, bytes], retries: int) -> None:
         self.answers = 0
-        self.again = 0
+        self.retried = 0
         self.failures: list[str] = []
         self._url = url
         self._expected = expected
         self._tries = retries + 1
         self._lock = threading.Lock()
         self._done = threading.Event()
-        self._clients = [threading.Thread(target=self._ask) for _ in range(CLIENTS)]
+        self._clients = [threading.Thread(target=self._run) for _ in range(CLIENTS)]
 
     def __enter__(self) -> Self:
         for client in self._clients:
@@ -52,37 +52,37 @@ class Load:
         for client in self._clients:
             client.join()
 
-    def more(self, answers: int) -> None:
-        """Wait until so many more are answered."""
+    def wait_for(self, answers: int) -> None:
+        """Wait until `answers` more requests have the expected answer."""
         wanted = self.answers + answers
-        until(lambda: self.answers >= wanted)
+        wait_until(lambda: self.answers >= wanted)
 
-    def _ask(self) -> None:
+    def _run(self) -> None:
         with httpx.Client(base_url=self._url, timeout=20) as http:
             for seed in itertools.cycle(SEEDS):
                 if self._done.is_set():
                     return
-                self._ask_once(http, seed)
+                self._request(http, seed)
 
-    def _ask_once(self, http: httpx.Client, seed: int) -> None:
-        fault = ""
+    def _request(self, http: httpx.Client, seed: int) -> None:
+        error_text = ""
         for number in range(self._tries):
             try:
-                right = draw(http, seed) == self._expected[seed]
+                matches = draw(http, seed) == self._expected[seed]
             except httpx.HTTPError as error:
-                fault = repr(error)
+                error_text = repr(error)
                 continue
             with self._lock:
-                self.answers += right
-                self.again += number > 0
-                if not right:
-                    self.failures.append("another answer")
+                self.answers += matches
+                self.retried += number > 0
+                if not matches:
+                    self.failures.append("a different sample")
             return
         with self._lock:
-            self.failures.append(fault)
+            self.failures.append(error_text)
 
 
-def until(holds: Callable[[], bool], seconds: float = 30) -> None:
+def wait_until(holds: Callable[[], bool], seconds: float = 30) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline

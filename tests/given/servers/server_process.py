@@ -1,4 +1,4 @@
-"""A real server process, as an orchestrator sees it: started, ready, asked, ended."""
+"""Starts and stops a real server process, as an orchestrator does."""
 
 import json
 import os
@@ -28,9 +28,9 @@ class Server:
         self.url = f"http://127.0.0.1:{(port := free_port())}"
         began = time.monotonic()
         command = [DIFFEO, "serve", "--models", str(models), "--port", str(port), *options]
-        # A file, not a pipe: a pipe that nobody reads fills, and the server waits for room in it.
+        # A file, not a pipe: a pipe that nobody reads becomes full, and then the server blocks.
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115  (closed in stop)
-        # One worker unless told: its process is then the one that was started.
+        # One worker by default, so that the started process is the one that serves.
         environment = {**os.environ, "DIFFEO_WORKERS": "1", **environment}
         self.process = subprocess.Popen(command, stdout=self._log, env=environment)
         while True:
@@ -45,12 +45,12 @@ class Server:
         self.ready_seconds = time.monotonic() - began
 
     def stop(self) -> tuple[int, list[dict[str, object]]]:
-        """End it as an orchestrator does; the exit code and the log lines."""
+        """Send SIGTERM and wait for the end; the exit code and the log lines."""
         self.process.send_signal(signal.SIGTERM)
         return self.finish()
 
     def finish(self) -> tuple[int, list[dict[str, object]]]:
-        """Wait for the end of a process that was told to; the exit code and the log lines."""
+        """Wait for the end of a process that got SIGTERM already; the exit code and the log lines."""
         code = self.process.wait(timeout=30)
         lines = [json.loads(line) for line in self._output().splitlines()]
         self._log.close()

@@ -110,23 +110,42 @@ def test_a_signalling_nan_is_read_without_a_warning() -> None:
     assert np.isnan(rows).tolist() == [[True, False]]
 
 
-OTHER_TYPES = {
+PASSED_OVER = {
     "text": pa.array(["1", "2", "3"]),
+    "large text": pa.array(["1", "2", "3"], pa.large_string()),
+    "views of text": pa.array(["1", "2", "a text that is longer than a view"], pa.string_view()),
+    "bytes": pa.array([b"1", b"2", b"3"]),
+    "bytes of one size": pa.array([b"1", b"2", b"3"], pa.binary(1)),
+    "dates": pa.array([1, 2, 3], pa.date32()),
+    "durations": pa.array([1, 2, 3], pa.duration("s")),
     "booleans": pa.array([True, False, None]),
     "nulls": pa.nulls(3),
     "timestamps": pa.array([1, 2, 3], pa.timestamp("s")),
     "decimals": pa.array([1, 2, 3], pa.decimal128(5)),
-    "lists": pa.array([[1.0], [2.0], [3.0]]),
-    "fixed lists": pa.array([[1.0], [2.0], [3.0]], pa.list_(pa.float64(), 1)),
-    "structs": pa.array([{"a": 1.0}] * 3),
     "a dictionary": pa.array([1.0, 2.0, 1.0]).dictionary_encode(),
-    "runs": pa.RunEndEncodedArray.from_arrays([3], [1.0]),
     "an extension": pa.ExtensionArray.from_storage(pa.opaque(pa.float32(), "test", "extension"), F32),
 }
 
 
-@pytest.mark.parametrize("column", OTHER_TYPES.values(), ids=OTHER_TYPES.keys())
-def test_a_column_that_is_not_of_numbers_is_an_invalid_request(column: pa.Array) -> None:
+@pytest.mark.parametrize("column", PASSED_OVER.values(), ids=PASSED_OVER.keys())
+def test_a_column_that_is_not_of_numbers_is_passed_over_and_named_as_unreadable(column: pa.Array) -> None:
+    payload = ARROW.decode(written(batch(a=F32, b=column, c=F64)), {})
+    assert payload.columns == ("a", "c")
+    np.testing.assert_array_equal(payload.rows, np.stack([F32, F64], axis=1))
+    assert [column.name for column in payload.unreadable] == ["b"]
+    assert re.fullmatch("the column 'b' holds .*; expected numbers", payload.unreadable[0].error.detail)
+
+
+NESTED = {
+    "lists": pa.array([[1.0], [2.0], [3.0]]),
+    "fixed lists": pa.array([[1.0], [2.0], [3.0]], pa.list_(pa.float64(), 1)),
+    "structs": pa.array([{"a": 1.0}] * 3),
+    "runs": pa.RunEndEncodedArray.from_arrays([3], [1.0]),
+}
+
+
+@pytest.mark.parametrize("column", NESTED.values(), ids=NESTED.keys())
+def test_a_column_of_nested_values_is_an_invalid_request(column: pa.Array) -> None:
     with pytest.raises(InvalidRequest, match="column 2 does not hold plain numbers"):
         ARROW.decode(written(batch(a=F32, b=column)), {})
 

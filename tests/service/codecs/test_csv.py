@@ -11,14 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from diffeo.bundle.read import read
 from diffeo.service.answer import Answer, Tensor
-from diffeo.service.codecs.csv import BLOCK_BYTES, Csv
-from diffeo.service.errors import InvalidRequest, MalformedBody, RequestError
+from diffeo.service.codecs.csv import Csv
+from diffeo.service.errors import InvalidRequest, RequestError
+from diffeo.service.requests import Limits, LogProbRequest
+from diffeo.tables.csv_text import MAX_LINE_BYTES
 from tests.given.decoded_rows import decoded_rows
+from tests.given.flows import affine
 
 CSV = Csv()
+MANIFEST = read(affine.PATH).manifest
 
-TABLES = {
+TABLES: dict[str, tuple[bytes, tuple[str, ...] | None, npt.ArrayLike]] = {
     "two columns": (b"a,b\n1,2\n3,4\n", ("a", "b"), [[1, 2], [3, 4]]),
     "no line feed at the end": (b"a,b\n1,2\n3,4", ("a", "b"), [[1, 2], [3, 4]]),
     "blank lines at the end": (b"a,b\n1,2\n\r\n\n", ("a", "b"), [[1, 2]]),
@@ -36,8 +41,20 @@ TABLES = {
     "names with commas and quotes": (b'"a,b","say ""b"""\n1,2\n', ("a,b", 'say "b"'), [[1, 2]]),
     "a name of two lines": (b'"two\nlines"\n1\n', ("two\nlines",), [[1]]),
     "names that are numbers in quotes": (b'"1","2"\n3,4\n', ("1", "2"), [[3, 4]]),
-    "one name that is a number": (b"1,b\n3,4\n", ("1", "b"), [[3, 4]]),
+    "one name that is a number in quotes": (b'"1",b\n3,4\n', ("1", "b"), [[3, 4]]),
     "names beyond ASCII": ("\u00e9,\u6f22\n1,2\n".encode(), ("\u00e9", "\u6f22"), [[1, 2]]),
+    "numbers alone": (b"1.5,2\n3,4\n", None, [[1.5, 2], [3, 4]]),
+    "numbers alone, one missing": (b"1.5,\r\n3,4\n", None, [[1.5, math.nan], [3, 4]]),
+    "no names but nan and inf": (b"nan,-inf\n3,4\n", None, [[math.nan, -math.inf], [3, 4]]),
+    "nan": (b"a,b\nnan,2\n", ("a", "b"), [[math.nan, 2]]),
+    "NA": (b"a,b\n1,NA\n", ("a", "b"), [[1, math.nan]]),
+    "null": (b"a,b\n1,null\n", ("a", "b"), [[1, math.nan]]),
+    "inf": (b"a,b\n1,2\n-inf,Infinity\n", ("a", "b"), [[1, 2], [-math.inf, math.inf]]),
+    "a number beyond float64": (b"a,b\n1,2\n3,-1e999\n", ("a", "b"), [[1, 2], [3, -math.inf]]),
+    "a space alone": (b"a,b\n1, \n", ("a", "b"), [[1, math.nan]]),
+    "a quote behind a space": (b'a,b\n1, "2"\n', ("a", "b"), [[1, 2]]),
+    "carriage returns alone": (b"a,b\r1,2\r3,4\r", ("a", "b"), [[1, 2], [3, 4]]),
+    "line ends of two kinds": (b"a,b\n1,2\r3,4\n", ("a", "b"), [[1, 2], [3, 4]]),
 }  # fmt: skip
 
 
@@ -52,46 +69,41 @@ def test_a_table_is_read_to_the_last_bit_with_its_names(
     np.testing.assert_array_equal(np.signbit(rows), np.signbit(expected))
 
 
+def parsed(body: bytes) -> LogProbRequest:
+    """The request of a model that takes all columns of the body."""
+    payload = CSV.decode(body, {})
+    names = (*(payload.columns or ()), *(column.name for column in payload.unreadable))
+    return LogProbRequest.parse(payload, MANIFEST.model_copy(update={"columns": names}), Limits(10**9, 1))
+
+
 WRONG_CELLS = {
-    "text": (b"a,b\n1,2\n3,abc\n", "/1/1", "line 3, column 2"),
-    "nan": (b"a,b\nnan,2\n", "/0/0", "line 2, column 1"),
-    "NA": (b"a,b\n1,NA\n", "/0/1", "line 2, column 2"),
-    "null": (b"a,b\n1,null\n", "/0/1", "line 2, column 2"),
-    "inf": (b"a,b\n1,2\n1,2\n-inf,2\n", "/2/0", "line 4, column 1"),
-    "infinity": (b"a,b\n1,Infinity\n", "/0/1", "line 2, column 2"),
-    "true": (b"a,b\n1,true\n", "/0/1", "line 2, column 2"),
-    "a date": (b"a,b\n1,2020-01-01\n", "/0/1", "line 2, column 2"),
-    "hexadecimal": (b"a,b\n0x10,1\n", "/0/0", "line 2, column 1"),
-    "a comma for a point": (b'a,b\n"1,5",1\n', "/0/0", "line 2, column 1"),
-    "a thousand with an underscore": (b"a\n1_000\n", "/0/0", "line 2, column 1"),
-    "an exponent without digits": (b"a,b\n1,2\n3,4e\n", "/1/1", "line 3, column 2"),
-    "two points": (b"a,b\n1.2.3,2\n", "/0/0", "line 2, column 1"),
-    "a point alone": (b"a,b\n1,.\n", "/0/1", "line 2, column 2"),
-    "a minus alone": (b"a,b\n-,1\n", "/0/0", "line 2, column 1"),
-    "two signs": (b"a,b\n--1,1\n", "/0/0", "line 2, column 1"),
-    "two signs of two kinds": (b"a,b\n1,+-1\n", "/0/1", "line 2, column 2"),
-    "a space alone": (b"a,b\n1, \n", "/0/1", "line 2, column 2"),
-    "a quote behind a space": (b'a,b\n1, "2"\n', "/0/1", "line 2, column 2"),
-    "two numbers in a field": (b"a,b\n1 2,3\n", "/0/0", "line 2, column 1"),
-    "a quote that opens late": (b'a,b\n1"2",3\n', "/0/0", "line 2, column 1"),
-    "a quote that does not close": (b'a,b\n1,2\n"3,4\n', "/1", "line 3 has 1 cells"),
-    "a doubled quote": (b'a,b\n"1""2",3\n', "/0/0", "line 2, column 1"),
-    "a line feed in quotes": (b'a,b\n"1\n2",3\n', "/0/0", "line 2, column 1"),
-    "a NUL": (b"a,b\n1,\0\n", "/0/1", "line 2, column 2"),
-    "another script": ("a,b\n1,\u0662\n".encode(), "/0/1", "line 2, column 2"),
-    "a second header": (b"a,b\n1,2\na,b\n", "/1/0", "line 3, column 1"),
-    "a fault behind a header of two lines": (b'"a\nb",c\n1,x\n', "/0/1", "line 3, column 2"),
-    "a line too long": (b"a,b,c\n1,2,3\n1,2\n", "/1", "line 3 has 2 cells; the header has 3 names"),
-    "a line too short": (b"a,b\n1,2\n1,2\n1,2,3\n", "/2", "line 4 has 3 cells; the header has 2 names"),
-    "a comma at the end of a line": (b"a,b\n1,2,\n", "/0", "line 2 has 3 cells"),
-    "an empty line among rows": (b"a,b\n1,2\n\n3,4\n", "/1", "line 3 is empty"),
-    "an empty line before the rows": (b"a,b\r\n\r\n1,2\r\n", "/0", "line 2 is empty"),
-    "semicolons": (b"a;b\n1;2\n", "/0/0", "line 2, column 1"),
-    "a number beyond float64": (
-        b"a,b\n1,2\n3,-1e999\n",
-        "/1/1",
-        "line 3, column 2: the number is out of the range of float64",
-    ),
+    "text": (b"a,b\n1,2\n3,abc\n", "/1/1", "line 3, column 'b'"),
+    "true": (b"a,b\n1,true\n", "/0/1", "line 2, column 'b'"),
+    "a date": (b"a,b\n1,2020-01-01\n", "/0/1", "line 2, column 'b'"),
+    "hexadecimal": (b"a,b\n0x10,1\n", "/0/0", "line 2, column 'a'"),
+    "a comma for a point": (b'a,b\n"1,5",1\n', "/0/0", "line 2, column 'a'"),
+    "a thousand with an underscore": (b"a\n1_000\n", "/0/0", "line 2, column 'a'"),
+    "an exponent without digits": (b"a,b\n1,2\n3,4e\n", "/1/1", "line 3, column 'b'"),
+    "two points": (b"a,b\n1.2.3,2\n", "/0/0", "line 2, column 'a'"),
+    "a point alone": (b"a,b\n1,.\n", "/0/1", "line 2, column 'b'"),
+    "a minus alone": (b"a,b\n-,1\n", "/0/0", "line 2, column 'a'"),
+    "two signs": (b"a,b\n--1,1\n", "/0/0", "line 2, column 'a'"),
+    "two signs of two kinds": (b"a,b\n1,+-1\n", "/0/1", "line 2, column 'b'"),
+    "two numbers in a field": (b"a,b\n1 2,3\n", "/0/0", "line 2, column 'a'"),
+    "a quote that opens late": (b'a,b\n1"2",3\n', "/0/0", "line 2, column 'a'"),
+    "a quote that does not close": (b'a,b\n1,2\n"3,4\n', "/1", "line 3: a quote does not enclose its cell"),
+    "a doubled quote": (b'a,b\n"1""2",3\n', "/0/0", "line 2, column 'a'"),
+    "a line feed in quotes": (b'a,b\n"1\n2",3\n', "/0/0", "line 2, column 'a'"),
+    "a NUL": (b"a,b\n1,\0\n", "/0/1", "line 2, column 'b'"),
+    "another script": ("a,b\n1,\u0662\n".encode(), "/0/1", "line 2, column 'b'"),
+    "a second header": (b"a,b\n1,2\na,b\n", "/1/0", "line 3, column 'a'"),
+    "a fault behind a header of two lines": (b'"a\nb",c\n1,x\n', "/0/1", "line 3, column 'c'"),
+    "a line too long": (b"a,b,c\n1,2,3\n1,2\n", "/1", "line 3: cells found: 2; expected"),
+    "a line too short": (b"a,b\n1,2\n1,2\n1,2,3\n", "/2", "line 4: cells found: 3; expected"),
+    "a comma at the end of a line": (b"a,b\n1,2,\n", "/0", "line 2: cells found: 3; expected"),
+    "an empty line among rows": (b"a,b\n1,2\n\n3,4\n", "/1", "line 3: cells found: 1; expected 2"),
+    "an empty line before the rows": (b"a,b\r\n\r\n1,2\r\n", "/0", "line 2: cells found: 1; expected 2"),
+    "semicolons": (b"a;b\n1;2\n", "/0/0", "line 2, column 'a;b'"),
 }
 
 
@@ -100,7 +112,7 @@ def test_a_wrong_cell_is_an_invalid_request_that_names_its_line_and_column(
     body: bytes, pointer: str, words: str
 ) -> None:
     with pytest.raises(InvalidRequest, match=re.escape(words)) as caught:
-        CSV.decode(body, {})
+        parsed(body)
     assert [error.pointer for error in caught.value.field_errors] == [pointer]
     assert len(str(caught.value)) < 200
 
@@ -109,35 +121,37 @@ def test_a_wrong_cell_is_an_invalid_request_that_names_its_line_and_column(
 def test_the_line_number_is_right_far_into_the_body(many: int) -> None:
     rows = b"0.5,0.25,0.125,0.0625\n" * many
     for wrong_line, words in (
-        (b"1,2,3\n", f"line {many + 2} has 3 cells"),
-        (b"1,2,3,4e\n", f"line {many + 2}, column 4"),
+        (b"1,2,3\n", f"line {many + 2}: cells found: 3"),
+        (b"1,2,3,4e\n", f"line {many + 2}, column 'd'"),
     ):
         with pytest.raises(InvalidRequest, match=words):
-            CSV.decode(b"a,b,c,d\n" + rows + wrong_line + rows, {})
+            parsed(b"a,b,c,d\n" + rows + wrong_line + rows)
 
 
-NO_NAMES = "line 1 has no names"
-NOT_UNIQUE = "line 1 has an empty or repeated name"
-NO_HEADER = "line 1 is not a csv header"
+NO_NAMES = "line 1 has no name and no number"
+NO_NAME = "column 2 has no name"
+TOO_LONG = "line 1 is no header: a name is longer than 1000 characters"
+QUOTE = "line 1: a quote does not enclose its cell"
 
 HEADERS = {
-    "numbers": (b"1.5,2\n3,4\n", NO_NAMES),
-    "numbers and nothing": (b"1.5,\r\n3,4\n", NO_NAMES),
-    "nan": (b"nan,-inf\n3,4\n", NO_NAMES),
+    "a name and a number": (b"1,b\n3,4\n", "column 1 has '1' beside the name 'b'"),
+    "a line for a spreadsheet": (b"sep=,\na,b\n1,2\n", "which is for a spreadsheet; remove the line"),
     "an empty line": (b"\na,b\n1,2\n", NO_NAMES),
     "commas alone": (b",,\n1,2,3\n", NO_NAMES),
-    "a name that is empty": (b"a,,c\n1,2,3\n", NOT_UNIQUE),
-    "a name that is empty in quotes": (b'a,""\n1,2\n', NOT_UNIQUE),
-    "a name that stands twice": (b"a,b,a\n1,2,3\n", NOT_UNIQUE),
-    "a name that stands twice once in quotes": (b'a,"a"\n1,2\n', NOT_UNIQUE),
-    "too many names": (",".join(f"c{index}" for index in range(4097)).encode(), "line 1 names 4097 columns"),
-    "names that are too long": (",".join(f"{index:01000}a" for index in range(4096)).encode(), NO_HEADER),
-    "a name that is too long": (b"a" * 1_000_000, NO_HEADER),
-    "a megabyte of spaces": (b"1,2" + b" " * 1_000_000 + b"x\n", NO_HEADER),
-    "an open quote": (b'a,"b\n1,2\n', NO_HEADER),
-    "something behind a quote": (b'"a"b,c\n1,2\n', NO_HEADER),
-    "Latin-1": (b"\xe9,b\n1,2\n", "line 1 is not UTF-8"),
-    "UTF-16": ("a,b\n1,2\n".encode("utf-16"), "line 1 is not UTF-8"),
+    "a name that is empty": (b"a,,c\n1,2,3\n", NO_NAME),
+    "a name that is empty in quotes": (b'a,""\n1,2\n', NO_NAME),
+    "too many names": (",".join(f"c{index}" for index in range(4097)).encode(), "line 1 has 4097 columns"),
+    "names that are too long": (",".join(f"{index:01000}a" for index in range(4096)).encode(), TOO_LONG),
+    "a name that is too long": (b"a" * 1_000_000, TOO_LONG),
+    "a megabyte of spaces": (b"a,b" + b" " * 1_000_000 + b"x\n", TOO_LONG),
+    "a megabyte of spaces behind a number": (
+        b"1,2" + b" " * 1_000_000 + b"x\n",
+        "column 1 has '1' beside the name '2  ",
+    ),
+    "an open quote": (b'a,"b\n1,2\n', QUOTE),
+    "something behind a quote": (b'"a"b,c\n1,2\n', QUOTE),
+    "Latin-1": (b"\xe9,b\n1,2\n", "not UTF-8"),
+    "UTF-16": ("a,b\n1,2\n".encode("utf-16"), "not UTF-8"),
 }
 
 
@@ -148,14 +162,27 @@ def test_a_header_that_does_not_name_each_column_once_is_an_error(body: bytes, w
     assert len(str(caught.value)) < 200
 
 
-def test_a_carriage_return_alone_does_not_end_a_line() -> None:
-    with pytest.raises(MalformedBody, match="carriage return"):
-        CSV.decode(b"a,b\n1,2\r3,4\n", {})
+def test_a_text_column_is_an_error_only_if_the_model_takes_it() -> None:
+    payload = CSV.decode(b"label,a,b\n5 inch,1,2\nc,3,4\n", {})
+    manifest = MANIFEST.model_copy(update={"columns": ("b", "a")})
+    assert LogProbRequest.parse(payload, manifest, Limits(9, 1)).x.tolist() == [[2, 1], [4, 3]]
+    with pytest.raises(InvalidRequest, match="line 2, column 'label': '5 inch' is no number") as caught:
+        parsed(b"label,a,b\n5 inch,1,2\nc,3,4\n")
+    assert [error.pointer for error in caught.value.field_errors] == ["/0/0"]
+
+
+def test_a_column_that_becomes_text_far_into_the_body_is_left_out_from_there_on() -> None:
+    rows = b"1,2,0.5\n" * 300_000
+    payload = CSV.decode(b"a,label,b\n" + rows + b"1,x,0.5\n" + rows, {})
+    assert payload.columns == ("a", "b")
+    assert payload.rows is not None
+    np.testing.assert_array_equal(payload.rows, np.tile([1.0, 0.5], (600_001, 1)))
+    assert payload.unreadable[0].error.detail.startswith("line 300002, column 'label': 'x'")
 
 
 def test_a_line_longer_than_a_block_is_an_invalid_request() -> None:
-    with pytest.raises(InvalidRequest, match=f"longer than {BLOCK_BYTES} bytes"):
-        CSV.decode(b"a\n" + b"0" * (2 * BLOCK_BYTES + 1) + b"\n", {})
+    with pytest.raises(InvalidRequest, match=f"longer than {MAX_LINE_BYTES} bytes"):
+        CSV.decode(b"a\n" + b"0" * (2 * MAX_LINE_BYTES + 1) + b"\n", {})
 
 
 def test_an_answer_is_a_header_and_lines_of_numbers_in_their_shortest_form() -> None:

@@ -1,4 +1,4 @@
-"""A flow and its four faces: each answers what the verb behind it answers, in JSON and in bytes, errors included."""
+"""Inference with the four protocol models of a flow: the answers of the native operations, as JSON and as bytes."""
 
 import asyncio
 import gzip
@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 import httpx
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,7 +25,7 @@ from tests.given.servers.gated_engine import SECONDS, Service
 X = np.array([[3.0, 2.0], [0.5, -1.0], [1.0, -2.0]])
 Z = base.draw(7, 5, 3, 2)
 ROWS = len(X)
-PROTOCOL_MODELS = {
+PROTOCOL_MODELS: dict[str, tuple[str, npt.ArrayLike, dict[str, np.ndarray]]] = {
     "affine2d": ("x", X, {"log_prob": affine.log_prob(X)}),
     "affine2d.forward": ("x", X, {"z": affine.forward(X), LOG_ABS_DET_JACOBIAN: np.full(ROWS, affine.LADJ)}),
     "affine2d.inverse": ("z", X, {"x": affine.inverse(X), LOG_ABS_DET_JACOBIAN: np.full(ROWS, -affine.LADJ)}),
@@ -44,7 +45,7 @@ def request(model: str, *, binary: bool, **more: object) -> v2.Sent:
 
 @pytest.mark.parametrize("binary", [True, False])
 @pytest.mark.parametrize("model", PROTOCOL_MODELS)
-def test_a_face_answers_what_is_known_by_hand(app: App, model: str, *, binary: bool) -> None:
+def test_every_protocol_model_gives_the_answers_known_by_hand(app: App, model: str, *, binary: bool) -> None:
     answer = v2.ask(app, model, request(model, binary=binary))
     assert (answer.head["model_name"], answer.head["model_version"]) == (model, "1")
     assert list(answer.tensors) == list(PROTOCOL_MODELS[model][2])
@@ -54,7 +55,7 @@ def test_a_face_answers_what_is_known_by_hand(app: App, model: str, *, binary: b
 
 @pytest.mark.parametrize("binary", [True, False])
 @pytest.mark.parametrize("model", PROTOCOL_MODELS)
-def test_each_output_may_be_had_alone(app: App, model: str, *, binary: bool) -> None:
+def test_each_output_can_be_requested_alone(app: App, model: str, *, binary: bool) -> None:
     whole = v2.ask(app, model, request(model, binary=True)).tensors
     for name in whole:
         outputs = [{"name": name, "parameters": {"binary_data": binary}}]
@@ -63,13 +64,13 @@ def test_each_output_may_be_had_alone(app: App, model: str, *, binary: bool) -> 
         np.testing.assert_array_equal(alone[name], whole[name])
 
 
-def test_the_answer_is_that_of_the_native_verb_to_the_last_bit(app: App) -> None:
+def test_the_answer_equals_that_of_the_native_operation_bit_for_bit(app: App) -> None:
     ours = v2.ask(app, "affine2d", request("affine2d", binary=True)).tensors["log_prob"]
     native = app.post("/log_prob", json={"x": X.tolist()}).json()
     np.testing.assert_array_equal(ours, np.float32(native["log_prob"]))
 
 
-def test_a_version_may_be_named_and_an_id_comes_back(app: App) -> None:
+def test_a_path_can_name_the_version_and_the_response_repeats_the_id(app: App) -> None:
     sent = request("affine2d", binary=True, id="a:1")
     response = app.post("/v2/models/affine2d/versions/1/infer", content=sent.content, headers=sent.headers)
     assert v2.answered(response).head["id"] == "a:1"
@@ -77,13 +78,13 @@ def test_a_version_may_be_named_and_an_id_comes_back(app: App) -> None:
 
 
 @pytest.mark.parametrize("rows", [1, 3])
-def test_a_raw_body_is_rows_of_the_models_own_type(app: App, rows: int) -> None:
+def test_a_raw_body_is_rows_of_the_datatype_of_the_model(app: App, rows: int) -> None:
     sent = v2.Sent(np.float32(X[:rows]).tobytes(), {v2.LENGTH: "0"})
     np.testing.assert_allclose(v2.ask(app, "affine2d", sent).tensors["log_prob"], affine.log_prob(X[:rows]), rtol=1e-5)
 
 
 @pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
-def test_the_lengths_of_a_compressed_body_are_those_of_what_it_was(
+def test_the_json_length_of_a_compressed_body_is_its_length_before_compression(
     app: App, encoding: str, pack: Callable[[bytes], bytes]
 ) -> None:
     sent = request("affine2d", binary=True)
@@ -92,13 +93,13 @@ def test_the_lengths_of_a_compressed_body_are_those_of_what_it_was(
     np.testing.assert_allclose(answer.tensors["log_prob"], affine.log_prob(X), rtol=1e-5)
 
 
-def test_rows_may_be_float64(app: App) -> None:
+def test_rows_can_be_float64(app: App) -> None:
     for binary in (True, False):
         sent = v2.body(v2.tensor("x", X, "FP64", binary=binary))
         np.testing.assert_allclose(v2.ask(app, "affine2d", sent).tensors["log_prob"], affine.log_prob(X), rtol=1e-5)
 
 
-def test_no_rows_have_no_answers(app: App) -> None:
+def test_a_request_without_rows_gets_an_empty_answer(app: App) -> None:
     for model, (name, _, outputs) in PROTOCOL_MODELS.items():
         if name == "num_samples":
             continue
@@ -120,7 +121,7 @@ def test_a_row_that_is_not_finite_is_nan_or_null_and_counted(app: App, *, binary
     assert "parameters" not in v2.ask(app, "affine2d.forward", request("affine2d.forward", binary=binary)).head
 
 
-def test_a_sample_names_its_rows_so_that_they_can_be_drawn_again(app: App) -> None:
+def test_the_seed_in_the_response_draws_the_same_rows_again(app: App) -> None:
     first = v2.ask(app, "affine2d.sample", v2.body(v2.tensor("num_samples", [2], "INT64")))
     facts = first.head["parameters"]
     assert set(facts) == {"seed", "start", "next_start"}
@@ -128,14 +129,14 @@ def test_a_sample_names_its_rows_so_that_they_can_be_drawn_again(app: App) -> No
     np.testing.assert_array_equal(v2.ask(app, "affine2d.sample", again).tensors["x"], first.tensors["x"])
 
 
-def test_a_sample_may_be_cooler(app: App) -> None:
+def test_a_sample_can_have_a_temperature(app: App) -> None:
     sent = v2.body(parameters={"num_samples": 3, **SEEDED, "temperature": 0.5, "binary_data_output": True})
     answer = v2.ask(app, "affine2d.sample", sent)
     np.testing.assert_allclose(answer.tensors["z"], Z / 2, rtol=1e-6)
     assert answer.head["parameters"]["temperature"] == 0.5
 
 
-def test_a_large_request_is_read_and_answered_like_a_small_one(app: App) -> None:
+def test_a_large_request_gets_the_same_answer_as_a_small_one(app: App) -> None:
     rows = np.random.default_rng(0).standard_normal((20_000, 2)).astype(np.float32)
     for binary in (True, False):
         sent = v2.body(v2.tensor("x", rows, binary=binary), parameters={"binary_data_output": binary})
@@ -154,19 +155,24 @@ def one_row(**parameters: object) -> v2.Sent:
 
 REFUSALS: dict[str, tuple[str, v2.Sent, int, str]] = {
     "no such model": ("moons", one_row(), 404, "no model of that name; there is: affine2d"),
-    "no such face": ("affine2d.mode", one_row(), 404, "each flow is served as NAME, NAME.sample"),
+    "no such protocol model": ("affine2d.mode", one_row(), 404, "each flow is served as NAME, NAME.sample"),
     "a dot too many": ("affine2d.", one_row(), 404, "no model of that name"),
     "no name before the dot": (".sample", one_row(), 404, "no model of that name"),
     "no such version": ("affine2d/versions/2", one_row(), 404, "affine2d has no version 2; it has 1"),
     "no version": ("affine2d/versions/one", one_row(), 404, "a version is a whole number"),
     "a long version": (f"affine2d/versions/{'9' * 5000}", one_row(), 404, "a version is a whole number"),
-    "no precision": ("affine2d", one_row(precision="int8"), 404, "not served in that precision; here: float32"),
+    "no precision": (
+        "affine2d",
+        one_row(precision="int8"),
+        404,
+        "not served in that precision; it is served in: float32",
+    ),
     "a precision that is no name": ("affine2d", one_row(precision=8), 400, "precision must be a name"),
     "no JSON": ("affine2d", v2.Sent(b"{", {}), 400, "the body is not JSON"),
-    "the input of another face": ("affine2d.inverse", one_row(), 400, "input 'x' is unknown; this model has z"),
+    "the input of another model": ("affine2d.inverse", one_row(), 400, "input 'x' is unknown; this model has z"),
     "another width": ("affine2d", v2.body(v2.tensor("x", [[1, 2, 3]])), 400, "input x has shape [1, 3]"),
     "an unknown parameter": ("affine2d", one_row(seeds=1), 400, "parameter 'seeds' is unknown; there is on_invalid"),
-    "the direction of a face": ("affine2d", one_row(direction="inverse"), 400, "parameter 'direction' is unknown"),
+    "a direction": ("affine2d", one_row(direction="inverse"), 400, "parameter 'direction' is unknown"),
     "the model in a parameter": ("affine2d", one_row(model="m"), 400, "parameter 'model' is unknown"),
     "a long parameter": ("affine2d", one_row(**{"A" * 5000: 1}), 400, "is unknown; there is on_invalid"),
     "a timeout that is no time": ("affine2d", one_row(timeout=1.5), 400, "timeout must be a whole number"),
@@ -187,16 +193,16 @@ REFUSALS: dict[str, tuple[str, v2.Sent, int, str]] = {
 
 
 @pytest.mark.parametrize(("model", "sent", "status", "sentence"), REFUSALS.values(), ids=REFUSALS.keys())
-def test_a_refusal_has_its_status_and_its_sentence(
+def test_a_wrong_request_gets_its_status_and_its_sentence(
     app: App, model: str, sent: v2.Sent, status: int, sentence: str
 ) -> None:
-    got, told = error(app, sent, model)
+    got, message = error(app, sent, model)
     assert got == status
-    assert sentence in told
-    assert "A" * 70 not in told
+    assert sentence in message
+    assert "A" * 70 not in message
 
 
-def test_bodies_that_cannot_be_unpacked_are_refused(app: App) -> None:
+def test_a_body_that_cannot_be_decompressed_is_an_error(app: App) -> None:
     sent = one_row()
     packed = gzip.compress(sent.content)
     assert error(app, sent, **{"content-encoding": "gzip"}) == (400, "the body is not gzip")
@@ -205,7 +211,7 @@ def test_bodies_that_cannot_be_unpacked_are_refused(app: App) -> None:
     assert (status, "gzip, deflate" in sentence) == (415, True)
 
 
-def test_more_rows_or_bytes_than_may_be_are_refused() -> None:
+def test_rows_and_bytes_above_the_limits_are_rejected() -> None:
     with App(Settings(models=affine.DATA, max_rows=2, max_body_bytes=5000)) as small:
         assert error(small, v2.body(v2.tensor("x", X)))[0] == 413
         assert error(small, v2.Sent(bytes(5001), {}))[0] == 413
@@ -213,11 +219,11 @@ def test_more_rows_or_bytes_than_may_be_are_refused() -> None:
         assert error(small, bomb, **{"content-encoding": "gzip"})[0] == 413
 
 
-def test_what_nobody_foresaw_is_an_error_like_others(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_error_has_the_form_of_other_errors(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise ZeroDivisionError("/opt/secret")
 
-    monkeypatch.setattr("diffeo.service.routes.v2.infer.response.encode", broken)
+    monkeypatch.setattr("diffeo.service.routes.v2.infer.v2_response.encode", broken)
     status, sentence = error(app, one_row())
     assert status == 500
     assert "secret" not in sentence
@@ -235,7 +241,7 @@ def post(client: httpx.AsyncClient, rows: int, **parameters: object) -> "asyncio
     return asyncio.ensure_future(client.post("/v2/models/affine2d/infer", content=sent.content, headers=sent.headers))
 
 
-def test_the_queue_is_that_of_the_native_verbs(service: Service) -> None:
+def test_the_queue_is_shared_with_the_native_operations(service: Service) -> None:
     async def main() -> httpx.Response:
         async with service.client() as client:
             first = []
@@ -243,7 +249,7 @@ def test_the_queue_is_that_of_the_native_verbs(service: Service) -> None:
                 first.append(asyncio.ensure_future(client.post("/log_prob", json={"x": [[0, 0]] * 8})))
                 for _ in range(20):
                     await asyncio.sleep(0)
-            # Four rows are in the engine, twenty wait: there is no room for eight more.
+            # Four rows are in the engine and twenty are queued, so eight more rows exceed the limit.
             refused = await post(client, 8)
             service.gate.set()
             assert [response.status_code for response in await asyncio.gather(*first)] == [200] * 3
@@ -260,10 +266,14 @@ def test_a_timeout_in_microseconds_is_a_deadline(service: Service) -> None:
             return await post(client, 1, timeout=20_000)
 
     response = asyncio.run(asyncio.wait_for(main(), SECONDS))
-    assert v2.error(response) == (504, "the deadline of this request passed before its rows were computed")
+    sentence = (
+        "model affine2d: the deadline passed before all rows were computed. "
+        "The limit is 10 s (DIFFEO_TIMEOUT_SECONDS), or less if the request sets it"
+    )
+    assert v2.error(response) == (504, sentence)
 
 
-def test_a_timeout_of_nothing_is_none(app: App) -> None:
+def test_a_timeout_of_zero_means_no_timeout(app: App) -> None:
     assert v2.ask(app, "affine2d", one_row(timeout=0)).tensors["log_prob"].shape == (1,)
 
 

@@ -135,7 +135,7 @@ def test_graphs_of_another_flow_get_no_golden_vectors(
 ) -> None:
     other = export.to_onnx(wide(COLUMNS, seed=5), COLUMNS, "float32")
     monkeypatch.setattr(export, "to_onnx", lambda *_: other)
-    with pytest.raises(GoldenDisagrees, match=r"forward\.int8\.onnx answers z .* away from golden\.int8\.npy"):
+    with pytest.raises(GoldenDisagrees, match=r"forward\.int8\.onnx computes z .* away from golden\.int8\.npy"):
         variant.int8_files(flow, "float32", "float32", data)
 
 

@@ -1,4 +1,4 @@
-"""Trials run in processes of their own; what ended is kept, whatever stops the others."""
+"""Trials run in worker processes. If one fails or is killed, finished outcomes stay in the cache."""
 
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
@@ -17,7 +17,7 @@ def small(data: str) -> Trial:
     return Trial(experiment="grid", data=data, rows=200, flow=FlowSection(layers=1, hidden=4), fit=fit)
 
 
-def test_a_trial_that_cannot_run_stops_the_study_and_loses_nothing(tmp_path: Path) -> None:
+def test_a_failing_trial_stops_the_study_but_keeps_finished_outcomes(tmp_path: Path) -> None:
     good, bad = small("moons"), small("magic")
     with pytest.raises(DataMissing, match=r"magic\.gamma\.npz"):
         workers.run_all([good, bad], tmp_path, None, 1)
@@ -27,7 +27,7 @@ def test_a_trial_that_cannot_run_stops_the_study_and_loses_nothing(tmp_path: Pat
 
 
 class Broken:
-    """An executor whose workers are killed as they start."""
+    """An executor whose workers are killed at start."""
 
     def submit(self, *_: object) -> Future[None]:
         future: Future[None] = Future()
@@ -38,12 +38,12 @@ class Broken:
         pass
 
 
-def test_a_killed_worker_is_named_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_for_a_killed_worker_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "ProcessPoolExecutor", lambda *_, **__: Broken())
     with pytest.raises(StudyError, match="run the same command again"):
         workers.run_all([small("moons")], tmp_path, None, 1)
 
 
-def test_nothing_is_started_when_nothing_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_worker_starts_if_all_outcomes_are_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "ProcessPoolExecutor", None)
     workers.run_all([], tmp_path, None, 1)

@@ -1,1 +1,1 @@
-"""The coursework's seven claims, each judged by a rule on the rows of results.csv; nothing here is typed by hand."""
+"""The seven claims of the coursework. A rule judges each claim from the rows of results.csv."""

@@ -1,4 +1,4 @@
-"""A claim and its verdict: words are chosen by rules from counts of comparisons, so a new run can change them."""
+"""A claim with its verdict. Rules choose the words of the verdict from counts, so a new run can change it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,56 +10,61 @@ class Claim:
 
     Attributes:
         number: 1 to 7.
-        said: what the coursework says.
-        verdict: holds, fails, or holds only if.
-        figure: the deciding figure with its spread over the seeds.
-        evidence: what the page of this claim is filled with: counts, figures, tables.
+        statement: the sentence of the coursework.
+        verdict: holds, fails, or holds only under a condition.
+        result: the deciding numbers, with their range over the seeds.
+        evidence: the variables of this claim's page template: counts, numbers, tables.
     """
 
     number: int
-    said: str
+    statement: str
     verdict: str
-    figure: str
+    result: str
     evidence: Mapping[str, object]
 
     @property
     def command(self) -> str:
-        """What reproduces it."""
+        """The command that reproduces the verdict."""
         return f"diffeo study --claim {self.number}"
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """One comparison that a claim predicts: where, and whether it came out so beyond the spread over the seeds."""
+class Comparison:
+    """One comparison that a claim predicts.
 
-    where: str
+    Attributes:
+        name: what is compared, for example `1 to 3 on moons at 512/10`.
+        holds: whether the prediction is true and the ranges over the seeds do not overlap.
+    """
+
+    name: str
     holds: bool
 
 
-def count(cases: Sequence[Case]) -> str:
-    """So many of so many."""
-    return f"{sum(case.holds for case in cases)} of {len(cases)}"
+def count(comparisons: Sequence[Comparison]) -> str:
+    """The number that hold, for example `3 of 4`."""
+    return f"{sum(comparison.holds for comparison in comparisons)} of {len(comparisons)}"
 
 
-def all_hold(cases: Sequence[Case]) -> bool:
-    """No case fails."""
-    return all(case.holds for case in cases)
+def all_hold(comparisons: Sequence[Comparison]) -> bool:
+    """Whether no comparison fails."""
+    return all(comparison.holds for comparison in comparisons)
 
 
-def none_holds(cases: Sequence[Case]) -> bool:
-    """Every case fails."""
-    return not any(case.holds for case in cases)
+def none_holds(comparisons: Sequence[Comparison]) -> bool:
+    """Whether every comparison fails."""
+    return not any(comparison.holds for comparison in comparisons)
 
 
-def exceptions(cases: Sequence[Case]) -> str:
-    """A sentence that names the smaller side: the cases that fail, or the few that hold."""
-    failing = [case.where for case in cases if not case.holds]
-    holding = [case.where for case in cases if case.holds]
+def exceptions(comparisons: Sequence[Comparison]) -> str:
+    """A sentence that lists the smaller side: the comparisons that fail, or the few that hold."""
+    failing = [comparison.name for comparison in comparisons if not comparison.holds]
+    holding = [comparison.name for comparison in comparisons if comparison.holds]
     if not failing:
         return "There is no exception."
     if len(failing) <= len(holding):
-        return f"Not so: {'; '.join(failing)}."
-    return f"So only: {'; '.join(holding)}." if holding else "There is no case in which it is so."
+        return f"Exceptions: {'; '.join(failing)}."
+    return f"It holds only for: {'; '.join(holding)}." if holding else "It holds in no case."
 
 
 def table(head: Sequence[object], rows: Sequence[Sequence[object]]) -> str:

@@ -1,27 +1,30 @@
-"""Claim 2: moons are easier than circles, because the classes are better separated. The fact, the reason, a rival."""
+"""Claim 2: moons are easier than circles, because the classes are better separated.
+
+The fact, the stated reason and a rival reason (closed rings) are judged separately.
+"""
 
 from itertools import pairwise, product
 from typing import Final
 
 from ..results import Results, Spread
-from .claim import Case, Claim, count, exceptions, table
+from .claim import Claim, Comparison, count, exceptions, table
 
-SAID: Final = "Moons are easier than circles, because the classes are better separated."
+STATEMENT: Final = "Moons are easier than circles, because the classes are better separated."
 
-# Widest gap last: by the stated reason each series gets easier from left to right.
+# The stated reason predicts that each series gets easier from left to right, as the gap gets wider.
 GAPS: Final = (
     ("moons", "moons, gap +0.25", "moons, gap +0.5"),
     ("circles, factor 0.7", "circles", "circles, factor 0.3"),
 )
-# By the rival reason each series gets easier from left to right, though the gap between the classes is the same in
-# every step, or there is one class only.
+# The rival reason predicts that each series gets easier from left to right, although the gap between the classes stays
+# the same or there is only one class.
 OPENINGS: Final = (
     "circles", "circles, opened by 30 degrees", "circles, opened by 90 degrees", "circles, opened by 180 degrees",
 )  # fmt: skip
 SINGLES: Final = ("one circle", "one half circle")
 NOISES: Final = (("moons", "circles"), ("moons, noise 0.1", "circles, noise 0.1"))
 
-# The lines of the table: target, and what it changes.
+# The rows of the table: the target, and what it changes.
 CHANGES: Final = (
     ("moons", ""),
     ("moons, gap +0.25", "gap"),
@@ -40,10 +43,10 @@ CHANGES: Final = (
 
 
 def judge(results: Results) -> Claim:
-    """The fact by KL at equal budget over the grid; the reasons by targets that change one thing at a time."""
+    """Judges the fact by KL at equal budget in the grid, and the reasons by targets that change one thing."""
     grid = results.where(experiment="grid")
     facts = [
-        Case(f"{layers} layers at {hidden}/{epochs}", _kl(chosen, "moons").high < _kl(chosen, "circles").low)
+        Comparison(f"{layers} layers at {hidden}/{epochs}", _kl(chosen, "moons").high < _kl(chosen, "circles").low)
         for layers, hidden, epochs in product(*(grid.distinct(name) for name in ("layers", "hidden", "epochs")))
         for chosen in [grid.where(layers=layers, hidden=hidden, epochs=epochs)]
     ]
@@ -64,15 +67,15 @@ def judge(results: Results) -> Claim:
     }
     circle, half = (_kl(same, name) for name in SINGLES)
     moons, circles, opened = (_kl(same, name) for name in ("moons", "circles", OPENINGS[2]))
-    figure = (
+    result = (
         f"KL moons {moons}, circles {circles}; circles opened by 90 degrees {opened}; one circle alone {circle}, "
         f"one half circle {half}"
     )
-    return Claim(2, SAID, _verdict(facts, gaps, rival), figure, evidence)
+    return Claim(2, STATEMENT, _verdict(facts, gaps, rival), result, evidence)
 
 
-def _verdict(facts: list[Case], gaps: list[Case], rival: list[Case]) -> str:
-    shares = [sum(case.holds for case in cases) / len(cases) for cases in (facts, gaps, rival)]
+def _verdict(facts: list[Comparison], gaps: list[Comparison], rival: list[Comparison]) -> str:
+    shares = [sum(one.holds for one in found) / len(found) for found in (facts, gaps, rival)]
     fact = "the fact holds" if shares[0] == 1 else f"the fact holds only in {count(facts)} settings"
     if shares[0] == 0:
         return "fails"
@@ -99,5 +102,5 @@ def _kl(results: Results, data: str) -> Spread:
     return results.where(data=data).spread("kl")
 
 
-def _easier(results: Results, harder: str, easier: str) -> Case:
-    return Case(f"{harder} to {easier}", _kl(results, easier).high < _kl(results, harder).low)
+def _easier(results: Results, harder: str, easier: str) -> Comparison:
+    return Comparison(f"{harder} to {easier}", _kl(results, easier).high < _kl(results, harder).low)

@@ -1,4 +1,4 @@
-"""The unit of the coursework's losses, 318.009 with one layer and 71.656 with five, is not stated: which can it be?"""
+"""Which unit can the losses of the coursework have? It gives 318.009 with one layer, 71.656 with five, and no unit."""
 
 import math
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from .claim import table
 
 ONE_LAYER: Final = 318.009
 FIVE_LAYERS: Final = 71.656
-CONSTANT: Final = math.log(2 * math.pi)  # of a standard normal in the plane: twice half of log 2 pi
+CONSTANT: Final = math.log(2 * math.pi)  # the constant of a standard normal in two dimensions: 2 x 0.5 log(2 pi)
 CONSISTENT: Final = "consistent"
-POSSIBLE: Final = "possible, not what we see"
+POSSIBLE: Final = "possible, but not our losses"
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Our losses in one unit: with the fewest and the most layers, and the entropy that no loss can pass."""
+    """Our losses in one unit, with the fewest and the most layers. No loss can be below the entropy."""
 
     data: str
     size: str
@@ -27,15 +27,15 @@ class Reading:
     entropy: float
 
     @property
-    def times(self) -> float:
-        """What 318.009 is, as a multiple of our loss with one layer: the rows of a batch, say."""
+    def factor(self) -> float:
+        """318.009 divided by our loss with one layer; for a sum over a batch, the rows of the batch."""
         return ONE_LAYER / self.one.mean
 
     @property
     def judgement(self) -> str:
-        """Whether one positive multiplier explains both numbers."""
+        """Whether one positive factor explains both numbers."""
         if self.one.low <= 0:
-            return "no: ours is not positive"
+            return "no: our loss is not positive"
         low, high = (FIVE_LAYERS / ONE_LAYER * value for value in (self.one.low, self.one.high))
         if high < self.entropy:
             return "impossible: below the entropy"
@@ -43,19 +43,26 @@ class Reading:
 
     @property
     def cells(self) -> list[object]:
-        """Its line in the table."""
-        then = number(FIVE_LAYERS / self.times) if self.one.low > 0 else ""
-        times = number(self.times) if self.one.low > 0 else ""
-        return [self.data, self.unit, self.one, times, then, self.five, number(self.entropy), self.judgement]
+        """Its row in the table."""
+        implied = number(FIVE_LAYERS / self.factor) if self.one.low > 0 else ""
+        factor = number(self.factor) if self.one.low > 0 else ""
+        return [self.data, self.unit, self.one, factor, implied, self.five, number(self.entropy), self.judgement]
 
 
 def readings(results: Results) -> dict[str, object]:
-    """The readings at the first size, and which of all sizes could be meant."""
+    """The table at the first size, and the readings of all sizes that are consistent or possible."""
     found = _all(results)
-    head = ["data", "unit", "ours, fewest layers", "318.009 is so many of it", "71.656 is then", "ours, most layers"]
+    head = [
+        "data",
+        "unit",
+        "our loss, fewest layers",
+        "318.009 / our loss",
+        "71.656 in this unit",
+        "our loss, most layers",
+    ]
     return {
         "size": found[0].size,
-        "units": table([*head, "entropy", "so"], [one.cells for one in found if one.size == found[0].size]),
+        "units": table([*head, "entropy", "judgement"], [one.cells for one in found if one.size == found[0].size]),
         "readings": len(found),
         "consistent": _named(found, CONSISTENT),
         "possible": _named(found, POSSIBLE),
@@ -63,11 +70,11 @@ def readings(results: Results) -> dict[str, object]:
 
 
 def _named(found: list[Reading], judgement: str) -> str:
-    places: dict[str, list[str]] = {}
+    sizes: dict[str, list[str]] = {}
     for one in found:
         if one.judgement == judgement:
-            places.setdefault(one.unit, []).append(f"{one.data} {one.size}")
-    return "; ".join(f"{name} ({', '.join(where)})" for name, where in places.items()) or "none"
+            sizes.setdefault(one.unit, []).append(f"{one.data} {one.size}")
+    return "; ".join(f"{name} ({', '.join(found_at)})" for name, found_at in sizes.items()) or "none"
 
 
 def _all(results: Results) -> list[Reading]:

@@ -1,0 +1,1 @@
+"""Measures what Ray Serve costs beside a plain server."""

@@ -1,0 +1,1 @@
+"""The costs of one step, and how they follow from the measurements."""

@@ -1,0 +1,1 @@
+"""Measures jobs over files."""

@@ -1,0 +1,1 @@
+"""The report: tables of docs/scaling.md, the page of the simulation, the plot."""

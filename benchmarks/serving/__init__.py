@@ -1,0 +1,1 @@
+"""Compares diffeo with other model servers under the same load."""

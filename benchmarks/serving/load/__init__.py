@@ -1,0 +1,1 @@
+"""The load: graphs, and wrk, which sends the requests."""

@@ -1,0 +1,1 @@
+"""The report: summaries of the raw results, targets, page, plot."""

@@ -1,0 +1,24 @@
+"""`Command`: one command of the shell, with its help, its options and the function that runs it."""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command of the shell.
+
+    Attributes:
+        name: the word on the command line.
+        summary: what the command does, one line for `diffeo --help`.
+        example: command lines that the command's own --help shows at its end.
+        add_options: adds the options to the parser of this command; called only when the command is used.
+        run: runs the command and returns its exit code.
+    """
+
+    name: str
+    summary: str
+    example: str
+    add_options: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]

@@ -1,0 +1,66 @@
+"""The rule for columns: a table meets a model by name where it has names, and by position where it has none."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from .errors import WrongColumns
+
+# A list of names in a sentence ends after so many characters, and each name after so many.
+LIST_CHARACTERS: Final = 90
+NAME_CHARACTERS: Final = 40
+
+
+def positions(names: Sequence[str], wanted: Sequence[str]) -> list[int]:
+    """Where each wanted column stands among the named columns of a table; other columns are left out.
+
+    Names compare exactly after the white space around them is removed.
+
+    >>> positions(["id", "weight", " height"], ["height", "weight"])
+    [2, 1]
+
+    Raises:
+        WrongColumns: a wanted column is missing, or its name stands twice.
+    """
+    given, needed = [name.strip() for name in names], [name.strip() for name in wanted]
+    places: dict[str, int] = {}
+    repeated: set[str] = set()
+    for place, name in enumerate(given):
+        if name in places:
+            repeated.add(name)
+        else:
+            places[name] = place
+    missing = [name for name in needed if name not in places]
+    if missing:
+        has, takes = listed(given), listed(needed)
+        raise WrongColumns(f"the table has {has}; the model takes {takes}; missing: {listed(missing)}")
+    for name in needed:
+        if name in repeated:
+            raise WrongColumns(f"the table names the column {listed([name])} twice; the model takes {listed(needed)}")
+    return [places[name] for name in needed]
+
+
+def check_width(width: int, wanted: Sequence[str]) -> None:
+    """Check a table without names, which is read by position.
+
+    Raises:
+        WrongColumns: it has more or fewer columns than are wanted.
+    """
+    if width != len(wanted):
+        raise WrongColumns(
+            f"the table has {width} columns without names; the model takes {len(wanted)}: {listed(wanted)}"
+        )
+
+
+def listed(names: Sequence[str]) -> str:
+    """The names with commas between them; a long list is cut, so that a sentence about it stays short.
+
+    >>> listed(["height", "weight"])
+    'height, weight'
+    """
+    text = ""
+    for name in names:
+        word = name if len(name) <= NAME_CHARACTERS else f"{name[: NAME_CHARACTERS - 3]}..."
+        if len(text) + len(word) > LIST_CHARACTERS:
+            return f"{text}, ... ({len(names)} in all)"
+        text = f"{text}, {word}" if text else word
+    return text or "no columns"

@@ -1,0 +1,254 @@
+"""CSV text in UTF-8: its header, and its records one after the other. This is the careful reader, without pyarrow.
+
+Cells are separated by commas. A cell may be enclosed in double quotes; it may then hold commas, line ends, and quotes
+written twice. Spaces and tabs around a cell and around its quotes do not count. Lines end with LF, CRLF or CR.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from .cells import BLANKS, number, shown
+from .errors import MixedHeader, UnreadableTable
+
+BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+# More than a manifest's names have, so that a table with other columns is still read.
+MAX_NAME: Final = 1000
+# As many names of 128 characters, four bytes each and escaped, as a model can have columns.
+MAX_HEADER_BYTES: Final = 2**22
+SHORT_HEADER_BYTES: Final = 2**12
+# Longer than any line of as many numbers as a model has columns.
+MAX_LINE_BYTES: Final = 2**20
+
+QUOTED: Final = re.compile(r'[ \t]*+"([^"]*+(?:""[^"]*+)*+)"[ \t]*+(?=[,\r\n]|\Z)')
+PLAIN: Final = re.compile(r'(?![ \t]*+")([^,\r\n]*+)')
+SEPARATORS: Final = np.frombuffer(b",\n\r", np.uint8)
+LINE_END: Final = re.compile(r"\r\n|\n|\r")
+SPREADSHEET: Final = re.compile(r"sep=.?,?", re.IGNORECASE)
+
+Cell = tuple[str, bool]  # the text, and whether it is enclosed in quotes
+Positions = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What line 1 of a CSV text says.
+
+    Attributes:
+        names: the names of the columns; None where line 1 is the first row.
+        width: how many cells every row has.
+        begin: the byte where the first row begins.
+        lines: how many lines come before the first row.
+    """
+
+    names: tuple[str, ...] | None
+    width: int
+    begin: int
+    lines: int
+
+
+def header(content: bytes) -> Header:
+    """Read line 1: names if no cell of it is a number or missing, the first row if all cells are.
+
+    A cell in quotes is a name, even if it looks like a number.
+
+    Raises:
+        MixedHeader: some cells are names and others are not.
+        UnreadableTable: line 1 is empty or no CSV in UTF-8.
+    """
+    begin = len(BYTE_ORDER_MARK) if content.startswith(BYTE_ORDER_MARK) else 0
+    # Nearly every header is short, and the text behind it may be long.
+    is_short = LINE_END.search(content[begin : begin + SHORT_HEADER_BYTES].decode("latin-1")) is not None
+    is_short &= b'"' not in content[begin : begin + SHORT_HEADER_BYTES]
+    size = SHORT_HEADER_BYTES if is_short else MAX_HEADER_BYTES
+    text = _decoded(content[begin : begin + size], begin, cut=len(content) > begin + size)
+    if not text or text.isspace():
+        raise UnreadableTable("the table is empty; expected a line of names, then one row of numbers a line")
+    cells, end = _record(text, 0, 1)
+    names = _names(cells)
+    if names is None:
+        return Header(None, len(cells), begin, 0)
+    if end == len(text) and end >= MAX_HEADER_BYTES:
+        raise UnreadableTable(f"line 1 is no header: it is longer than {MAX_HEADER_BYTES} bytes")
+    after = LINE_END.match(text, end)
+    end = end if after is None else after.end()
+    lines = len(LINE_END.findall(text, 0, end))
+    return Header(names, len(names), begin + len(text[:end].encode()), lines)
+
+
+def body(content: bytes, begin: int) -> bytes:
+    """The text behind the header with LF at the end of every line, without blank lines at its end.
+
+    Raises:
+        UnreadableTable: it is not UTF-8.
+    """
+    text = content[begin:]
+    if not text.isascii():
+        _decoded(text, begin, cut=False)
+    if b"\r" in text:
+        text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    stripped = text.rstrip(b" \t\n")
+    if not stripped:
+        return b""
+    end = text.find(b"\n", len(stripped))
+    # Blanks at the end of the last row belong to it: they may be its last cell.
+    return text if end < 0 else text[:end]
+
+
+def records(text: str, line: int) -> Iterator[tuple[int, list[str]]]:
+    """The cells of each record, with the line on which the record begins; the first one begins on `line`.
+
+    Raises:
+        UnreadableTable: a quote does not enclose its cell.
+    """
+    at = 0
+    while at < len(text):
+        end = text.find("\n", at)
+        end = len(text) if end < 0 else end
+        plain = text[at:end]
+        if '"' in plain:
+            cells, end = _record(text, at, line)
+            yield line, [cell for cell, _ in cells]
+            line += text.count("\n", at, end)
+        else:
+            yield line, plain.split(",")
+        at = end + 1
+        line += 1
+
+
+def ends(content: bytes, *, last: bool) -> Positions:
+    """Where the records of a piece of text end: the byte behind each; the piece begins with a record.
+
+    Args:
+        content: the piece, with line ends of any kind.
+        last: whether the text ends with the piece, so that its last record needs no line end.
+
+    No record behind a quote that does not enclose its cell is found, unless the text ends there.
+    """
+    lines = _line_ends(content, last=last)
+    if b'"' in content:
+        quotes = _quotes(content)
+        if _enclose(content, quotes) and not (last and len(quotes) % 2):
+            # Behind an even number of quotes, a line end is outside of them.
+            lines = lines[np.searchsorted(quotes, lines) % 2 == 0]
+        else:
+            lines = _careful_ends(content, last=last)
+    if last and (lines[-1] if len(lines) else 0) < len(content):
+        lines = np.append(lines, len(content))
+    return lines
+
+
+def has_plain_quotes(content: bytes) -> bool:
+    """True if every double quote begins or ends a cell, or is one of two in a quoted cell.
+
+    A text that fails this may still be a table: blanks may stand around quotes, and a plain cell may hold one.
+    """
+    quotes = _quotes(content)
+    return len(quotes) % 2 == 0 and _enclose(content, quotes)
+
+
+def _quotes(content: bytes) -> Positions:
+    return np.flatnonzero(np.frombuffer(content, np.uint8) == ord('"'))
+
+
+def _enclose(content: bytes, quotes: Positions) -> bool:
+    # The last quote may open a cell that ends in the next piece.
+    padded = np.frombuffer(b"\n" + content + b"\n", np.uint8)
+    opening, closing = quotes[0::2], quotes[1::2]
+    opens, closes = _is_separator(padded[opening]), _is_separator(padded[closing + 2])
+    # Two quotes side by side are one quote in a cell: the first closes, the second opens.
+    later = opening[1:]
+    double = later == closing[: len(later)] + 1
+    opens[1:] |= double
+    closes[: len(later)] |= double
+    return bool(opens.all() and closes.all())
+
+
+def _is_separator(characters: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    return np.isin(characters, SEPARATORS)
+
+
+def _line_ends(content: bytes, *, last: bool) -> Positions:
+    characters = np.frombuffer(content, np.uint8)
+    found = characters == ord("\n")
+    if b"\r" in content:
+        returns = characters == ord("\r")
+        # Of CRLF the LF ends the line. Whether a CR at the end of a piece is half of one shows in the next piece.
+        returns[:-1] &= ~found[1:]
+        returns[-1:] &= last
+        found = found | returns
+    return np.flatnonzero(found) + 1
+
+
+def _careful_ends(content: bytes, *, last: bool) -> Positions:
+    # One character a byte, so that places in the text are places in the bytes.
+    text = content.decode("latin-1")
+    at = 0
+    found: list[int] = []
+    while at < len(text):
+        try:
+            _, end = _record(text, at, 0)
+        except UnreadableTable:
+            # Open because the piece ends here, or wrong; who reads the record next knows its line.
+            break
+        after = LINE_END.match(text, end)
+        # Whether a CR at the end of a piece is half of a CRLF shows in the next piece.
+        if after is None or (not last and text[end:] == "\r"):
+            break
+        at = after.end()
+        found.append(at)
+    return np.array(found, np.int64)
+
+
+def _record(text: str, at: int, line: int) -> tuple[list[Cell], int]:
+    """The cells of the record that begins at a character, and where it ends."""
+    cells: list[Cell] = []
+    begin = at
+    while True:
+        if (plain := PLAIN.match(text, at)) is not None:
+            cells.append((plain[1], False))
+            at = plain.end()
+        elif (quoted := QUOTED.match(text, at)) is not None:
+            cells.append((quoted[1].replace('""', '"'), True))
+            at = quoted.end()
+        else:
+            line += len(LINE_END.findall(text, begin, at))
+            raise UnreadableTable(f"line {line}: a quote does not enclose its cell; close it, or write it twice")
+        if text[at : at + 1] != ",":
+            return cells, at
+        at += 1
+
+
+def _names(cells: Sequence[Cell]) -> tuple[str, ...] | None:
+    texts = [text if quoted else text.strip(BLANKS) for text, quoted in cells]
+    if SPREADSHEET.fullmatch(",".join(texts)) and not cells[0][1]:
+        raise MixedHeader(f"line 1 is {shown(','.join(texts))}, which is for a spreadsheet; remove the line")
+    if not any(text.strip() for text in texts):
+        raise MixedHeader("line 1 has no name and no number: column 1 has no name; give each column one")
+    is_name = [
+        bool(text.strip()) and (quoted or number(text) is None) for (_, quoted), text in zip(cells, texts, strict=True)
+    ]
+    if not any(is_name):
+        return None
+    if not all(is_name):
+        odd, name = is_name.index(False), texts[is_name.index(True)]
+        what = shown(texts[odd]) if texts[odd].strip() else "no name"
+        raise MixedHeader(
+            f"line 1: column {odd + 1} has {what} beside the name {shown(name)}; expected names only or numbers only"
+        )
+    if any(len(text) > MAX_NAME for text in texts):
+        raise UnreadableTable(f"line 1 is no header: a name is longer than {MAX_NAME} characters")
+    return tuple(texts)
+
+
+def _decoded(content: bytes, begin: int, *, cut: bool) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        if cut and error.start >= len(content) - 3:
+            return content[: error.start].decode()
+        raise UnreadableTable(f"the text is not UTF-8 at byte {begin + error.start}; save it as UTF-8") from None

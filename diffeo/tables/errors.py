@@ -1,0 +1,64 @@
+"""Errors of a table that a model cannot read; each class is one fact.
+
+WrongTable
+├── UnreadableTable   the text is not UTF-8, is empty, or has a quote that does not enclose its cell
+├── MixedHeader       line 1 holds names and numbers
+├── RaggedRow         a row has too few or too many cells
+├── WrongCell         a cell is neither a number nor missing
+├── WrongType         an array or a column holds values of a type that is not a number
+└── WrongColumns      the columns are not those of the model
+"""
+
+from diffeo.errors import WrongTable
+
+
+class UnreadableTable(WrongTable):
+    """The text is not a table.
+
+    Attributes:
+        row: the row where it stops being one, from 0; None where that is not known.
+    """
+
+    def __init__(self, sentence: str, row: int | None = None) -> None:
+        super().__init__(sentence)
+        self.row = row
+
+
+class MixedHeader(WrongTable):
+    """Line 1 holds names and numbers."""
+
+
+class RaggedRow(WrongTable):
+    """A row has too few or too many cells.
+
+    Attributes:
+        row: its place among the rows, from 0.
+    """
+
+    def __init__(self, sentence: str, row: int) -> None:
+        super().__init__(sentence)
+        self.row = row
+
+
+class WrongCell(WrongTable):
+    """A cell is neither a number nor missing.
+
+    Attributes:
+        row: its place among the rows, from 0.
+        column: its place in the row, from 0.
+        cell: its text, shortened.
+    """
+
+    def __init__(self, sentence: str, row: int, column: int, cell: str) -> None:
+        super().__init__(sentence)
+        self.row = row
+        self.column = column
+        self.cell = cell
+
+
+class WrongType(WrongTable):
+    """An array or a column holds values of a type that is not a number."""
+
+
+class WrongColumns(WrongTable):
+    """The columns are not those of the model."""

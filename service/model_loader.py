@@ -1,0 +1,99 @@
+"""Loads a bundle into a Model: opens the engines, compares them with the golden vectors, measures their speed."""
+
+import time
+from concurrent.futures import Executor
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from diffeo.bundle.golden import Golden
+from diffeo.bundle.manifest import VARIANT_FILES, Manifest, VariantName
+from diffeo.bundle.read import Bundle
+from diffeo.runtime.engines import ENGINES
+from diffeo.runtime.engines.engine import Engine, Graphs
+from diffeo.runtime.finite_rows import Rows
+
+from .batcher import Batcher, BatcherOptions
+from .model import Model
+from .settings import Settings
+
+# Seconds to compute one block of a stream: the first byte leaves soon, and the work between two blocks is small
+# beside the blocks.
+STREAM_BLOCK_SECONDS: Final = 0.01
+MAX_STREAM_BLOCK_CHUNKS: Final = 16
+# Engine calls to measure the speed; the fastest counts.
+MEASURED_CALLS: Final = 3
+
+
+def load(bundle: Bundle, name: str, version: int, settings: Settings, executor: Executor) -> Model:
+    """Load the graphs of a bundle in each of its precisions.
+
+    Args:
+        bundle: a verified bundle.
+        name: name of the model.
+        version: version of the model.
+        settings: engine, device, limits.
+        executor: threads for engine calls.
+
+    Raises:
+        EngineFailed: a graph does not load or run.
+        ProviderMissing: this machine lacks the execution provider that the settings name.
+        GoldenDisagrees: the engine computes other numbers than the golden vectors.
+    """
+    manifest = bundle.manifest
+    forward, inverse = _batchers(name, bundle.files, bundle.golden, manifest, settings, executor)
+    block_rows = _stream_block_rows(inverse.seconds_per_row, settings)
+    model = Model(name, version, manifest, bundle.digest, forward, inverse, executor, block_rows, manifest.precision)
+    # The variants are made for ONNX Runtime on a processor; a GPU computes float32 faster than they do.
+    if settings.engine != "onnx" or settings.execution_providers[0] != "cpu":
+        return model
+    return replace(model, variants={variant: _variant(model, variant, bundle, settings) for variant in bundle.variants})
+
+
+def _variant(model: Model, variant: VariantName, bundle: Bundle, settings: Settings) -> Model:
+    files = VARIANT_FILES[variant]
+    # An engine finds each graph by the name of its direction, so the files of a variant get those names.
+    graphs: Graphs = {"forward.onnx": bundle.files[files.forward], "inverse.onnx": bundle.files[files.inverse]}
+    golden = bundle.variants[variant]
+    forward, inverse = _batchers(model.name, graphs, golden, bundle.manifest, settings, model.executor)
+    block_rows = _stream_block_rows(inverse.seconds_per_row, settings)
+    return replace(model, forward=forward, inverse=inverse, block_rows=block_rows, precision=variant)
+
+
+def _batchers(  # noqa: PLR0913, PLR0917  (a bundle's parts, and how they are served)
+    name: str, graphs: Graphs, golden: Golden, manifest: Manifest, settings: Settings, executor: Executor
+) -> tuple[Batcher, Batcher]:
+    forward, inverse = ENGINES[settings.engine](graphs, settings.engine_options)
+    x, z = golden.x.astype(manifest.dtype), golden.z.astype(np.float32)
+    golden.check_forward(forward.run({"x": x}))
+    golden.check_inverse(inverse.run({"z": z}))
+    return (
+        Batcher(forward, "x", executor, _batcher_options(name, forward, "x", x, settings)),
+        Batcher(inverse, "z", executor, _batcher_options(name, inverse, "z", z, settings)),
+    )
+
+
+def _batcher_options(name: str, engine: Engine, source: str, rows: Rows, settings: Settings) -> BatcherOptions:
+    # The first calls of an engine are slow. They happen here, at the start, and the fastest call is the measured speed.
+    chunk = np.resize(rows, (settings.chunk_rows, rows.shape[1]))
+    seconds = min(_run_seconds(engine, source, chunk) for _ in range(MEASURED_CALLS))
+    return BatcherOptions(
+        parallel=settings.threads,
+        chunk_rows=settings.chunk_rows,
+        queue_rows=settings.max_queue_rows,
+        timeout_seconds=settings.timeout_seconds,
+        seconds_per_row=seconds / len(chunk),
+        model=name,
+    )
+
+
+def _run_seconds(engine: Engine, source: str, rows: Rows) -> float:
+    began = time.perf_counter()
+    engine.run({source: rows})
+    return time.perf_counter() - began
+
+
+def _stream_block_rows(seconds_per_row: float, settings: Settings) -> int:
+    chunks = round(STREAM_BLOCK_SECONDS * settings.threads / (seconds_per_row * settings.chunk_rows))
+    return settings.chunk_rows * max(1, min(chunks, MAX_STREAM_BLOCK_CHUNKS))

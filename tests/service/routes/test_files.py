@@ -1,0 +1,97 @@
+"""Downloads of bundle files: byte for byte as they were loaded, and no file outside the bundle."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from diffeo.service.settings import Settings
+from tests.given.flows import affine
+from tests.given.servers.asgi_app import App
+
+FOLDER = "/models/affine2d/versions/1/files"
+NAMES = sorted(path.name for path in affine.PATH.iterdir())
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    affine.copy_to(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def own(place: Path) -> Iterator[App]:
+    with App(Settings(models=place)) as running:
+        yield running
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_file_is_sent_as_it_is_on_disk_with_its_digest_as_etag(app: App, name: str) -> None:
+    content = (affine.PATH / name).read_bytes()
+    response = app.get(f"{FOLDER}/{name}")
+    assert (response.status_code, response.content) == (200, content)
+    assert response.headers["etag"] == f'"{hashlib.sha256(content).hexdigest()}"'
+    assert response.headers["content-type"] == "application/octet-stream"
+
+
+def test_a_client_that_has_the_file_gets_304(app: App) -> None:
+    tag = app.get(f"{FOLDER}/forward.onnx").headers["etag"]
+    for known in (tag, f'"other", {tag}', f"W/{tag}"):
+        again = app.get(f"{FOLDER}/forward.onnx", headers={"if-none-match": known})
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
+    assert app.get(f"{FOLDER}/forward.onnx", headers={"if-none-match": '"other"'}).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["forward.int8.onnx", "flow.onnx", "%2e%2e", "manifest.json%00", "MANIFEST.JSON"])
+def test_a_name_outside_the_bundle_is_404(app: App, name: str) -> None:
+    assert app.get(f"{FOLDER}/{name}").status_code == 404
+
+
+@pytest.mark.parametrize("name", ["..%2fmanifest.json", "%2fetc%2fpasswd", "../manifest.json", "manifest.json/"])
+def test_a_path_is_never_a_file_name(app: App, name: str) -> None:
+    assert app.get(f"{FOLDER}/{name}").status_code in {307, 404}
+
+
+def test_the_problem_about_a_missing_file_lists_the_files_of_the_bundle(app: App) -> None:
+    content = app.get(f"{FOLDER}/forward.int8.onnx").json()
+    assert content["type"] == "urn:diffeo:problem:file-not-found"
+    assert content["detail"].endswith("it has " + ", ".join(NAMES))
+
+
+@pytest.mark.parametrize(
+    "path", ["/models/moons/versions/1/files/forward.onnx", "/models/affine2d/versions/2/files/golden.npy"]
+)
+def test_an_unknown_model_or_version_is_404(app: App, path: str) -> None:
+    assert app.get(path).status_code == 404
+
+
+def test_a_file_that_changed_on_disk_is_not_sent(own: App, place: Path) -> None:
+    path = place / "affine2d/1/forward.onnx"
+    path.write_bytes(path.read_bytes()[::-1])
+    response = own.get(f"{FOLDER}/forward.onnx")
+    assert (response.status_code, response.json()["type"]) == (503, "urn:diffeo:problem:version-refused")
+    path.unlink()
+    path.symlink_to(affine.PATH / "forward.onnx")
+    assert own.get(f"{FOLDER}/forward.onnx").status_code == 503
+    assert own.get(f"{FOLDER}/inverse.onnx").status_code == 200
+
+
+def test_files_of_a_refused_version_are_not_sent(place: Path) -> None:
+    (affine.copy_to(place, version=2) / "golden.npy").write_bytes(b"damaged")
+    with App(Settings(models=place)) as app:
+        assert app.get("/models/affine2d/versions/2/files/golden.npy").status_code == 503
+        assert app.get(f"{FOLDER}/golden.npy").status_code == 200
+
+
+def test_a_setting_turns_downloads_off(place: Path) -> None:
+    with App(Settings(models=place, downloads=False)) as app:
+        assert app.get(f"{FOLDER}/forward.onnx").status_code == 404
+        assert "/files/" not in app.get("/openapi.json").text
+
+
+def test_the_openapi_document_describes_downloads(app: App) -> None:
+    operation = app.get("/openapi.json").json()["paths"]["/models/{model}/versions/{version}/files/{file}"]["get"]
+    assert {"200", "304", "404", "503"} <= set(operation["responses"])
+    names = next(each for each in operation["parameters"] if each["name"] == "file")["schema"]["enum"]
+    assert set(NAMES) < set(names)
