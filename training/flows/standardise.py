@@ -12,9 +12,9 @@ class Standardise(Transform):
     Mean and scale are stored in the type of x on the wire; all later transforms work in the type of `unit`. So a column
     such as 1.7e9 +- 10 keeps its digits if x is float64, even though the couplings compute in float32.
 
-    >>> layer = Standardise(mean=torch.tensor([10.0, 0.0]), scale=torch.tensor([2.0, 0.5]))
-    >>> layer.forward(torch.tensor([[14.0, 1.0]]))  # log|det| = -log(2 * 0.5)
-    (tensor([[2., 2.]]), tensor([0.]))
+    >>> layer = Standardise(mean=torch.tensor([10.0, 0.0]), scale=torch.tensor([2.0, 1.0]))
+    >>> layer.forward(torch.tensor([[14.0, 2.0]]))  # log|det| = -log(2 * 1)
+    (tensor([[2., 2.]]), tensor([-0.6931]))
 
     Args:
         mean: [D], in the user's units.
