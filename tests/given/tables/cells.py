@@ -81,7 +81,9 @@ TYPES: Final[Mapping[str, Case]] = {
     "an array of text": array(NO_NUMBERS, np.array([["1", "2"]])),
     "an array of bytes": array(NO_NUMBERS, np.array([[b"1", b"2"]])),
     "an array of complex numbers": array(Refused([]), np.zeros((1, 2), complex)),
-    "a masked array": array(Rows([[GAP, -2], [3, 2.5]]), np.ma.array([[1.7, -2], [3, 2.5]], mask=[[1, 0], [0, 0]])),
+    "a masked array": array(
+        Rows([[GAP, -2], [3, 2.5]]), np.ma.array([[1.7, -2], [3, 2.5]], mask=[[True, False], [False, False]])
+    ),
     "records with the names of the model": array(
         TWO, np.array([(-2, 1.7), (2.5, 3)], [("weight", "f8"), ("height", "f8")])
     ),

@@ -24,9 +24,10 @@ from tests.given import job_files
 from tests.given.clients.app_transport import AppTransport
 from tests.given.flows import affine
 from tests.given.servers.asgi_app import App
+from tests.given.tables.cases import Values
 
 Answer = npt.NDArray[np.floating]
-Columns = Sequence[tuple[str, Sequence[object]]]
+Columns = Sequence[tuple[str, Values]]
 
 
 class DoorRefuses(Exception):
