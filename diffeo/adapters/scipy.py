@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from diffeo.density import Density
+from diffeo.tables import arrays
 
 from .random_state import State, draw_rows, seed_from
 
@@ -43,7 +44,7 @@ class FlowDistribution:
         Args:
             x: points [..., dim].
         """
-        points = self._points(np.asarray(x, dtype=np.float64))
+        points = self._points(arrays.numbers(x).astype(np.float64))
         nats = self._flow.log_prob(points.reshape(-1, self.dim)).astype(np.float64)
         return _squeeze(nats.reshape(points.shape[:-1]))
 

@@ -5,13 +5,19 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, OutlierMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from diffeo.density import Density, Rows, Vector
+from diffeo.tables import arrays, frames
+from diffeo.tables.columns import check_width, positions
+from diffeo.tables.errors import WrongColumns
 
 from .random_state import State, draw_rows, seed_from
 
 LARGEST_CONTAMINATION = 0.5
+# Truth values, dates, time differences, bytes and text, which a cast would turn into numbers.
+UNSAFE_KINDS = frozenset("bMmSUT")
+TEXT = (str, bytes, bool)
 
 
 class FlowDensity(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -49,15 +55,14 @@ class FlowDensity(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-
             raise ValueError(
                 f"contamination is {self.contamination}; expected more than 0, at most {LARGEST_CONTAMINATION}"
             )
-        rows = validate_data(self, X, dtype=np.float64)
-        self.order_ = _order(self.flow.columns, getattr(self, "feature_names_in_", None), rows.shape[1])
+        rows = self._rows(X, reset=True)
         self.offset_ = float(np.quantile(self._score(rows), self.contamination))
         return self
 
     def score_samples(self, X: npt.ArrayLike) -> Vector:  # noqa: N803
         """Log density of each row, nats."""
         check_is_fitted(self)
-        return self._score(validate_data(self, X, dtype=np.float64, reset=False))
+        return self._score(self._rows(X, reset=False))
 
     def score(self, X: npt.ArrayLike, y: object = None) -> float:  # noqa: ARG002, N803
         """Log-likelihood of all rows together, nats, as in `sklearn.neighbors.KernelDensity`."""
@@ -78,15 +83,46 @@ class FlowDensity(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-
         check_is_fitted(self)
         return np.asarray(draw_rows(self.flow, n_samples, seed_from(random_state))[:, np.argsort(self.order_)])
 
+    def _rows(self, X: npt.ArrayLike, *, reset: bool) -> Rows:  # noqa: N803
+        """The columns of the flow in its order; `reset` remembers the columns of X, as `fit` does."""
+        # scikit-learn adds up all numbers to find one that is not finite.
+        with np.errstate(invalid="ignore"):
+            if frames.has_names(X):
+                return self._named_rows(X, reset=reset)
+            rows = validate_data(self, _safe(X), dtype=np.float64, reset=reset)
+        if reset:
+            self.order_ = _unnamed_order(rows.shape[1], self.flow.columns)
+        return np.asarray(rows[:, self.order_])
+
+    def _named_rows(self, X: npt.ArrayLike, *, reset: bool) -> Rows:  # noqa: N803
+        columns = self.flow.columns
+        rows = frames.rows(X, columns)
+        if frames.is_frame(X):
+            validate_data(self, X, reset=reset, skip_check_array=True)
+        else:
+            validate_data(self, rows, reset=reset)
+        if reset:
+            names = getattr(self, "feature_names_in_", columns)
+            self.order_ = positions([str(name) for name in names], columns)
+        return np.asarray(check_array(rows, dtype=np.float64))
+
     def _score(self, rows: Rows) -> Vector:
-        return self.flow.log_prob(rows[:, self.order_]).astype(np.float64)
+        return self.flow.log_prob(rows).astype(np.float64)
 
 
-def _order(columns: tuple[str, ...], names: Rows | None, width: int) -> list[int]:
-    given = list(columns) if names is None else list(map(str, names))
-    if width != len(columns) or set(given) != set(columns):
-        names_given = "" if names is None else f" ({', '.join(given)})"
-        raise ValueError(
-            f"the rows have n_features={width}{names_given}; the flow takes {len(columns)}: {', '.join(columns)}"
-        )
-    return [given.index(column) for column in columns]
+def _unnamed_order(width: int, columns: tuple[str, ...]) -> list[int]:
+    try:
+        check_width(width, columns)
+    except WrongColumns as error:
+        # The words in front are those that scikit-learn's own checks expect.
+        raise WrongColumns(f"n_features={width}: {error}") from None
+    return list(range(width))
+
+
+def _safe(array: npt.ArrayLike) -> npt.ArrayLike:
+    """The array, if scikit-learn's cast to float64 keeps its meaning; a masked value becomes NaN."""
+    kind = getattr(array, "dtype", np.dtype(np.float64)).kind
+    is_unsafe = np.ma.isMaskedArray(array) or kind in UNSAFE_KINDS
+    # scikit-learn refuses other objects itself, with the sentence that its checks of estimators expect.
+    has_text = kind == "O" and isinstance(array, np.ndarray) and any(isinstance(value, TEXT) for value in array.flat)
+    return arrays.numbers(array) if is_unsafe or has_text else array

@@ -218,11 +218,14 @@ def _nulls_one_by_one(text: bytes, place: Place, wanted: Sequence[int]) -> Numbe
 
 
 def pieces(text: bytes, size: int = PIECE_BYTES) -> Iterator[bytes]:
-    """The text in pieces of whole records.
+    """The text in pieces of whole records; a short text is one piece.
 
     Raises:
         UnreadableTable: a line is longer than MAX_LINE_BYTES, or a quote does not enclose its cell.
     """
+    if len(text) < SHORT_BYTES:
+        yield text
+        return
     at = 0
     while at < len(text):
         # One line more than a line can have, so that a piece holds a record at least.

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -127,7 +128,7 @@ def test_a_file_that_cannot_be_opened_is_told_apart_from_one_that_is_not_there(t
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.uint8, np.float16, np.float64, ">f8"])
-def test_npy_of_any_numbers_is_a_table(dtype: object, tmp_path: Path) -> None:
+def test_npy_of_any_numbers_is_a_table(dtype: npt.DTypeLike, tmp_path: Path) -> None:
     rows = np.arange(6).reshape(3, 2).astype(dtype)
     names = ["a", "b"]
     read = files.read(written(tmp_path / "rows.npy", saved(np.asfortranarray(rows)))).select(names)

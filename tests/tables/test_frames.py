@@ -12,11 +12,11 @@ from diffeo.client.client import RemoteModel
 from diffeo.errors import WrongTable
 from diffeo.local.model import LocalModel, open_model
 from diffeo.tables import frames
-from tests.given.clients.sync_facade import CLIENTS
+from tests.given.clients.sync_facade import CLIENTS, SyncModel
 from tests.given.flows import affine
 
 Frame = type[pd.DataFrame] | type[pl.DataFrame]
-Model = RemoteModel | LocalModel
+Model = RemoteModel | LocalModel | SyncModel
 DATA = {"weight": [-2, 2, None], "name": ["a", "b", "c"], "height": [1.0, 3.0, 0.0]}
 X = np.array([[1, -2], [3, 2], [0, np.nan]])
 every_kind = pytest.mark.parametrize("kind", [pd.DataFrame, pl.DataFrame], ids=["pandas", "polars"])

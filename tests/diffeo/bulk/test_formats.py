@@ -1,14 +1,20 @@
-"""However a file is cut, its spans have all of its rows, once and in order; what is damaged is a row of nulls."""
+"""However a file is cut, its spans have all of its rows, once and in order; a wrong row is refused or null."""
 
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pyarrow import ipc
 
+from diffeo.bulk.columns import rows
 from diffeo.bulk.formats import FORMATS
 from diffeo.bulk.location import locate
+from diffeo.errors import WrongTable
+from diffeo.tables import csv
 from diffeo.tables.csv_numbers import Wrong
 from tests.given import job_files
 
@@ -80,6 +86,55 @@ def test_a_record_that_spans_the_pieces_in_which_a_file_is_looked_through_is_one
         layout = FORMATS[".csv"].layout(locate(str(tmp_path / "rows.csv")), 2)
         expected = expected or layout.row_ranges
         assert layout.row_ranges == expected
+
+
+WORDS = [
+    "1",
+    "2.5",
+    " ",
+    ",",
+    ",",
+    "\n",
+    "\n",
+    "\r",
+    "\r\n",
+    '""',
+    '" "',
+    '"3"',
+    '"a,\nb"',
+    "x",
+    "NA",
+    "é",
+    '"',
+    "1,2\n",
+]
+
+
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    words=st.lists(st.sampled_from(WORDS), max_size=14),
+    block_rows=st.integers(1, 3),
+    size=st.sampled_from([1, 3, 2**22]),
+)
+def test_a_job_reads_the_csv_that_other_readers_read(
+    words: list[str], block_rows: int, size: int, tmp_path: Path
+) -> None:
+    content = b"a,b\n" + "".join(words).encode()
+    (tmp_path / "rows.csv").write_bytes(content)
+    try:
+        expected: object = csv.read(content).rows().tolist()
+    except WrongTable:
+        expected = None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("diffeo.bulk.formats.csv.LOOK_BYTES", size)
+        patch.setattr("diffeo.bulk.formats.csv.PIECE_BYTES", size)
+        try:
+            spans = read(tmp_path / "rows.csv", block_rows)
+            batches = [batch for span in spans for batch in span.to_batches()]
+            found: object = [row for batch in batches for row in rows(batch, ("a", "b"), "refuse", 0).tolist()]
+        except WrongTable:
+            found = None
+    np.testing.assert_equal(found, expected)
 
 
 def damaged() -> dict[str, tuple[str, bytes]]:

@@ -4,6 +4,7 @@ import csv
 import io
 import math
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +24,7 @@ from tests.given.flows import affine
 CSV = Csv()
 MANIFEST = read(affine.PATH).manifest
 
-TABLES: dict[str, tuple[bytes, tuple[str, ...] | None, npt.ArrayLike]] = {
+TABLES: dict[str, tuple[bytes, tuple[str, ...] | None, Sequence[Sequence[float]] | npt.NDArray[np.float64]]] = {
     "two columns": (b"a,b\n1,2\n3,4\n", ("a", "b"), [[1, 2], [3, 4]]),
     "no line feed at the end": (b"a,b\n1,2\n3,4", ("a", "b"), [[1, 2], [3, 4]]),
     "blank lines at the end": (b"a,b\n1,2\n\r\n\n", ("a", "b"), [[1, 2]]),
