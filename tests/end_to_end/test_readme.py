@@ -1,11 +1,13 @@
 """Every code block of the README and of docs/client.md runs, in order, in a copy of the repository."""
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import httpx
@@ -19,6 +21,9 @@ PAGES = README + (ROOT / "docs/client.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", PAGES, re.MULTILINE | re.DOTALL)
 # `make serve` is started once for all blocks, and `make test` runs this file.
 STARTED = {"make serve\n", "make test\n"}
+COMMANDS = [(language, block) for language, block in BLOCKS if language != "json" and block not in STARTED]
+# A block of JSON is the answer to the command in the block before it.
+ANSWERS = [(before[1], block) for before, (language, block) in pairwise(BLOCKS) if language == "json"]
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +56,8 @@ def port(clone: Path) -> Iterator[int]:
     server.wait(timeout=30)
 
 
-@pytest.mark.parametrize(("language", "block"), BLOCKS, ids=[block.splitlines()[0][:40] for _, block in BLOCKS])
-def test_every_code_block_runs(language: str, block: str, clone: Path, port: int) -> None:
-    if block in STARTED:
-        return
+def run(language: str, block: str, clone: Path, port: int) -> str:
+    """The standard output of one block."""
     shells = {"sh": ["bash", "-euo", "pipefail", "-c"], "python": [str(ROOT / ".venv/bin/python"), "-c"]}
     text = block.replace("8000", str(port)).replace("curl ", "curl --fail --silent --show-error ")
     environment = {**os.environ, "DIFFEO_CACHE": str(clone / "cache")}
@@ -62,6 +65,21 @@ def test_every_code_block_runs(language: str, block: str, clone: Path, port: int
         [*shells[language], text], cwd=clone, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(("language", "block"), COMMANDS, ids=[block.splitlines()[0][:40] for _, block in COMMANDS])
+def test_every_code_block_runs(language: str, block: str, clone: Path, port: int) -> None:
+    run(language, block, clone, port)
+
+
+@pytest.mark.parametrize(("command", "shown"), ANSWERS, ids=[command[:40] for command, _ in ANSWERS])
+def test_every_answer_that_a_page_shows_is_the_answer(command: str, shown: str, clone: Path, port: int) -> None:
+    answer, expected = json.loads(run("sh", command, clone, port)), json.loads(shown)
+    assert answer.keys() == expected.keys()
+    for key, value in expected.items():
+        # The page rounds numbers.
+        assert answer[key] == (pytest.approx(value, abs=0.05) if isinstance(value, list) else value)
 
 
 def test_the_readme_has_a_command_by_line_twenty_and_is_short() -> None:
