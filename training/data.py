@@ -17,7 +17,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from diffeo.errors import WrongTable
-from diffeo.tables import csv
+from diffeo.tables import arrays, csv
 from diffeo.tables import errors as table_errors
 from diffeo.tables.cells import shown
 
@@ -212,6 +212,12 @@ def _read_parquet(name: str, content: bytes) -> tuple[Columns, Rows]:
 
 def _read_npy(name: str, content: bytes) -> tuple[Columns, Rows]:
     array = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+    if arrays.is_records(array) and array.ndim == 1:
+        names = array.dtype.names or ()
+        try:
+            return names, arrays.of_records(array, names).astype(np.float64)
+        except WrongTable as error:
+            raise errors.NotANumber(f"{name}: {error}: convert or remove the column") from None
     if array.dtype.kind not in "iuf":
         raise errors.NotANumber(f"{name} holds {array.dtype}; expected integers or floats: convert it")
     if array.ndim != 2:  # noqa: PLR2004  (a table has 2 axes)

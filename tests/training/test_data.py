@@ -144,6 +144,16 @@ def test_every_real_type_of_npy_becomes_float64(folder: Path, dtype: str) -> Non
     np.testing.assert_array_equal(table.rows, np.arange(6.0).reshape(3, 2), strict=True)
 
 
+def test_an_npy_file_of_records_gives_the_names_of_their_fields(folder: Path) -> None:
+    np.save(folder / "houses.npy", np.array([(1, 2.5), (3, 4)], [("mass", "i4"), ("radius", "f8")]))
+    table = data.read(folder / "houses.npy")
+    assert table.columns == ("mass", "radius")
+    np.testing.assert_array_equal(table.rows, [[1, 2.5], [3, 4]])
+    np.save(folder / "houses.npy", np.array([(1, "x")], [("mass", "i4"), ("name", "U1")]))
+    with pytest.raises(NotANumber, match=r"houses\.npy: the column 'name' holds <U1"):
+        data.read(folder / "houses.npy")
+
+
 @settings(max_examples=40, deadline=None)
 @given(rows=TABLES, seed=st.data())
 def test_a_parquet_file_gives_back_its_bits_and_names(folder: Path, rows: Rows, seed: st.DataObject) -> None:

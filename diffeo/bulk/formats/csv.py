@@ -1,7 +1,6 @@
 """CSV files, cut between their records; cells are kept as text, which `diffeo.bulk.columns` reads as numbers."""
 
 import io
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
@@ -21,7 +20,6 @@ from .format import FileLayout, RowWriter, split_batch
 
 LOOK_BYTES: Final = 2**22
 PIECE_BYTES: Final = 2**22
-EMPTY_LINE: Final = re.compile(rb"(?:\A|\n|\r(?!\n))[\r\n]")
 WHITE: Final = np.frombuffer(b" \t\r\n", np.uint8)
 
 
@@ -43,8 +41,10 @@ class Csv:
         columns = _Columns(len(layout.schema), [layout.schema.names.index(name) for name in names], names)
         row = row_range.first
         with location.open() as file:
-            for piece in _pieces(_Window(file, row_range.begin, row_range.end)):
-                batch = columns.batch(piece, layout.wrong, row)
+            for piece, has_empty_lines in _pieces(_Window(file, row_range.begin, row_range.end)):
+                # An empty line between rows is a row with too few cells, which pyarrow passes over.
+                is_plain = layout.wrong == "null" or not has_empty_lines
+                batch = columns.batch(piece, layout.wrong, row, is_plain=is_plain)
                 row += batch.num_rows
                 yield from split_batch(batch)
         if row != row_range.first + row_range.rows:
@@ -90,7 +90,7 @@ class _Columns:
         self._places = places
         self._names = list(names)
 
-    def batch(self, piece: bytes, wrong: Wrong, row: int) -> pa.RecordBatch:
+    def batch(self, piece: bytes, wrong: Wrong, row: int, *, is_plain: bool) -> pa.RecordBatch:
         """The cells of whole records, null where they are empty.
 
         Args:
@@ -98,6 +98,7 @@ class _Columns:
             wrong: "refuse" raises an error for a record of another width; "null" makes it a row of nulls, and passes
                 over an empty line.
             row: how many rows come before the piece.
+            is_plain: whether pyarrow passes over the right lines.
 
         Raises:
             RaggedRow: a record has too few or too many cells.
@@ -105,8 +106,7 @@ class _Columns:
         """
         if not piece.isascii():
             self._check_text(piece, row)
-        is_plain = b'"' not in piece or has_plain_quotes(piece)
-        if is_plain and (wrong == "null" or EMPTY_LINE.search(piece) is None):
+        if is_plain and (b'"' not in piece or has_plain_quotes(piece)):
             return self._at_once(piece, wrong, row)
         return self._one_by_one(piece, wrong, row)
 
@@ -191,17 +191,18 @@ def _spans(file: pa.NativeFile, block_rows: int) -> Iterator[RowRange]:
         yield RowRange(first, rows, begin, at)
 
 
-def _pieces(stream: _Window) -> Iterator[bytes]:
-    """The bytes of a stream in pieces of whole records; empty lines at its end are left out."""
+def _pieces(stream: _Window) -> Iterator[tuple[bytes, bool]]:
+    """The bytes of a stream in pieces of whole records, and whether a piece has empty lines between them."""
     rest = b""
     while True:
         content = stream.read(PIECE_BYTES)
         piece = rest + content
         found = ends(piece, last=not content)
-        full = found[_has_text(piece, found)]
-        done = int(full[-1]) if len(full) else 0
+        full = np.flatnonzero(_has_text(piece, found))
+        # Empty lines at the end of a piece belong to the next one: at the end of the file they are no rows.
+        done = int(found[full[-1]]) if len(full) else 0
         if done:
-            yield piece[:done]
+            yield piece[:done], bool(len(full) <= full[-1])
         rest = piece[done:]
         if not content:
             return
