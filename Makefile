@@ -3,7 +3,7 @@ PYTHON ?= $(firstword $(shell command -v python3.11 python3))
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: serve test lint study study-quick bench-serve bench-ray bench-scale clients clean
+.PHONY: serve test test-fast lint study study-quick bench-serve bench-ray bench-scale clients clean
 
 serve: .venv/serve.done
 	$(BIN)/diffeo serve --models models
@@ -14,6 +14,10 @@ test: .venv/dev.done
 	$(BIN)/mypy
 	$(BIN)/lint-imports --config tests/architecture/contracts.toml
 	$(BIN)/pytest
+
+# No Ray, no fits, no server processes: under two minutes on two cores.
+test-fast: .venv/dev.done
+	$(BIN)/pytest -m "not slow"
 
 lint: .venv/dev.done
 	$(BIN)/ruff check --fix .
