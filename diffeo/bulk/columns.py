@@ -1,4 +1,4 @@
-"""Columns of a file to rows of a model, by the rule of `diffeo.tables`, and answers back to columns."""
+"""Converts columns of a file to rows of a model, by the rules of `diffeo.tables`, and answers to columns of a file."""
 
 from collections.abc import Mapping, Sequence
 
@@ -17,26 +17,26 @@ from diffeo.tables.errors import WrongCell
 from .formats.format import FileLayout
 
 
-def matched(layout: FileLayout, names: Sequence[str], file: str) -> tuple[str, ...]:
-    """The file's names of the model's columns; a file without names is read by position.
+def match_columns(layout: FileLayout, names: Sequence[str], file: str) -> tuple[str, ...]:
+    """The names that the model's columns have in the file; a file without names is matched by position.
 
     Raises:
-        TableError: a column is missing, is there twice, or holds no numbers.
+        TableError: a column is missing, occurs twice, or does not hold numbers.
     """
     given = layout.schema.names
     try:
         if layout.has_names:
-            places = columns.positions(given, names)
+            positions = columns.positions(given, names)
         else:
             columns.check_width(len(given), names)
-            places = list(range(len(given)))
+            positions = list(range(len(given)))
     except WrongTable as error:
         raise TableError(f"{file}: {error}") from None
-    for place in places:
-        kind = layout.schema.field(place).type
+    for position in positions:
+        kind = layout.schema.field(position).type
         if not (layout.is_text or _is_number(kind)):
-            raise TableError(f"{file}: the column {shown(given[place])} holds {kind}; expected numbers")
-    return tuple(given[place] for place in places)
+            raise TableError(f"{file}: the column {shown(given[position])} holds {kind}; expected numbers")
+    return tuple(given[position] for position in positions)
 
 
 def rows(batch: pa.RecordBatch, names: Sequence[str], wrong: Wrong, first: int) -> Rows:
@@ -46,7 +46,7 @@ def rows(batch: pa.RecordBatch, names: Sequence[str], wrong: Wrong, first: int) 
         batch: some rows of a file.
         names: the file's names of the model's columns.
         wrong: "refuse" raises an error for text that is neither a number nor missing; "null" makes it NaN.
-        first: how many rows of the file come before the batch.
+        first: number of rows of the file before the batch.
 
     Raises:
         WrongCell: a cell is neither a number nor missing.
@@ -54,10 +54,10 @@ def rows(batch: pa.RecordBatch, names: Sequence[str], wrong: Wrong, first: int) 
     return np.stack([_numbers(batch.column(name), name, wrong, first) for name in names], axis=1)
 
 
-def answered(
+def to_batch(
     tensors: Mapping[str, npt.NDArray[np.floating]], schema: pa.Schema, kept: Sequence[pa.Array]
 ) -> pa.RecordBatch:
-    """The columns that are kept and, beside them, those that were computed; NaN becomes null."""
+    """A batch of the kept columns, then the computed columns; NaN becomes null."""
     computed: list[pa.Array] = []
     for tensor in tensors.values():
         vectors = tensor.T if tensor.ndim > 1 else tensor[None]
@@ -71,20 +71,20 @@ def _is_number(kind: pa.DataType) -> bool:
 
 def _numbers(column: pa.Array, name: str, wrong: Wrong, first: int) -> npt.NDArray[np.floating]:
     if pa.types.is_string(column.type):
-        column = _parsed(column, name, wrong, first)
+        column = _parse_numbers(column, name, wrong, first)
     elif not pa.types.is_float32(column.type):
-        # Integers beyond 2^53 become the nearest number, as they do wherever densities are computed.
+        # Integers beyond 2^53 become the nearest number, as in every computation of a density.
         column = pc.cast(column, pa.float64(), safe=False)
     found: npt.NDArray[np.floating] = column.to_numpy(zero_copy_only=False)
     return found
 
 
-def _parsed(column: pa.Array, name: str, wrong: Wrong, first: int) -> pa.Array:
+def _parse_numbers(column: pa.Array, name: str, wrong: Wrong, first: int) -> pa.Array:
     try:
         found = pc.cast(column, pa.float64())
     except pa.ArrowInvalid:
         found = None
-    # pyarrow also reads nan(1) as a number, so every NaN is looked at.
+    # pyarrow also reads nan(1) as a number, so a column with NaN is read again by our rule.
     if found is not None and not pc.any(pc.is_nan(found)).as_py():
         return found
     values: list[float | None] = []

@@ -13,7 +13,7 @@ from diffeo.local.model import check_sample
 from diffeo.tables.csv_numbers import Wrong
 
 from .block import Block, split_rows
-from .columns import matched
+from .columns import match_columns
 from .formats import FORMATS
 from .job_folder import SCHEMA, JobDescription
 from .location import Location, find_files
@@ -165,7 +165,7 @@ def _input_file(location: Location, names: Sequence[str], block_rows: int, wrong
         layout = replace(FORMATS[location.suffix].layout(location, block_rows), wrong=wrong)
     except (OSError, ValueError) as error:
         raise TableError(f"cannot read {location.name}: {error}") from None
-    return InputFile(location, layout, matched(layout, names, location.name))
+    return InputFile(location, layout, match_columns(layout, names, location.name))
 
 
 def _check_kept(kept: Sequence[str], file: InputFile, computed: Sequence[str]) -> None:

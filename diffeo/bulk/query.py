@@ -15,7 +15,7 @@ from diffeo.local.flow import LocalFlow
 from diffeo.runtime.finite_rows import Tensors
 
 from .block import Block
-from .columns import answered, rows
+from .columns import rows, to_batch
 from .formats import FORMATS
 from .formats.format import READ_ROWS, FileLayout
 from .location import Location
@@ -83,7 +83,7 @@ class RowsQuery:
                 x = rows(batch, file.names, file.layout.wrong, first)
                 tensors = flow.compute(x, self.direction, self.outputs)
                 kept = [batch.column(name) for name in self.kept]
-                yield answered(tensors, schema, kept), _count_invalid(tensors)
+                yield to_batch(tensors, schema, kept), _count_invalid(tensors)
                 first += batch.num_rows
         except WrongTable as error:
             raise TableError(f"{file.location.name}: {error}") from None
@@ -112,7 +112,7 @@ class SampleQuery:
         for begin in range(0, count, READ_ROWS):
             sample = replace(self.sample, num_samples=min(READ_ROWS, count - begin), start=first + begin)
             tensors = flow.sample(sample, self.outputs)
-            yield answered(tensors, self.output_schema, []), _count_invalid(tensors)
+            yield to_batch(tensors, self.output_schema, []), _count_invalid(tensors)
 
 
 def output_schema(outputs: Sequence[str], manifest: Manifest) -> pa.Schema:

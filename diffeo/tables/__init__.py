@@ -1,13 +1,13 @@
-"""Tables of any kind become rows of a model, by one rule for columns and one rule for cells.
+"""Converts tables of any kind to the rows of a model, by one rule for columns and one rule for cells.
 
-Columns. A table with names is matched by name: the header of a CSV text, Arrow, Parquet, a DataFrame, a structured
-array. The order does not matter, and further columns of any type are left out. A column of the model that is missing,
-or whose name stands twice, is an error that lists both sets of names. Names compare exactly after the white space
-around them is removed. A table without names is read by position: an array, JSON, .npy, a CSV text without a header,
-a frame with the integer labels that pandas gives. Its width must be the model's.
+Columns. A table with column names is matched by name: a CSV text with a header, Arrow, Parquet, a DataFrame, a
+structured array. The order does not matter, and further columns of any type are left out. A column of the model that is
+missing, or occurs twice, is an error that lists the names of the table and of the model. Names are compared exactly,
+after the white space around them is removed. A table without column names is read by position: an array, JSON, .npy, a
+CSV text without a header, a frame with the integer labels that pandas gives. It must have as many columns as the model.
 
-Header. Line 1 of a CSV text names the columns if no cell of it is a number or missing. It is the first row if all cells
-are. A mixture of both is an error. A cell in quotes is a name even if it looks like a number.
+Header. Line 1 of a CSV text names the columns if none of its cells is a number or missing. If all are, it is the first
+row. A mixture of both is an error. A cell in quotes is a name even if it looks like a number.
 
 Cells. A cell is a number, missing or wrong.
 - A number is decimal text such as -1.5e3, or inf or infinity; spaces and tabs around it do not count.

@@ -1,4 +1,4 @@
-"""Arrays to rows of numbers: what is no number is refused, and what is masked or None is missing."""
+"""Converts arrays to rows of numbers. A masked value or None is missing; any other value must be a number."""
 
 from collections.abc import Sequence
 from typing import Final, TypeGuard
@@ -14,7 +14,7 @@ from .cells import number_of, shown
 from .errors import WrongCell, WrongType
 
 AXES: Final = 2
-# Libraries whose tables NumPy would take by position although they have names.
+# Classes of tables that have names, which NumPy would read by position.
 TABLES: Final = frozenset({"DataFrame", "LazyFrame", "Table", "RecordBatch", "Dataset"})
 
 
@@ -25,7 +25,7 @@ def rows(array: object) -> Rows:
     [[1.0, nan], [2.0, 3.0]]
 
     Raises:
-        WrongTable: it has not two axes, or its values are no numbers.
+        WrongTable: the array does not have two axes, or its values are not numbers.
     """
     found = numbers(array)
     if found.ndim != AXES:
@@ -37,7 +37,7 @@ def numbers(array: object) -> Rows:
     """The numbers of an array of any shape; a masked value is NaN.
 
     Raises:
-        WrongTable: its values are no numbers: dates, complex numbers, text, bytes, truth values, records, objects.
+        WrongTable: the values are of another type: dates, complex numbers, text, bytes, truth values, records, objects.
     """
     if type(array).__name__ in TABLES:
         kind = type(array)
@@ -62,7 +62,7 @@ def numbers(array: object) -> Rows:
 
 
 def is_records(table: object) -> TypeGuard[npt.NDArray[np.void]]:
-    """True for a structured array, which has names for its columns."""
+    """True for a structured array, which has a name for each column."""
     return isinstance(table, np.ndarray) and table.dtype.names is not None
 
 
@@ -73,7 +73,7 @@ def of_records(records: npt.NDArray[np.void], names: Sequence[str]) -> Rows:
         WrongTable: a field is missing or holds no numbers.
     """
     fields = records.dtype.names or ()
-    chosen = [fields[place] for place in columns.positions(fields, names)]
+    chosen = [fields[position] for position in columns.positions(fields, names)]
     if records.ndim != 1:
         raise WrongTable(f"the records have shape {records.shape}; expected (rows,)")
     return np.stack([column(records[field], field) for field in chosen], axis=1).astype(np.float64, copy=False)
@@ -83,7 +83,7 @@ def column(values: object, name: str) -> Rows:
     """The numbers of one named column.
 
     Raises:
-        WrongTable: it holds no numbers.
+        WrongTable: the column does not hold numbers.
     """
     try:
         found = numbers(values)
@@ -101,8 +101,9 @@ def column(values: object, name: str) -> Rows:
 def _of_objects(array: npt.NDArray[np.object_]) -> Rows:
     values = [number_of(value) for value in array.flat]
     if None in values:
-        place = np.unravel_index(values.index(None), array.shape) if array.ndim else (0,)
-        row, where = int(place[0]), int(place[1]) if len(place) > 1 else 0
+        index = np.unravel_index(values.index(None), array.shape) if array.ndim else (0,)
+        row, column_index = int(index[0]), int(index[1]) if len(index) > 1 else 0
         value = array.flat[values.index(None)]
-        raise WrongCell(f"row {row + 1}, column {where + 1}: {shown(value)} is no number", row, where, shown(value))
+        sentence = f"row {row + 1}, column {column_index + 1}: {shown(value)} is no number"
+        raise WrongCell(sentence, row, column_index, shown(value))
     return np.array(values, dtype=np.float64).reshape(array.shape)

@@ -13,7 +13,7 @@ DECIMAL: Final = r"[+-]?(?:[0-9]++\.?[0-9]*+|\.[0-9]++)(?:[eE][+-]?[0-9]++)?"
 NUMBER: Final = re.compile(rf"{DECIMAL}|[+-]?inf(?:inity)?", re.IGNORECASE)
 # Spellings of a missing cell, in any mixture of upper and lower case. An empty cell is missing too.
 MISSING: Final = frozenset({"", "na", "n/a", "nan", "+nan", "-nan", "null", "none", "<na>"})
-# White space around a number. Other white space, such as a non-breaking space, makes a cell wrong.
+# White space that may surround a number. Any other, such as a non-breaking space, makes a cell wrong.
 BLANKS: Final = " \t"
 SHOWN_CHARACTERS: Final = 40
 EXPECTED: Final = "expected a number, or nothing where a value is missing"
@@ -22,7 +22,7 @@ NUMBERS: Final = (int, float, np.integer, np.floating, Decimal)
 
 
 def number(cell: str) -> float | None:
-    """The number in a cell: NaN where it is missing, None where it is wrong.
+    """The number in a cell: NaN if the cell is missing, None if it is wrong.
 
     >>> [number(cell) for cell in ("1.5", " 2e3 ", "-inf", "NA", "", "1_000", "12,5")]
     [1.5, 2000.0, -inf, nan, nan, None, None]
@@ -34,14 +34,14 @@ def number(cell: str) -> float | None:
 
 
 def number_of(value: object) -> float | None:
-    """The number that a Python object is: NaN where it is missing, None where it is no number.
+    """A Python object as a number: NaN if it is missing, None if it is not a number.
 
     >>> [number_of(value) for value in (1, 2.5, None, True, "1")]
     [1.0, 2.5, nan, None, None]
     """
     if value is None or type(value).__name__ in {"NAType", "MaskedConstant"}:
         return np.nan
-    # Python counts True as an integer, and NumPy a time difference.
+    # In Python True is an integer, and in NumPy a time difference is one.
     if isinstance(value, NUMBERS) and not isinstance(value, bool | np.timedelta64):
         return float(value)
     return None
@@ -55,5 +55,5 @@ def shown(cell: object) -> str:
 
 
 def spellings_of_missing() -> list[str]:
-    """Every spelling of a missing cell, for readers that compare case by case."""
+    """Every spelling of a missing cell in upper, lower and mixed case, for readers that respect case."""
     return sorted({"".join(letters) for word in MISSING for letters in product(*({c, c.upper()} for c in word))})

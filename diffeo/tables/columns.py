@@ -1,17 +1,17 @@
-"""The rule for columns: a table meets a model by name where it has names, and by position where it has none."""
+"""The rule for columns: a table with column names is matched by name, a table without names by position."""
 
 from collections.abc import Sequence
 from typing import Final
 
 from .errors import WrongColumns
 
-# A list of names in a sentence ends after so many characters, and each name after so many.
+# The longest list of names in an error sentence, and the longest name in it.
 LIST_CHARACTERS: Final = 90
 NAME_CHARACTERS: Final = 40
 
 
 def positions(names: Sequence[str], wanted: Sequence[str]) -> list[int]:
-    """Where each wanted column stands among the named columns of a table; other columns are left out.
+    """The position of each wanted column among the named columns of a table; other columns are left out.
 
     Names compare exactly after the white space around them is removed.
 
@@ -19,31 +19,31 @@ def positions(names: Sequence[str], wanted: Sequence[str]) -> list[int]:
     [2, 1]
 
     Raises:
-        WrongColumns: a wanted column is missing, or its name stands twice.
+        WrongColumns: a wanted column is missing, or two columns have its name.
     """
     given, needed = [name.strip() for name in names], [name.strip() for name in wanted]
-    places: dict[str, int] = {}
+    first_position: dict[str, int] = {}
     repeated: set[str] = set()
-    for place, name in enumerate(given):
-        if name in places:
+    for position, name in enumerate(given):
+        if name in first_position:
             repeated.add(name)
         else:
-            places[name] = place
-    missing = [name for name in needed if name not in places]
+            first_position[name] = position
+    missing = [name for name in needed if name not in first_position]
     if missing:
         has, takes = listed(given), listed(needed)
         raise WrongColumns(f"the table has {has}; the model takes {takes}; missing: {listed(missing)}")
     for name in needed:
         if name in repeated:
             raise WrongColumns(f"the table names the column {listed([name])} twice; the model takes {listed(needed)}")
-    return [places[name] for name in needed]
+    return [first_position[name] for name in needed]
 
 
 def check_width(width: int, wanted: Sequence[str]) -> None:
-    """Check a table without names, which is read by position.
+    """Check the number of columns of a table without names, which is read by position.
 
     Raises:
-        WrongColumns: it has more or fewer columns than are wanted.
+        WrongColumns: the table has more or fewer columns than are wanted.
     """
     if width != len(wanted):
         raise WrongColumns(
@@ -52,7 +52,7 @@ def check_width(width: int, wanted: Sequence[str]) -> None:
 
 
 def listed(names: Sequence[str]) -> str:
-    """The names with commas between them; a long list is cut, so that a sentence about it stays short.
+    """The names with commas between them; a long list is cut, so that an error sentence stays short.
 
     >>> listed(["height", "weight"])
     'height, weight'

@@ -1,4 +1,4 @@
-"""A whole CSV text as a table: its names, and the numbers of the columns that are wanted."""
+"""A CSV text as a table: the names of its columns, and the numbers of chosen columns."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,23 +10,23 @@ from .csv_text import Header
 
 @dataclass(frozen=True, slots=True)
 class CsvTable:
-    """A CSV text whose header is read and whose rows are not.
+    """A CSV text. Its header is read; its rows are read on demand.
 
     Attributes:
-        header: what line 1 says.
-        text: the rows.
+        header: the content of line 1.
+        text: the text of the rows.
     """
 
     header: Header
     text: bytes
 
     def rows(self, wanted: Sequence[int] | None = None, wrong: Wrong = "refuse") -> Numbers:
-        """The numbers of the columns at these places, or of all; `csv_numbers.numbers` says what is raised."""
-        places = range(self.header.width) if wanted is None else wanted
-        return csv_numbers.numbers(self.text, self.header, places, wrong)
+        """The numbers of the columns at these positions (None: of all); raises the errors of `csv_numbers.numbers`."""
+        positions = range(self.header.width) if wanted is None else wanted
+        return csv_numbers.numbers(self.text, self.header, positions, wrong)
 
     def readable(self) -> Readable:
-        """The numbers of every column that holds numbers; `csv_numbers.readable` says what is raised."""
+        """The numbers of every column that holds numbers; raises the errors of `csv_numbers.readable`."""
         return csv_numbers.readable(self.text, self.header)
 
     def records(self) -> Iterator[tuple[int, list[str]]]:

@@ -1,4 +1,4 @@
-"""CSV text in UTF-8: its header, and its records one after the other. This is the careful reader, without pyarrow.
+"""Reads the header and the records of a CSV text in UTF-8, without pyarrow.
 
 Cells are separated by commas. A cell may be enclosed in double quotes; it may then hold commas, line ends, and quotes
 written twice. Spaces and tabs around a cell and around its quotes do not count. Lines end with LF, CRLF or CR.
@@ -16,12 +16,12 @@ from .cells import BLANKS, number, shown
 from .errors import MixedHeader, UnreadableTable
 
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
-# More than a manifest's names have, so that a table with other columns is still read.
+# Longer than the names in a manifest may be, so that a table with further columns can be read.
 MAX_NAME: Final = 1000
-# As many names of 128 characters, four bytes each and escaped, as a model can have columns.
+# Enough for the largest model: its names have 128 characters of four bytes each, and may be escaped.
 MAX_HEADER_BYTES: Final = 2**22
 SHORT_HEADER_BYTES: Final = 2**12
-# Longer than any line of as many numbers as a model has columns.
+# Longer than any line of numbers for the largest model.
 MAX_LINE_BYTES: Final = 2**20
 
 QUOTED: Final = re.compile(r'[ \t]*+"([^"]*+(?:""[^"]*+)*+)"[ \t]*+(?=[,\r\n]|\Z)')
@@ -36,13 +36,13 @@ Positions = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What line 1 of a CSV text says.
+    """The content of line 1 of a CSV text.
 
     Attributes:
         names: the names of the columns; None where line 1 is the first row.
-        width: how many cells every row has.
-        begin: the byte where the first row begins.
-        lines: how many lines come before the first row.
+        width: number of cells of every row.
+        begin: index of the byte at which the first row begins.
+        lines: number of lines before the first row.
     """
 
     names: tuple[str, ...] | None
@@ -61,7 +61,7 @@ def header(content: bytes) -> Header:
         UnreadableTable: line 1 is empty or no CSV in UTF-8.
     """
     begin = len(BYTE_ORDER_MARK) if content.startswith(BYTE_ORDER_MARK) else 0
-    # Nearly every header is short, and the text behind it may be long.
+    # Nearly every header is short, and the text after it may be long.
     is_short = LINE_END.search(content[begin : begin + SHORT_HEADER_BYTES].decode("latin-1")) is not None
     is_short &= b'"' not in content[begin : begin + SHORT_HEADER_BYTES]
     size = SHORT_HEADER_BYTES if is_short else MAX_HEADER_BYTES
@@ -81,7 +81,7 @@ def header(content: bytes) -> Header:
 
 
 def body(content: bytes, begin: int) -> bytes:
-    """The text behind the header with LF at the end of every line, without blank lines at its end.
+    """The text after the header with LF at the end of every line, without blank lines at its end.
 
     Raises:
         UnreadableTable: it is not UTF-8.
@@ -120,23 +120,23 @@ def records(text: str, line: int) -> Iterator[tuple[int, list[str]]]:
         line += 1
 
 
-def ends(content: bytes, *, last: bool) -> Positions:
-    """Where the records of a piece of text end: the byte behind each; the piece begins with a record.
+def record_ends(content: bytes, *, last: bool) -> Positions:
+    """The positions at which the records of a segment end: for each record, the index of the first byte after it.
+
+    If a quote does not enclose its cell, the search stops there; the rest is one record if the text ends.
 
     Args:
-        content: the piece, with line ends of any kind.
-        last: whether the text ends with the piece, so that its last record needs no line end.
-
-    No record behind a quote that does not enclose its cell is found, unless the text ends there.
+        content: the segment, which begins with a record; its lines may end in any way.
+        last: whether the text ends with the segment; then the last record needs no line end.
     """
     lines = _line_ends(content, last=last)
     if b'"' in content:
         quotes = _quotes(content)
-        if _enclose(content, quotes) and not (last and len(quotes) % 2):
-            # Behind an even number of quotes, a line end is outside of them.
+        if _quotes_enclose_cells(content, quotes) and not (last and len(quotes) % 2):
+            # A line end with an even number of quotes before it is not inside quotes.
             lines = lines[np.searchsorted(quotes, lines) % 2 == 0]
         else:
-            lines = _careful_ends(content, last=last)
+            lines = _record_ends_one_by_one(content, last=last)
     if last and (lines[-1] if len(lines) else 0) < len(content):
         lines = np.append(lines, len(content))
     return lines
@@ -145,18 +145,18 @@ def ends(content: bytes, *, last: bool) -> Positions:
 def has_plain_quotes(content: bytes) -> bool:
     """True if every double quote begins or ends a cell, or is one of two in a quoted cell.
 
-    A text that fails this may still be a table: blanks may stand around quotes, and a plain cell may hold one.
+    A text without plain quotes may still be a table: blanks may surround quotes, and an unquoted cell may hold a quote.
     """
     quotes = _quotes(content)
-    return len(quotes) % 2 == 0 and _enclose(content, quotes)
+    return len(quotes) % 2 == 0 and _quotes_enclose_cells(content, quotes)
 
 
 def _quotes(content: bytes) -> Positions:
     return np.flatnonzero(np.frombuffer(content, np.uint8) == ord('"'))
 
 
-def _enclose(content: bytes, quotes: Positions) -> bool:
-    # The last quote may open a cell that ends in the next piece.
+def _quotes_enclose_cells(content: bytes, quotes: Positions) -> bool:
+    # The last quote may open a cell that ends in the next segment.
     padded = np.frombuffer(b"\n" + content + b"\n", np.uint8)
     opening, closing = quotes[0::2], quotes[1::2]
     opens, closes = _is_separator(padded[opening]), _is_separator(padded[closing + 2])
@@ -177,15 +177,15 @@ def _line_ends(content: bytes, *, last: bool) -> Positions:
     found = characters == ord("\n")
     if b"\r" in content:
         returns = characters == ord("\r")
-        # Of CRLF the LF ends the line. Whether a CR at the end of a piece is half of one shows in the next piece.
+        # In CRLF the LF ends the line. A CR at the end of a segment may be followed by LF in the next one, so it waits.
         returns[:-1] &= ~found[1:]
         returns[-1:] &= last
         found = found | returns
     return np.flatnonzero(found) + 1
 
 
-def _careful_ends(content: bytes, *, last: bool) -> Positions:
-    # One character a byte, so that places in the text are places in the bytes.
+def _record_ends_one_by_one(content: bytes, *, last: bool) -> Positions:
+    # Latin-1 has one character per byte, so a position in the text is the same position in the bytes.
     text = content.decode("latin-1")
     at = 0
     found: list[int] = []
@@ -193,10 +193,10 @@ def _careful_ends(content: bytes, *, last: bool) -> Positions:
         try:
             _, end = _record(text, at, 0)
         except UnreadableTable:
-            # Open because the piece ends here, or wrong; who reads the record next knows its line.
+            # The cell continues in the next segment, or it is wrong: then the reader of the record reports its line.
             break
         after = LINE_END.match(text, end)
-        # Whether a CR at the end of a piece is half of a CRLF shows in the next piece.
+        # A CR at the end of a segment waits for the next segment, as above.
         if after is None or (not last and text[end:] == "\r"):
             break
         at = after.end()
@@ -205,7 +205,7 @@ def _careful_ends(content: bytes, *, last: bool) -> Positions:
 
 
 def _record(text: str, at: int, line: int) -> tuple[list[Cell], int]:
-    """The cells of the record that begins at a character, and where it ends."""
+    """The cells of the record that begins at this character, and the position at which it ends."""
     cells: list[Cell] = []
     begin = at
     while True:

@@ -1,4 +1,4 @@
-"""Errors of a table that a model cannot read; each class is one fact.
+"""Errors for a table that a model cannot read. Each class names one reason.
 
 WrongTable
 ├── UnreadableTable   the text is not UTF-8, is empty, or has a quote that does not enclose its cell
@@ -16,7 +16,7 @@ class UnreadableTable(WrongTable):
     """The text is not a table.
 
     Attributes:
-        row: the row where it stops being one, from 0; None where that is not known.
+        row: index of the row with the error, from 0; None if it is not known.
     """
 
     def __init__(self, sentence: str, row: int | None = None) -> None:
@@ -32,7 +32,7 @@ class RaggedRow(WrongTable):
     """A row has too few or too many cells.
 
     Attributes:
-        row: its place among the rows, from 0.
+        row: index of the row, from 0.
     """
 
     def __init__(self, sentence: str, row: int) -> None:
@@ -44,9 +44,9 @@ class WrongCell(WrongTable):
     """A cell is neither a number nor missing.
 
     Attributes:
-        row: its place among the rows, from 0.
-        column: its place in the row, from 0.
-        cell: its text, shortened.
+        row: index of the row, from 0.
+        column: index of the column, from 0.
+        cell: text of the cell, shortened.
     """
 
     def __init__(self, sentence: str, row: int, column: int, cell: str) -> None:

@@ -1,4 +1,4 @@
-"""Files of rows for the shell: .csv and .npy by suffix, read whole and written when they are whole."""
+"""Reads and writes .csv and .npy files for the command line; a written file appears only when it is complete."""
 
 import csv as csv_lines
 import io
@@ -36,7 +36,7 @@ class NpyTable:
         Raises:
             WrongTable: a column is missing, or the number of columns differs.
         """
-        _ = wrong  # every value of an array has a type, so no cell is wrong alone
+        _ = wrong  # all values of an array have one type, so no single cell can be wrong
         if arrays.is_records(self.array):
             return arrays.of_records(self.array, names)
         columns.check_width(self.array.shape[1], names)
@@ -70,7 +70,7 @@ def read(path: Path) -> FileTable:
     """Open a .csv or .npy file as a table; the path - is CSV from standard input.
 
     Raises:
-        TableError: no such file, another suffix, or not a table.
+        TableError: the file does not exist, has another suffix, or is not a table.
     """
     try:
         if path.suffix == ".npy":
@@ -90,7 +90,10 @@ def read(path: Path) -> FileTable:
 
 @contextmanager
 def writer(path: Path | None, columns: Sequence[str]) -> Iterator["Writer"]:
-    """A writer of rows: to a .csv or .npy file that appears when it is whole, or as CSV to standard output."""
+    """A writer to a .csv or .npy file, or of CSV to standard output if `path` is None.
+
+    The file appears when the `with` block ends, and not if the block raises an error.
+    """
     if path is None:
         yield (out := CsvWriter(sys.stdout, columns))
         out.begin()
@@ -124,14 +127,14 @@ def _published(path: Path) -> Iterator[Path]:
 
 
 class CsvWriter:
-    """Appends rows to an open file."""
+    """Writes rows to an open file as CSV."""
 
     def __init__(self, file: IO[str], columns: Sequence[str]) -> None:
         self._lines = csv_lines.writer(file, lineterminator="\n")
         self._header: Sequence[str] = columns
 
     def begin(self) -> None:
-        """Write the names once, before the first rows: a call that fails earlier prints nothing."""
+        """Write the header, once. `write` calls this, so a command that fails before its first rows prints nothing."""
         if self._header:
             self._lines.writerow(self._header)
             self._header = ()
@@ -144,7 +147,7 @@ class CsvWriter:
 
 
 class NpyWriter:
-    """Collects rows, then writes one array."""
+    """Collects rows and writes them as one array at the end."""
 
     def __init__(self, width: int) -> None:
         self._width = width
@@ -165,7 +168,7 @@ Writer = CsvWriter | NpyWriter
 
 
 def _standard_input() -> bytes:
-    # A test may put text in its place, which has no bytes.
+    # A test may replace sys.stdin by a StringIO, which has no buffer of bytes.
     return sys.stdin.read().encode() if isinstance(sys.stdin, io.StringIO) else sys.stdin.buffer.read()
 
 

@@ -1,4 +1,4 @@
-"""DataFrames of pandas and polars to rows of numbers and back; neither library is needed to import this file."""
+"""Converts DataFrames of pandas and polars to rows of numbers and back; this file imports neither library at start."""
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeGuard, TypeVar
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Frame(Protocol):
-    """What pandas and polars have in common."""
+    """The part of a DataFrame that pandas and polars have in common."""
 
     @property
     def columns(self) -> Iterable[str]:
@@ -35,7 +35,7 @@ F = TypeVar("F", bound=Frame)
 
 
 def is_frame(table: object) -> TypeGuard[Frame]:
-    """True for a DataFrame of either library, found out without importing one."""
+    """True for a DataFrame of pandas or polars; does not import either library."""
     return _is_pandas(table) or _is_polars(table)
 
 
@@ -50,7 +50,7 @@ def rows(table: object, names: Sequence[str]) -> Rows:
     A frame with the integer labels that pandas gives by default has no names: it is read by position.
 
     Raises:
-        WrongTable: a column is missing, is there twice, or holds no numbers.
+        WrongTable: a column is missing, occurs twice, or does not hold numbers.
     """
     if arrays.is_records(table):
         return arrays.of_records(table, names)
@@ -62,9 +62,9 @@ def rows(table: object, names: Sequence[str]) -> Rows:
 
 
 def like(frame: Frame, rows: Rows, names: Sequence[str]) -> Frame:
-    """A frame of the same library, in pandas with the same index."""
+    """The rows in a frame of the same library as `frame`; a pandas frame keeps the index."""
     if _is_polars(frame):
-        import polars as pl  # noqa: PLC0415  (who has a frame has its library)
+        import polars as pl  # noqa: PLC0415  (imported only for a table of this library)
 
         return build(pl.DataFrame, rows, names)
     if not _is_pandas(frame):
@@ -75,7 +75,7 @@ def like(frame: Frame, rows: Rows, names: Sequence[str]) -> Frame:
 
 
 def build(kind: type[F], rows: Rows, names: Sequence[str]) -> F:
-    """A frame of the rows.
+    """The rows in a frame of this class, with these column names.
 
     Raises:
         WrongTable: the class is neither pandas.DataFrame nor polars.DataFrame.
@@ -96,7 +96,7 @@ def build(kind: type[F], rows: Rows, names: Sequence[str]) -> F:
 
 
 def check(kind: type[Frame]) -> None:
-    """Raise WrongTable unless frames of this class can be made."""
+    """Raise WrongTable unless the class is a DataFrame of pandas or polars."""
     if not _library(kind):
         raise WrongTable(f"{kind.__name__} is no frame; name pandas.DataFrame or polars.DataFrame")
 
@@ -110,20 +110,20 @@ def _is_polars(table: object) -> TypeGuard["pl.DataFrame"]:
 
 
 def _library(kind: type) -> str:
-    # Found in the names of the base classes, because the libraries may not be installed.
+    # Decided by the names of the base classes, because the libraries may not be installed.
     libraries = [base.__module__.partition(".")[0] for base in kind.__mro__ if base.__name__ == "DataFrame"]
     return next((library for library in libraries if library in {"pandas", "polars"}), "")
 
 
 def _from_pandas(frame: "pd.DataFrame", names: Sequence[str]) -> Rows:
     labels: list[object] = list(frame.columns)
-    # Without names pandas counts the columns: 0, 1, ...
+    # pandas labels columns without names 0, 1, ...
     if all(type(label) is int for label in labels) and labels == list(range(len(labels))):
         columns.check_width(len(labels), names)
-        places = list(range(len(labels)))
+        positions = list(range(len(labels)))
     else:
-        places = columns.positions([str(label) for label in labels], names)
-    found = [_pandas_column(frame.iloc[:, place], name) for place, name in zip(places, names, strict=True)]
+        positions = columns.positions([str(label) for label in labels], names)
+    found = [_pandas_column(frame.iloc[:, position], name) for position, name in zip(positions, names, strict=True)]
     return np.stack(found, axis=1).astype(np.float64, copy=False)
 
 
@@ -141,7 +141,7 @@ def _pandas_column(series: "pd.Series[float]", name: str) -> Rows:
 def _from_polars(frame: "pl.DataFrame", names: Sequence[str]) -> Rows:
     import polars as pl  # noqa: PLC0415  (as above)
 
-    series = [frame.to_series(place) for place in columns.positions(frame.columns, names)]
+    series = [frame.to_series(position) for position in columns.positions(frame.columns, names)]
     for name, each in zip(names, series, strict=True):
         if not each.dtype.is_numeric():
             raise _wrong_type(name, each.dtype)

@@ -47,7 +47,7 @@ class Csv(StreamedTableCodec):
             raise InvalidRequest.at(_pointer(error), str(error)) from None
         if names is None:
             return DecodedTable(readable.rows)
-        columns = tuple(names[place] for place in readable.places)
+        columns = tuple(names[place] for place in readable.positions)
         unreadable = [
             UnreadableColumn(names[error.column], FieldError(_pointer(error), str(error))) for error in readable.wrong
         ]

@@ -1,4 +1,4 @@
-"""Every CSV text is read the same way by the careful reader and by pyarrow, whole and in pieces."""
+"""Every CSV text gives the same numbers read cell by cell and read with pyarrow, as a whole and in segments."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from diffeo.errors import WrongTable
 from diffeo.tables import csv, csv_numbers, csv_text
-from diffeo.tables.csv_numbers import Place
+from diffeo.tables.csv_numbers import SegmentStart
 from diffeo.tables.csv_text import Header
 
 HEADER = Header(("a", "b"), 2, 0, 1)
@@ -23,14 +23,14 @@ TEXT = st.lists(st.lists(CELL, min_size=2, max_size=2).map(",".join) | st.lists(
 )
 
 
-def careful(text: bytes, wanted: Sequence[int]) -> Outcome:
+def read_by_cells(text: bytes, wanted: Sequence[int]) -> Outcome:
     try:
-        return "rows", csv_numbers.one_by_one(text, Place(HEADER, 0, 1), wanted, "refuse").tolist()
+        return "rows", csv_numbers.read_cell_by_cell(text, SegmentStart(HEADER, 0, 1), wanted, "refuse").tolist()
     except WrongTable as error:
         return type(error).__name__, str(error)
 
 
-def whole(text: bytes, wanted: Sequence[int]) -> Outcome:
+def read_whole(text: bytes, wanted: Sequence[int]) -> Outcome:
     try:
         return "rows", csv_numbers.numbers(text, HEADER, wanted).tolist()
     except WrongTable as error:
@@ -44,19 +44,19 @@ def _short_texts_go_through_pyarrow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @settings(max_examples=2000)
 @given(TEXT, st.sampled_from([[0, 1], [1], [1, 0]]))
-def test_pyarrow_reads_what_the_careful_reader_reads(text: str, wanted: list[int]) -> None:
+def test_pyarrow_reads_the_same_numbers_as_the_reader_of_cells(text: str, wanted: list[int]) -> None:
     content = csv_text.body(text.encode(), 0)
-    np.testing.assert_equal(whole(content, wanted), careful(content, wanted))
-    rows = csv_numbers.at_once(content, HEADER, wanted) if content else None
+    np.testing.assert_equal(read_whole(content, wanted), read_by_cells(content, wanted))
+    rows = csv_numbers.read_with_pyarrow(content, HEADER, wanted) if content else None
     if rows is not None:
-        np.testing.assert_equal(("rows", rows.tolist()), careful(content, wanted))
+        np.testing.assert_equal(("rows", rows.tolist()), read_by_cells(content, wanted))
 
 
 @settings(max_examples=500)
 @given(TEXT, st.integers(1, 9))
-def test_pieces_hold_the_records_of_the_whole(text: str, size: int) -> None:
+def test_segments_hold_the_records_of_the_whole_text(text: str, size: int) -> None:
     content = csv_text.body(text.encode(), 0)
-    assert b"".join(csv_numbers.pieces(content, size)) == content
+    assert b"".join(csv_numbers.segments(content, size)) == content
 
 
 @settings(max_examples=300)
@@ -118,20 +118,20 @@ REFUSED: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize(("content", "words"), REFUSED.values(), ids=REFUSED.keys())
-def test_a_text_that_is_no_table_is_refused_with_its_place(content: bytes, words: str) -> None:
+def test_a_text_that_is_no_table_is_refused_with_the_line_of_the_error(content: bytes, words: str) -> None:
     with pytest.raises(WrongTable) as refusal:
         csv.read(content).rows()
     assert words in str(refusal.value)
     assert len(str(refusal.value)) < 200
 
 
-def test_a_fault_far_into_a_large_text_has_its_line() -> None:
+def test_a_wrong_cell_far_into_a_large_text_is_reported_with_its_line() -> None:
     rows = b"0.5,0.25\n" * 300_000
     with pytest.raises(WrongTable, match="line 300002, column 'b': 'oops' is no number"):
         csv.read(b"a,b\n" + rows + b"1,oops\n" + rows).rows()
 
 
-def test_a_quoted_text_column_of_many_pieces_is_passed_over() -> None:
+def test_a_quoted_text_column_of_many_segments_is_skipped() -> None:
     rows = b'1,"a, ""b""\nc",2\n' * 200_000
     table = csv.read(b"a,label,b\n" + rows)
     np.testing.assert_array_equal(table.select(["b", "a"]), np.tile([2.0, 1.0], (200_000, 1)))

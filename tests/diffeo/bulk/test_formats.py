@@ -1,4 +1,4 @@
-"""However a file is cut, its spans have all of its rows, once and in order; a wrong row is refused or null."""
+"""The row ranges of a file have all of its rows in order, for any block size; a wrong row is refused or null."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -24,32 +24,32 @@ TABLE = job_files.table(job_files.rows(ROWS))
 
 
 def read(path: Path, block_rows: int, wrong: Wrong = "refuse") -> list[pa.Table]:
-    """The rows of each span."""
-    form, place = FORMATS[path.suffix], locate(str(path))
-    layout = replace(form.layout(place, block_rows), wrong=wrong)
-    assert [span.first for span in layout.row_ranges] == [
-        sum(s.rows for s in layout.row_ranges[:n]) for n in range(len(layout.row_ranges))
+    """The rows of each row range."""
+    file_format, location = FORMATS[path.suffix], locate(str(path))
+    layout = replace(file_format.layout(location, block_rows), wrong=wrong)
+    assert [row_range.first for row_range in layout.row_ranges] == [
+        sum(before.rows for before in layout.row_ranges[:n]) for n in range(len(layout.row_ranges))
     ]
     found = []
-    for span in layout.row_ranges:
-        batches = list(form.read(place, layout, span, layout.schema.names))
+    for row_range in layout.row_ranges:
+        batches = list(file_format.read(location, layout, row_range, layout.schema.names))
         found.append(pa.Table.from_batches(batches, layout.schema))
-        assert found[-1].num_rows == span.rows
+        assert found[-1].num_rows == row_range.rows
     return found
 
 
 @pytest.mark.parametrize("block_rows", [100, 999, 1000, 2000, 10_000])
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_the_spans_of_a_file_have_all_of_its_rows_in_order(suffix: str, block_rows: int, tmp_path: Path) -> None:
-    spans = read(job_files.save(tmp_path / f"rows{suffix}", TABLE), block_rows)
-    assert max(span.num_rows for span in spans) <= block_rows
-    whole = pa.concat_tables(spans)
-    for place, name in enumerate(whole.schema.names):
-        assert whole[name].cast(pa.float32()).equals(TABLE.column(place))
+def test_the_row_ranges_of_a_file_have_all_of_its_rows_in_order(suffix: str, block_rows: int, tmp_path: Path) -> None:
+    tables = read(job_files.save(tmp_path / f"rows{suffix}", TABLE), block_rows)
+    assert max(each.num_rows for each in tables) <= block_rows
+    whole = pa.concat_tables(tables)
+    for position, name in enumerate(whole.schema.names):
+        assert whole[name].cast(pa.float32()).equals(TABLE.column(position))
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_a_file_without_rows_has_no_spans(suffix: str, tmp_path: Path) -> None:
+def test_a_file_without_rows_has_no_row_ranges(suffix: str, tmp_path: Path) -> None:
     assert read(job_files.save(tmp_path / f"rows{suffix}", TABLE.slice(0, 0)), 100) == []
 
 
@@ -60,28 +60,28 @@ CELLS = [("1", "2"), (None, None), ('4\n,"x"', "5"), (None, None), ("9", None), 
 @pytest.mark.parametrize("block_rows", range(1, 8))
 @pytest.mark.parametrize("end", [b"", b"\n", b"\r\n", b"\n\n"])
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
-def test_records_of_csv_are_told_from_lines(mark: bytes, end: bytes, block_rows: int, tmp_path: Path) -> None:
+def test_a_record_of_csv_may_have_several_lines(mark: bytes, end: bytes, block_rows: int, tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_bytes(mark + CSV + end)
-    spans = read(tmp_path / "rows.csv", block_rows, "null")
-    cells = [(row["a"], row["b"]) for span in spans for row in span.to_pylist()]
+    tables = read(tmp_path / "rows.csv", block_rows, "null")
+    cells = [(row["a"], row["b"]) for each in tables for row in each.to_pylist()]
     assert cells == CELLS
-    assert len(spans) == -(-len(CELLS) // block_rows)
+    assert len(tables) == -(-len(CELLS) // block_rows)
 
 
 def test_a_csv_whose_first_line_is_numbers_has_no_header(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_bytes(b"1,2\n3,4\n")
-    assert [row for span in read(tmp_path / "rows.csv", 1) for row in span.to_pylist()] == [
+    assert [row for each in read(tmp_path / "rows.csv", 1) for row in each.to_pylist()] == [
         {"0": "1", "1": "2"},
         {"0": "3", "1": "4"},
     ]
 
 
-def test_a_record_that_spans_the_pieces_in_which_a_file_is_looked_through_is_one(
+def test_a_record_of_csv_that_is_read_in_several_segments_is_one_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = None
     for size in (1, 2, 3, 5, 4096):
-        monkeypatch.setattr("diffeo.bulk.formats.csv.LOOK_BYTES", size)
+        monkeypatch.setattr("diffeo.bulk.formats.csv.SCAN_BYTES", size)
         (tmp_path / "rows.csv").write_bytes(CSV)
         layout = FORMATS[".csv"].layout(locate(str(tmp_path / "rows.csv")), 2)
         expected = expected or layout.row_ranges
@@ -116,7 +116,7 @@ WORDS = [
     block_rows=st.integers(1, 3),
     size=st.sampled_from([1, 3, 2**22]),
 )
-def test_a_job_reads_the_csv_that_other_readers_read(
+def test_a_job_reads_the_same_numbers_from_csv_as_other_readers(
     words: list[str], block_rows: int, size: int, tmp_path: Path
 ) -> None:
     content = b"a,b\n" + "".join(words).encode()
@@ -126,11 +126,11 @@ def test_a_job_reads_the_csv_that_other_readers_read(
     except WrongTable:
         expected = None
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("diffeo.bulk.formats.csv.LOOK_BYTES", size)
-        patch.setattr("diffeo.bulk.formats.csv.PIECE_BYTES", size)
+        patch.setattr("diffeo.bulk.formats.csv.SCAN_BYTES", size)
+        patch.setattr("diffeo.bulk.formats.csv.SEGMENT_BYTES", size)
         try:
-            spans = read(tmp_path / "rows.csv", block_rows)
-            batches = [batch for span in spans for batch in span.to_batches()]
+            tables = read(tmp_path / "rows.csv", block_rows)
+            batches = [batch for each in tables for batch in each.to_batches()]
             found: object = [row for batch in batches for row in rows(batch, ("a", "b"), "refuse", 0).tolist()]
         except WrongTable:
             found = None
@@ -138,7 +138,7 @@ def test_a_job_reads_the_csv_that_other_readers_read(
 
 
 def damaged() -> dict[str, tuple[str, bytes]]:
-    """A file, and a word of what is said of it."""
+    """The suffix and the content of damaged files, by what is wrong with them."""
     return {
         "no Parquet": (".parquet", b"PAR1 and no more"),
         "no Arrow": (".arrow", b"nothing"),

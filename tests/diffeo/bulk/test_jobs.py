@@ -94,7 +94,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("text", "words"), WRONG.values(), ids=WRONG.keys())
-def test_a_wrong_cell_or_row_is_refused_with_its_place(text: str, words: str, tmp_path: Path) -> None:
+def test_a_wrong_cell_or_row_is_refused_in_a_sentence_that_names_the_row(text: str, words: str, tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text(text)
     with pytest.raises(TableError, match=rf"rows\.csv: .*{re.escape(words)}"):
         run_into(tmp_path / "out", log_prob_job(tmp_path / "rows.csv"))
