@@ -1,7 +1,7 @@
-"""Tables as users have them, and what the model known by hand must say of each, whichever way the table comes.
+"""Tables as users have them, and the expected answer or error for each, which is the same at every entry point.
 
-A table is given as CSV text, as named columns of typed values, and as an array without names, as far as each of these
-can express it. The model takes the columns height and weight.
+A table is given in every form that can express it: CSV text, named columns of typed values, an array without names.
+The model is the one that is known by hand; it takes the columns height and weight.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,38 +11,38 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-GAP: Final = float("nan")  # a row without an answer
+GAP: Final = float("nan")  # a missing number; its row has no answer
 
 Values = Sequence[object] | npt.NDArray[np.generic]
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The table is read as these rows of (height, weight); a GAP in a row leaves it without an answer."""
+    """The table is read as these rows of (height, weight); a row with a GAP has no answer."""
 
     rows: Sequence[Sequence[float]]
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The table is refused in a sentence that holds these words."""
+    """The table is refused in a sentence that contains these words."""
 
     words: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One table in up to three forms, and the one verdict on it.
+    """One table in up to three forms, and the one result that is expected for it.
 
     Attributes:
-        verdict: what every door must do.
+        expected: the result at every entry point.
         csv: the text of a CSV file.
-        columns: names and values, in order; a name may stand twice.
+        columns: names and values, in order; a name may occur twice.
         array: rows without names.
-        only: why the other forms cannot express the table.
+        only: the reason if other forms cannot express the table.
     """
 
-    verdict: Rows | Refused
+    expected: Rows | Refused
     csv: bytes | None = None
     columns: Sequence[tuple[str, Values]] | None = None
     array: object = None
@@ -60,14 +60,14 @@ def missing(*names: str) -> Refused:
     return Refused([f"the model takes height, weight; missing: {', '.join(names)}"])
 
 
-def named(verdict: Rows | Refused, csv: bytes, *columns: tuple[str, Values]) -> Case:
+def named(expected: Rows | Refused, csv: bytes, *columns: tuple[str, Values]) -> Case:
     """A table that needs names for its columns."""
-    return Case(verdict, csv, columns, only="an array has no names")
+    return Case(expected, csv, columns, only="an array has no names")
 
 
-def text(verdict: Rows | Refused, csv: bytes) -> Case:
+def text(expected: Rows | Refused, csv: bytes) -> Case:
     """A table that only text can spell."""
-    return Case(verdict, csv, only="only text has this spelling")
+    return Case(expected, csv, only="only text has this spelling")
 
 
 EMPTY: Final = np.empty(0)

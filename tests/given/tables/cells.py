@@ -22,9 +22,9 @@ def typed(values: Values) -> Case:
     )
 
 
-def array(verdict: Rows | Refused, rows: npt.NDArray[np.generic]) -> Case:
+def array(expected: Rows | Refused, rows: npt.NDArray[np.generic]) -> Case:
     """A table that only an array can express."""
-    return Case(verdict, array=rows, only="only NumPy has such arrays")
+    return Case(expected, array=rows, only="only NumPy has such arrays")
 
 
 NO_NUMBERS: Final = Refused(["number"])

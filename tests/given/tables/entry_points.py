@@ -1,4 +1,4 @@
-"""Every way in which a table reaches a model: each door takes one form of a table and answers with log densities."""
+"""The entry points of diffeo that take a table. Each takes one form of a table and returns its log densities."""
 
 import io
 import json
@@ -30,13 +30,13 @@ Answer = npt.NDArray[np.floating]
 Columns = Sequence[tuple[str, Values]]
 
 
-class DoorRefuses(Exception):
-    """The door refuses the table with this sentence."""
+class TableRefused(Exception):
+    """The entry point refused the table with this sentence."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """What the doors of one test stand on: an app, a folder for files, and what the shell prints."""
+class Fixtures:
+    """The fixtures that the entry points of one test need: an app, a folder for files, and the captured output."""
 
     app: App
     folder: Path
@@ -48,7 +48,7 @@ class Place:
             path = "/log_prob"
         response = self.app.post(path, content=content, headers={"content-type": media_type})
         if response.status_code != 200:
-            raise DoorRefuses(response.json()["detail"])
+            raise TableRefused(response.json()["detail"])
         return np.array(response.json()["log_prob"], dtype=np.float64)
 
     def client(self, table: object) -> Answer:
@@ -61,7 +61,7 @@ class Place:
         code = main.main(command)
         printed = self.capsys.readouterr()
         if code:
-            raise DoorRefuses(printed.err)
+            raise TableRefused(printed.err)
         lines = printed.out.splitlines()[1:]
         return np.array([np.nan if line == '""' else float(line) for line in lines])
 
@@ -102,7 +102,7 @@ def arrow_stream(columns: Columns) -> bytes:
 
 
 def pandas(columns: Columns) -> pd.DataFrame:
-    frame = pd.DataFrame({str(place): values for place, (_, values) in enumerate(columns)})
+    frame = pd.DataFrame({str(position): values for position, (_, values) in enumerate(columns)})
     return frame.set_axis([name for name, _ in columns], axis=1)
 
 
@@ -130,29 +130,29 @@ def ndjson_body(array: object) -> bytes:
     return "".join(json.dumps(row, allow_nan=False) + "\n" for row in values(array)).encode()
 
 
-CSV: Final[Mapping[str, Callable[[Place, bytes], Answer]]] = {
-    "HTTP csv": lambda place, text: place.http(text, "text/csv"),
-    "shell csv": lambda place, text: place.shell("rows.csv", text),
-    "job csv": lambda place, text: place.job("rows.csv", text),
+CSV: Final[Mapping[str, Callable[[Fixtures, bytes], Answer]]] = {
+    "HTTP csv": lambda fixtures, text: fixtures.http(text, "text/csv"),
+    "shell csv": lambda fixtures, text: fixtures.shell("rows.csv", text),
+    "job csv": lambda fixtures, text: fixtures.job("rows.csv", text),
 }
 
-COLUMNS: Final[Mapping[str, Callable[[Place, Columns], Answer]]] = {
-    "HTTP Arrow": lambda place, columns: place.http(arrow_stream(columns), "application/vnd.apache.arrow.stream"),
-    "client pandas": lambda place, columns: place.client(pandas(columns)),
-    "client polars": lambda place, columns: place.client(polars(columns)),
+COLUMNS: Final[Mapping[str, Callable[[Fixtures, Columns], Answer]]] = {
+    "HTTP Arrow": lambda fixtures, columns: fixtures.http(arrow_stream(columns), "application/vnd.apache.arrow.stream"),
+    "client pandas": lambda fixtures, columns: fixtures.client(pandas(columns)),
+    "client polars": lambda fixtures, columns: fixtures.client(polars(columns)),
     "local pandas": lambda _, columns: local(pandas(columns)),
     "local polars": lambda _, columns: local(polars(columns)),
-    "job Parquet": lambda place, columns: place.job_over_table("rows.parquet", columns),
-    "job Arrow": lambda place, columns: place.job_over_table("rows.arrow", columns),
+    "job Parquet": lambda fixtures, columns: fixtures.job_over_table("rows.parquet", columns),
+    "job Arrow": lambda fixtures, columns: fixtures.job_over_table("rows.arrow", columns),
     "scikit-learn pandas": lambda _, columns: sklearn(pandas(columns)),
 }
 
-ARRAYS: Final[Mapping[str, Callable[[Place, object], Answer]]] = {
-    "HTTP JSON": lambda place, array: place.http(json_body(array), "application/json"),
-    "HTTP ndjson": lambda place, array: place.http(ndjson_body(array), "application/x-ndjson"),
-    "client array": lambda place, array: place.client(array),
+ARRAYS: Final[Mapping[str, Callable[[Fixtures, object], Answer]]] = {
+    "HTTP JSON": lambda fixtures, array: fixtures.http(json_body(array), "application/json"),
+    "HTTP ndjson": lambda fixtures, array: fixtures.http(ndjson_body(array), "application/x-ndjson"),
+    "client array": lambda fixtures, array: fixtures.client(array),
     "local array": lambda _, array: local(array),
-    "shell npy": lambda place, array: place.shell("rows.npy", npy(array)),
-    "job npy": lambda place, array: place.job("rows.npy", npy(array)),
+    "shell npy": lambda fixtures, array: fixtures.shell("rows.npy", npy(array)),
+    "job npy": lambda fixtures, array: fixtures.job("rows.npy", npy(array)),
     "scikit-learn array": lambda _, array: sklearn(array),
 }

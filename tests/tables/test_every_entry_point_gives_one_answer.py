@@ -1,4 +1,4 @@
-"""One list of tables goes through every door to a model, and each table gets the same verdict and the same numbers."""
+"""Each table of one list gives the same numbers, or the same error, at every entry point of diffeo."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,10 +10,10 @@ import pytest
 from diffeo.errors import DiffeoError
 from tests.given.flows import affine
 from tests.given.servers.asgi_app import App
-from tests.given.tables import doors
+from tests.given.tables import entry_points
 from tests.given.tables.cases import COLUMNS, LINES, Case, Refused, Rows
 from tests.given.tables.cells import CELLS, TYPES
-from tests.given.tables.doors import DoorRefuses, Place
+from tests.given.tables.entry_points import Fixtures, TableRefused
 
 CASES: Final[Mapping[str, Case]] = {**COLUMNS, **LINES, **CELLS, **TYPES}
 JSON: Final = ("HTTP JSON", "HTTP ndjson")
@@ -23,7 +23,7 @@ SKLEARN: Final = ("scikit-learn pandas", "scikit-learn array")
 
 NOT_IN_JSON: Final = "JSON has no such type"
 NO_PICKLE: Final = "an array of objects is saved as a pickle, which is never read"
-# Doors whose format cannot express a table, and why.
+# Entry points whose format cannot express a table, with the reason.
 LEFT_OUT: Final[Mapping[tuple[tuple[str, ...], str], str]] = {
     (POLARS, "a needed name twice"): "a frame of polars has each name once",
     (POLARS, "another name twice"): "a frame of polars has each name once",
@@ -41,57 +41,61 @@ LEFT_OUT: Final[Mapping[tuple[tuple[str, ...], str], str]] = {
     (NPY, "objects that are no numbers"): NO_PICKLE,
     (POLARS, "a frame of objects"): "polars makes numbers of such objects, or columns that it cannot read back",
 }
-EXCLUDED: Final = {(door, case) for group, case in LEFT_OUT for door in group}
-# scikit-learn's own check of estimators demands that an outlier detector refuses what is missing or not finite.
+EXCLUDED: Final = {(entry_point, case) for group, case in LEFT_OUT for entry_point in group}
+# scikit-learn's check of estimators requires that an outlier detector refuses a value that is missing or not finite.
 SKLEARN_REFUSES: Final = ("NaN", "infinity")
 
 PAIRS: Final = [
-    (door, name)
+    (entry_point, name)
     for name, case in CASES.items()
-    for forms, given in ((doors.CSV, case.csv), (doors.COLUMNS, case.columns), (doors.ARRAYS, case.array))
+    for forms, given in (
+        (entry_points.CSV, case.csv),
+        (entry_points.COLUMNS, case.columns),
+        (entry_points.ARRAYS, case.array),
+    )
     if given is not None
-    for door in forms
-    if (door, name) not in EXCLUDED
+    for entry_point in forms
+    if (entry_point, name) not in EXCLUDED
 ]
 
 
-def answer(door: str, case: Case, place: Place) -> np.ndarray | str:
-    """The log densities that a door gives, or the sentence with which it refuses the table."""
+def answer(entry_point: str, case: Case, fixtures: Fixtures) -> np.ndarray | str:
+    """The log densities from an entry point, or the sentence with which it refuses the table."""
     try:
-        if door in doors.CSV:
+        if entry_point in entry_points.CSV:
             assert case.csv is not None
-            return doors.CSV[door](place, case.csv)
-        if door in doors.COLUMNS:
+            return entry_points.CSV[entry_point](fixtures, case.csv)
+        if entry_point in entry_points.COLUMNS:
             assert case.columns is not None
-            return doors.COLUMNS[door](place, case.columns)
-        return doors.ARRAYS[door](place, case.array)
-    except (DoorRefuses, DiffeoError, ValueError, TypeError) as error:
+            return entry_points.COLUMNS[entry_point](fixtures, case.columns)
+        return entry_points.ARRAYS[entry_point](fixtures, case.array)
+    except (TableRefused, DiffeoError, ValueError, TypeError) as error:
         return str(error)
 
 
-@pytest.mark.parametrize(("door", "name"), PAIRS, ids=[f"{name}: {door}" for door, name in PAIRS])
-def test_a_table_gets_its_verdict_at_every_door(
-    door: str, name: str, app: App, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("entry_point", "name"), PAIRS, ids=[f"{name}: {entry_point}" for entry_point, name in PAIRS])
+def test_a_table_has_the_expected_result_at_every_entry_point(
+    entry_point: str, name: str, app: App, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     case = CASES[name]
-    found = answer(door, case, Place(app, tmp_path, capsys))
-    if isinstance(case.verdict, Refused):
+    found = answer(entry_point, case, Fixtures(app, tmp_path, capsys))
+    if isinstance(case.expected, Refused):
         assert isinstance(found, str), found
-        assert all(word in found for word in case.verdict.words), found
+        assert all(word in found for word in case.expected.words), found
         assert len(found) < 400
-    elif door in SKLEARN and isinstance(found, str):
+    elif entry_point in SKLEARN and isinstance(found, str):
         assert any(word in found for word in SKLEARN_REFUSES), found
-        assert np.isnan(np.array(case.verdict.rows)).any()
+        assert np.isnan(np.array(case.expected.rows)).any()
     else:
         assert not isinstance(found, str), found
-        np.testing.assert_allclose(found, expected(case.verdict), rtol=1e-5)
+        np.testing.assert_allclose(found, log_densities(case.expected), rtol=1e-5)
 
 
-def expected(verdict: Rows) -> np.ndarray:
-    return affine.log_prob(np.array(verdict.rows, dtype=np.float64).reshape(-1, 2))
+def log_densities(table: Rows) -> np.ndarray:
+    return affine.log_prob(np.array(table.rows, dtype=np.float64).reshape(-1, 2))
 
 
-def test_the_list_holds_tables_of_every_form_and_says_why_a_form_is_left_out() -> None:
+def test_every_table_has_a_form_and_a_reason_for_each_form_that_is_left_out() -> None:
     assert len(CASES) >= 25
     for name, case in CASES.items():
         forms = [case.csv, case.columns, case.array]
