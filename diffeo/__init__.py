@@ -13,7 +13,7 @@ MODULES: Final = {"AsyncClient": "diffeo.client.async_client", "Client": "diffeo
 
 
 def __getattr__(name: str) -> object:
-    # The clients are imported at their first use, because the shell and the service do not need httpx.
+    # The clients are imported at their first use, because the command line and the service do not need httpx.
     if name not in MODULES:
         raise AttributeError(f"module 'diffeo' has no attribute {name!r}")
     return getattr(import_module(MODULES[name]), name)

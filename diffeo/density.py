@@ -1,4 +1,4 @@
-"""The operations of a density, the same over HTTP and in this process; forward is data to latent, z = f(x)."""
+"""`Density`, the interface that a remote model and a local model share; forward maps data to latent rows, z = f(x)."""
 
 import secrets
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ class SeededSample:
     """Rows [start, start + num_samples) of the endless sample with this seed.
 
     Attributes:
-        temperature: factor on z, above 0; 1 is the law of the model itself.
+        temperature: factor on z, above 0; 1 draws from the model itself.
     """
 
     num_samples: int

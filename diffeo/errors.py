@@ -1,4 +1,4 @@
-"""The errors of the client, the shell and jobs over files; each class is one fact.
+"""The errors of the client, the command line and bulk jobs. Each class names one reason.
 
 DiffeoError
 ├── Unreachable     no diffeo service answers at the address
@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 
 class DiffeoError(Exception):
-    """The base class of all errors here."""
+    """The base class of all errors in this file."""
 
 
 class Unreachable(DiffeoError):

@@ -84,8 +84,8 @@ class FlowDensity(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-
         return np.asarray(draw_rows(self.flow, n_samples, seed_from(random_state))[:, np.argsort(self.order_)])
 
     def _rows(self, X: npt.ArrayLike, *, reset: bool) -> Rows:  # noqa: N803
-        """The columns of the flow in its order; `reset` remembers the columns of X, as `fit` does."""
-        # scikit-learn adds up all numbers to find one that is not finite.
+        """The columns of X in the order of the flow; `reset` stores the columns of X as those of `fit`."""
+        # scikit-learn sums all numbers to find one that is not finite.
         with np.errstate(invalid="ignore"):
             if frames.has_names(X):
                 return self._named_rows(X, reset=reset)
@@ -114,7 +114,7 @@ def _unnamed_order(width: int, columns: tuple[str, ...]) -> list[int]:
     try:
         check_width(width, columns)
     except WrongColumns as error:
-        # The words in front are those that scikit-learn's own checks expect.
+        # The sentence begins with the words that scikit-learn's checks of estimators expect.
         raise WrongColumns(f"n_features={width}: {error}") from None
     return list(range(width))
 

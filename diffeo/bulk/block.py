@@ -1,4 +1,4 @@
-"""A block, which is the unit of a bulk job: its rows are computed together and written as one file."""
+"""`Block`, the unit of a bulk job: rows that are computed together and written as one file."""
 
 import json
 from dataclasses import asdict, dataclass

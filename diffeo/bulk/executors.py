@@ -1,4 +1,4 @@
-"""Executors compute the blocks of a job in this process, in threads or in processes; all write the same bytes."""
+"""Executors: compute the blocks of a job in this process, in threads or in processes; all write the same bytes."""
 
 import os
 import signal
@@ -93,7 +93,7 @@ def _start_worker(spec: WorkerSpec) -> None:
 
 
 def _exit_with_parent() -> None:
-    # A killed parent cannot stop its pool, and the workers would wait for blocks for ever.
+    # A killed parent cannot stop its pool, and its workers would wait for blocks forever.
     parent = parent_process()
     if parent is not None:
         parent.join()

@@ -48,7 +48,7 @@ class Inputs:
     Attributes:
         urls: paths and URLs of files, patterns and folders.
         kept: columns of the files that are written unchanged, before the outputs.
-        wrong: "refuse" stops the job at a wrong cell or a row of another width, "null" gives the row no answer.
+        wrong: "refuse" stops the job at a wrong cell or a row of another width; with "null" the row has no answer.
     """
 
     urls: Sequence[str]
@@ -62,7 +62,7 @@ class BlockFiles:
 
     Attributes:
         format: "parquet", "arrow", "csv" or "npy".
-        rows: rows of a block, about.
+        rows: approximate number of rows of a block.
     """
 
     format: str = "parquet"
@@ -78,7 +78,7 @@ class Job:
         query: what to compute.
         blocks: all blocks, in order.
         output_format: the format of the files.
-        description: everything that decides the bytes of the files, in types that JSON returns unchanged.
+        description: everything that the bytes of the files depend on, in types that JSON returns unchanged.
     """
 
     model: JobModel

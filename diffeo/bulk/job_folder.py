@@ -18,7 +18,7 @@ from .location import Location
 JOB: Final = "_job.json"
 MANIFEST: Final = "_manifest.json"
 BLOCKS: Final = "_blocks"
-# The keys of a manifest that do not describe the job.
+# The other keys of a manifest; the rest are the description of the job.
 RESULT_KEYS: Final = frozenset({"rows", "invalid", "files"})
 SCHEMA: Final = "diffeo-job/2"
 # Version 1 had these keys under other names.

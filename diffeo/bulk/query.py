@@ -1,4 +1,4 @@
-"""What a job computes: one flow operation for the rows of files (`RowsQuery`), or a sample (`SampleQuery`)."""
+"""The computation of a job: one operation for the rows of files (`RowsQuery`), or a sample (`SampleQuery`)."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -43,7 +43,7 @@ class InputFile:
     Attributes:
         location: where the file is.
         layout: its columns and row ranges.
-        names: its names of the model's columns, in the order of the model.
+        names: the names that the model's columns have in the file, in the order of the model.
     """
 
     location: Location
@@ -53,7 +53,7 @@ class InputFile:
 
 @dataclass(frozen=True, slots=True)
 class RowsQuery:
-    """Computes outputs of one graph for the rows of files.
+    """Computes some outputs of one graph for the rows of files.
 
     Attributes:
         files: the input files.

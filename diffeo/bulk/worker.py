@@ -32,7 +32,7 @@ class WorkerSpec:
 
 
 class Worker:
-    """Computes blocks on one core. The file of a block has the same bytes in whichever worker it is computed.
+    """Computes blocks on one core. Every worker writes the same bytes for the same block.
 
     Raises:
         DiffeoError: the bundle has no graphs of this precision.

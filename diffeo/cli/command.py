@@ -1,4 +1,4 @@
-"""`Command`: one command of the shell, with its help, its options and the function that runs it."""
+"""`Command`: one subcommand of `diffeo`, with its help, its options and the function that runs it."""
 
 import argparse
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command of the shell.
+    """One subcommand of `diffeo`.
 
     Attributes:
         name: the word on the command line.

@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser(command: Command | None) -> argparse.ArgumentParser:
-    """The parser of the command line; only the used command adds its options, because some import the service."""
+    """The parser of the command line. Only the used command adds its options, because `serve` imports the service."""
     parser = argparse.ArgumentParser(
         "diffeo",
         description="Fit normalizing flows, certify and serve them, and compute exact densities and samples.",
@@ -94,9 +94,9 @@ def _what_to_install(module: str, command: str) -> str:
 
 
 def _expected_errors() -> tuple[type[Exception], ...]:
-    """The base classes of the errors whose message is a sentence for the user.
+    """The base classes of the errors that have a message for the user.
 
-    A module that is not loaded cannot have raised an error, so this imports nothing that a command did not need.
+    A module that is not loaded cannot have raised an error, so only the errors of loaded rooms are imported.
     """
     expected: list[type[Exception]] = [DiffeoError, BundleError]
     if "diffeo.runtime.errors" in sys.modules:
@@ -115,5 +115,5 @@ def _expected_errors() -> tuple[type[Exception], ...]:
 
 
 def _fail(sentence: str, code: int) -> int:
-    print(sentence, file=sys.stderr)  # noqa: T201  (the shell prints its errors)
+    print(sentence, file=sys.stderr)  # noqa: T201  (errors go to standard error)
     return code

@@ -164,7 +164,7 @@ def _split(rows: Rows) -> Iterator[Rows]:
 
 
 def _side_by_side(*arrays: Rows) -> Rows:
-    """One table of all columns; a vector is one column."""
+    """Join arrays to one table; a vector becomes one column."""
     return np.concatenate([array.reshape(len(array), -1) for array in arrays], axis=1)
 
 

@@ -49,7 +49,7 @@ def parse(response: Response, outputs: Sequence[str], rows: int) -> Arrays:
 def _array(content: bytes) -> Rows:
     layout = _layout(content)
     if layout is None or not layout.shape or len(content) - layout.begin != layout.size:
-        raise UnexpectedArrays("an npy file whose header does not match its length")
+        raise UnexpectedArrays("the header of an npy file does not match its length")
     flat: Rows = np.frombuffer(content, layout.dtype, offset=layout.begin)
     # An array over bytes is read-only; the caller gets one that can be written.
     return flat.reshape(layout.shape).copy()
@@ -116,7 +116,7 @@ class NpyStreamReader:
     def _check_header(self, layout: npy.Layout) -> None:
         shape = layout.shape
         if len(shape) != 2 or shape[0] != self._expected_rows or not shape[1]:  # noqa: PLR2004  (a table has 2 axes)
-            raise UnexpectedArrays(f"a stream of shape {shape}; expected {self._expected_rows} rows")
+            raise UnexpectedArrays(f"a stream has shape {shape}; expected {self._expected_rows} rows")
         if self._block is None:
             self._block = np.empty((min(self._block_rows, self._total_rows), shape[1]), layout.dtype)
         elif (self._block.dtype, self._block.shape[1]) != (layout.dtype, shape[1]):

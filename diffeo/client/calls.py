@@ -152,7 +152,7 @@ class ModelCalls:
                 yield from attempts.wait_before_retry(failed)
 
     def send_rows(self, path: str, rows: Rows, query: Mapping[str, str], outputs: Sequence[str]) -> Steps[Arrays]:
-        """The answers of the service to these rows."""
+        """Send these rows and return the arrays of the response."""
         if path == "/transform":
             query = {**query, "return": ",".join(outputs)}
 
@@ -179,7 +179,7 @@ class ModelCalls:
     ) -> Steps["tuple[ModelCalls, Rows, tuple[str, ...]]"]:
         if not frames.has_names(table):
             return self, unnamed.rows(table), ()
-        # The version whose columns the frame must have is the version that then answers.
+        # The frame is matched to the columns of one version, so the same version must answer the request.
         info = yield from self.version_info()
         names = info.columns if direction == "forward" else latent_columns(info.columns)
         return replace(self, version=info.version), frames.rows(table, names), info.columns
@@ -190,7 +190,7 @@ class ModelCalls:
         """Send requests for at most `request_rows` rows each, one after the other, and join their answers."""
         answers: list[Arrays] = []
         calls, begin = self, 0
-        # Zero rows are one request too: the service decides how it answers that.
+        # A table without rows is sent too: the service decides how it answers.
         while begin < total_rows or not answers:
             count = min(request_rows, total_rows - begin)
             part = request(begin, count)

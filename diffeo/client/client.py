@@ -100,7 +100,7 @@ class Client:
     def __reduce__(self) -> tuple["partial[Client]", tuple[()]]:
         # Another process gets a client of the same service with new connections.
         if self._rebuild is None:
-            raise TypeError("a client with a transport of its own cannot be sent to another process")
+            raise TypeError("a client with a transport argument cannot be sent to another process")
         return self._rebuild, ()
 
     def __enter__(self) -> Self:

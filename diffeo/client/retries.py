@@ -76,7 +76,7 @@ class Attempts:
         self.restart()
 
     def restart(self) -> None:
-        """Start the count and the deadline again, because the request has made progress."""
+        """Reset the count and the deadline; call this after new rows have arrived."""
         self._retries_done = 0
         self._deadline = self._service.clock() + self._service.seconds
 

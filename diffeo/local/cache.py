@@ -1,4 +1,4 @@
-"""The cache of downloaded bundles: one folder per digest, which contains the whole bundle or does not exist."""
+"""The cache of downloaded bundles: one folder for each digest; a folder exists only with a whole bundle."""
 
 import os
 import shutil

@@ -23,7 +23,7 @@ class Parquet:
     def read(
         self, location: Location, layout: FileLayout, row_range: RowRange, names: Sequence[str]
     ) -> Iterator[pa.RecordBatch]:
-        _ = layout  # the footer of the file has all that is needed
+        _ = layout  # the footer of the file is read again
         with location.open() as stream, parquet.ParquetFile(stream) as file:
             groups = range(row_range.begin, row_range.end)
             batches = file.iter_batches(READ_ROWS, groups, list(names), use_threads=False)
