@@ -1,4 +1,4 @@
-"""What many tests share: the app over the bundle known by hand, one real server over it, and which tests are slow."""
+"""Fixtures that many tests share, the app and a server with the bundle known by hand; and the list of slow tests."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path

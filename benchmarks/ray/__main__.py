@@ -8,9 +8,10 @@ import argparse
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
 from tqdm import tqdm
 
@@ -18,6 +19,7 @@ from benchmarks.machine import machine
 from benchmarks.paths import BENCHMARKS, RESULTS, ROOT, bundle, digest
 from benchmarks.ray import page
 from benchmarks.ray.variants import BY_KEY, VARIANTS
+from benchmarks.serving.command_line import choose_servers, exit_on_signal
 from benchmarks.serving.conditions import conditions
 from benchmarks.serving.load import graphs
 from benchmarks.serving.load.wrk import Load, find_wrk
@@ -79,28 +81,13 @@ def read_options() -> Options:
         "python -m benchmarks.ray", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="one round with two seconds for each load")
-    parser.add_argument("--servers", type=chosen, help=f"a comma-separated part of {','.join(BY_KEY)}")
+    parser.add_argument(
+        "--servers", type=partial(choose_servers, servers=BY_KEY), help=f"comma-separated keys; all: {','.join(BY_KEY)}"
+    )
     parser.add_argument("--report", action="store_true", help="render the page again from its raw results")
     given = parser.parse_args()
     folder = RESULTS if not given.quick and given.servers is None else WORK
     return Options(given.servers or VARIANTS, QUICK if given.quick else WHOLE, folder / "ray.md", given.report)
-
-
-def chosen(keys: str) -> list[Server]:
-    """The servers with these keys.
-
-    Raises:
-        ArgumentTypeError: a key is unknown.
-    """
-    unknown = [key for key in keys.split(",") if key not in BY_KEY]
-    if unknown:
-        raise argparse.ArgumentTypeError(f"unknown server {', '.join(unknown)}; the servers are {', '.join(BY_KEY)}")
-    return [BY_KEY[key] for key in keys.split(",")]
-
-
-def exit_on_signal(*_: object) -> NoReturn:
-    """Handles SIGTERM: raises SystemExit, so that the running server is stopped."""
-    raise SystemExit(1)
 
 
 if __name__ == "__main__":

@@ -9,12 +9,14 @@ import argparse
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
 from tqdm import tqdm
 
 from benchmarks.paths import RESULTS, WORK, bundle
+from benchmarks.serving.command_line import choose_servers, exit_on_signal
 from benchmarks.serving.conditions import conditions
 from benchmarks.serving.load import graphs
 from benchmarks.serving.load.wrk import find_wrk
@@ -102,7 +104,11 @@ def read_options() -> Options:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--quick", action="store_true", help="one round with two seconds for each load")
-    parser.add_argument("--servers", type=chosen, help=f"a comma-separated part of {','.join(SERVERS)}")
+    parser.add_argument(
+        "--servers",
+        type=partial(choose_servers, servers=SERVERS),
+        help=f"comma-separated keys; all: {','.join(SERVERS)}",
+    )
     parser.add_argument("--report", action="store_true", help="render the page again from its raw results")
     given = parser.parse_args()
     folder = RESULTS if not given.quick and given.servers is None else WORK
@@ -113,23 +119,6 @@ def read_options() -> Options:
         folder / "serving.md",
         given.report,
     )
-
-
-def chosen(keys: str) -> list[Server]:
-    """The servers with these keys.
-
-    Raises:
-        ArgumentTypeError: a key is unknown.
-    """
-    unknown = [key for key in keys.split(",") if key not in SERVERS]
-    if unknown:
-        raise argparse.ArgumentTypeError(f"unknown server {', '.join(unknown)}; the servers are {', '.join(SERVERS)}")
-    return [SERVERS[key] for key in keys.split(",")]
-
-
-def exit_on_signal(*_: object) -> NoReturn:
-    """Handles SIGTERM: raises SystemExit, so that the running server is stopped."""
-    raise SystemExit(1)
 
 
 if __name__ == "__main__":

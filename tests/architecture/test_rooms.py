@@ -1,4 +1,4 @@
-"""The rooms of the code: nothing imports in a circle or upwards, no folder is crowded, every file has its place."""
+"""The rooms of the code: no import in a circle or upwards, at most 15 modules a folder, each file in a contract."""
 
 import subprocess
 import sys

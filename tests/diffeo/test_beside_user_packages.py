@@ -11,7 +11,7 @@ import pytest
 
 from diffeo import Client
 
-# A user's module of this kind breaks any import of it by mistake.
+# The content of each of these modules: an import of it by mistake fails.
 USER_MODULE = "raise ImportError(f'the module {__name__} of the user was imported')\n"
 PROGRAM = """\
 import json, sys
@@ -52,7 +52,9 @@ def test_a_local_model_gives_the_numbers_of_the_server_beside_packages_with_the_
 
 
 @pytest.mark.parametrize("command", [["serve", "--help"], ["inspect", "absent"]], ids=" ".join)
-def test_the_shell_works_beside_packages_with_the_names_of_our_rooms(user_folder: Path, command: list[str]) -> None:
+def test_the_command_line_works_beside_packages_with_the_names_of_our_rooms(
+    user_folder: Path, command: list[str]
+) -> None:
     program = f"from diffeo.cli.main import main; main({command})"
     path = os.pathsep.join([str(user_folder), *filter(None, [os.environ.get("PYTHONPATH")])])
     done = subprocess.run(

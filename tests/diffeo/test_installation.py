@@ -41,7 +41,7 @@ def test_a_client_works_when_no_optional_package_can_be_imported(url: str) -> No
     loaded(program, set())
 
 
-def test_the_shell_loads_no_client_and_no_service_before_a_command_needs_it() -> None:
+def test_the_command_line_loads_no_client_and_no_service_before_a_command_needs_it() -> None:
     assert loaded("import diffeo.cli.main", {"httpx", "diffeo.service", "diffeo.training", *HEAVY, *BULK}) == set()
 
 

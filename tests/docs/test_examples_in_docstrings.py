@@ -1,4 +1,4 @@
-"""The examples in the docstrings of everything that a user imports give the results that they show."""
+"""Runs the examples in the docstrings of the public modules and compares their results with the shown ones."""
 
 import doctest
 import pkgutil

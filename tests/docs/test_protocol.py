@@ -1,4 +1,4 @@
-"""docs/protocol.md is true: its blocks run, each with the client that it is about, and what it lists is there."""
+"""The code blocks of docs/protocol.md run, and everything that the page lists exists in the service."""
 
 import re
 import subprocess
@@ -27,7 +27,7 @@ def port() -> Iterator[str]:
 
 
 @pytest.mark.parametrize(("language", "block"), BLOCKS, ids=[block.splitlines()[0][:40] for _, block in BLOCKS])
-def test_every_block_runs(language: str, block: str, port: str) -> None:
+def test_every_code_block_of_the_page_runs(language: str, block: str, port: str) -> None:
     python = str(KSERVE if "kserve" in block else sys.executable)
     if not Path(python).exists():
         pytest.skip("kserve is not installed; make clients installs it")
@@ -38,25 +38,25 @@ def test_every_block_runs(language: str, block: str, port: str) -> None:
     assert done.stdout
 
 
-def test_the_models_of_a_flow_are_those_of_the_page() -> None:
+def test_the_page_lists_the_models_that_a_flow_has_in_the_protocol() -> None:
     listed = re.findall(r"^\| `(NAME[.\w]*)` \| `(\w+)` .*? \| (.*) \|$", PAGE, re.MULTILINE)
-    assert {(name, source, *re.findall(r"`(\w+)`", parts)) for name, source, parts in listed} == {
+    assert {(name, source, *re.findall(r"`(\w+)`", outputs)) for name, source, outputs in listed} == {
         (kind.name("NAME"), kind.input_name, *kind.output_names) for kind in PROTOCOL_MODELS
     }
 
 
-def test_the_parameters_are_those_of_the_page() -> None:
-    (part,) = re.findall(r"\*\*Parameters\*\*(.*?)An unknown one", PAGE, re.DOTALL)
+def test_the_page_lists_every_parameter() -> None:
+    (listed,) = re.findall(r"\*\*Parameters\*\*(.*?)An unknown one", PAGE, re.DOTALL)
     known = COMMON_PARAMETERS.union(*(kind.parameters for kind in PROTOCOL_MODELS))
-    assert set(re.findall(r"`([a-z_]+)`", part)) == known
+    assert set(re.findall(r"`([a-z_]+)`", listed)) == known
 
 
 @pytest.mark.parametrize("path", re.findall(r"`(?:GET )?(/v2[a-z/]*)`", PAGE))
-def test_every_plain_path_is_there(app: App, path: str) -> None:
+def test_every_path_without_a_name_in_it_exists(app: App, path: str) -> None:
     method = "POST" if path.endswith("index") else "GET"
     assert app.request(method, path).status_code == 200
 
 
-def test_every_file_it_points_to_is_there() -> None:
+def test_every_file_that_the_page_links_to_exists() -> None:
     for target in re.findall(r"\]\(([^)h#][^)]*)\)", PAGE):
         assert (ROOT / "docs" / target).exists(), target

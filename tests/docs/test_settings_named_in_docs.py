@@ -25,7 +25,7 @@ FILES: Final = sorted(
         ROOT / "Makefile",
     ]
 )
-# Variables that are no settings of the service, and the file that reads each.
+# Variables that are not settings of the service, and the file that reads each.
 OTHERS: Final = {
     "DIFFEO_CACHE": "diffeo/local/cache.py",
     "DIFFEO_MODELS": "docker-compose.yml",

@@ -6,9 +6,8 @@ With `DIFFEO_SWAPS=100` in the environment, a hundred versions are published; th
 import os
 import shutil
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -18,6 +17,7 @@ import numpy as np
 import pytest
 
 from tests.given.flows import affine
+from tests.given.servers.seeded_load import wait_until
 from tests.given.servers.server_process import Server
 
 SWAPS = int(os.environ.get("DIFFEO_SWAPS", "2"))
@@ -75,13 +75,6 @@ class Load:
         self.answers[answer["version"]] += 1
 
 
-def wait_until(holds: Callable[[], bool]) -> None:
-    began = time.monotonic()
-    while not holds():
-        assert time.monotonic() - began < SECONDS
-        time.sleep(0.02)
-
-
 def all_workers_serve(url: str, version: int) -> bool:
     # Each request uses a new connection; the kernel distributes them among the workers.
     found = {httpx.get(url + "/models/affine2d").json()["newest"]["version"] for _ in range(12)}
@@ -92,7 +85,7 @@ def test_new_versions_are_served_under_load(models: Path, server: Server) -> Non
     with Load(server.url) as load:
         for version in range(2, SWAPS + 2):
             affine.shifted(models / f"affine2d/{version}", version - 1)
-            wait_until(partial(all_workers_serve, server.url, version))
+            wait_until(partial(all_workers_serve, server.url, version), SECONDS)
             shutil.rmtree(models / f"affine2d/{version - 1}")
     assert load.failures == []
     assert set(load.answers) == set(range(1, SWAPS + 2))
@@ -103,12 +96,12 @@ def test_a_bad_version_is_reported_as_refused_and_disturbs_no_request(models: Pa
         (affine.copy_to(models, version=2) / "golden.npy").unlink()
         entry: dict[str, object] = {}
 
-        def known() -> bool:
-            # Each worker scans the folder itself, so one of them may know the version before the other.
+        def is_listed() -> bool:
+            # Each worker scans the folder itself, so one worker may list the version before another.
             entry.update(httpx.get(server.url + "/models/affine2d/versions/2").json())
             return "state" in entry
 
-        wait_until(known)
+        wait_until(is_listed, SECONDS)
         assert (entry["state"], entry["reason"]) == ("refused", "golden.npy is missing")
         assert httpx.get(server.url + "/readyz").status_code == 200
     assert load.failures == []

@@ -30,7 +30,7 @@ OUTPUTS: Final[tuple[Output, ...]] = ("x", "log_prob", "z")
 
 
 class ManifestFile(TypedDict):
-    """What a manifest says of one file."""
+    """The entry of one file in a manifest."""
 
     file: str
 

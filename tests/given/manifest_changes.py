@@ -1,4 +1,4 @@
-"""Changes of a manifest.json that are then sealed again, as somebody would make them who knows the format."""
+"""Changes a manifest.json and computes its seal again, as an attacker who knows the format would."""
 
 import json
 from collections.abc import Callable

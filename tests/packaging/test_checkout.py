@@ -1,4 +1,4 @@
-"""A checkout keeps bundles as they are, on systems that change line ends too."""
+"""A checkout keeps the bytes of bundles, also on a system that changes line ends."""
 
 import subprocess
 from pathlib import Path
@@ -10,7 +10,7 @@ from diffeo.bundle.read import read
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="this is no checkout of the repository")
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="this folder is not a checkout of the repository")
 def test_a_clone_that_changes_line_ends_still_reads_every_shipped_model(tmp_path: Path) -> None:
     clone = tmp_path / "clone"
     options = ["--config", "core.autocrlf=true", "--config", "core.eol=crlf", "--depth", "1"]

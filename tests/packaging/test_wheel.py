@@ -1,4 +1,4 @@
-"""The wheel puts one package into an environment, `diffeo`, and works beside anything that the user calls his own."""
+"""The wheel installs one package, `diffeo`, and works beside modules of the user with any other name."""
 
 import os
 import shutil
@@ -46,7 +46,7 @@ def test_a_wheel_holds_the_files_beside_the_code(wheel: Path) -> None:
 
 @pytest.fixture
 def users_folder(tmp_path: Path) -> Path:
-    """A folder whose owner has modules of the names that our rooms have."""
+    """A folder of the user, with modules that have the names of our rooms."""
     for name in ("service", "runtime", "tables"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("raise RuntimeError('this is the package of the user')\n")
@@ -68,7 +68,7 @@ def test_a_local_model_works_beside_modules_of_the_user(wheel: Path, users_folde
     subprocess.run([sys.executable, "program.py"], cwd=users_folder, env=environment, check=True)
 
 
-def test_a_type_checker_finds_the_package_where_it_is_installed_to_be_edited(tmp_path: Path) -> None:
+def test_a_type_checker_finds_the_package_in_an_editable_installation(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text("from diffeo import Client\n\nreveal_type(Client)\n")
     command: list[str | Path] = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", tmp_path / "cache", program]

@@ -1,4 +1,4 @@
-"""An array becomes rows of numbers; a cast that would change what the values mean is refused."""
+"""An array becomes rows of numbers; a type whose meaning a cast would change, such as a date, is refused."""
 
 import datetime as dt
 from decimal import Decimal
@@ -57,7 +57,7 @@ REFUSED: dict[str, tuple[object, str]] = {
 
 
 @pytest.mark.parametrize(("array", "words"), REFUSED.values(), ids=REFUSED.keys())
-def test_what_is_no_table_of_numbers_is_refused_in_one_sentence(array: object, words: str) -> None:
+def test_an_array_that_is_not_a_table_of_numbers_is_refused_in_one_sentence(array: object, words: str) -> None:
     with pytest.raises(WrongTable, match=words) as refusal:
         arrays.rows(array)
     assert len(str(refusal.value)) < 200

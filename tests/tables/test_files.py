@@ -1,4 +1,4 @@
-"""A file of rows reads back as it was written; what is no table is refused in a sentence."""
+"""A file of rows reads back as it was written; a file that is not a table is refused in one sentence."""
 
 import io
 from collections.abc import Callable
@@ -34,7 +34,7 @@ def test_rows_read_back_to_the_bit_in_one_part_or_many(suffix: str, rows: np.nda
 
 
 def names_of(path: Path) -> tuple[str, ...] | None:
-    """The names that a file gives its columns."""
+    """The names of the columns in a file."""
     table = files.read(path).table
     names = table.header.names if isinstance(table, CsvTable) else None
     return names and tuple(name.strip() for name in names)
@@ -78,7 +78,7 @@ NULL: dict[str, tuple[str, tuple[str, ...], list[list[float]]]] = {
 
 
 @pytest.mark.parametrize(("text", "columns", "rows"), NULL.values(), ids=NULL.keys())
-def test_what_is_wrong_is_missing_where_that_is_asked_for(
+def test_a_wrong_cell_or_row_is_missing_when_the_caller_chooses_null(
     text: str, columns: tuple[str, ...], rows: list[list[float]], tmp_path: Path
 ) -> None:
     table = files.read(written(tmp_path / "rows.csv", text))
@@ -119,7 +119,7 @@ def test_a_file_that_holds_no_table_is_refused(name: str, content: str | bytes, 
         files.read(written(tmp_path / name, content)).select(["a", "b"])
 
 
-def test_a_file_that_cannot_be_opened_is_told_apart_from_one_that_is_not_there(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_opened_and_a_missing_file_have_different_errors(tmp_path: Path) -> None:
     with pytest.raises(TableError, match=r"no file .*absent.csv"):
         files.read(tmp_path / "absent.csv")
     (tmp_path / "folder.csv").mkdir()
@@ -171,14 +171,14 @@ def test_nan_is_an_empty_cell_and_one_column_of_npy_is_a_vector(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".npy"])
-def test_no_rows_are_a_file_too(suffix: str, tmp_path: Path) -> None:
+def test_a_table_without_rows_is_written_as_a_file_too(suffix: str, tmp_path: Path) -> None:
     with files.writer(tmp_path / f"out{suffix}", ["a", "b"]):
         pass
     assert files.read(tmp_path / f"out{suffix}").select(["a", "b"]).shape == (0, 2)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".npy"])
-def test_a_failure_leaves_the_file_that_was_there(suffix: str, tmp_path: Path) -> None:
+def test_a_failure_leaves_the_earlier_file_unchanged(suffix: str, tmp_path: Path) -> None:
     path = written(tmp_path / f"out{suffix}", "before")
 
     def write_half() -> None:

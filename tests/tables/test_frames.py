@@ -41,7 +41,7 @@ def test_columns_are_matched_by_name_and_others_left_out(model: Model, kind: Fra
 
 
 @every_kind
-def test_a_table_goes_there_and_back_in_kind(model: Model, kind: Frame) -> None:
+def test_forward_and_inverse_answer_with_a_frame_of_the_same_kind(model: Model, kind: Frame) -> None:
     z = model.forward(kind(DATA)[:2])
     assert isinstance(z, kind)
     assert list(z.columns) == ["z0", "z1"]
@@ -57,7 +57,7 @@ def test_an_index_is_kept(model: Model) -> None:
 
 
 @every_kind
-def test_a_sample_is_a_frame_where_one_is_asked_for(model: Model, kind: Frame) -> None:
+def test_sample_frame_gives_the_sample_in_a_frame_of_the_given_class(model: Model, kind: Frame) -> None:
     drawn = model.sample_frame(kind, 5, seed=7)
     assert isinstance(drawn, kind)
     assert list(drawn.columns) == ["height", "weight"]
@@ -65,7 +65,7 @@ def test_a_sample_is_a_frame_where_one_is_asked_for(model: Model, kind: Frame) -
 
 
 @every_kind
-def test_a_frame_that_does_not_fit_is_told(model: Model, kind: Frame) -> None:
+def test_a_frame_that_does_not_fit_the_model_is_refused(model: Model, kind: Frame) -> None:
     with pytest.raises(WrongTable, match="the table has height; the model takes height, weight; missing: weight"):
         model.log_prob(kind({"height": [1.0]}))
     with pytest.raises(WrongTable, match=r"the column 'weight' holds .*; expected numbers"):
@@ -74,20 +74,20 @@ def test_a_frame_that_does_not_fit_is_told(model: Model, kind: Frame) -> None:
         model.inverse(kind(DATA))
 
 
-def test_a_name_that_is_there_twice_is_told() -> None:
+def test_a_name_that_occurs_twice_is_refused() -> None:
     twice = pd.DataFrame([[1.0, 2.0]], columns=["a", "a"])
     with pytest.raises(WrongTable, match="the table names the column a twice"):
         frames.rows(twice, ["a"])
 
 
 @pytest.mark.parametrize("kind", [dict, np.ndarray, type("DataFrame", (pd.DataFrame,), {})])
-def test_what_is_no_frame_is_told(url: str, kind: type) -> None:
+def test_a_class_that_is_not_a_frame_of_pandas_or_polars_is_refused(url: str, kind: type) -> None:
     with Client(url) as client, pytest.raises(WrongTable, match=r"name pandas\.DataFrame or polars\.DataFrame"):
         client.model("affine2d").sample_frame(kind, 1)
 
 
 @pytest.mark.parametrize("dtype", ["Int64", "Float32", "object", "float64[pyarrow]", "int32"])
-def test_every_number_of_pandas_is_one(dtype: str) -> None:
+def test_every_type_of_number_in_pandas_is_read(dtype: str) -> None:
     column = pd.Series([0, 1], dtype=dtype)
     np.testing.assert_array_equal(frames.rows(pd.DataFrame({"a": column}), ["a"]), [[0.0], [1.0]])
 
@@ -132,7 +132,7 @@ def test_a_frame_with_the_labels_that_pandas_gives_is_read_by_position() -> None
 
 def test_a_subclass_of_a_frame_is_matched_by_name_too() -> None:
     class Places(pd.DataFrame):
-        """As geopandas has one."""
+        """A subclass, such as geopandas has."""
 
     frame = Places({"b": [2.0], "a": [1.0]})
     np.testing.assert_array_equal(frames.rows(frame, ["a", "b"]), [[1, 2]])

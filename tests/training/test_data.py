@@ -1,4 +1,4 @@
-"""A file becomes a Table exactly, or one sentence says where it cannot."""
+"""A file becomes a Table with exactly its numbers, or one sentence names the line and the column with the error."""
 
 import csv
 import hashlib
@@ -183,7 +183,7 @@ def test_a_table_carries_the_sha256_of_the_bytes_of_its_file(folder: Path) -> No
     assert read_text(folder, content).sha256 == hashlib.sha256(content).hexdigest()
 
 
-# What is refused, and where the sentence points
+# Files that are refused, and the words of each error
 
 
 BAD_CSV: dict[str, tuple[str | bytes, type[DataError], list[str]]] = {
@@ -235,7 +235,7 @@ BAD_CSV: dict[str, tuple[str | bytes, type[DataError], list[str]]] = {
 
 
 @pytest.mark.parametrize(("text", "error", "words"), BAD_CSV.values(), ids=BAD_CSV.keys())
-def test_a_bad_csv_is_refused_with_its_place(
+def test_a_bad_csv_is_refused_with_the_line_and_the_column(
     folder: Path, text: str | bytes, error: type[DataError], words: list[str]
 ) -> None:
     with pytest.raises(error) as caught:
@@ -245,12 +245,12 @@ def test_a_bad_csv_is_refused_with_its_place(
     assert len(str(caught.value)) < 200
 
 
-def test_the_first_fault_is_the_one_reported(folder: Path) -> None:
+def test_the_first_error_in_a_file_is_reported(folder: Path) -> None:
     with pytest.raises(RaggedRow, match="line 3"):
         read_text(folder, "a,b\n1,2\n3\n4,x\n5,\n")
 
 
-def test_a_fault_far_into_a_large_csv_is_found(folder: Path) -> None:
+def test_a_wrong_cell_far_into_a_large_csv_is_found(folder: Path) -> None:
     text = "a,b\n" + "0.5,1.25\n" * 150_000 + "1,oops\n" + "0.5,1.25\n" * 10
     with pytest.raises(NotANumber, match="line 150002, column 'b': 'oops' is no number"):
         read_text(folder, text)
@@ -356,7 +356,7 @@ def test_a_folder_is_not_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["houses.xlsx", "houses"])
-def test_an_unknown_suffix_is_told_the_known_ones(tmp_path: Path, name: str) -> None:
+def test_the_error_for_an_unknown_suffix_lists_the_known_ones(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("a,b\n1,2\n")
     with pytest.raises(UnknownFormat) as caught:
         data.read(tmp_path / name)
@@ -364,4 +364,4 @@ def test_an_unknown_suffix_is_told_the_known_ones(tmp_path: Path, name: str) -> 
     assert ".csv, .parquet, .npy" in str(caught.value)
 
 
-# What a flow can be fitted to
+# Tables that a flow can be fitted to

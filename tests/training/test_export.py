@@ -34,7 +34,7 @@ def trained(dimension: int, layers: int, dtype: Dtype) -> Flow:
 
 
 @pytest.mark.parametrize(("dimension", "layers", "dtype"), SHAPES)
-def test_both_graphs_compute_what_the_flow_computes_for_any_batch(dimension: int, layers: int, dtype: Dtype) -> None:
+def test_both_graphs_compute_the_numbers_of_the_flow_for_any_batch(dimension: int, layers: int, dtype: Dtype) -> None:
     flow = trained(dimension, layers, dtype)
     forward, inverse = (Graph(content) for content in export.to_onnx(flow, dimension, dtype))
     for batch in (1, 2, 7, 1000):
@@ -51,7 +51,7 @@ def test_both_graphs_compute_what_the_flow_computes_for_any_batch(dimension: int
 
 
 @pytest.mark.parametrize("dimension", [2, 3, 5, 7, 10])
-def test_the_bits_of_a_row_do_not_depend_on_its_place_or_its_batch(dimension: int) -> None:
+def test_the_bits_of_a_row_do_not_depend_on_its_position_or_its_batch(dimension: int) -> None:
     graphs = [Graph(content) for content in export.to_onnx(trained(dimension, 3, "float32"), dimension, "float32")]
     rows = torch.randn(1100, dimension).numpy()
     for graph in graphs:

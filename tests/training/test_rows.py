@@ -1,4 +1,4 @@
-"""Rows that have a density pass, rows that have none are refused with the columns to blame; a split is a partition."""
+"""Rows with a density are accepted; rows without one are refused with the names of the columns. Splits are disjoint."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -39,7 +39,7 @@ def six_digits(column: Rows) -> Rows:
     return np.array([float(f"{value:.6g}") for value in column])
 
 
-# What is read
+# Rows that are accepted
 
 
 A, B, C = normal(1000, 3).T
@@ -100,7 +100,7 @@ def test_rows_without_a_density_are_refused(
     assert all(word in str(caught.value) for word in ["houses.csv", *words]), str(caught.value)
 
 
-def test_every_column_asks_for_20_rows() -> None:
+def test_every_column_requires_20_rows() -> None:
     rows = normal(600, 30)
     columns = tuple(f"x{index}" for index in range(30))
     data.check(data.Table(columns, rows, ""), "houses.csv")
@@ -138,12 +138,12 @@ def test_the_same_seed_splits_alike_and_another_seed_does_not(seed: int) -> None
         assert not np.array_equal(getattr(one, part), getattr(other, part))
 
 
-def test_a_split_is_the_one_it_has_always_been() -> None:
+def test_a_split_is_the_same_as_in_earlier_releases() -> None:
     parts = data.split(np.arange(20.0).reshape(20, 1), 0)
     assert [part.ravel().tolist() for part in (parts.validation, parts.test)] == [[19, 9], [0, 8]]
 
 
-def test_a_split_does_not_move_the_rows_it_was_given() -> None:
+def test_a_split_does_not_change_the_given_rows() -> None:
     rows = np.arange(1000.0).reshape(500, 2)
     data.split(rows, 0)
     np.testing.assert_array_equal(rows, np.arange(1000.0).reshape(500, 2))

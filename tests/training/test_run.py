@@ -1,4 +1,4 @@
-"""One run: what it publishes, what it refuses, and how it resumes after an interruption."""
+"""A run fits, certifies and publishes; it refuses graphs out of tolerance and resumes after an interruption."""
 
 import json
 import os

@@ -94,7 +94,7 @@ def finished_blocks(folder: Path) -> int:
 
 
 def test_a_command_that_is_killed_three_times_ends_with_the_same_bytes(work_folder: Path) -> None:
-    # So many blocks that some are left at each kill.
+    # Enough blocks that some are not finished at each kill.
     command = ["sample", "-n", "300_000", "--seed", "7", *MODEL, "--block-rows", "1000", "--workers", "2"]
     assert main.main([*command, "--out", "whole"]) == 0
     out = work_folder / "killed"

@@ -16,7 +16,7 @@ from tests.given.job_files import bytes_of, log_prob_job, rows, run_into, sample
 
 
 class Killed(Exception):
-    """Stands for the end of the process."""
+    """Raised where a real worker process would be killed."""
 
 
 def killed_after(count: int) -> BlockExecutor:

@@ -51,7 +51,7 @@ class BreakingService:
 
 
 def interrupted_sample(request: Request, data_bytes: int) -> Iterator[StepResult]:
-    """A response that stops after its header and so many bytes of rows."""
+    """A response that stops after its header and `data_bytes` bytes of rows."""
     head, content = serve_sample(request)
     assert isinstance(content, bytes)
     layout = npy.layout(content)

@@ -25,7 +25,7 @@ def with_random_weights(dimension: int, layers: int) -> Flow:
     return flow.double().requires_grad_(requires_grad=False)
 
 
-def test_an_affine_coupling_is_its_equation() -> None:
+def test_an_affine_coupling_computes_its_equation() -> None:
     layer = with_random_weights(2, 1).transforms[1]
     assert isinstance(layer, Coupling)
     x = torch.tensor([[0.3, -0.7]], dtype=torch.float64)
@@ -61,7 +61,7 @@ def test_every_column_is_moved_by_two_alternating_couplings() -> None:
     assert (flow.forward(x)[0] != x).all()
 
 
-def test_log_prob_is_the_change_of_variables() -> None:
+def test_log_prob_follows_the_change_of_variables() -> None:
     flow = with_random_weights(3, 2)
     x = torch.randn(6, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
     z, ladj = flow.forward(x)

@@ -103,7 +103,7 @@ def integers(content: bytes) -> dict[str, np.ndarray]:
     }
 
 
-def test_the_bits_of_a_row_do_not_depend_on_its_place_or_its_batch(
+def test_the_bits_of_a_row_do_not_depend_on_its_position_or_its_batch(
     graphs: tuple[bytes, bytes], flow: Flow, dimension: int
 ) -> None:
     x = rows(flow, dimension, 1100).numpy()
