@@ -1,4 +1,4 @@
-"""Files to rows: whatever the format, a Table is finite float64 with one distinct name per column."""
+"""Reads and checks files of rows. In every format, a `Table` has finite float64 numbers and distinct column names."""
 
 import hashlib
 import io
@@ -65,7 +65,7 @@ def read_checked(path: Path) -> Table:
 
 
 def read(path: Path) -> Table:
-    """Read a .csv, .parquet or .npy file; the bytes that are parsed are the bytes that are hashed.
+    """Read a .csv, .parquet or .npy file; the digest is computed from the same bytes that are parsed.
 
     CSV is read as `diffeo.tables.csv_text` says: line 1 is a header when no cell of it is a number or missing; without
     a header the columns are x0, x1, ... as for .npy. Every cell must be a finite number: a missing cell, infinity and a
@@ -162,8 +162,8 @@ def _check_names(name: str, columns: Columns) -> None:
 def _check_finite(name: str, columns: Columns, rows: Rows) -> None:
     if not np.isfinite(rows).all():
         row, index = np.argwhere(~np.isfinite(rows))[0]
-        place = f"{name}, row {row + 1}, column {columns[index]!r} holds"
-        raise errors.NotFinite(f"{place} null, NaN or infinity; expected a finite number: fill it")
+        where = f"{name}, row {row + 1}, column {columns[index]!r} holds"
+        raise errors.NotFinite(f"{where} null, NaN or infinity; expected a finite number: fill it")
 
 
 def _numbered(width: int) -> Columns:
@@ -195,8 +195,8 @@ def _check_cells(name: str, columns: Columns, table: csv.CsvTable, rows: Rows) -
         return
     row, index = np.argwhere(~finite)[0]
     line, cells = next(islice(table.records(), int(row), None))
-    place = f"{name}, line {line}, column {columns[index]!r} holds {shown(cells[index].strip())}"
-    raise errors.NotFinite(f"{place}; expected a finite number: fill it")
+    where = f"{name}, line {line}, column {columns[index]!r} holds {shown(cells[index].strip())}"
+    raise errors.NotFinite(f"{where}; expected a finite number: fill it")
 
 
 def _read_parquet(name: str, content: bytes) -> tuple[Columns, Rows]:

@@ -1,4 +1,4 @@
-"""Errors of training commands. A class names the reason; its message says what came, where, and what to do.
+"""Errors of training commands. The class names the reason; the message says what was found, where, and what to do.
 
 TrainingError
 ├── DataError              the rows cannot be fitted
@@ -27,7 +27,7 @@ TrainingError
 
 
 class TrainingError(Exception):
-    """A training command that cannot go on."""
+    """The base class: a training command cannot continue."""
 
 
 class DataError(TrainingError):

@@ -67,9 +67,9 @@ BAD: dict[str, tuple[dict[str, object], str]] = {
 }
 
 
-@pytest.mark.parametrize(("change", "place"), BAD.values(), ids=BAD.keys())
-def test_the_error_for_a_wrong_value_names_file_section_and_key(change: dict[str, object], place: str) -> None:
-    with pytest.raises(RecipeError, match=rf"^r\.toml: .*{place}"):
+@pytest.mark.parametrize(("change", "words"), BAD.values(), ids=BAD.keys())
+def test_the_error_for_a_wrong_value_names_file_section_and_key(change: dict[str, object], words: str) -> None:
+    with pytest.raises(RecipeError, match=rf"^r\.toml: .*{words}"):
         recipe.parse({**GOOD, **change}, "r.toml")
 
 

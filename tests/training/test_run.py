@@ -71,9 +71,9 @@ def test_the_calibration_holds_the_quantiles_of_the_test_rows(report: run.Report
 
 
 def test_the_bundle_holds_no_local_paths(report: run.Report) -> None:
-    places = [str(report.bundle.path.parents[2]).encode(), str(Path(run.__file__).parent).encode()]
+    local_paths = [str(report.bundle.path.parents[2]).encode(), str(Path(run.__file__).parent).encode()]
     for file in report.bundle.path.iterdir():
-        assert not any(place in file.read_bytes() for place in places), file.name
+        assert not any(path in file.read_bytes() for path in local_paths), file.name
 
 
 def test_a_flow_of_three_columns_has_no_plots_of_the_plane(report: run.Report) -> None:

@@ -1,6 +1,6 @@
 """The int8 variant of a bundle: its graphs, its golden vectors and its certificate.
 
-A variant is a density of its own: forward and inverse share every rounded conditioner, and a conditioner reads only the
+A variant is itself a density: forward and inverse share every rounded conditioner, and a conditioner reads only the
 half that its coupling passes. So in exact arithmetic the two graphs invert each other, log|det| is the sum over the
 maps that were used, and the density integrates to 1, whatever is rounded. The certificate also measures how far this
 density is from that of the flow.
@@ -72,7 +72,7 @@ def int8_files(flow: Flow, dtype: Dtype, precision: Dtype, rows: Array) -> dict[
 
 
 def certify_int8(flow: Flow, files: Mapping[FileName, bytes], rows: Array) -> Certificate:
-    """Measure the int8 graphs among `files`: as a density of their own, and against the flow in float64.
+    """Measure the int8 graphs among `files`: as a pair that must agree, and against the flow in float64.
 
     Raises:
         CertificateError: a measurement is out of tolerance; the message names it and the worst row.
