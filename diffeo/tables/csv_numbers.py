@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,9 @@ import numpy.typing as npt
 from .cells import EXPECTED, number, shown, spellings_of_missing
 from .csv_text import BYTE_ORDER_MARK, MAX_LINE_BYTES, Header, has_plain_quotes, record_ends, records
 from .errors import RaggedRow, UnreadableTable, WrongCell
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 # If pyarrow refuses a text, only the segments with wrong cells are read cell by cell, which is slow.
 SEGMENT_BYTES: Final = 2**20
@@ -140,38 +143,18 @@ def _read_number_columns(
 
 def read_with_pyarrow(text: bytes, header: Header, wanted: Sequence[int]) -> Numbers | None:
     """The numbers of whole records, read by pyarrow; None for a short text, or if its rules may differ from ours."""
-    if len(text) < SHORT_BYTES:
+    if not wanted or len(text) < SHORT_BYTES or text.startswith(BYTE_ORDER_MARK):
         return None
-    try:
-        import pyarrow as pa  # noqa: PLC0415  (a client-only installation has only numpy)
-        from pyarrow import csv  # noqa: PLC0415  (as above)
-    except ModuleNotFoundError:
-        return None
-    if not wanted or text.startswith(BYTE_ORDER_MARK) or (b'"' in text and not has_plain_quotes(text)):
+    if b'"' in text and not has_plain_quotes(text):
         return None
     names = [str(column) for column in range(header.width)]
     chosen = [names[column] for column in wanted]
-    included = [] if chosen == names else list(dict.fromkeys(chosen))
-
-    def parsed(spellings: list[str]) -> pa.Table:
-        # read_csv would replace the signal handlers of the process while it runs; open_csv does not.
-        return csv.open_csv(
-            pa.BufferReader(text),
-            csv.ReadOptions(column_names=names, use_threads=False, block_size=BLOCK_BYTES),
-            csv.ParseOptions(newlines_in_values=b'"' in text, ignore_empty_lines=False),
-            csv.ConvertOptions(
-                column_types=dict.fromkeys(chosen, pa.float64()), include_columns=included, null_values=spellings
-            ),
-        ).read_all()
-
-    try:
-        # Most tables mark a missing value by an empty cell, and comparing every cell with all spellings takes time.
-        table = parsed([""])
-    except pa.ArrowInvalid:
-        try:
-            table = parsed(SPELLINGS)
-        except pa.ArrowInvalid:
-            return None
+    # Most tables mark a missing value by an empty cell, and comparing every cell with all spellings takes time.
+    table = _arrow_table(text, names, chosen, [""])
+    if table is None:
+        table = _arrow_table(text, names, chosen, SPELLINGS)
+    if table is None:
+        return None
     rows = np.empty((table.num_rows, len(chosen)))
     for index, column in enumerate(chosen):
         rows[:, index] = table.column(column).to_numpy()  # NaN for null
@@ -179,6 +162,28 @@ def read_with_pyarrow(text: bytes, header: Header, wanted: Sequence[int]) -> Num
     if np.isnan(rows).any() and (b"(" in text or (header.width > 1 and EMPTY_LINE.search(text))):
         return None
     return rows
+
+
+def _arrow_table(text: bytes, names: list[str], chosen: list[str], missing: list[str]) -> "pa.Table | None":
+    """The chosen columns as float64, with null for the spellings in `missing`; None if pyarrow is absent or refuses."""
+    try:
+        import pyarrow as pa  # noqa: PLC0415  (a client-only installation has only numpy)
+        from pyarrow import csv  # noqa: PLC0415  (as above)
+    except ModuleNotFoundError:
+        return None
+    included = [] if chosen == names else list(dict.fromkeys(chosen))
+    try:
+        # read_csv would replace the signal handlers of the process while it runs; open_csv does not.
+        return csv.open_csv(
+            pa.BufferReader(text),
+            csv.ReadOptions(column_names=names, use_threads=False, block_size=BLOCK_BYTES),
+            csv.ParseOptions(newlines_in_values=b'"' in text, ignore_empty_lines=False),
+            csv.ConvertOptions(
+                column_types=dict.fromkeys(chosen, pa.float64()), include_columns=included, null_values=missing
+            ),
+        ).read_all()
+    except pa.ArrowInvalid:
+        return None
 
 
 def read_cell_by_cell(text: bytes, start: SegmentStart, wanted: Sequence[int], wrong: Wrong) -> Numbers:
