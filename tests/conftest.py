@@ -12,7 +12,7 @@ from tests.given.flows import affine
 from tests.given.servers.asgi_app import App
 from tests.given.servers.server_process import Server
 
-# The same examples on every run and every machine, as many as a minute for all tests allows.
+# The same examples on every run and every machine; 50 for each test keep the whole suite short.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=50)
 hypothesis.settings.load_profile("repeatable")
 
@@ -48,7 +48,7 @@ SLOW_FILES: Final = frozenset(
     }
 )
 SLOW_FOLDERS: Final = frozenset({"end_to_end", "packaging"})
-# It starts a server process.
+# A test that uses this fixture starts a server process.
 SLOW_FIXTURE: Final = "url"
 
 
