@@ -10,7 +10,7 @@ import torch
 
 from diffeo.bundle.manifest import PLANE_CHECKS, VARIANT_CHECKS, Certificate, Check
 from diffeo.bundle.read import read
-from diffeo.bundle.write import parts_of, write
+from diffeo.bundle.write import content_of, write
 from diffeo.service.app import create_app
 from diffeo.service.errors import SettingsInvalid
 from diffeo.service.settings import Settings
@@ -39,8 +39,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     forward, inverse = export.to_onnx(flow, 2, "float32")
     checks = [Check(name=name, value=0, tolerance=1, rows=1, about="") for name in VARIANT_CHECKS | PLANE_CHECKS]
-    parts = replace(
-        parts_of(bundle),
+    content = replace(
+        content_of(bundle),
         files={
             **bundle.files,
             "forward.int8.onnx": forward,
@@ -50,7 +50,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         variants={"int8": Certificate(reference="by hand", runtime="none", checks=tuple(checks))},
     )
     affine.copy_to(folder, "plain")
-    write(parts, folder / "both/1")
+    write(content, folder / "both/1")
     return folder
 
 
