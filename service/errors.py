@@ -27,7 +27,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from diffeo.bundle.errors import listed as listed  # noqa: PLC0414  (for the service's own error sentences)
+from diffeo.bundle.errors import listed as listed  # noqa: PLC0414  (used by error sentences of the service)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class FieldError:
 
     Attributes:
         pointer: RFC 6901 JSON pointer to the field; empty for the whole body.
-        detail: one sentence that says what is wrong there.
+        detail: one sentence that describes the error.
     """
 
     pointer: str

@@ -71,7 +71,7 @@ log = logging.getLogger("diffeo")
 
 
 def problem_type_of(error: Exception) -> ProblemType:
-    """The problem type of an error: INTERNAL for an error that nobody expected."""
+    """The problem type of an error: INTERNAL for an unexpected error."""
     if isinstance(error, HTTPException):
         status = HTTPStatus(error.status_code)
         return ProblemType(status, status.phrase.lower().replace(" ", "-"), status.phrase)

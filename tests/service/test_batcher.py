@@ -15,7 +15,7 @@ from diffeo.runtime.errors import EngineFailed
 from diffeo.service import offload
 from diffeo.service.batcher import Batcher, BatcherOptions
 from diffeo.service.observability.timing import RequestTiming
-from tests.given.servers.counted_engines import (
+from tests.given.servers.doubling_engine import (
     CHEAP,
     TIMEOUT_SECONDS,
     DoublingEngine,

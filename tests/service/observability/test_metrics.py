@@ -21,7 +21,7 @@ from diffeo.service.routes.problems import REJECTIONS
 from diffeo.service.settings import Settings
 from tests.given.flows import affine
 from tests.given.servers.asgi_app import App
-from tests.given.servers.gated_engine import SECONDS, Service
+from tests.given.servers.gated_service import SECONDS, GatedService
 from tests.given.servers.metrics_scrape import Scrape
 
 MODEL = {"model": "affine2d", "version": "1"}
@@ -230,7 +230,7 @@ async def run_loop_turns(count: int) -> None:
 
 
 def test_queued_rows_are_exported_while_they_are_queued_and_not_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
-    service = Service(monkeypatch)
+    service = GatedService(monkeypatch)
     rows, kind = npy.write(np.zeros((8, 2), np.float32)), {"content-type": "application/x-npy"}
 
     async def main() -> tuple[Scrape, Scrape, httpx.Response]:
@@ -253,7 +253,7 @@ def test_queued_rows_are_exported_while_they_are_queued_and_not_afterwards(monke
 
 
 def test_a_request_that_passed_its_deadline_reports_its_queue_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    service = Service(monkeypatch)
+    service = GatedService(monkeypatch)
 
     async def main() -> httpx.Response:
         async with service.client() as client:

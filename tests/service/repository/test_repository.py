@@ -119,7 +119,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "a flipped bit": (_flip, "golden.npy is not the file that the manifest names"),
     "stray files": (_add_stray_files, "does not name"),
     "no manifest": (lambda folder: (folder / "manifest.json").unlink(), "manifest.json is missing"),
-    "a graph that does not load": (lambda folder: _forge(folder, _unwired), "ONNX Runtime refused forward.onnx"),
+    "a graph that does not load": (lambda folder: _forge(folder, _unwired), "ONNX Runtime cannot load forward.onnx"),
     "a graph of another density": (lambda folder: _forge(folder, _doubled), "away from golden.npy"),
 }
 
@@ -177,7 +177,7 @@ def _script() -> bytes:
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(b"nonsense", "TorchScript refused the graph of z: "), (_script, "TorchScript failed on ")],
+    [(b"nonsense", "TorchScript cannot load the graph of z: "), (_script, "TorchScript failed on ")],
     ids=["bytes that are no graph", "a graph that fails"],
 )
 def test_a_bad_torchscript_graph_is_refused_in_one_line(

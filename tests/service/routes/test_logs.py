@@ -21,7 +21,7 @@ from diffeo.service.settings import Settings
 from tests.given.clients import v2_client as v2
 from tests.given.flows import affine
 from tests.given.servers.asgi_app import App
-from tests.given.servers.gated_engine import SECONDS, Service
+from tests.given.servers.gated_service import SECONDS, GatedService
 
 Line = MutableMapping[str, object]
 Lines = Callable[[], list[Line]]
@@ -163,7 +163,7 @@ def test_the_model_that_a_query_names_is_logged_though_the_body_cannot_be_read(a
 
 @pytest.mark.parametrize("path", ["/log_prob", "/v2/models/affine2d/infer"])
 def test_rejected_requests_are_explained_too(monkeypatch: pytest.MonkeyPatch, lines: Lines, path: str) -> None:
-    service = Service(monkeypatch)
+    service = GatedService(monkeypatch)
     sent = v2.body(v2.tensor("x", np.zeros((8, 2)), binary=True))
     content, headers = (ROWS, NPY) if path == "/log_prob" else sent
 

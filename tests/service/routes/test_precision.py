@@ -81,8 +81,8 @@ def test_every_operation_takes_a_precision_and_names_it(app: App, operation: str
 
 def test_a_v2_request_chooses_the_precision_by_a_parameter(app: App) -> None:
     rows = v2.tensor("x", X)
-    own = v2.ask(app, "both", v2.body(rows))
-    other = v2.ask(app, "both", v2.body(rows, parameters={"precision": "int8"}))
+    own = v2.infer(app, "both", v2.body(rows))
+    other = v2.infer(app, "both", v2.body(rows, parameters={"precision": "int8"}))
     np.testing.assert_allclose(other.tensors["log_prob"], SHIFTED, rtol=1e-5)
     np.testing.assert_allclose(own.tensors["log_prob"], affine.log_prob(np.array(X)), rtol=1e-5)
     assert other.head["parameters"] == {"precision": "int8"}

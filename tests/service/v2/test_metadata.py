@@ -85,7 +85,7 @@ def test_answers_have_the_tensors_that_the_metadata_describe(app: App, model: st
     (source,) = metadata["inputs"]
     shape = [3 if size == -1 else size for size in source["shape"]]
     values = np.full(shape, 3 if model.endswith("sample") else 0.5)
-    answer = v2.ask(app, model, v2.body(v2.tensor(source["name"], values, source["datatype"])))
+    answer = v2.infer(app, model, v2.body(v2.tensor(source["name"], values, source["datatype"])))
     for output, told in zip(answer.head["outputs"], metadata["outputs"], strict=True):
         assert (output["name"], output["datatype"]) == (told["name"], told["datatype"])
         assert output["shape"] == [3 if size == -1 else size for size in told["shape"]]
@@ -163,7 +163,7 @@ def test_statistics_are_sums_since_the_start() -> None:
         before = statistics(fresh, "/v2/models/affine2d/stats")
         assert before["last_inference"] == before["inference_count"] == 0
         for rows in (1, 3):
-            v2.ask(fresh, "affine2d", v2.body(v2.tensor("x", np.zeros((rows, 2)))))
+            v2.infer(fresh, "affine2d", v2.body(v2.tensor("x", np.zeros((rows, 2)))))
         fresh.post("/v2/models/affine2d/infer", content=b"{")
         after = statistics(fresh, "/v2/models/affine2d/versions/1/stats")
         sums = after["inference_stats"]
