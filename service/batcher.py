@@ -206,7 +206,7 @@ class Batcher:
         elif len(batch) == 1:
             batch[0][0].fail(outcome)
         else:
-            # The rows of one request may be what the engine failed on, so each request is computed alone.
+            # The engine may have failed on the rows of one request only, so each request is computed alone.
             for row_slice in batch:
                 self._submit([row_slice])
         self._dispatch()

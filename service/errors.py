@@ -23,6 +23,7 @@ ServiceError
 The errors of the engines are in `diffeo.runtime.errors`.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -110,6 +111,11 @@ class Overloaded(RequestError):
     def __init__(self, detail: str, seconds: float = 1.0) -> None:
         super().__init__(detail)
         self.seconds = seconds
+
+    @property
+    def retry_after(self) -> int:
+        """Whole seconds that a client must wait before it tries again, at least 1."""
+        return max(1, math.ceil(self.seconds))
 
 
 class DeadlinePassed(ServiceError):

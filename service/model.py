@@ -127,7 +127,7 @@ class Model:
         await asyncio.gather(self.forward.probe(row.astype(self._dtype)), self.inverse.probe(row))
 
     def metadata(self, seeded: SeededSample) -> dict[str, object]:
-        """The fields of a sample's answer beside its rows: what a client needs to draw the same or the next rows."""
+        """The fields of a sample's answer beside its rows. With them a client can draw the same or the next rows."""
         request = seeded.request
         metadata: dict[str, object] = {
             **self._precision_note,

@@ -42,7 +42,7 @@ INT8 = VARIANT_FILES["int8"]
 
 @pytest.fixture
 def bundle_content() -> BundleContent:
-    """The bundle known by hand, with copies of its own graphs as a variant."""
+    """The affine2d bundle, whose results are known by hand, with copies of its own graphs as a variant."""
     plain = content_of(read(affine.PATH))
     names = zip(INT8, MAIN_FILES, strict=True)
     checks = tuple(Check(name=name, value=0, tolerance=0, rows=1, about="") for name in VARIANT_CHECKS | PLANE_CHECKS)
@@ -61,7 +61,7 @@ def test_a_bundle_without_variants_has_the_same_bytes_as_before_variants_existed
     assert b"variants" not in (again / "manifest.json").read_bytes()
 
 
-def test_what_is_written_reads_back_the_same(bundle_content: BundleContent, tmp_path: Path) -> None:
+def test_a_written_variant_reads_back_the_same(bundle_content: BundleContent, tmp_path: Path) -> None:
     bundle = write(bundle_content, tmp_path / "1")
     assert content_of(bundle) == bundle_content
     assert set(INT8) <= bundle.manifest.files.keys()
@@ -108,7 +108,7 @@ MANIFESTS: dict[str, tuple[Change, type[BundleError], str]] = {
 
 
 @pytest.mark.parametrize(("change", "error", "words"), MANIFESTS.values(), ids=MANIFESTS.keys())
-def test_a_manifest_with_half_a_variant_is_refused_even_with_a_valid_seal(
+def test_a_manifest_with_an_incomplete_variant_is_refused_even_with_a_valid_seal(
     bundle_content: BundleContent, tmp_path: Path, change: Change, error: type[BundleError], words: str
 ) -> None:
     folder = write(bundle_content, tmp_path / "1").path

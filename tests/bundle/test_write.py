@@ -87,10 +87,10 @@ def test_a_crash_at_any_sync_leaves_the_old_state(bundle_content: BundleContent,
     """The process ends without cleanup at each sync in turn; a reader finds a complete version or none."""
     old = publish(bundle_content, tmp_path / "m").digest
     total = count_syncs(bundle_content, tmp_path / "count")
-    for fatal in range(1, total + 1):
+    for last_sync in range(1, total + 1):
         pid = os.fork()
         if pid == 0:
-            _exit_at_sync(fatal)
+            _exit_at_sync(last_sync)
             publish(bundle_content, tmp_path / "m")
             os._exit(0)
         os.waitpid(pid, 0)
@@ -107,14 +107,14 @@ class HasFileno(Protocol):
     def fileno(self) -> int: ...
 
 
-def _exit_at_sync(fatal: int) -> None:
+def _exit_at_sync(last_sync: int) -> None:
     count = 0
     fsync = os.fsync
 
     def sync(fd: int | HasFileno) -> None:
         nonlocal count
         count += 1
-        if count == fatal:
+        if count == last_sync:
             os._exit(9)
         fsync(fd)
 

@@ -1,4 +1,4 @@
-"""The batcher changes no result, delays no cheap request, and computes no row that nobody waits for."""
+"""The batcher changes no result, delays no cheap request, and computes no row of a request that has ended."""
 
 import asyncio
 import threading

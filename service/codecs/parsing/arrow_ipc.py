@@ -99,7 +99,7 @@ class ArrowTable:
     Attributes:
         names: the names of the columns of numbers.
         rows: their values [rows, names], NaN for null.
-        others: the names of the other columns, and what they hold.
+        others: the name of each other column, and the type of its values.
     """
 
     names: tuple[str, ...]

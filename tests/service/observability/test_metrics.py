@@ -125,7 +125,7 @@ def test_a_rejected_request_is_counted_by_problem_type_and_status(
 
 
 def test_no_client_can_create_a_time_series(fresh: App) -> None:
-    fresh.post("/sample", json={"model": "nobody-1"})
+    fresh.post("/sample", json={"model": "unknown-1"})
     fresh.post("/sample", json={"version": 77})
     before = scrape(fresh)
     for number in range(100):
@@ -145,7 +145,7 @@ def test_requests_of_the_open_inference_protocol_are_counted_under_the_operation
         fresh.post(f"/v2/models/{model}/infer", json={"inputs": [tensor]})
 
     before = scrape(fresh)
-    for model, shape in (("affine2d", [5, 2]), ("affine2d.forward", [3, 2]), ("affine2d", [1, 3]), ("nobody", [1, 2])):
+    for model, shape in (("affine2d", [5, 2]), ("affine2d.forward", [3, 2]), ("affine2d", [1, 3]), ("unknown", [1, 2])):
         infer(model, shape)
     for path in ("/v2/health/ready", "/v2/nowhere", "/v2/models/affine2d"):
         fresh.get(path)
@@ -198,9 +198,9 @@ def test_rows_of_a_stream_without_a_finite_answer_are_counted(
         change_answers(monkeypatch, overflow)
         app.post(f"/sample?num_samples={3 * settings.chunk_rows}&format=npy")
         found = scrape(app)
-    pieces = found.of("diffeo_batch_rows_count")
+    chunks = found.of("diffeo_batch_rows_count")
     assert found.of("diffeo_rows_total") == 3 * settings.chunk_rows
-    assert found.of("diffeo_rows_invalid_total") == 2 * pieces > 0
+    assert found.of("diffeo_rows_invalid_total") == 2 * chunks > 0
 
 
 def test_a_stream_that_breaks_is_counted_as_an_internal_error(

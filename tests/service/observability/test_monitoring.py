@@ -101,13 +101,13 @@ def test_the_labels_in_rules_and_panels_exist(after: Scrape) -> None:
             assert set(re.findall(r"(\w+)\s*[=!]", selector)) <= given
 
 
-def test_no_two_panels_of_the_dashboard_share_a_place_or_an_id() -> None:
+def test_no_two_panels_of_the_dashboard_overlap_or_share_an_id() -> None:
     assert len({panel["id"] for panel in PANELS}) == len(PANELS)
     cells = [
         (x, y)
-        for place in (panel["gridPos"] for panel in PANELS)
-        for x in range(place["x"], place["x"] + place["w"])
-        for y in range(place["y"], place["y"] + place["h"])
+        for position in (panel["gridPos"] for panel in PANELS)
+        for x in range(position["x"], position["x"] + position["w"])
+        for y in range(position["y"], position["y"] + position["h"])
     ]
     assert len(cells) == len(set(cells))
     assert max(x for x, _ in cells) < 24

@@ -21,7 +21,7 @@ OPERATION, MODEL, VERSION = "log_prob", "moons", "1"
 INPUT = {"name": "x", "datatype": "FP32", "shape": [3, 2], "data": [0.0] * 6}
 INFER, STATS = "/v2/models/affine2d/infer", "/v2/models/affine2d/stats"
 # A fixed time in seconds since 1970.
-NOON = 1_700_000_000.0
+FIXED_TIME = 1_700_000_000.0
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def answered_request(rows: int) -> RequestTiming:
 
 
 def test_two_processes_read_the_same_sums(join: Callable[[], SharedCounters], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("diffeo.service.observability.counters.time", lambda: NOON)
+    monkeypatch.setattr("diffeo.service.observability.counters.time", lambda: FIXED_TIME)
     first, second = join(), join()
     for rows in (1, 2):
         endpoint(first, MODEL).count(answered_request(rows), 200, "")
@@ -62,7 +62,7 @@ def test_two_processes_read_the_same_sums(join: Callable[[], SharedCounters], mo
     read = [statistics.read(shared.sums()) for shared in (first, second)]
     assert read[0] == read[1]
     found = read[0][MODEL, VERSION]
-    assert (found.rows, found.last_ms) == (6, NOON * 1000)
+    assert (found.rows, found.last_ms) == (6, FIXED_TIME * 1000)
     assert found.compute_input == CountAndDuration(3, 1_500_000_000)
     assert found.queue == CountAndDuration(3, 750_000_000)
     assert found.compute_infer == CountAndDuration(3, 6_000_000_000)

@@ -21,7 +21,7 @@ def models(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def own(models: Path) -> Iterator[App]:
+def copied_app(models: Path) -> Iterator[App]:
     with App(Settings(models=models)) as running:
         yield running
 
@@ -66,15 +66,15 @@ def test_an_unknown_model_or_version_is_404(app: App, path: str) -> None:
     assert app.get(path).status_code == 404
 
 
-def test_a_file_that_changed_on_disk_is_not_sent(own: App, models: Path) -> None:
+def test_a_file_that_changed_on_disk_is_not_sent(copied_app: App, models: Path) -> None:
     path = models / "affine2d/1/forward.onnx"
     path.write_bytes(path.read_bytes()[::-1])
-    response = own.get(f"{FOLDER}/forward.onnx")
+    response = copied_app.get(f"{FOLDER}/forward.onnx")
     assert (response.status_code, response.json()["type"]) == (503, "urn:diffeo:problem:version-refused")
     path.unlink()
     path.symlink_to(affine.PATH / "forward.onnx")
-    assert own.get(f"{FOLDER}/forward.onnx").status_code == 503
-    assert own.get(f"{FOLDER}/inverse.onnx").status_code == 200
+    assert copied_app.get(f"{FOLDER}/forward.onnx").status_code == 503
+    assert copied_app.get(f"{FOLDER}/inverse.onnx").status_code == 200
 
 
 def test_files_of_a_refused_version_are_not_sent(models: Path) -> None:

@@ -96,6 +96,13 @@ def test_npy_holds_the_transformed_rows_unless_the_request_names_another_output(
     assert transform("&return=log_abs_det_jacobian").shape == (2,)
 
 
+@pytest.mark.parametrize("form", ["json", "npy"])
+def test_a_text_column_of_the_model_is_the_same_error_in_every_response_format(app: App, form: str) -> None:
+    path = f"/transform?direction=forward&format={form}"
+    response = app.post(path, content="height,weight\n1,a\n", headers={"content-type": "text/csv"})
+    assert (response.status_code, response.json()["errors"][0]["pointer"]) == (422, "/0/1")
+
+
 def test_each_output_of_a_sample_is_one_array_in_npy(app: App) -> None:
     shapes = {
         output: loaded(app.post(f"/sample?num_samples=5&seed=1&return={output}&format=npy").content).shape
@@ -157,7 +164,7 @@ def test_the_problem_of_a_request_above_a_limit_names_the_limit_and_a_remedy(
     response = small.post(query, content=body, headers={"content-type": NPY} if body else {})
     content = response.json()
     assert (response.status_code, content["type"]) == (413, "urn:diffeo:problem:too-large")
-    assert [fault["pointer"] for fault in content["errors"]] == ([] if pointer is None else [pointer])
+    assert [error["pointer"] for error in content["errors"]] == ([] if pointer is None else [pointer])
     assert limit in content["detail"]
     assert any(way in content["detail"] for way in ("in parts", "several requests", "page with start"))
 

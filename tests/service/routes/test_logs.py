@@ -74,7 +74,7 @@ def test_a_request_is_one_line_that_names_the_request_and_its_outcome(app: App, 
     }  # fmt: skip
 
 
-EXPLAINED: dict[str, tuple[str, str, object, dict[str, object]]] = {
+LOGGED_REQUESTS: dict[str, tuple[str, str, object, dict[str, object]]] = {
     "a wrong value": (
         "POST", "/log_prob", {"x": [[1, 2, 3]] * 4},
         {"status": 422, "operation": "log_prob", "model": "affine2d", "version": 1, "rows": 4,
@@ -141,10 +141,10 @@ EXPLAINED: dict[str, tuple[str, str, object, dict[str, object]]] = {
         {"status": 200, "model": "affine2d", "version": 1, "problem": None},
     ),
 }  # fmt: skip
-EXPLAINING = {"status", "operation", "model", "version", "rows", "problem"}
+COMPARED_FIELDS = {"status", "operation", "model", "version", "rows", "problem"}
 
 
-@pytest.mark.parametrize(("method", "path", "body", "expected"), EXPLAINED.values(), ids=EXPLAINED.keys())
+@pytest.mark.parametrize(("method", "path", "body", "expected"), LOGGED_REQUESTS.values(), ids=LOGGED_REQUESTS.keys())
 def test_a_line_names_operation_model_version_rows_and_problem_where_they_are_known(  # noqa: PLR0913, PLR0917
     app: App, lines: Lines, method: str, path: str, body: object, expected: dict[str, object]
 ) -> None:
@@ -152,7 +152,7 @@ def test_a_line_names_operation_model_version_rows_and_problem_where_they_are_kn
     headers = {} if isinstance(body, bytes) else {"content-type": "application/json"}
     app.request(method, path, content=content, headers=headers)
     (line,) = lines()
-    assert {name: value for name, value in line.items() if name in EXPLAINING} == expected
+    assert {name: value for name, value in line.items() if name in COMPARED_FIELDS} == expected
 
 
 def test_the_model_that_a_query_names_is_logged_though_the_body_cannot_be_read(app: App, lines: Lines) -> None:

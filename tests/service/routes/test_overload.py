@@ -67,11 +67,11 @@ def test_a_sample_has_a_deadline_too(service: GatedService) -> None:
     assert response.status_code == 504
 
 
-@pytest.mark.parametrize("wish", ["0", "-1", "1.5", "soon", "", "9" * 10])
-def test_a_timeout_header_that_is_no_number_of_milliseconds_is_an_error(service: GatedService, wish: str) -> None:
+@pytest.mark.parametrize("timeout", ["0", "-1", "1.5", "soon", "", "9" * 10])
+def test_a_timeout_header_that_is_no_number_of_milliseconds_is_an_error(service: GatedService, timeout: str) -> None:
     async def main() -> httpx.Response:
         async with service.client() as client:
-            return await score(client, **{"x-request-timeout-ms": wish})
+            return await score(client, **{"x-request-timeout-ms": timeout})
 
     assert asyncio.run(main()).status_code == 422
 

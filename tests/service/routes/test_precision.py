@@ -21,7 +21,7 @@ from tests.given.clients import v2_client as v2
 from tests.given.flows import affine
 from tests.given.servers.asgi_app import App
 
-# The variant is known by its mean, which is this far from the model's: nearer than its golden vectors tolerate.
+# The variant is known by its mean, which is this far from the model's: less than the tolerance of its golden vectors.
 SHIFT = 0.01
 X = [[3.0, 2.0], [0.5, -1.0]]
 LOG_PROB = affine.log_prob(np.array(X))
@@ -30,7 +30,7 @@ SHIFTED = affine.log_prob(np.array(X) - [SHIFT, 0])
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bundle known by hand with a second pair of graphs, and one version without."""
+    """The affine2d bundle, whose results are known by hand, with a second pair of graphs, and one version without."""
     folder = tmp_path_factory.mktemp("models")
     bundle = read(affine.PATH)
     mean = torch.tensor(affine.MEAN + np.array([SHIFT, 0]), dtype=torch.float32)

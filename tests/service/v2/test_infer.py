@@ -65,9 +65,9 @@ def test_each_output_can_be_requested_alone(app: App, model: str, *, binary: boo
 
 
 def test_the_answer_equals_that_of_the_native_operation_bit_for_bit(app: App) -> None:
-    ours = v2.infer(app, "affine2d", request("affine2d", binary=True)).tensors["log_prob"]
+    answered = v2.infer(app, "affine2d", request("affine2d", binary=True)).tensors["log_prob"]
     native = app.post("/log_prob", json={"x": X.tolist()}).json()
-    np.testing.assert_array_equal(ours, np.float32(native["log_prob"]))
+    np.testing.assert_array_equal(answered, np.float32(native["log_prob"]))
 
 
 def test_a_path_can_name_the_version_and_the_response_repeats_the_id(app: App) -> None:
@@ -155,7 +155,7 @@ def one_row(**parameters: object) -> v2.RequestBody:
     return v2.body(v2.tensor("x", X[:1]), parameters=parameters)
 
 
-REFUSALS: dict[str, tuple[str, v2.RequestBody, int, str]] = {
+WRONG_REQUESTS: dict[str, tuple[str, v2.RequestBody, int, str]] = {
     "no such model": ("moons", one_row(), 404, "no model of that name; there is: affine2d"),
     "no such protocol model": ("affine2d.mode", one_row(), 404, "each flow is served as NAME, NAME.sample"),
     "a dot too many": ("affine2d.", one_row(), 404, "no model of that name"),
@@ -199,7 +199,7 @@ REFUSALS: dict[str, tuple[str, v2.RequestBody, int, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("model", "sent", "status", "sentence"), REFUSALS.values(), ids=REFUSALS.keys())
+@pytest.mark.parametrize(("model", "sent", "status", "sentence"), WRONG_REQUESTS.values(), ids=WRONG_REQUESTS.keys())
 def test_a_wrong_request_gets_its_status_and_its_sentence(
     app: App, model: str, sent: v2.RequestBody, status: int, sentence: str
 ) -> None:

@@ -130,7 +130,7 @@ def test_the_fast_and_the_careful_path_give_the_same_result(document: object) ->
     assert repr(decoded_or_error(body)) == repr(decoded_or_error(body + b" " * SMALL_BYTES))
 
 
-DISGUISES = {
+MISLEADING_DOCUMENTS = {
     "data elsewhere": '{"data": [[1, 2], [3, 4]], "inputs": [%s"data": [[1], [2, 3, 4]]}]}',
     "data elsewhere, and the key in another spelling": (
         '{"data": [1, 2, 3, 4], "inputs": [%s"d\\u0061ta": [[1], [2, 3, 4]]}]}'
@@ -140,7 +140,7 @@ DISGUISES = {
 }
 
 
-@pytest.mark.parametrize("text", DISGUISES.values(), ids=DISGUISES.keys())
+@pytest.mark.parametrize("text", MISLEADING_DOCUMENTS.values(), ids=MISLEADING_DOCUMENTS.keys())
 def test_a_table_elsewhere_in_the_document_is_not_taken_for_the_data(text: str) -> None:
     body = (text % '{"name": "x", "shape": [2, 2], "datatype": "FP32", ').encode()
     for pad in (0, SMALL_BYTES):
