@@ -1,8 +1,7 @@
 """The statistics of the Open Inference Protocol are the same sums in every process of a service."""
 
 import asyncio
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import httpx
 import pytest
@@ -24,20 +23,6 @@ INFER, STATS = "/v2/models/affine2d/infer", "/v2/models/affine2d/stats"
 FIXED_TIME = 1_700_000_000.0
 
 
-@pytest.fixture
-def join(tmp_path: Path) -> Iterator[Callable[[], SharedCounters]]:
-    """Adds counters as a further process of the same service would."""
-    opened: list[SharedCounters] = []
-
-    def join() -> SharedCounters:
-        opened.append(SharedCounters(tmp_path))
-        return opened[-1]
-
-    yield join
-    for shared in opened:
-        shared.close()
-
-
 def endpoint(shared: SharedCounters, protocol_model: str) -> EndpointCounters:
     counters = EndpointCounters(OPERATION, MODEL, VERSION, REJECTIONS)
     counters.bind(shared.slot(ENDPOINT, OPERATION, MODEL, VERSION, protocol_model))
@@ -52,9 +37,11 @@ def answered_request(rows: int) -> RequestTiming:
     return timing
 
 
-def test_two_processes_read_the_same_sums(join: Callable[[], SharedCounters], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_processes_read_the_same_sums(
+    new_counters: Callable[[], SharedCounters], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("diffeo.service.observability.counters.time", lambda: FIXED_TIME)
-    first, second = join(), join()
+    first, second = new_counters(), new_counters()
     for rows in (1, 2):
         endpoint(first, MODEL).count(answered_request(rows), 200, "")
     endpoint(second, MODEL).count(answered_request(3), 200, "")
@@ -80,9 +67,9 @@ def test_each_protocol_model_has_its_own_sums_and_native_requests_are_in_none() 
 
 
 def test_the_statistics_of_two_worker_processes_agree_whichever_of_them_answers(
-    join: Callable[[], SharedCounters], settings: Settings
+    new_counters: Callable[[], SharedCounters], settings: Settings
 ) -> None:
-    apps = [create_app(settings, counters=join()) for _ in range(2)]
+    apps = [create_app(settings, counters=new_counters()) for _ in range(2)]
 
     async def infer_and_read() -> list[dict[str, object]]:
         clients = [
