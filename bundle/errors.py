@@ -1,4 +1,4 @@
-"""Errors of bundles. The message of each says in one sentence what is wrong and what was expected.
+"""Errors of bundles. Each message is one sentence: the problem, and the expected value.
 
 BundleError
 ├── BundleMissing      no bundle folder at this path

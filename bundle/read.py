@@ -1,7 +1,7 @@
 """Reads and verifies a bundle: `read` returns a Bundle only if every file of the folder is as its manifest says.
 
 Each file is opened once, relative to the folder, without following links. The bytes that were hashed are the bytes that
-are returned, so nobody can replace a file between the check and the use.
+are returned, so a file cannot be replaced between the check and the use.
 """
 
 import hashlib
@@ -111,7 +111,7 @@ def parse_manifest(text: bytes) -> Manifest:
     """The Manifest in the bytes of manifest.json; strict JSON, strict schema.
 
     Raises:
-        ManifestInvalid: the first problems found, each with its place in the manifest.
+        ManifestInvalid: the first problems found, each with its path in the manifest.
     """
     try:
         json.loads(text, object_pairs_hook=_distinct, parse_constant=_no_constant)

@@ -35,7 +35,7 @@ from .read import Bundle, check_certificates, read, seal, versions
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class BundleContent:
     """The content of a bundle before it is written.
 
     Attributes:
@@ -59,7 +59,7 @@ class Parts:
     variants: Mapping[VariantName, Certificate] = field(default_factory=dict)
 
     def manifest(self) -> Manifest:
-        """The manifest that describes these parts."""
+        """The manifest that describes this content."""
         entries = {
             name: FileEntry(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
             for name, content in self.files.items()
@@ -78,10 +78,10 @@ class Parts:
         )
 
 
-def parts_of(bundle: Bundle) -> Parts:
+def content_of(bundle: Bundle) -> BundleContent:
     """The content of a bundle that is on disk."""
     manifest = bundle.manifest
-    return Parts(
+    return BundleContent(
         manifest.columns,
         manifest.dtype,
         manifest.precision,
@@ -93,22 +93,22 @@ def parts_of(bundle: Bundle) -> Parts:
     )
 
 
-def write(parts: Parts, path: Path) -> Bundle:
-    """Publish `parts` as the bundle folder `path`, which must not exist yet.
+def write(bundle_content: BundleContent, path: Path) -> Bundle:
+    """Publish `bundle_content` as the bundle folder `path`, which must not exist yet.
 
     Raises:
         VersionExists: `path` exists already.
         BundleError: the written files are no valid bundle; nothing is published.
     """
-    manifest = parts.manifest()
+    manifest = bundle_content.manifest()
     check_certificates(manifest)
     text = (manifest.model_dump_json(indent=1) + "\n").encode()
-    files = {str(name): content for name, content in parts.files.items()}
-    return place({**files, MANIFEST_NAME: text, SEAL_NAME: seal(text)}, path)
+    files = {str(name): content for name, content in bundle_content.files.items()}
+    return write_files({**files, MANIFEST_NAME: text, SEAL_NAME: seal(text)}, path)
 
 
-def place(files: Mapping[str, bytes], path: Path) -> Bundle:
-    """Publish the files of a complete bundle, manifest and seal last, as the folder `path`.
+def write_files(files: Mapping[str, bytes], path: Path) -> Bundle:
+    """Publish the files of a complete bundle as the folder `path`; the manifest and the seal are written last.
 
     Raises:
         VersionExists: `path` exists already.
@@ -127,11 +127,11 @@ def place(files: Mapping[str, bytes], path: Path) -> Bundle:
     return read(path)
 
 
-def publish(parts: Parts, model: Path) -> Bundle:
-    """Write `parts` as the next version in the model's folder, models/NAME."""
+def publish(bundle_content: BundleContent, model: Path) -> Bundle:
+    """Write `bundle_content` as the next version in the model's folder, models/NAME."""
     while True:
         try:
-            return write(parts, model / str(max(versions(model), default=0) + 1))
+            return write(bundle_content, model / str(max(versions(model), default=0) + 1))
         except VersionExists:
             # Another process published this version number first, so the next number is tried.
             continue

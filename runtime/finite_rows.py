@@ -1,4 +1,4 @@
-"""Keeps rows with NaN or infinity away from the engines: zeros go in for them, NaN comes out."""
+"""Replaces rows with NaN or infinity: by zeros before an engine computes them, and by NaN in its result."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -48,7 +48,7 @@ DESCRIPTION = "Exact log-likelihoods, samples and invertible transforms from nor
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """The application, and the probe that tests whether its engines still compute."""
+    """The application, and the health probe that tests whether its engines compute."""
 
     app: ASGIApp
     health_probe: HealthProbe
@@ -116,24 +116,24 @@ def create_service(
         metrics.router(collector, registry, loaded),
     )
     inference = Inference(loaded, settings, limits, DisconnectWatcher(), registry)
-    dispatcher = Dispatcher(route_table(inference, tracer), _pages(routers, limits, lifespan), ERROR_RESPONSES)
+    dispatcher = Dispatcher(route_table(inference, tracer), _fastapi_app(routers, limits, lifespan), ERROR_RESPONSES)
     return Service(AccessLog(dispatcher, log_health_checks=settings.log_health_checks), HealthProbe(loaded))
 
 
-def _pages(routers: Iterable[APIRouter], limits: Limits, lifespan: Lifespan[FastAPI]) -> FastAPI:
+def _fastapi_app(routers: Iterable[APIRouter], limits: Limits, lifespan: Lifespan[FastAPI]) -> FastAPI:
     """The FastAPI application: the GET routes that are not in the table of routes, and /docs."""
-    pages = FastAPIOffline(
+    app = FastAPIOffline(
         redoc_url=None, title="diffeo", version=version("diffeo"), description=DESCRIPTION, lifespan=lifespan
     )
     for router in routers:
-        pages.include_router(router)
+        app.include_router(router)
     # ServiceError and EngineError are named too: Starlette lets errors of class Exception pass every layer first.
     for error in (ServiceError, EngineError, Exception, HTTPException):
-        pages.add_exception_handler(error, on_error)
-    pages.add_exception_handler(RequestValidationError, _on_path_error)
-    describe = functools.cache(lambda: openapi.describe(pages, limits))
-    pages.openapi = describe  # type: ignore[method-assign]  # the way that FastAPI documents
-    return pages
+        app.add_exception_handler(error, on_error)
+    app.add_exception_handler(RequestValidationError, _on_path_error)
+    describe = functools.cache(lambda: openapi.describe(app, limits))
+    app.openapi = describe  # type: ignore[method-assign]  # the way that FastAPI documents
+    return app
 
 
 def _threads(name: str, count: int) -> ThreadPoolExecutor:

@@ -1,11 +1,12 @@
 """Batches concurrent requests: joins their rows into one engine call and splits the result per request.
 
-There is no timer. The next batch is what was queued while the engine was busy. On an idle engine it is what arrived in
-one turn of the event loop, and in the turns after it while each brings more requests, so batching adds no delay.
+There is no timer, so batching adds no delay. While the engine is busy, requests wait in the queue and become the next
+batch. If the engine is idle, the requests of one turn of the event loop become a batch. The batch also takes the
+requests of the following turns, until a turn brings none or the rows are no longer cheap.
 
 Cheap requests are computed on the event loop, the others in threads. A thread computes one chunk of a request, then the
 request goes to the end of the queue, so a request with a million rows never blocks the others. The queue is bounded in
-rows. The batcher uses no HTTP and needs no knowledge of flows: tensors in, tensors out.
+rows. The batcher uses no HTTP and no flow: tensors in, tensors out.
 """
 
 import asyncio
@@ -27,7 +28,7 @@ from .observability.counters import GraphCounters
 from .observability.timing import RequestTiming
 from .row_queue import ComputedBatch, PendingRequest, RowQueue, RowSlice
 
-# Of each chunk, this fraction is reserved for the rows of large requests, so they progress at any load of cheap ones.
+# This fraction of each chunk is reserved for large requests, so they progress at any load of cheap requests.
 LARGE_REQUEST_SHARE: Final = 0.25
 # Weight of the last call in the moving average of seconds per row.
 LAST_CALL_WEIGHT: Final = 0.1
@@ -83,7 +84,7 @@ class Batcher:
         self._seconds_per_row = options.seconds_per_row
         self._cheap = RowQueue()
         self._large = RowQueue()
-        # Requests since the last flush, and how many of them the flush has seen that is postponed now.
+        # Requests since the last flush, and how many of them there were when the flush was postponed.
         self._arrivals: list[PendingRequest] = []
         self._seen_arrivals = 0
         self._flush_scheduled = False
@@ -110,7 +111,7 @@ class Batcher:
         Raises:
             Overloaded: the queue is full.
             DeadlinePassed: raised at the deadline, wherever the rows are.
-            EngineFailed: the engine failed on these rows; rows of other requests in the same batch do not matter.
+            EngineFailed: the engine failed on these rows; requests in the same batch are not affected.
         """
         request = self._enqueue(rows, deadline, timing or RequestTiming())
         try:
@@ -141,8 +142,8 @@ class Batcher:
         return request
 
     def _overloaded(self, queued: int, rows: int) -> Overloaded:
-        known = not math.isinf(self._seconds_per_row)
-        seconds = queued * self._seconds_per_row / self.options.parallel if known else 1.0
+        is_measured = not math.isinf(self._seconds_per_row)
+        seconds = queued * self._seconds_per_row / self.options.parallel if is_measured else 1.0
         return Overloaded(
             f"model {self.options.model}: {queued:,} rows are queued, this request has {rows:,}, and the queue holds "
             f"at most {self.options.queue_rows:,} (DIFFEO_MAX_QUEUE_ROWS); try again in {max(1, math.ceil(seconds))} s",
@@ -170,7 +171,7 @@ class Batcher:
         self._start_deadline_timers()
 
     def _start_deadline_timers(self) -> None:
-        # After the cheap requests are answered: they need no timer, which would cost as much as computing them.
+        # Cheap requests are answered before this, without a timer: a timer costs as much as computing one of them.
         for request in self._arrivals:
             if request.deadline is not None and not request.result.done():
                 seconds = max(0.0, request.deadline - time.monotonic())
@@ -205,9 +206,9 @@ class Batcher:
         elif len(batch) == 1:
             batch[0][0].fail(outcome)
         else:
-            # The rows of one request may be what the engine failed on, so each request is computed alone.
-            for rows in batch:
-                self._submit([rows])
+            # The engine may have failed on the rows of one request only, so each request is computed alone.
+            for row_slice in batch:
+                self._submit([row_slice])
         self._dispatch()
 
     def _compute_on_loop(self, batch: list[RowSlice]) -> None:
@@ -221,8 +222,8 @@ class Batcher:
             if len(batch) == 1:
                 batch[0][0].fail(error)
                 return
-            for part in batch:
-                self._compute_on_loop([part])
+            for row_slice in batch:
+                self._compute_on_loop([row_slice])
         else:
             self._scatter(batch, ComputedBatch(tensors, began, time.perf_counter()))
 

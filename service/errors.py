@@ -23,11 +23,12 @@ ServiceError
 The errors of the engines are in `diffeo.runtime.errors`.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from diffeo.bundle.errors import listed as listed  # noqa: PLC0414  (for the service's own error sentences)
+from diffeo.bundle.errors import listed as listed  # noqa: PLC0414  (used by error sentences of the service)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class FieldError:
 
     Attributes:
         pointer: RFC 6901 JSON pointer to the field; empty for the whole body.
-        detail: one sentence that says what is wrong there.
+        detail: one sentence that describes the error.
     """
 
     pointer: str
@@ -110,6 +111,11 @@ class Overloaded(RequestError):
     def __init__(self, detail: str, seconds: float = 1.0) -> None:
         super().__init__(detail)
         self.seconds = seconds
+
+    @property
+    def retry_after(self) -> int:
+        """Whole seconds that a client must wait before it tries again, at least 1."""
+        return max(1, math.ceil(self.seconds))
 
 
 class DeadlinePassed(ServiceError):

@@ -24,9 +24,9 @@ from .errors import FieldError, InvalidRequest, PrecisionNotFound, listed
 from .observability.timing import RequestTiming
 from .requests import LogProbRequest, OnInvalid, SampleRequest, TransformRequest
 
-# Blocks of a stream that are computed while the one before them is sent.
+# Number of blocks of a stream that are computed while the previous block is sent.
 BLOCKS_AHEAD: Final = 1
-# Invalid rows that an error lists.
+# The most invalid rows that an error lists.
 INVALID_ROWS_LISTED: Final = 16
 
 
@@ -66,7 +66,7 @@ class Model:
     precision: str
     variants: Mapping[str, "Model"] = field(default_factory=dict)
 
-    def at(self, precision: str | None) -> "Model":
+    def in_precision(self, precision: str | None) -> "Model":
         """The same version in another precision; None means the precision of the manifest.
 
         Raises:
@@ -127,7 +127,7 @@ class Model:
         await asyncio.gather(self.forward.probe(row.astype(self._dtype)), self.inverse.probe(row))
 
     def metadata(self, seeded: SeededSample) -> dict[str, object]:
-        """The fields of a sample's answer beside its rows: what a client needs to draw the same or the next rows."""
+        """The fields of a sample's answer beside its rows. With them a client can draw the same or the next rows."""
         request = seeded.request
         metadata: dict[str, object] = {
             **self._precision_note,

@@ -18,11 +18,11 @@ from .batcher import Batcher, BatcherOptions
 from .model import Model
 from .settings import Settings
 
-# Seconds to compute one block of a stream: the first byte leaves soon, and the work between two blocks is small
-# beside the blocks.
+# Seconds to compute one block of a stream: short enough to send the first byte soon, and long compared with the work
+# between two blocks.
 STREAM_BLOCK_SECONDS: Final = 0.01
 MAX_STREAM_BLOCK_CHUNKS: Final = 16
-# Engine calls to measure the speed; the fastest counts.
+# Number of engine calls that measure the speed; the fastest call is used.
 MEASURED_CALLS: Final = 3
 
 

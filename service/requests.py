@@ -36,7 +36,7 @@ class IntegerParameter(NamedTuple):
     """A parameter that is an integer from `minimum` to `maximum`, both included.
 
     Attributes:
-        default: the value of a request without the parameter; None if there is no fixed one.
+        default: the value of a request without the parameter; None if it has no fixed default.
     """
 
     name: str
@@ -298,11 +298,11 @@ def _select_columns(
     if columns == names and not unreadable:
         return rows
     try:
-        places = positions([*columns, *(column.name for column in unreadable)], names)
+        selected = positions([*columns, *(column.name for column in unreadable)], names)
     except WrongColumns as error:
         raise InvalidRequest.at("", str(error)) from None
-    for place in places:
-        if place >= len(columns):
-            wrong = unreadable[place - len(columns)].error
+    for position in selected:
+        if position >= len(columns):
+            wrong = unreadable[position - len(columns)].error
             raise InvalidRequest(wrong.detail, [wrong])
-    return rows[:, places]
+    return rows[:, selected]

@@ -127,7 +127,7 @@ class Settings(BaseSettings):
         return EngineOptions(self.execution_providers, self.chunk_rows, self.threads)
 
 
-# Of the settings whose default depends on the machine or on another setting.
+# The default in words, if it depends on the machine or on another setting.
 DEFAULT_TEXTS: Final = {
     "workers": "the usable cores; 1 with cuda",
     "threads": "the usable cores",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from diffeo.bundle.manifest import Certificate, VariantName
 from diffeo.bundle.read import Bundle, read
-from diffeo.bundle.write import parts_of, publish
+from diffeo.bundle.write import content_of, publish
 
 from .certification.certificate import certify
 from .certification.subject import Subject
@@ -59,8 +59,8 @@ def recertify(path: Path, *, int8: bool, publish_it: bool) -> CertifyReport:
         variants["int8"] = certify_int8(flow, files, rows)
     if not publish_it:
         return CertifyReport(certificate, variants, None)
-    parts = replace(parts_of(bundle), files=files, certificate=certificate, variants=variants)
-    return CertifyReport(certificate, variants, publish(parts, path.parent).path)
+    content = replace(content_of(bundle), files=files, certificate=certificate, variants=variants)
+    return CertifyReport(certificate, variants, publish(content, path.parent).path)
 
 
 def _flow(bundle: Bundle) -> Flow:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from diffeo.bundle.manifest import Certificate, Dtype, FileName, VariantName
 from diffeo.bundle.read import Bundle
-from diffeo.bundle.write import Parts, publish
+from diffeo.bundle.write import BundleContent, publish
 
 from . import checkpoint, export, fit, report, source
 from .certification.certificate import certify
@@ -122,8 +122,10 @@ def run(recipe: Recipe, options: Options) -> Report:
     test_nll, kl = float(-log_prob.mean()), report.kl_to_truth(dataset, subject, recipe)
     provenance = report.provenance(recipe, dataset, sum(p.numel() for p in flow.parameters()), test_nll, kl)
     calibration = report.calibration(log_prob)
-    parts = Parts(dataset.columns, dtype, subject.precision, files, certificate, calibration, provenance, variants)
-    bundle = publish(parts, options.models / recipe.name)
+    content = BundleContent(
+        dataset.columns, dtype, subject.precision, files, certificate, calibration, provenance, variants
+    )
+    bundle = publish(content, options.models / recipe.name)
     folder = bundle.path.with_name(f"{bundle.path.name}.report")
     report.write_report(dataset, subject, state.records, recipe, folder)
     return Report(bundle, tuple(state.records), test_nll, kl, folder)

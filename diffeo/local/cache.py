@@ -8,7 +8,7 @@ from pathlib import Path
 
 from diffeo.bundle.errors import BundleError, VersionExists
 from diffeo.bundle.read import Bundle, read
-from diffeo.bundle.write import place
+from diffeo.bundle.write import write_files
 
 
 def default_folder() -> Path:
@@ -42,7 +42,7 @@ def store(files: Mapping[str, bytes], folder: Path) -> Bundle:
         BundleError: the files are not a valid bundle.
     """
     try:
-        return place(files, folder)
+        return write_files(files, folder)
     except VersionExists:
         # Another process stored the same bundle in the meantime.
         return read(folder)

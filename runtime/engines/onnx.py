@@ -49,7 +49,7 @@ def _open(name: FileName, graphs: Graphs, options: EngineOptions) -> Engine:
     session = open_session(name, graphs[name], [_provider(provider) for provider in options.execution_providers])
     if options.execution_providers[0] == "cpu":
         return OnnxEngine(session)
-    # One call more than threads: the event loop may compute a cheap batch itself.
+    # One more call than threads: the event loop may compute a cheap batch itself.
     return BoundEngine(session, options.execution_providers[0], options.chunk_rows, options.threads + 1)
 
 
@@ -68,7 +68,7 @@ def open_session(name: str, content: bytes, providers: list[str]) -> onnxruntime
     try:
         session = onnxruntime.InferenceSession(content, options, providers=providers)
     except Exception as error:  # one class per status code, as above
-        raise EngineFailed(f"ONNX Runtime refused {name}: {error}") from error
+        raise EngineFailed(f"ONNX Runtime cannot load {name}: {error}") from error
     # If a device does not start, ONNX Runtime uses the CPU without an error.
     if session.get_providers()[0] != providers[0]:
         raise ProviderMissing(f"{providers[0]} did not start; its libraries or driver are missing on this machine")

@@ -26,7 +26,7 @@ class TorchScriptEngine:
         try:
             self._graph = torch.jit.load(io.BytesIO(content), map_location=device)  # type: ignore[no-untyped-call]  # torch does not annotate load
         except RuntimeError as error:
-            raise EngineFailed(f"TorchScript refused the graph of {source}: {error}") from error
+            raise EngineFailed(f"TorchScript cannot load the graph of {source}: {error}") from error
         self._source = source
         self._device = device
 

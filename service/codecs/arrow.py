@@ -30,8 +30,8 @@ class Arrow(StreamedTableCodec):
         """The rows and the names of their columns."""
         table = arrow_ipc.read(body)
         unreadable = [
-            UnreadableColumn(name, FieldError("", f"the column {shown(name)} holds {what}; expected numbers"))
-            for name, what in table.others
+            UnreadableColumn(name, FieldError("", f"the column {shown(name)} holds {content}; expected numbers"))
+            for name, content in table.others
         ]
         return DecodedTable(table.rows, None, table.names, tuple(unreadable))
 

@@ -24,7 +24,7 @@ SPECIAL: Final = re.compile(r'[,"\r\n\ufeff]|\A\s|\s\Z|\Asep=', re.IGNORECASE)
 
 
 class Csv(StreamedTableCodec):
-    """The format text/csv; `diffeo.tables.csv_text` says what is read."""
+    """The format text/csv; `diffeo.tables.csv_text` specifies the accepted text."""
 
     name = "csv"
     media_type = "text/csv"
@@ -47,7 +47,7 @@ class Csv(StreamedTableCodec):
             raise InvalidRequest.at(_pointer(error), str(error)) from None
         if names is None:
             return DecodedTable(readable.rows)
-        columns = tuple(names[place] for place in readable.positions)
+        columns = tuple(names[position] for position in readable.positions)
         unreadable = [
             UnreadableColumn(names[error.column], FieldError(_pointer(error), str(error))) for error in readable.wrong
         ]

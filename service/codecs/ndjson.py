@@ -71,8 +71,8 @@ class NdjsonStreamEncoder:
 
 def _decode_at_once(body: bytes) -> DecodedTable | None:
     """The table, if the body can be proved to be one without reading it line by line."""
-    # All lines have the same skeleton, so their brackets and commas are at the same places. The parser then has to
-    # check only that each place between two commas has one number or null, and that nothing is outside the brackets.
+    # All lines have the same skeleton, so their brackets and commas are at the same positions. Then the parser only
+    # checks that one number or null stands between two commas, and that nothing is outside the brackets.
     skeleton = body.replace(NULL, b"").translate(None, NUMBER_BYTES)
     first = SKELETON.match(skeleton)
     if first is None:

@@ -43,7 +43,7 @@ class NpyStreamEncoder:
 
     @property
     def content_length(self) -> int:
-        """Size of the file in bytes. A client that receives less knows that the stream broke."""
+        """Size of the file in bytes. A client that receives fewer bytes can see that the stream broke."""
         return len(self.header()) + self.dtype.itemsize * math.prod(self.shape)
 
     def header(self) -> bytes:

@@ -1,1 +1,1 @@
-"""What an operator can see of the service: counters, Prometheus metrics, logs, timings and traces."""
+"""Counters, Prometheus metrics, logs, timings and traces of the service."""

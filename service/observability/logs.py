@@ -19,7 +19,7 @@ STANDARD_ATTRIBUTES: Final = frozenset(logging.makeLogRecord({}).__dict__) | {
 }  # fmt: skip
 # Marks a record whose message is already one or more lines of JSON.
 FORMATTED: Final = "formatted_lines"
-# The line of a request is written at most this much later than the response.
+# The line of a request is written at most this many seconds after the response.
 FLUSH_SECONDS: Final = 0.02
 TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%S%z"
 # A name in the repository has at most 64 characters, and the longest suffix of a /v2 model has 8.

@@ -82,7 +82,7 @@ class PrometheusMetrics(Collector):
         rejections: all ways in which a request can end without an answer.
         versions: returns all model versions that are on disk now.
         engine: name of the runtime that computes the graphs.
-        labels: added to every metric. Services that share no counters need a label that tells them apart.
+        labels: added to every metric. Services that share no counters need different labels.
     """
 
     shared: SharedCounters

@@ -20,7 +20,7 @@ class CountedGraph(Protocol):
 
 
 class CountedModel(Protocol):
-    """What the registry reads of a served model version."""
+    """The attributes of a served model version that the registry reads."""
 
     @property
     def name(self) -> str:
@@ -46,7 +46,7 @@ class CountedModel(Protocol):
 class CounterRegistry:
     """All counters of one process.
 
-    Labels come from operations and from loaded bundles, never from a request. So no client can create a time series.
+    Labels come from operations and from loaded bundles, never from a request, so no client can create a time series.
 
     Args:
         shared: the file into which this process counts.

@@ -1,4 +1,4 @@
-"""A request as a trace shows it, and the interface of what sends traces."""
+"""The data of a request that its trace shows, and the interface of a tracer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from .timing import RequestTiming
 
 @dataclass(frozen=True, slots=True)
 class TracedRequest:
-    """What a trace shows of a request that has ended, beside its timing.
+    """The data that the trace of an ended request shows, beside its timing.
 
     Attributes:
         path: path of the URL.

@@ -30,7 +30,7 @@ def tracer(environment: Mapping[str, str]) -> Tracer | None:
         from . import spans  # noqa: PLC0415  (OpenTelemetry is an extra, and its import is slow)
     except ModuleNotFoundError:
         # Clusters often set these variables for every container, so they must not stop the service.
-        log.warning("traces are off: OTEL_* asks for them, but OpenTelemetry is missing: pip install 'diffeo[otel]'")
+        log.warning("traces are off: OTEL_* is set, but OpenTelemetry is missing: pip install 'diffeo[otel]'")
         return None
     return spans.configured(environment)
 

@@ -47,11 +47,11 @@ class Replica:
     """One process that serves the whole repository.
 
     Args:
-        given: settings; they override the environment of the process.
+        overrides: settings by name; they replace those of the environment.
     """
 
-    def __init__(self, given: Mapping[str, object]) -> None:
-        settings = read_settings({"threads": _cores(), **given})
+    def __init__(self, overrides: Mapping[str, object]) -> None:
+        settings = read_settings({"threads": _reserved_cores(), **overrides})
         # Ray Serve replaces sys.stdout by its own log, which would wrap each of our JSON lines into another line.
         logs.configure(settings.log_level, sys.__stdout__)
         identity = serve.get_replica_context().replica_id.unique_id
@@ -97,8 +97,8 @@ def app(arguments: dict[str, object]) -> Application:
         raise SettingsInvalid(f"no setting is called {', '.join(unknown)}")
     settings = read_settings(arguments)
     # A replica runs in another working folder, so a relative path would not be found.
-    given = {**_given(settings), "models": str(settings.models.absolute())}
-    return _deployment(settings).bind(given)
+    overrides = {**_explicit(settings), "models": str(settings.models.absolute())}
+    return _deployment(settings).bind(overrides)
 
 
 def run(settings: Settings) -> None:
@@ -146,15 +146,16 @@ def _start(settings: Settings) -> None:
     address = {"host": settings.host, "port": settings.port}
     serve.start(proxy_location="EveryNode", http_options=address, logging_config=LOGGING)
     try:
-        serve.run(app(_given(settings)), name=NAME, route_prefix="/")
+        serve.run(app(_explicit(settings)), name=NAME, route_prefix="/")
     except RuntimeError:
         reason = serve.status().applications[NAME].deployments[NAME].message
         log.error("the replicas could not start", extra={"reason": reason})  # noqa: TRY400  (the reason is enough; a traceback is for bugs)
-        raise WorkerFailed("the replicas could not start; the log says why") from None
+        raise WorkerFailed("the replicas could not start; the log has the reason") from None
     log.info("serving", extra={"models": str(settings.models), **address, "ray": ray.get_runtime_context().gcs_address})
 
 
-def _given(settings: Settings) -> dict[str, object]:
+def _explicit(settings: Settings) -> dict[str, object]:
+    # Without the defaults, so that each replica uses the defaults of its own machine.
     return settings.model_dump(mode="json", include=settings.model_fields_set)
 
 
@@ -177,7 +178,7 @@ def _deployment(settings: Settings) -> serve.Deployment:
     return deployment.options(autoscaling_config=scaling)
 
 
-def _cores() -> int:
+def _reserved_cores() -> int:
     reserved: dict[str, float] = ray.get_runtime_context().get_assigned_resources()  # type: ignore[no-untyped-call]
     return max(1, int(reserved.get("CPU", 1)))
 

@@ -82,7 +82,7 @@ def _serve_with_workers(settings: Settings) -> None:
         _log_start(settings)
         supervisor.run()
     if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
-        raise WorkerFailed("the workers could not start; the log says why")
+        raise WorkerFailed("the workers could not start; the log has the reason")
 
 
 def _counter_folder() -> tempfile.TemporaryDirectory[str]:
@@ -137,7 +137,7 @@ def _create_app(settings: Settings, known: PreflightResults, counters: SharedCou
 
 def tune_interpreter() -> None:
     """Avoid pauses of the garbage collector and long thread switches; call it when all models are loaded."""
-    # All objects so far stay for ever. Without freeze, the collector would visit them during a request, for 20 ms.
+    # These objects are never freed. Without freeze, the collector would check all of them during a request, for 20 ms.
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS)

@@ -120,10 +120,10 @@ def _exit_reason(code: int) -> str:
 
 def main() -> None:
     """Load the versions that standard input names, and print one line for each."""
-    order = json.load(sys.stdin)
-    settings = Settings.model_validate_json(json.dumps(order["settings"]))
+    task = json.load(sys.stdin)
+    settings = Settings.model_validate_json(json.dumps(task["settings"]))
     with ThreadPoolExecutor(1) as executor:
-        for name, version in order["keys"]:
+        for name, version in task["keys"]:
             print(json.dumps([name, version, _refusal(settings, (name, version), executor)]), flush=True)  # noqa: T201
 
 

@@ -26,7 +26,7 @@ from ..requests import ModelSelector
 from ..settings import Settings
 from .scan import VersionKey, find_versions
 
-# The error of a runtime can have pages and name its files; its first line says what is wrong.
+# The error text of a runtime can have many lines and name its source files; the first line has the reason.
 REASON_CHARACTERS: Final = 400
 NO_REFUSALS: Final[Mapping[VersionKey, str]] = MappingProxyType({})
 
@@ -77,7 +77,7 @@ class Repository:
 
     @property
     def ready(self) -> bool:
-        """True if every model that was there at the start is served. Later models are served when they are good."""
+        """True if every model that was there at the start is served. Models that are added later do not count."""
         return self._expected <= self._state.newest.keys()
 
     def replace(self, models: Mapping[str, Versions]) -> None:
@@ -96,7 +96,7 @@ class Repository:
         """
         name = selector.model or self.default or self._single_name()
         found = self._newest(name) if selector.version is None else self._version(name, selector.version)
-        return found.at(selector.precision or self._precisions.get(name))
+        return found.in_precision(selector.precision or self._precisions.get(name))
 
     def versions(self, name: str) -> Versions:
         """All versions of one model, served or refused.

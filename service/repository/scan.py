@@ -3,16 +3,28 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
-from diffeo.bundle.read import versions
+from diffeo.bundle.read import is_version, versions
 
 from ..errors import NothingToServe, listed
 from ..requests import MODEL_NAME
 from ..settings import Settings
 
+MAX_VERSION_DIGITS: Final = 10
+
 VersionKey = tuple[str, int]  # name of the model, version
 # Of each file in the folder of a version: name, size, time of change, inode. It differs after every change of a file.
 Fingerprint = tuple[tuple[str, int, int, int], ...]
+
+
+def version_number(text: str) -> int | None:
+    """The version that a folder or a path of a request names; None if the text is no version.
+
+    >>> version_number("12"), version_number("01")
+    (12, None)
+    """
+    return int(text) if is_version(text) and len(text) <= MAX_VERSION_DIGITS else None
 
 
 def find_versions(settings: Settings) -> dict[str, list[int]]:

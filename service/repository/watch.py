@@ -30,7 +30,7 @@ class RepositoryWatcher:
     """Scans one folder periodically and updates the repository.
 
     Args:
-        repository: what is served.
+        repository: the served and refused versions; the watcher replaces them.
         settings: the folder, and how to serve it.
         executor: threads for engine calls.
         loader: the thread that loads bundles.

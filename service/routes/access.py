@@ -91,7 +91,7 @@ def _client_id(scope: Scope) -> str:
 
 
 def _fields(scope: Scope, identifier: str, status: int, seconds: float) -> dict[str, object]:
-    # The endpoint notes what it knows in the scope. The path names the model if no endpoint found it.
+    # The endpoint puts its fields into the scope. If it found no model, the line has the model that the path names.
     named = named_model(scope["path_params"]) if "path_params" in scope else {}
     return {
         "request_id": identifier,

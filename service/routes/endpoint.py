@@ -74,17 +74,17 @@ class Endpoint:
         try:
             return await self._handler(request)
         except ClientDisconnected:
-            return _nothing(request)
+            return _no_response(request)
         except asyncio.CancelledError:
             if not request.disconnected:
                 raise
-            return _nothing(request)
+            return _no_response(request)
         except Exception as error:  # noqa: BLE001  (an unexpected error becomes a problem document too)
             request.problem = problems.problem_type_of(error).type
             return self._error_response(error, request_id(request.scope))
 
 
-def _nothing(request: RequestContext) -> HttpResponse:
+def _no_response(request: RequestContext) -> HttpResponse:
     request.problem = CLIENT_DISCONNECTED
     return HttpResponse(STATUS_CLIENT_DISCONNECTED, [])
 

@@ -1,4 +1,4 @@
-"""POST /sample, /log_prob and /transform: each handler reads as the path of the request, one step a line."""
+"""POST /sample, /log_prob and /transform: receives a request, computes its answer, and encodes or streams it."""
 
 import contextlib
 import functools
@@ -133,7 +133,7 @@ def _with_one_output(payload: Payload, codec: Codec) -> Payload:
         return payload
     image = {"forward": "z", "inverse": "x"}.get(str(payload.parameters.get("direction")), "z")
     parameters = {**payload.parameters, "return": [image]}
-    return Payload(parameters, payload.rows, payload.rows_name, payload.columns)
+    return payload._replace(parameters=parameters)
 
 
 async def _respond(request: RequestContext, codec: Codec, answer: Answer) -> HttpResponse:
@@ -172,10 +172,10 @@ async def _encode_block(timing: RequestTiming, stream: StreamEncoder, tensors: T
     return stream.block(tensors) if values <= offload.ENCODE_VALUES else await offload.in_thread(stream.block, tensors)
 
 
-def _headers(codec: Codec, model: str, version: int, facts: Mapping[str, object]) -> list[Header]:
-    # Binary formats cannot hold the seed and the like, so headers do; JSON answers have the same headers.
+def _headers(codec: Codec, model: str, version: int, metadata: Mapping[str, object]) -> list[Header]:
+    # Binary formats cannot hold metadata such as the seed, so the headers have it. JSON answers have the same headers.
     headers = [*_fixed_headers(codec.media_type, model, version)]
-    headers.extend((HEADER_NAMES[name], str(facts[name]).encode()) for name in facts.keys() & HEADER_NAMES.keys())
+    headers.extend((HEADER_NAMES[name], str(metadata[name]).encode()) for name in metadata.keys() & HEADER_NAMES.keys())
     return headers
 
 

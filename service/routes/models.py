@@ -1,19 +1,17 @@
 """GET /models and below: the served models with their certificates, and why a version was refused."""
 
 from collections.abc import Mapping
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from diffeo.bundle.manifest import Base, Calibration, Certificate, Provenance, Variant, VariantName
-from diffeo.bundle.read import is_version
 
 from ..model import Model
 from ..repository.repository import RefusedVersion, Repository
+from ..repository.scan import version_number
 from ..settings import Settings
-
-VERSION_DIGITS: Final = 10
 
 
 class VersionSummary(BaseModel):
@@ -67,15 +65,16 @@ class ModelDetail(ModelSummary):
     newest: VersionDetail | None
 
 
-def _version_number(text: str) -> int:
+def _parse_version(text: str) -> int:
     # Only the form of a folder name is a version: pydantic alone would accept 1.0, +1 and 01 too.
-    if not is_version(text) or len(text) > VERSION_DIGITS:
+    version = version_number(text)
+    if version is None:
         raise ValueError("a version must be a whole number such as 1")
-    return int(text)
+    return version
 
 
 Name = Annotated[str, Path(max_length=64, description="The name of a model")]
-Version = Annotated[int, BeforeValidator(_version_number), Path(ge=1, description="The number of a version")]
+Version = Annotated[int, BeforeValidator(_parse_version), Path(ge=1, description="The number of a version")]
 
 
 def router(repository: Repository, settings: Settings) -> APIRouter:

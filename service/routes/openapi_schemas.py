@@ -1,6 +1,7 @@
 """The bodies of requests and responses, as the OpenAPI document shows them.
 
-No request is parsed with these classes: `service.requests` does that. All names and bounds here are its constants.
+The service parses requests with `diffeo.service.requests`, not with these classes. All names and bounds are its
+constants.
 """
 
 from collections.abc import Callable

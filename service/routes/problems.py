@@ -1,7 +1,6 @@
 """Turns errors into RFC 9457 problem documents: a closed set of types, and no path, traceback or copy of the input."""
 
 import logging
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -71,7 +70,7 @@ log = logging.getLogger("diffeo")
 
 
 def problem_type_of(error: Exception) -> ProblemType:
-    """The problem type of an error: INTERNAL for an error that nobody expected."""
+    """The problem type of an error: INTERNAL for an unexpected error."""
     if isinstance(error, HTTPException):
         status = HTTPStatus(error.status_code)
         return ProblemType(status, status.phrase.lower().replace(" ", "-"), status.phrase)
@@ -94,7 +93,7 @@ def error_response(error: Exception, identifier: str) -> HttpResponse:
         return response
     response = _document(problem, str(error), identifier, error.field_errors if isinstance(error, RequestError) else ())
     if isinstance(error, Overloaded):
-        response.headers.append((b"retry-after", b"%d" % max(1, math.ceil(error.seconds))))
+        response.headers.append((b"retry-after", b"%d" % error.retry_after))
     return response
 
 

@@ -1,4 +1,4 @@
-"""One HTTP request over bare ASGI: its headers, query and body, and what is learned while it is answered.
+"""One HTTP request over plain ASGI: its headers, query and body, its model and outcome; and the response to it.
 
 The operations do not use the request objects of FastAPI and Starlette, which cost more than a small request's answer.
 """
@@ -57,7 +57,7 @@ class HttpResponse:
 
 
 class RequestContext:
-    """One request, and what is known about it so far.
+    """One request, and the data that its handler has found so far.
 
     Args:
         scope: the ASGI scope of the request.
@@ -176,7 +176,7 @@ class RequestContext:
             pass
 
     def log_fields(self) -> dict[str, object]:
-        """What the access log shows beside path and status. A field that is not known is left out."""
+        """The fields of the access log beside path and status. An unknown field is left out."""
         fields: dict[str, object] = {"problem": self.problem or None}
         if self.counters.operation:
             fields["operation"] = self.counters.operation
@@ -190,4 +190,4 @@ class RequestContext:
 
 
 def _too_large(limit: int) -> TooLarge:
-    return TooLarge(f"the body is above the limit of {limit} bytes; send it in parts")
+    return TooLarge(f"the body is above the limit of {limit} bytes; send the rows in several requests")

@@ -78,24 +78,24 @@ def test_an_incomplete_folder_is_refused(
         read(copy)
 
 
-def _as_symlink(file: Path, away: Path) -> None:
-    file.rename(away)
-    file.symlink_to(away)
+def _as_symlink(file: Path, moved: Path) -> None:
+    file.rename(moved)
+    file.symlink_to(moved)
 
 
-def _as_hard_link(file: Path, away: Path) -> None:
-    os.link(file, away)
+def _as_hard_link(file: Path, moved: Path) -> None:
+    os.link(file, moved)
 
 
-def _as_pipe(file: Path, away: Path) -> None:
-    file.rename(away)
+def _as_pipe(file: Path, moved: Path) -> None:
+    file.rename(moved)
     os.mkfifo(file)
 
 
 @pytest.mark.parametrize("replace", [_as_symlink, _as_hard_link, _as_pipe])
 @pytest.mark.parametrize("name", ["manifest.json", "manifest.sha256", "forward.onnx", "golden.npy"])
 def test_only_plain_files_are_read(copy: Path, name: str, replace: Callable[[Path, Path], None]) -> None:
-    replace(copy / name, copy.parent / "away")
+    replace(copy / name, copy.parent / "moved")
     with pytest.raises(UnsafeFile, match=name):
         read(copy)
 

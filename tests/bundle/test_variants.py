@@ -31,7 +31,7 @@ from diffeo.bundle.manifest import (
     Manifest,
 )
 from diffeo.bundle.read import read
-from diffeo.bundle.write import Parts, parts_of, write
+from diffeo.bundle.write import BundleContent, content_of, write
 from tests.given.flows import affine
 from tests.given.manifest_changes import Change, copy, drop, put, reseal, value_at
 
@@ -41,9 +41,9 @@ INT8 = VARIANT_FILES["int8"]
 
 
 @pytest.fixture
-def parts() -> Parts:
-    """The bundle known by hand, with copies of its own graphs as a variant."""
-    plain = parts_of(read(affine.PATH))
+def bundle_content() -> BundleContent:
+    """The affine2d bundle, whose results are known by hand, with copies of its own graphs as a variant."""
+    plain = content_of(read(affine.PATH))
     names = zip(INT8, MAIN_FILES, strict=True)
     checks = tuple(Check(name=name, value=0, tolerance=0, rows=1, about="") for name in VARIANT_CHECKS | PLANE_CHECKS)
     return replace(
@@ -55,20 +55,22 @@ def parts() -> Parts:
 
 @pytest.mark.parametrize("path", PLAIN, ids=lambda path: path.parent.name)
 def test_a_bundle_without_variants_has_the_same_bytes_as_before_variants_existed(path: Path, tmp_path: Path) -> None:
-    again = write(parts_of(read(path)), tmp_path / "1").path
+    again = write(content_of(read(path)), tmp_path / "1").path
     for file in path.iterdir():
         assert (again / file.name).read_bytes() == file.read_bytes()
     assert b"variants" not in (again / "manifest.json").read_bytes()
 
 
-def test_what_is_written_reads_back_the_same(parts: Parts, tmp_path: Path) -> None:
-    bundle = write(parts, tmp_path / "1")
-    assert parts_of(bundle) == parts
+def test_a_written_variant_reads_back_the_same(bundle_content: BundleContent, tmp_path: Path) -> None:
+    bundle = write(bundle_content, tmp_path / "1")
+    assert content_of(bundle) == bundle_content
     assert set(INT8) <= bundle.manifest.files.keys()
 
 
-def test_the_golden_vectors_of_a_variant_allow_an_error_of_one_rounding_step(parts: Parts, tmp_path: Path) -> None:
-    vectors = write(parts, tmp_path / "1").variants["int8"]
+def test_the_golden_vectors_of_a_variant_allow_an_error_of_one_rounding_step(
+    bundle_content: BundleContent, tmp_path: Path
+) -> None:
+    vectors = write(bundle_content, tmp_path / "1").variants["int8"]
 
     def result(error: float) -> Mapping[str, GoldenArray]:
         return {
@@ -106,21 +108,21 @@ MANIFESTS: dict[str, tuple[Change, type[BundleError], str]] = {
 
 
 @pytest.mark.parametrize(("change", "error", "words"), MANIFESTS.values(), ids=MANIFESTS.keys())
-def test_a_manifest_with_half_a_variant_is_refused_even_with_a_valid_seal(
-    parts: Parts, tmp_path: Path, change: Change, error: type[BundleError], words: str
+def test_a_manifest_with_an_incomplete_variant_is_refused_even_with_a_valid_seal(
+    bundle_content: BundleContent, tmp_path: Path, change: Change, error: type[BundleError], words: str
 ) -> None:
-    folder = write(parts, tmp_path / "1").path
+    folder = write(bundle_content, tmp_path / "1").path
     reseal(folder, change)
     with pytest.raises(error, match=words):
         read(folder)
 
 
 @pytest.mark.parametrize("name", sorted(VARIANT_CHECKS | PLANE_CHECKS))
-def test_every_check_of_a_variant_is_required(parts: Parts, tmp_path: Path, name: str) -> None:
-    whole = parts.variants["int8"]
+def test_every_check_of_a_variant_is_required(bundle_content: BundleContent, tmp_path: Path, name: str) -> None:
+    whole = bundle_content.variants["int8"]
     fewer = whole.model_copy(update={"checks": tuple(check for check in whole.checks if check.name != name)})
     with pytest.raises(Uncertified, match=f"the certificate of int8 lacks {name}"):
-        write(replace(parts, variants={"int8": fewer}), tmp_path / "1")
+        write(replace(bundle_content, variants={"int8": fewer}), tmp_path / "1")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -141,15 +143,15 @@ FILES: dict[str, tuple[FileName, bytes, type[BundleError]]] = {
 
 @pytest.mark.parametrize(("name", "content", "error"), FILES.values(), ids=FILES.keys())
 def test_the_files_of_a_variant_are_checked_like_the_others(
-    parts: Parts, tmp_path: Path, name: FileName, content: bytes, error: type[BundleError]
+    bundle_content: BundleContent, tmp_path: Path, name: FileName, content: bytes, error: type[BundleError]
 ) -> None:
     with pytest.raises(error, match=name):
-        write(replace(parts, files={**parts.files, name: content}), tmp_path / "1")
+        write(replace(bundle_content, files={**bundle_content.files, name: content}), tmp_path / "1")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_changed_byte_in_the_graph_of_a_variant_is_refused(parts: Parts, tmp_path: Path) -> None:
-    folder = write(parts, tmp_path / "1").path
+def test_a_changed_byte_in_the_graph_of_a_variant_is_refused(bundle_content: BundleContent, tmp_path: Path) -> None:
+    folder = write(bundle_content, tmp_path / "1").path
     content = bytearray((folder / INT8.forward).read_bytes())
     content[100] ^= 1
     (folder / INT8.forward).write_bytes(content)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from diffeo.bundle.write import Parts, publish
+from diffeo.bundle.write import BundleContent, publish
 from diffeo.training import export, report, run
 from diffeo.training.data import split
 from diffeo.training.flows.affine import AffineCouplingSpec
@@ -39,8 +39,10 @@ def main() -> None:
     files["forward.ts"], files["inverse.ts"] = export.to_torchscript(flow, 2, "float32")
     scores = subject.forward.run(dataset.split.test)["log_prob"].astype(np.float64)
     made_by = report.provenance(recipe, dataset, 0, float(-scores.mean()), None)
-    parts = Parts(dataset.columns, "float32", "float32", files, certificate, report.calibration(scores), made_by)
-    print(publish(parts, Path(__file__).parent / "affine2d").path)
+    content = BundleContent(
+        dataset.columns, "float32", "float32", files, certificate, report.calibration(scores), made_by
+    )
+    print(publish(content, Path(__file__).parent / "affine2d").path)
 
 
 if __name__ == "__main__":

@@ -14,13 +14,13 @@ SIZES = {"few": 3, "many": SMALL_SIZE // 2 + 1}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("given_as", ["float32", "float64"])
+@pytest.mark.parametrize("input_dtype", ["float32", "float64"])
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
 @given(values=st.lists(st.sampled_from(VALUES), min_size=6, max_size=6), at=st.integers(0, 2))
 def test_a_row_is_kept_if_the_type_of_the_graph_holds_it_and_is_zeros_if_not(
-    size: int, given_as: str, dtype: str, values: list[float], at: int
+    size: int, input_dtype: str, dtype: str, values: list[float], at: int
 ) -> None:
-    rows = with_values(values, at, size, given_as)
+    rows = with_values(values, at, size, input_dtype)
     with np.errstate(over="ignore"):
         narrow = rows.astype(dtype)
     good = np.isfinite(narrow).all(axis=1)

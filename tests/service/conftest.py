@@ -5,7 +5,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 
 import pytest
 
-from tests.given.servers.counted_engines import GatedEngine
+from tests.given.servers.doubling_engine import GatedEngine
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The batcher changes no result, delays no cheap request, and computes no row that nobody waits for."""
+"""The batcher changes no result, delays no cheap request, and computes no row of a request that has ended."""
 
 import asyncio
 import threading
@@ -15,7 +15,7 @@ from diffeo.runtime.errors import EngineFailed
 from diffeo.service import offload
 from diffeo.service.batcher import Batcher, BatcherOptions
 from diffeo.service.observability.timing import RequestTiming
-from tests.given.servers.counted_engines import (
+from tests.given.servers.doubling_engine import (
     CHEAP,
     TIMEOUT_SECONDS,
     DoublingEngine,

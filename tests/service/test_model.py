@@ -61,19 +61,19 @@ def test_log_prob_is_the_density_of_the_normal_law_with_that_mean_and_scale(mode
 
 
 @pytest.mark.parametrize(
-    ("direction", "image", "expected", "ladj"),
+    ("direction", "image", "expected", "log_abs_det_jacobian"),
     [("forward", "z", affine.forward(X), affine.LADJ), ("inverse", "x", affine.inverse(X), -affine.LADJ)],
 )
 def test_transform_is_the_affine_map_with_its_jacobian(
-    model: Model, direction: Direction, image: str, expected: Rows, ladj: float
+    model: Model, direction: Direction, image: str, expected: Rows, log_abs_det_jacobian: float
 ) -> None:
     request = TransformRequest(direction, X, "null", (image, LOG_ABS_DET_JACOBIAN))
     tensors = asyncio.run(model.transform(request)).tensors
     np.testing.assert_allclose(tensors[image], expected, rtol=1e-6)
-    np.testing.assert_allclose(tensors[LOG_ABS_DET_JACOBIAN], np.full(len(X), ladj), rtol=1e-6)
+    np.testing.assert_allclose(tensors[LOG_ABS_DET_JACOBIAN], np.full(len(X), log_abs_det_jacobian), rtol=1e-6)
 
 
-def test_a_sample_is_the_counted_normal_sent_through_the_inverse(model: Model) -> None:
+def test_a_sample_is_the_inverse_of_rows_drawn_from_the_base_distribution(model: Model) -> None:
     answer = sample(model, SampleRequest(100, 7, 5, 1.0, OUTPUTS))
     z = base.draw(7, 5, 100, 2)
     assert answer.tensors["z"].tobytes() == z.tobytes()

@@ -246,7 +246,7 @@ def test_further_columns_are_left_out() -> None:
     assert named("id", " height", "weight ").x.tolist() == [[2, 3]]
 
 
-def test_a_name_of_the_model_that_stands_twice_is_an_invalid_request() -> None:
+def test_a_repeated_column_of_the_model_is_an_invalid_request() -> None:
     with pytest.raises(InvalidRequest, match="the table names the column height twice; the model takes height, weight"):
         named("height", "height", "weight")
     with pytest.raises(InvalidRequest, match="twice"):

@@ -9,7 +9,7 @@ import pytest
 from diffeo.runtime.engines.engine import Tensors
 from diffeo.service.batcher import Batcher, BatcherOptions
 from diffeo.service.errors import DeadlinePassed, Overloaded
-from tests.given.servers.counted_engines import TIMEOUT_SECONDS, DoublingEngine, GatedEngine, rows_of, run_with_timeout
+from tests.given.servers.doubling_engine import TIMEOUT_SECONDS, DoublingEngine, GatedEngine, rows_of, run_with_timeout
 
 
 def test_a_full_queue_rejects_at_once_and_names_model_limit_setting_and_waiting_time(

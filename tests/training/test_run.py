@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from diffeo.bundle.read import read
-from diffeo.bundle.write import parts_of, write
+from diffeo.bundle.write import content_of, write
 from diffeo.cli.main import main
 from diffeo.training import recipe, run
 from diffeo.training.certification import certificate
@@ -214,7 +214,7 @@ def test_certify_measures_both_precisions_and_makes_the_same_graphs_again(
 def test_certify_adds_the_variant_to_a_bundle_without_it(
     wide: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    whole = parts_of(read(wide))
+    whole = content_of(read(wide))
     files = {name: content for name, content in whole.files.items() if "int8" not in name}
     plain = write(replace(whole, files=files, variants={}), tmp_path / "1").path
     assert main(["certify", str(plain), "--int8"]) == 0

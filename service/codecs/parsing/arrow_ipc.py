@@ -79,7 +79,7 @@ class Column:
 
     Attributes:
         name: its name.
-        dtype: the type of its numbers; None if it does not hold numbers and is passed over.
+        dtype: the type of its numbers; None if it does not hold numbers and is skipped.
         holds: the type of a column that does not hold numbers, as a sentence names it.
         buffers: how many buffers it has in each record batch.
         is_view: whether each record batch counts further buffers of it.
@@ -99,7 +99,7 @@ class ArrowTable:
     Attributes:
         names: the names of the columns of numbers.
         rows: their values [rows, names], NaN for null.
-        others: the names of the other columns, and what they hold.
+        others: the name of each other column, and the type of its values.
     """
 
     names: tuple[str, ...]
@@ -129,7 +129,7 @@ def read(body: bytes) -> ArrowTable:
 
     Raises:
         MalformedBody: not an Arrow IPC stream of uncompressed buffers, or its parts contradict each other.
-        InvalidRequest: a column has a type that cannot be passed over, or a name that is too long.
+        InvalidRequest: a column has a type that cannot be skipped, or a name that is too long.
     """
     if body.startswith(FILE_MAGIC):
         raise MalformedBody("the body is in the Arrow file format; send the Arrow stream format")
@@ -137,7 +137,7 @@ def read(body: bytes) -> ArrowTable:
         messages = _messages(memoryview(body))
         columns = _columns(next(messages, None))
         dtype = _common_dtype(columns)
-        # The dictionaries belong to columns that are passed over.
+        # The dictionaries belong to columns that are skipped.
         tables = [_table(message, columns, dtype) for message in messages if message.kind != DICTIONARY_BATCH]
     except FlatbufferInvalid:
         raise MalformedBody("a message of the Arrow stream has an offset outside the message") from None
@@ -196,9 +196,8 @@ def _typed_column(field: FlatbufferTable, name: str, dtype: np.dtype[np.generic]
     if field.table(4) is not None:
         return Column(name, None, "a dictionary")
     if _is_extension(field):
-        dtype, holds = None, "values of an extension type"
         kind = field.number(2, "<B")
-        return Column(name, None, holds, OTHER_TYPES[kind][1], kind in VIEWS)
+        return Column(name, None, "values of an extension type", OTHER_TYPES[kind][1], kind in VIEWS)
     if dtype is not None:
         return Column(name, dtype)
     kind = field.number(2, "<B")
@@ -218,7 +217,7 @@ def _column_dtype(field: FlatbufferTable, byte_order: str) -> np.dtype[np.generi
 
 
 def _is_extension(field: FlatbufferTable) -> bool:
-    # The numbers of an extension type have a meaning that is not known here.
+    # This reader does not know the meaning of the numbers of an extension type.
     return any(entry.text(0, len(EXTENSION_KEY) + 1) == EXTENSION_KEY for entry in field.tables(6))
 
 

@@ -10,10 +10,10 @@ from ...answer import Tensor
 
 # orjson writes this for NaN. No digit, sign or exponent contains these letters.
 NULL: Final = b"null"
-# What orjson writes between two rows of a table, and between two numbers of a vector.
+# orjson writes these between two rows of a table, and between two numbers of a vector.
 ROW_SEPARATOR: Final = b"],["
 NUMBER_SEPARATOR: Final = b","
-# The text of so many rows stays in the processor's cache until it is joined.
+# The text of this number of rows stays in the processor's cache until it is joined.
 BLOCK_ROWS: Final = 1024
 
 

@@ -40,7 +40,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class _DirectoryEntry:
-    # What the directory of the archive says about the file.
+    # The entry of the file in the directory of the archive.
     name: bytes
     flags: int
     method: int

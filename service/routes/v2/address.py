@@ -1,16 +1,13 @@
 """Reads which protocol model and version the path of a request names."""
 
-from typing import Final, NamedTuple
-
-from diffeo.bundle.read import is_version
+from typing import NamedTuple
 
 from ...errors import VersionNotFound
+from ...repository.scan import version_number
 from ...requests import ModelSelector
 from ..request_context import RequestContext
 from . import protocol_model
 from .protocol_model import ProtocolModel
-
-VERSION_DIGITS: Final = 10
 
 
 class ModelPath(NamedTuple):
@@ -36,14 +33,15 @@ class ModelPath(NamedTuple):
         """
         parameters: dict[str, str] = request.scope["path_params"]
         name = parameters["model"]
-        version = _version_number(parameters.get("version"))
+        version = _parse_version(parameters.get("version"))
         flow, kind = protocol_model.parse_name(name)
         return cls(name, kind, ModelSelector(flow, version))
 
 
-def _version_number(text: str | None) -> int | None:
+def _parse_version(text: str | None) -> int | None:
     if text is None:
         return None
-    if not is_version(text) or len(text) > VERSION_DIGITS:
+    version = version_number(text)
+    if version is None:
         raise VersionNotFound("a version is a whole number such as 1")
-    return int(text)
+    return version

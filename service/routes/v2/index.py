@@ -38,7 +38,7 @@ def _only_ready(body: bytes) -> bool:
     except orjson.JSONDecodeError:
         raise MalformedBody("the body is not JSON; send no body, or an object") from None
     if not isinstance(fields, dict) or not isinstance(fields.get("ready", False), bool):
-        raise InvalidRequest('the body must be an object in which "ready", if it is there, is true or false')
+        raise InvalidRequest('the body must be an object in which the optional "ready" is true or false')
     return bool(fields.get("ready", False))
 
 

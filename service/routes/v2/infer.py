@@ -29,7 +29,7 @@ IDENTITY: Final = "identity"
 MICROSECONDS: Final = 1_000_000
 # Parameters that every request may have, beside those of its protocol model.
 COMMON_PARAMETERS: Final = frozenset({"precision", "timeout"})
-# Facts of an answer that become parameters of the response.
+# Metadata of an answer that become parameters of the response.
 METADATA: Final = ("precision", "seed", "start", "next_start", "temperature")
 MAX_SHOWN_NAME: Final = 64
 
@@ -189,7 +189,7 @@ def _check_names(parameters: Parameters, kind: ProtocolModel) -> None:
     for name in parameters:
         if name not in known:
             shown = ascii(name)[:MAX_SHOWN_NAME]
-            raise InvalidRequest(f"parameter {shown} is unknown; there is {listed(sorted(known))}")
+            raise InvalidRequest(f"parameter {shown} is unknown; this model takes {listed(sorted(known))}")
 
 
 def _deadline(parameters: Parameters) -> float:

@@ -1,7 +1,6 @@
 """Turns errors into those of the protocol, `{"error": "a sentence"}`, for every path below /v2."""
 
 import logging
-import math
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Final
@@ -59,7 +58,7 @@ def _names(field_errors: Iterable[FieldError]) -> list[str]:
 
 def _headers(error: Exception, status: HTTPStatus) -> list[Header]:
     if isinstance(error, Overloaded):
-        return [(b"retry-after", b"%d" % max(1, math.ceil(error.seconds)))]
+        return [(b"retry-after", b"%d" % error.retry_after)]
     if isinstance(error, UnsupportedFormat):
         return [(b"accept-encoding", b"gzip, deflate")]
     return [(b"connection", b"close")] if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE else []

@@ -24,7 +24,7 @@ from diffeo.client.steps import (
 from diffeo.density import Rows
 
 T = TypeVar("T")
-# Yields the head of the response to a request, then its body piece by piece.
+# Yields the head of the response to a request, then its body, one block after the other.
 Serve = Callable[[Request], Iterator[StepResult]]
 
 OK: Final = ResponseHead(200, {})
@@ -42,7 +42,7 @@ class FakeDriver:
     yielded: list[Rows] = field(default_factory=list)
 
     def service(self, seconds: float = 60.0, retries: int = 5, uniform: float = 0.5) -> RemoteService:
-        """The service that this driver plays; its random numbers all have the value `uniform`."""
+        """The service that this driver replaces; its random numbers all have the value `uniform`."""
         return RemoteService("http://service.test", seconds, retries, lambda: self.now, lambda: uniform)
 
     def run(self, steps: Steps[T]) -> T:

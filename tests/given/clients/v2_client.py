@@ -37,14 +37,14 @@ class Head(TypedDict, total=False):
     outputs: list[Output]
 
 
-class Sent(NamedTuple):
+class RequestBody(NamedTuple):
     """A request body, and the header that gives the length of its JSON."""
 
     content: bytes
     headers: dict[str, str]
 
 
-class Answered(NamedTuple):
+class InferAnswer(NamedTuple):
     """The JSON of a response, and its tensors, whether they were JSON or bytes."""
 
     head: Head
@@ -66,27 +66,27 @@ def document(*tensors: tuple[Entry, bytes], **more: object) -> dict[str, object]
     return {"inputs": [entry for entry, _ in tensors], **more}
 
 
-def body(*tensors: tuple[Entry, bytes], **more: object) -> Sent:
+def body(*tensors: tuple[Entry, bytes], **more: object) -> RequestBody:
     """A request with these inputs."""
     head = json.dumps(document(*tensors, **more)).encode()
     rest = b"".join(content for _, content in tensors)
-    return Sent(head + rest, {LENGTH: str(len(head))} if rest else {})
+    return RequestBody(head + rest, {LENGTH: str(len(head))} if rest else {})
 
 
-def ask(app: App, model: str, sent: Sent, **headers: str) -> Answered:
+def infer(app: App, model: str, sent: RequestBody, **headers: str) -> InferAnswer:
     """Send a request for inference, which must be answered."""
     response = app.post(f"/v2/models/{model}/infer", content=sent.content, headers={**sent.headers, **headers})
     assert response.status_code == 200, response.text
-    return answered(response)
+    return parse_answer(response)
 
 
-def answered(response: httpx.Response) -> Answered:
+def parse_answer(response: httpx.Response) -> InferAnswer:
     """The answer in a response."""
     size = response.headers.get(LENGTH)
     assert response.headers["content-type"] == ("application/json" if size is None else "application/octet-stream")
     content = response.content
     head: Head = json.loads(content if size is None else content[: int(size)], parse_constant=_fail)
-    return Answered(head, _tensors(head["outputs"], b"" if size is None else content[int(size) :]))
+    return InferAnswer(head, _tensors(head["outputs"], b"" if size is None else content[int(size) :]))
 
 
 def _tensors(outputs: Sequence[Output], rest: bytes) -> dict[str, Tensor]:

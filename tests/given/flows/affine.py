@@ -15,7 +15,7 @@ from onnx import numpy_helper
 
 from diffeo.bundle.manifest import Dtype, FileName
 from diffeo.bundle.read import read
-from diffeo.bundle.write import parts_of, write
+from diffeo.bundle.write import content_of, write
 
 DATA: Final = Path(__file__).parents[2] / "data"
 PATH: Final = DATA / "affine2d/1"
@@ -78,4 +78,4 @@ def remake(path: Path, change: Mapping[FileName, bytes | None], dtype: Dtype = "
     """A valid bundle at `path` with some files exchanged, or left out where None."""
     bundle = read(PATH)
     files = {name: content for name, content in {**bundle.files, **change}.items() if content is not None}
-    return write(replace(parts_of(bundle), files=files, dtype=dtype), path).path
+    return write(replace(content_of(bundle), files=files, dtype=dtype), path).path

@@ -28,7 +28,7 @@ class Server:
         self.url = f"http://127.0.0.1:{(port := free_port())}"
         began = time.monotonic()
         command = [DIFFEO, "serve", "--models", str(models), "--port", str(port), *options]
-        # A file, not a pipe: a pipe that nobody reads becomes full, and then the server blocks.
+        # A file, not a pipe: an unread pipe becomes full, and then the server blocks.
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115  (closed in stop)
         # One worker by default, so that the started process is the one that serves.
         environment = {**os.environ, "DIFFEO_WORKERS": "1", **environment}

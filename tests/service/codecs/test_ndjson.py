@@ -156,9 +156,9 @@ def test_a_table_is_read_to_the_last_bit_and_null_becomes_nan(
 
 cells = st.integers(-9, 9) | st.floats(-9, 9) | st.none()
 pairs = st.lists(cells, min_size=2, max_size=2)
-strange = st.lists(cells | st.lists(cells, max_size=3), max_size=3) | cells | st.booleans() | st.text(max_size=2)
+almost_rows = st.lists(cells | st.lists(cells, max_size=3), max_size=3) | cells | st.booleans() | st.text(max_size=2)
 keys = st.sampled_from(["x", "z", "y", " x", "x1", ""])
-rows = pairs | strange | st.dictionaries(keys, pairs | strange, max_size=2)
+rows = pairs | almost_rows | st.dictionaries(keys, pairs | almost_rows, max_size=2)
 plain = st.lists(pairs, min_size=1, max_size=4)
 named = keys.flatmap(lambda key: st.lists(st.builds(lambda row: {key: row}, pairs), min_size=1, max_size=4))
 layouts = st.sampled_from([(",", ":"), (", ", ": "), (" ,\t", " :\r")])

@@ -94,10 +94,10 @@ def test_numpy_reads_every_tensor_and_the_invalid_rows() -> None:
 
 def test_the_same_answer_has_the_same_bytes_on_every_day(monkeypatch: pytest.MonkeyPatch) -> None:
     answer = Answer("m", 1, ("a", "b"), {"x": X})
-    today = NPZ.encode(answer)
+    content = NPZ.encode(answer)
     monkeypatch.setattr("time.time", lambda: 2e9)
-    assert NPZ.encode(answer) == today
-    (member,) = zipfile.ZipFile(io.BytesIO(today)).infolist()
+    assert NPZ.encode(answer) == content
+    (member,) = zipfile.ZipFile(io.BytesIO(content)).infolist()
     assert (member.date_time, member.compress_type) == ((1980, 1, 1, 0, 0, 0), zipfile.ZIP_STORED)
 
 

@@ -14,9 +14,9 @@ from diffeo.service.routes.problems import PROBLEM_TYPES, REJECTIONS
 
 
 def test_every_problem_type_and_status_has_its_own_value_in_the_slot() -> None:
-    ours = {(kind.type, kind.status) for kind in PROBLEM_TYPES.values()}
-    over_the_protocol = {("invalid-request", 400)}
-    assert set(REJECTIONS) == ours | over_the_protocol | {("internal", 500), ("client-disconnected", 499)}
+    native = {(kind.type, kind.status) for kind in PROBLEM_TYPES.values()}
+    of_the_protocol = {("invalid-request", 400)}
+    assert set(REJECTIONS) == native | of_the_protocol | {("internal", 500), ("client-disconnected", 499)}
     assert len(set(REJECTIONS)) == len(REJECTIONS)
     endpoint, values = EndpointCounters("sample", rejections=REJECTIONS), SharedCounters().slot("a")
     endpoint.bind(values)
@@ -34,12 +34,12 @@ def test_a_histogram_counts_each_value_under_the_first_bound_that_is_not_smaller
     for value in values:
         counters.observe_seconds(slot, counters.QUEUE, value)
     size = len(counters.SECONDS_BOUNDS) + 1
-    counts = [slot[counters.QUEUE + place] for place in range(size)]
-    expected = [sum(bisect_left(counters.SECONDS_BOUNDS, value) == place for value in values) for place in range(size)]
+    counts = [slot[counters.QUEUE + index] for index in range(size)]
+    expected = [sum(bisect_left(counters.SECONDS_BOUNDS, value) == index for value in values) for index in range(size)]
     assert counts == expected
     assert math.isclose(slot[counters.QUEUE + size], sum(values), abs_tol=1e-9)
-    for place, bound in enumerate(counters.SECONDS_BOUNDS):
-        assert sum(counts[: place + 1]) == sum(value <= bound for value in values)
+    for index, bound in enumerate(counters.SECONDS_BOUNDS):
+        assert sum(counts[: index + 1]) == sum(value <= bound for value in values)
 
 
 def test_the_values_of_a_slot_do_not_overlap() -> None:

@@ -21,7 +21,7 @@ from diffeo.service.routes.problems import REJECTIONS
 from diffeo.service.settings import Settings
 from tests.given.flows import affine
 from tests.given.servers.asgi_app import App
-from tests.given.servers.gated_engine import SECONDS, Service
+from tests.given.servers.gated_service import SECONDS, GatedService
 from tests.given.servers.metrics_scrape import Scrape
 
 MODEL = {"model": "affine2d", "version": "1"}
@@ -125,7 +125,7 @@ def test_a_rejected_request_is_counted_by_problem_type_and_status(
 
 
 def test_no_client_can_create_a_time_series(fresh: App) -> None:
-    fresh.post("/sample", json={"model": "nobody-1"})
+    fresh.post("/sample", json={"model": "unknown-1"})
     fresh.post("/sample", json={"version": 77})
     before = scrape(fresh)
     for number in range(100):
@@ -145,7 +145,7 @@ def test_requests_of_the_open_inference_protocol_are_counted_under_the_operation
         fresh.post(f"/v2/models/{model}/infer", json={"inputs": [tensor]})
 
     before = scrape(fresh)
-    for model, shape in (("affine2d", [5, 2]), ("affine2d.forward", [3, 2]), ("affine2d", [1, 3]), ("nobody", [1, 2])):
+    for model, shape in (("affine2d", [5, 2]), ("affine2d.forward", [3, 2]), ("affine2d", [1, 3]), ("unknown", [1, 2])):
         infer(model, shape)
     for path in ("/v2/health/ready", "/v2/nowhere", "/v2/models/affine2d"):
         fresh.get(path)
@@ -198,9 +198,9 @@ def test_rows_of_a_stream_without_a_finite_answer_are_counted(
         change_answers(monkeypatch, overflow)
         app.post(f"/sample?num_samples={3 * settings.chunk_rows}&format=npy")
         found = scrape(app)
-    pieces = found.of("diffeo_batch_rows_count")
+    chunks = found.of("diffeo_batch_rows_count")
     assert found.of("diffeo_rows_total") == 3 * settings.chunk_rows
-    assert found.of("diffeo_rows_invalid_total") == 2 * pieces > 0
+    assert found.of("diffeo_rows_invalid_total") == 2 * chunks > 0
 
 
 def test_a_stream_that_breaks_is_counted_as_an_internal_error(
@@ -230,7 +230,7 @@ async def run_loop_turns(count: int) -> None:
 
 
 def test_queued_rows_are_exported_while_they_are_queued_and_not_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
-    service = Service(monkeypatch)
+    service = GatedService(monkeypatch)
     rows, kind = npy.write(np.zeros((8, 2), np.float32)), {"content-type": "application/x-npy"}
 
     async def main() -> tuple[Scrape, Scrape, httpx.Response]:
@@ -253,7 +253,7 @@ def test_queued_rows_are_exported_while_they_are_queued_and_not_afterwards(monke
 
 
 def test_a_request_that_passed_its_deadline_reports_its_queue_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    service = Service(monkeypatch)
+    service = GatedService(monkeypatch)
 
     async def main() -> httpx.Response:
         async with service.client() as client:

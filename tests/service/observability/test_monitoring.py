@@ -14,7 +14,7 @@ from diffeo.bundle import npy
 from diffeo.service.settings import Settings
 from tests.given.flows import affine
 from tests.given.servers.asgi_app import App
-from tests.given.servers.gated_engine import SECONDS, Service
+from tests.given.servers.gated_service import SECONDS, GatedService
 from tests.given.servers.metrics_scrape import Scrape
 
 ROOT = Path(__file__).parents[3]
@@ -49,12 +49,12 @@ def after(tmp_path_factory: pytest.TempPathFactory) -> Scrape:
         affine.copy_to(models, version=version)
     (affine.copy_to(models, version=3) / "forward.onnx").write_bytes(b"")
     with pytest.MonkeyPatch.context() as patch:
-        service = Service(patch, models=models)
+        service = GatedService(patch, models=models)
         service.gate.set()
         return asyncio.run(asyncio.wait_for(_scrape_after_each_operation(service), SECONDS))
 
 
-async def _scrape_after_each_operation(service: Service) -> Scrape:
+async def _scrape_after_each_operation(service: GatedService) -> Scrape:
     async with service.client() as client:
         for operation, body in BODIES.items():
             assert (await client.post(f"/{operation}", json=body)).status_code == 200
@@ -101,13 +101,13 @@ def test_the_labels_in_rules_and_panels_exist(after: Scrape) -> None:
             assert set(re.findall(r"(\w+)\s*[=!]", selector)) <= given
 
 
-def test_no_two_panels_of_the_dashboard_share_a_place_or_an_id() -> None:
+def test_no_two_panels_of_the_dashboard_overlap_or_share_an_id() -> None:
     assert len({panel["id"] for panel in PANELS}) == len(PANELS)
     cells = [
         (x, y)
-        for place in (panel["gridPos"] for panel in PANELS)
-        for x in range(place["x"], place["x"] + place["w"])
-        for y in range(place["y"], place["y"] + place["h"])
+        for position in (panel["gridPos"] for panel in PANELS)
+        for x in range(position["x"], position["x"] + position["w"])
+        for y in range(position["y"], position["y"] + position["h"])
     ]
     assert len(cells) == len(set(cells))
     assert max(x for x, _ in cells) < 24

@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,22 +10,8 @@ import pytest
 from diffeo.service.observability.shared_counters import FIRST_COUNTER, GAUGE, LATEST, SLOTS, SharedCounters
 
 
-@pytest.fixture
-def join(tmp_path: Path) -> Iterator[Callable[[], SharedCounters]]:
-    """Adds counters as a further process would. A lock belongs to an open file, so one process can open several."""
-    opened: list[SharedCounters] = []
-
-    def join() -> SharedCounters:
-        opened.append(SharedCounters(tmp_path))
-        return opened[-1]
-
-    yield join
-    for counters in opened:
-        counters.close()
-
-
-def test_every_process_reads_the_sum_over_all_processes(join: Callable[[], SharedCounters]) -> None:
-    first, second = join(), join()
+def test_every_process_reads_the_sum_over_all_processes(new_counters: Callable[[], SharedCounters]) -> None:
+    first, second = new_counters(), new_counters()
     first.slot("a", "x")[FIRST_COUNTER] += 2
     second.slot("a", "x")[FIRST_COUNTER] += 3
     second.slot("a", "")[GAUGE] += 5
@@ -35,8 +21,8 @@ def test_every_process_reads_the_sum_over_all_processes(join: Callable[[], Share
         assert (sums["a", "x"][FIRST_COUNTER], sums["a", ""][GAUGE]) == (5, 5)
 
 
-def test_the_sum_has_the_latest_time_of_all_processes(join: Callable[[], SharedCounters]) -> None:
-    first, second = join(), join()
+def test_the_sum_has_the_latest_time_of_all_processes(new_counters: Callable[[], SharedCounters]) -> None:
+    first, second = new_counters(), new_counters()
     first.slot("a")[LATEST] = 20
     second.slot("a")[LATEST] = 10
     assert first.sums()["a",][LATEST] == second.sums()["a",][LATEST] == 20
@@ -49,8 +35,10 @@ def test_a_single_process_needs_no_folder() -> None:
     assert counters.sums()["a",][FIRST_COUNTER] == 2
 
 
-def test_the_counters_of_an_ended_process_stay_and_its_gauges_are_dropped(join: Callable[[], SharedCounters]) -> None:
-    first, second = join(), join()
+def test_the_counters_of_an_ended_process_stay_and_its_gauges_are_dropped(
+    new_counters: Callable[[], SharedCounters],
+) -> None:
+    first, second = new_counters(), new_counters()
     for counters in (first, second):
         values = counters.slot("a")
         values[FIRST_COUNTER] += 1
@@ -61,13 +49,13 @@ def test_the_counters_of_an_ended_process_stay_and_its_gauges_are_dropped(join: 
 
 
 def test_the_next_process_takes_over_the_file_of_an_ended_process(
-    join: Callable[[], SharedCounters], tmp_path: Path
+    new_counters: Callable[[], SharedCounters], tmp_path: Path
 ) -> None:
-    first, second = join(), join()
+    first, second = new_counters(), new_counters()
     first.slot("a")[FIRST_COUNTER] += 1
     first.slot("a")[GAUGE] += 7
     first.close()
-    third = join()
+    third = new_counters()
     third.slot("b")[FIRST_COUNTER] += 1
     third.slot("a")[FIRST_COUNTER] += 1
     assert len(list(tmp_path.iterdir())) == 2
@@ -90,12 +78,12 @@ def test_a_key_that_is_too_long_gets_private_values() -> None:
 
 
 def test_a_slot_that_cannot_be_allocated_gets_private_values(
-    join: Callable[[], SharedCounters], monkeypatch: pytest.MonkeyPatch
+    new_counters: Callable[[], SharedCounters], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    counters = join()
+    counters = new_counters()
     counters.slot("a")[FIRST_COUNTER] += 1
     monkeypatch.setattr(os, "posix_fallocate", full)
     counters.slot("b")[FIRST_COUNTER] += 1

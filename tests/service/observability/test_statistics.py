@@ -1,8 +1,7 @@
 """The statistics of the Open Inference Protocol are the same sums in every process of a service."""
 
 import asyncio
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import httpx
 import pytest
@@ -21,21 +20,7 @@ OPERATION, MODEL, VERSION = "log_prob", "moons", "1"
 INPUT = {"name": "x", "datatype": "FP32", "shape": [3, 2], "data": [0.0] * 6}
 INFER, STATS = "/v2/models/affine2d/infer", "/v2/models/affine2d/stats"
 # A fixed time in seconds since 1970.
-NOON = 1_700_000_000.0
-
-
-@pytest.fixture
-def join(tmp_path: Path) -> Iterator[Callable[[], SharedCounters]]:
-    """Adds counters as a further process of the same service would."""
-    opened: list[SharedCounters] = []
-
-    def join() -> SharedCounters:
-        opened.append(SharedCounters(tmp_path))
-        return opened[-1]
-
-    yield join
-    for shared in opened:
-        shared.close()
+FIXED_TIME = 1_700_000_000.0
 
 
 def endpoint(shared: SharedCounters, protocol_model: str) -> EndpointCounters:
@@ -52,9 +37,11 @@ def answered_request(rows: int) -> RequestTiming:
     return timing
 
 
-def test_two_processes_read_the_same_sums(join: Callable[[], SharedCounters], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("diffeo.service.observability.counters.time", lambda: NOON)
-    first, second = join(), join()
+def test_two_processes_read_the_same_sums(
+    new_counters: Callable[[], SharedCounters], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("diffeo.service.observability.counters.time", lambda: FIXED_TIME)
+    first, second = new_counters(), new_counters()
     for rows in (1, 2):
         endpoint(first, MODEL).count(answered_request(rows), 200, "")
     endpoint(second, MODEL).count(answered_request(3), 200, "")
@@ -62,7 +49,7 @@ def test_two_processes_read_the_same_sums(join: Callable[[], SharedCounters], mo
     read = [statistics.read(shared.sums()) for shared in (first, second)]
     assert read[0] == read[1]
     found = read[0][MODEL, VERSION]
-    assert (found.rows, found.last_ms) == (6, NOON * 1000)
+    assert (found.rows, found.last_ms) == (6, FIXED_TIME * 1000)
     assert found.compute_input == CountAndDuration(3, 1_500_000_000)
     assert found.queue == CountAndDuration(3, 750_000_000)
     assert found.compute_infer == CountAndDuration(3, 6_000_000_000)
@@ -80,9 +67,9 @@ def test_each_protocol_model_has_its_own_sums_and_native_requests_are_in_none() 
 
 
 def test_the_statistics_of_two_worker_processes_agree_whichever_of_them_answers(
-    join: Callable[[], SharedCounters], settings: Settings
+    new_counters: Callable[[], SharedCounters], settings: Settings
 ) -> None:
-    apps = [create_app(settings, counters=join()) for _ in range(2)]
+    apps = [create_app(settings, counters=new_counters()) for _ in range(2)]
 
     async def infer_and_read() -> list[dict[str, object]]:
         clients = [

@@ -182,6 +182,6 @@ def test_a_start_without_any_worker_ends_with_a_reason() -> None:
         [*command, "--execution-providers", "cuda"], capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 1
-    assert done.stderr == "diffeo serve: the workers could not start; the log says why\n"
+    assert done.stderr == "diffeo serve: the workers could not start; the log has the reason\n"
     reasons = [json.loads(line).get("reason", "") for line in done.stdout.splitlines()]
     assert any("cuda" in reason for reason in reasons)

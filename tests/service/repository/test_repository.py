@@ -19,7 +19,7 @@ from diffeo.service.requests import ModelSelector
 from diffeo.service.settings import Settings
 from tests.given.flows import affine
 
-UNNAMED = ModelSelector(None, None)
+NO_NAME = ModelSelector(None, None)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def load(tmp_path: Path, executor: Executor) -> Callable[..., Repository]:
 
 def test_a_single_model_needs_no_name(tmp_path: Path, load: Callable[..., Repository]) -> None:
     affine.copy_to(tmp_path)
-    model = load().find(UNNAMED)
+    model = load().find(NO_NAME)
     assert (model.name, model.version, model.manifest.columns) == ("affine2d", 1, ("height", "weight"))
     assert model.digest == hashlib.sha256((affine.PATH / "manifest.json").read_bytes()).hexdigest()
 
@@ -47,10 +47,10 @@ def test_several_models_need_a_name_or_a_default(tmp_path: Path, load: Callable[
     for name in ("one", "two", "three"):
         affine.copy_to(tmp_path, name)
     with pytest.raises(InvalidRequest, match="name one: one, three, two") as error:
-        load().find(UNNAMED)
+        load().find(NO_NAME)
     assert error.value.field_errors[0].pointer == "/model"
     assert load().find(ModelSelector("two", None)).name == "two"
-    assert load(default_model="three").find(UNNAMED).name == "three"
+    assert load(default_model="three").find(NO_NAME).name == "three"
 
 
 def test_the_newest_version_is_served_unless_one_is_named(tmp_path: Path, load: Callable[..., Repository]) -> None:
@@ -58,7 +58,7 @@ def test_the_newest_version_is_served_unless_one_is_named(tmp_path: Path, load: 
         affine.copy_to(tmp_path, version=version)
     models = load()
     assert list(models.versions("affine2d")) == [1, 2, 10]
-    assert models.find(UNNAMED).version == 10
+    assert models.find(NO_NAME).version == 10
     assert models.find(ModelSelector("affine2d", 2)).version == 2
     with pytest.raises(VersionNotFound, match="affine2d has no version 3; it has 1, 2, 10"):
         models.find(ModelSelector(None, 3))
@@ -119,7 +119,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "a flipped bit": (_flip, "golden.npy is not the file that the manifest names"),
     "stray files": (_add_stray_files, "does not name"),
     "no manifest": (lambda folder: (folder / "manifest.json").unlink(), "manifest.json is missing"),
-    "a graph that does not load": (lambda folder: _forge(folder, _unwired), "ONNX Runtime refused forward.onnx"),
+    "a graph that does not load": (lambda folder: _forge(folder, _unwired), "ONNX Runtime cannot load forward.onnx"),
     "a graph of another density": (lambda folder: _forge(folder, _doubled), "away from golden.npy"),
 }
 
@@ -131,7 +131,7 @@ def test_a_bad_version_is_refused_with_its_reason_and_the_previous_one_is_served
     affine.copy_to(tmp_path, version=1)
     damage(affine.copy_to(tmp_path, version=2))
     models = load()
-    assert models.find(UNNAMED).version == 1
+    assert models.find(NO_NAME).version == 1
     entry = models.entry("affine2d", 2)
     assert isinstance(entry, RefusedVersion)
     assert words in entry.reason
@@ -149,7 +149,7 @@ def test_a_model_without_a_good_version_answers_with_the_reason(
     for version in (1, 2):
         _flip(affine.copy_to(tmp_path, version=version))
     with pytest.raises(VersionRefused, match="no version of affine2d is served; version 2 was refused: golden"):
-        load().find(UNNAMED)
+        load().find(NO_NAME)
 
 
 def test_a_bundle_without_torchscript_is_refused_by_that_engine_only(
@@ -177,7 +177,7 @@ def _script() -> bytes:
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(b"nonsense", "TorchScript refused the graph of z: "), (_script, "TorchScript failed on ")],
+    [(b"nonsense", "TorchScript cannot load the graph of z: "), (_script, "TorchScript failed on ")],
     ids=["bytes that are no graph", "a graph that fails"],
 )
 def test_a_bad_torchscript_graph_is_refused_in_one_line(

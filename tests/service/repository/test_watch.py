@@ -267,7 +267,7 @@ def test_a_scan_that_fails_does_not_end_the_watcher(watched: WatchedFolder, monk
     async def failing_scan() -> None:
         nonlocal scans
         scans += 1
-        raise OSError("the disk is away")
+        raise OSError("the disk does not answer")
 
     monkeypatch.setattr(watched.watcher, "scan", failing_scan)
 

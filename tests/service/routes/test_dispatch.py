@@ -96,12 +96,12 @@ def test_another_method_is_an_error_in_the_form_of_its_path(
     assert (status, headers["allow"], headers["content-type"]) == (405, allowed, media_type)
 
 
-def test_a_slash_too_many_redirects_to_the_path_without_it() -> None:
+def test_a_path_with_a_trailing_slash_redirects_to_the_path_without_it() -> None:
     status, headers, _ = answer("POST", "/score/")
     assert (status, headers["location"]) == (307, "http://service.test/score?a=1")
 
 
-def test_the_service_redirects_as_its_pages_do(app: App) -> None:
+def test_the_service_redirects_as_fastapi_does(app: App) -> None:
     for method, path in (("POST", "/log_prob/"), ("GET", "/models/")):
         response = app.request(method, path)
         assert (response.status_code, response.headers["location"]) == (307, f"http://service.test{path[:-1]}")

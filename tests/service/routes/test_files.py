@@ -15,14 +15,14 @@ NAMES = sorted(path.name for path in affine.PATH.iterdir())
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
+def models(tmp_path: Path) -> Path:
     affine.copy_to(tmp_path)
     return tmp_path
 
 
 @pytest.fixture
-def own(place: Path) -> Iterator[App]:
-    with App(Settings(models=place)) as running:
+def copied_app(models: Path) -> Iterator[App]:
+    with App(Settings(models=models)) as running:
         yield running
 
 
@@ -66,26 +66,26 @@ def test_an_unknown_model_or_version_is_404(app: App, path: str) -> None:
     assert app.get(path).status_code == 404
 
 
-def test_a_file_that_changed_on_disk_is_not_sent(own: App, place: Path) -> None:
-    path = place / "affine2d/1/forward.onnx"
+def test_a_file_that_changed_on_disk_is_not_sent(copied_app: App, models: Path) -> None:
+    path = models / "affine2d/1/forward.onnx"
     path.write_bytes(path.read_bytes()[::-1])
-    response = own.get(f"{FOLDER}/forward.onnx")
+    response = copied_app.get(f"{FOLDER}/forward.onnx")
     assert (response.status_code, response.json()["type"]) == (503, "urn:diffeo:problem:version-refused")
     path.unlink()
     path.symlink_to(affine.PATH / "forward.onnx")
-    assert own.get(f"{FOLDER}/forward.onnx").status_code == 503
-    assert own.get(f"{FOLDER}/inverse.onnx").status_code == 200
+    assert copied_app.get(f"{FOLDER}/forward.onnx").status_code == 503
+    assert copied_app.get(f"{FOLDER}/inverse.onnx").status_code == 200
 
 
-def test_files_of_a_refused_version_are_not_sent(place: Path) -> None:
-    (affine.copy_to(place, version=2) / "golden.npy").write_bytes(b"damaged")
-    with App(Settings(models=place)) as app:
+def test_files_of_a_refused_version_are_not_sent(models: Path) -> None:
+    (affine.copy_to(models, version=2) / "golden.npy").write_bytes(b"damaged")
+    with App(Settings(models=models)) as app:
         assert app.get("/models/affine2d/versions/2/files/golden.npy").status_code == 503
         assert app.get(f"{FOLDER}/golden.npy").status_code == 200
 
 
-def test_a_setting_turns_downloads_off(place: Path) -> None:
-    with App(Settings(models=place, downloads=False)) as app:
+def test_a_setting_turns_downloads_off(models: Path) -> None:
+    with App(Settings(models=models, downloads=False)) as app:
         assert app.get(f"{FOLDER}/forward.onnx").status_code == 404
         assert "/files/" not in app.get("/openapi.json").text
 

@@ -73,11 +73,11 @@ def test_a_v2_model_has_fp64_tensors_as_bytes_and_as_json(wide: App) -> None:
     log_prob, inverse = (wide.get(f"/v2/models/wide{suffix}").json() for suffix in ("", ".inverse"))
     assert [tensor["datatype"] for tensor in (*log_prob["inputs"], *inverse["outputs"])] == ["FP64", "FP64", "FP32"]
     expected = wide.post("/log_prob", json={"x": NEAR.tolist()}).json()["log_prob"]
-    raw = v2.Sent(NEAR.tobytes(), {v2.LENGTH: "0"})
+    raw = v2.RequestBody(NEAR.tobytes(), {v2.LENGTH: "0"})
     for sent in (
         raw,
         *(v2.body(v2.tensor("x", NEAR, "FP64", binary=binary)) for binary in (True, False)),
     ):
-        np.testing.assert_array_equal(v2.ask(wide, "wide", sent).tensors["log_prob"], np.float32(expected))
+        np.testing.assert_array_equal(v2.infer(wide, "wide", sent).tensors["log_prob"], np.float32(expected))
     z = v2.body(v2.tensor("z", affine.forward(NEAR)))
-    np.testing.assert_allclose(v2.ask(wide, "wide.inverse", z).tensors["x"], NEAR, rtol=1e-9)
+    np.testing.assert_allclose(v2.infer(wide, "wide.inverse", z).tensors["x"], NEAR, rtol=1e-9)

@@ -87,19 +87,26 @@ def test_npy_has_nan_for_invalid_rows_and_a_header_that_counts_them(app: App) ->
 def test_npy_holds_the_transformed_rows_unless_the_request_names_another_output(
     app: App, direction: str, function: Callable[[np.ndarray], np.ndarray], dtype: type[np.floating]
 ) -> None:
-    def ask(query: str) -> np.ndarray:
+    def transform(query: str) -> np.ndarray:
         headers = {"content-type": NPY}
         path = f"/transform?direction={direction}{query}"
         return loaded(app.post(path, content=saved(X[:2].astype(dtype)), headers=headers).content)
 
-    np.testing.assert_allclose(ask(""), function(X[:2]))
-    assert ask("&return=log_abs_det_jacobian").shape == (2,)
+    np.testing.assert_allclose(transform(""), function(X[:2]))
+    assert transform("&return=log_abs_det_jacobian").shape == (2,)
+
+
+@pytest.mark.parametrize("form", ["json", "npy"])
+def test_a_text_column_of_the_model_is_the_same_error_in_every_response_format(app: App, form: str) -> None:
+    path = f"/transform?direction=forward&format={form}"
+    response = app.post(path, content="height,weight\n1,a\n", headers={"content-type": "text/csv"})
+    assert (response.status_code, response.json()["errors"][0]["pointer"]) == (422, "/0/1")
 
 
 def test_each_output_of_a_sample_is_one_array_in_npy(app: App) -> None:
     shapes = {
-        part: loaded(app.post(f"/sample?num_samples=5&seed=1&return={part}&format=npy").content).shape
-        for part in ("x", "log_prob", "z")
+        output: loaded(app.post(f"/sample?num_samples=5&seed=1&return={output}&format=npy").content).shape
+        for output in ("x", "log_prob", "z")
     }
     assert shapes == {"x": (5, 2), "log_prob": (5,), "z": (5, 2)}
 
@@ -120,9 +127,9 @@ def test_the_header_names_a_fresh_seed_which_draws_the_same_rows_again(app: App)
     assert first.content == again.content
 
 
-@pytest.mark.parametrize("part", ["x", "log_prob", "z"])
-def test_a_stream_is_the_same_file_as_its_pages_joined(small: App, part: str) -> None:
-    query = f"/sample?seed=7&return={part}&format=npy"
+@pytest.mark.parametrize("output", ["x", "log_prob", "z"])
+def test_a_stream_is_the_same_file_as_its_pages_joined(small: App, output: str) -> None:
+    query = f"/sample?seed=7&return={output}&format=npy"
     response = small.post(f"{query}&num_samples=300")
     assert int(response.headers["content-length"]) == len(response.content)
     assert response.headers["diffeo-next-start"] == "300"
@@ -157,7 +164,7 @@ def test_the_problem_of_a_request_above_a_limit_names_the_limit_and_a_remedy(
     response = small.post(query, content=body, headers={"content-type": NPY} if body else {})
     content = response.json()
     assert (response.status_code, content["type"]) == (413, "urn:diffeo:problem:too-large")
-    assert [fault["pointer"] for fault in content["errors"]] == ([] if pointer is None else [pointer])
+    assert [error["pointer"] for error in content["errors"]] == ([] if pointer is None else [pointer])
     assert limit in content["detail"]
     assert any(way in content["detail"] for way in ("in parts", "several requests", "page with start"))
 

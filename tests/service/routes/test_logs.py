@@ -21,7 +21,7 @@ from diffeo.service.settings import Settings
 from tests.given.clients import v2_client as v2
 from tests.given.flows import affine
 from tests.given.servers.asgi_app import App
-from tests.given.servers.gated_engine import SECONDS, Service
+from tests.given.servers.gated_service import SECONDS, GatedService
 
 Line = MutableMapping[str, object]
 Lines = Callable[[], list[Line]]
@@ -74,7 +74,7 @@ def test_a_request_is_one_line_that_names_the_request_and_its_outcome(app: App, 
     }  # fmt: skip
 
 
-EXPLAINED: dict[str, tuple[str, str, object, dict[str, object]]] = {
+LOGGED_REQUESTS: dict[str, tuple[str, str, object, dict[str, object]]] = {
     "a wrong value": (
         "POST", "/log_prob", {"x": [[1, 2, 3]] * 4},
         {"status": 422, "operation": "log_prob", "model": "affine2d", "version": 1, "rows": 4,
@@ -141,10 +141,10 @@ EXPLAINED: dict[str, tuple[str, str, object, dict[str, object]]] = {
         {"status": 200, "model": "affine2d", "version": 1, "problem": None},
     ),
 }  # fmt: skip
-EXPLAINING = {"status", "operation", "model", "version", "rows", "problem"}
+COMPARED_FIELDS = {"status", "operation", "model", "version", "rows", "problem"}
 
 
-@pytest.mark.parametrize(("method", "path", "body", "expected"), EXPLAINED.values(), ids=EXPLAINED.keys())
+@pytest.mark.parametrize(("method", "path", "body", "expected"), LOGGED_REQUESTS.values(), ids=LOGGED_REQUESTS.keys())
 def test_a_line_names_operation_model_version_rows_and_problem_where_they_are_known(  # noqa: PLR0913, PLR0917
     app: App, lines: Lines, method: str, path: str, body: object, expected: dict[str, object]
 ) -> None:
@@ -152,7 +152,7 @@ def test_a_line_names_operation_model_version_rows_and_problem_where_they_are_kn
     headers = {} if isinstance(body, bytes) else {"content-type": "application/json"}
     app.request(method, path, content=content, headers=headers)
     (line,) = lines()
-    assert {name: value for name, value in line.items() if name in EXPLAINING} == expected
+    assert {name: value for name, value in line.items() if name in COMPARED_FIELDS} == expected
 
 
 def test_the_model_that_a_query_names_is_logged_though_the_body_cannot_be_read(app: App, lines: Lines) -> None:
@@ -163,7 +163,7 @@ def test_the_model_that_a_query_names_is_logged_though_the_body_cannot_be_read(a
 
 @pytest.mark.parametrize("path", ["/log_prob", "/v2/models/affine2d/infer"])
 def test_rejected_requests_are_explained_too(monkeypatch: pytest.MonkeyPatch, lines: Lines, path: str) -> None:
-    service = Service(monkeypatch)
+    service = GatedService(monkeypatch)
     sent = v2.body(v2.tensor("x", np.zeros((8, 2)), binary=True))
     content, headers = (ROWS, NPY) if path == "/log_prob" else sent
 

@@ -73,17 +73,17 @@ def test_a_float_is_written_as_the_shortest_text_that_parses_to_it(app: App) -> 
 
 
 @pytest.mark.parametrize(
-    ("direction", "source", "image", "value", "ladj"),
+    ("direction", "source", "image", "value", "log_abs_det_jacobian"),
     [("forward", "x", "z", [[1.0, 1.0]], affine.LADJ), ("inverse", "z", "x", [[7.0, 6.0]], -affine.LADJ)],
 )
 def test_transform_computes_both_directions(  # noqa: PLR0913, PLR0917  (a row of the table)
-    app: App, direction: str, source: str, image: str, value: npt.ArrayLike, ladj: float
+    app: App, direction: str, source: str, image: str, value: npt.ArrayLike, log_abs_det_jacobian: float
 ) -> None:
     body = {"model": "affine2d", "direction": direction, source: [[3, 2]]}
     content = app.post("/transform", json=body).json()
     assert list(content) == ["model", "version", image, "log_abs_det_jacobian"]
     assert close(content[image], value)
-    assert close(content["log_abs_det_jacobian"], [ladj])
+    assert close(content["log_abs_det_jacobian"], [log_abs_det_jacobian])
 
 
 def test_a_row_without_a_finite_answer_is_null_in_every_output(app: App) -> None:
@@ -152,7 +152,7 @@ def test_a_wrong_request_gets_its_status_problem_type_and_pointers(  # noqa: PLR
     response = app.request(*call, **arguments)
     content = response.json()
     assert (response.status_code, content["type"]) == (status, f"urn:diffeo:problem:{kind}")
-    assert [fault["pointer"] for fault in content["errors"]] == pointers
+    assert [error["pointer"] for error in content["errors"]] == pointers
     assert response.headers["content-type"] == "application/problem+json"
 
 

@@ -9,15 +9,15 @@ import pytest
 from starlette.types import Message
 
 from diffeo.bundle import npy
-from tests.given.servers.gated_engine import SECONDS, Service
+from tests.given.servers.gated_service import SECONDS, GatedService
 
 ROWS = npy.write(np.zeros((8, 2), np.float32))
 NPY = {"content-type": "application/x-npy"}
 
 
 @pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
-    running = Service(monkeypatch)
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[GatedService]:
+    running = GatedService(monkeypatch)
     yield running
     running.gate.set()
 
@@ -31,7 +31,7 @@ async def turns(count: int) -> None:
         await asyncio.sleep(0)
 
 
-def test_a_full_queue_is_answered_at_once_with_a_retry_after(service: Service) -> None:
+def test_a_full_queue_is_answered_at_once_with_a_retry_after(service: GatedService) -> None:
     async def main() -> tuple[httpx.Response, list[httpx.Response]]:
         async with service.client() as client:
             first = []
@@ -49,7 +49,7 @@ def test_a_full_queue_is_answered_at_once_with_a_retry_after(service: Service) -
     assert [response.status_code for response in first] == [200] * 3
 
 
-def test_a_request_is_answered_when_its_deadline_passes(service: Service) -> None:
+def test_a_request_is_answered_when_its_deadline_passes(service: GatedService) -> None:
     async def main() -> httpx.Response:
         async with service.client() as client:
             return await score(client, **{"x-request-timeout-ms": "20"})
@@ -58,7 +58,7 @@ def test_a_request_is_answered_when_its_deadline_passes(service: Service) -> Non
     assert (response.status_code, response.json()["type"]) == (504, "urn:diffeo:problem:deadline-passed")
 
 
-def test_a_sample_has_a_deadline_too(service: Service) -> None:
+def test_a_sample_has_a_deadline_too(service: GatedService) -> None:
     async def main() -> httpx.Response:
         async with service.client() as client:
             return await client.post("/sample?num_samples=100", headers={"x-request-timeout-ms": "20"})
@@ -67,17 +67,17 @@ def test_a_sample_has_a_deadline_too(service: Service) -> None:
     assert response.status_code == 504
 
 
-@pytest.mark.parametrize("wish", ["0", "-1", "1.5", "soon", "", "9" * 10])
-def test_a_timeout_header_that_is_no_number_of_milliseconds_is_an_error(service: Service, wish: str) -> None:
+@pytest.mark.parametrize("timeout", ["0", "-1", "1.5", "soon", "", "9" * 10])
+def test_a_timeout_header_that_is_no_number_of_milliseconds_is_an_error(service: GatedService, timeout: str) -> None:
     async def main() -> httpx.Response:
         async with service.client() as client:
-            return await score(client, **{"x-request-timeout-ms": wish})
+            return await score(client, **{"x-request-timeout-ms": timeout})
 
     assert asyncio.run(main()).status_code == 422
 
 
 def test_a_client_can_only_shorten_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    service = Service(monkeypatch, timeout_seconds=0.02)
+    service = GatedService(monkeypatch, timeout_seconds=0.02)
 
     async def main() -> httpx.Response:
         async with service.client() as client:
@@ -87,7 +87,7 @@ def test_a_client_can_only_shorten_the_deadline(monkeypatch: pytest.MonkeyPatch)
     service.gate.set()
 
 
-def test_the_rows_of_a_client_that_disconnects_are_not_computed(service: Service) -> None:
+def test_the_rows_of_a_client_that_disconnects_are_not_computed(service: GatedService) -> None:
     disconnected = asyncio.Event()
 
     async def receive() -> Message:

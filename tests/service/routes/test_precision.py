@@ -10,7 +10,7 @@ import torch
 
 from diffeo.bundle.manifest import PLANE_CHECKS, VARIANT_CHECKS, Certificate, Check
 from diffeo.bundle.read import read
-from diffeo.bundle.write import parts_of, write
+from diffeo.bundle.write import content_of, write
 from diffeo.service.app import create_app
 from diffeo.service.errors import SettingsInvalid
 from diffeo.service.settings import Settings
@@ -21,7 +21,7 @@ from tests.given.clients import v2_client as v2
 from tests.given.flows import affine
 from tests.given.servers.asgi_app import App
 
-# The variant is known by its mean, which is this far from the model's: nearer than its golden vectors tolerate.
+# The variant is known by its mean, which is this far from the model's: less than the tolerance of its golden vectors.
 SHIFT = 0.01
 X = [[3.0, 2.0], [0.5, -1.0]]
 LOG_PROB = affine.log_prob(np.array(X))
@@ -30,7 +30,7 @@ SHIFTED = affine.log_prob(np.array(X) - [SHIFT, 0])
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bundle known by hand with a second pair of graphs, and one version without."""
+    """The affine2d bundle, whose results are known by hand, with a second pair of graphs, and one version without."""
     folder = tmp_path_factory.mktemp("models")
     bundle = read(affine.PATH)
     mean = torch.tensor(affine.MEAN + np.array([SHIFT, 0]), dtype=torch.float32)
@@ -39,8 +39,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     forward, inverse = export.to_onnx(flow, 2, "float32")
     checks = [Check(name=name, value=0, tolerance=1, rows=1, about="") for name in VARIANT_CHECKS | PLANE_CHECKS]
-    parts = replace(
-        parts_of(bundle),
+    content = replace(
+        content_of(bundle),
         files={
             **bundle.files,
             "forward.int8.onnx": forward,
@@ -50,7 +50,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         variants={"int8": Certificate(reference="by hand", runtime="none", checks=tuple(checks))},
     )
     affine.copy_to(folder, "plain")
-    write(parts, folder / "both/1")
+    write(content, folder / "both/1")
     return folder
 
 
@@ -81,8 +81,8 @@ def test_every_operation_takes_a_precision_and_names_it(app: App, operation: str
 
 def test_a_v2_request_chooses_the_precision_by_a_parameter(app: App) -> None:
     rows = v2.tensor("x", X)
-    own = v2.ask(app, "both", v2.body(rows))
-    other = v2.ask(app, "both", v2.body(rows, parameters={"precision": "int8"}))
+    own = v2.infer(app, "both", v2.body(rows))
+    other = v2.infer(app, "both", v2.body(rows, parameters={"precision": "int8"}))
     np.testing.assert_allclose(other.tensors["log_prob"], SHIFTED, rtol=1e-5)
     np.testing.assert_allclose(own.tensors["log_prob"], affine.log_prob(np.array(X)), rtol=1e-5)
     assert other.head["parameters"] == {"precision": "int8"}

@@ -16,15 +16,15 @@ from diffeo.service.routes.problems import PROBLEM_TYPES, on_error
 from tests.given.flows import affine
 from tests.given.servers.asgi_app import App
 
-OF_THE_SERVICE = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, ServiceError)]
-CLASSES = [*OF_THE_SERVICE, EngineFailed, ProviderMissing]
+SERVICE_ERRORS = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, ServiceError)]
+CLASSES = [*SERVICE_ERRORS, EngineFailed, ProviderMissing]
 # Raised only before the service listens, so no client gets them.
-AT_START = {
+START_ERRORS = {
     errors.SettingsInvalid, ProviderMissing, errors.NothingToServe, errors.NotListening, errors.WorkerFailed
 }  # fmt: skip
 # Raised only by the health probe of the process.
-OF_A_PROBE = {errors.NotComputing}
-ROOTS = {ServiceError, RequestError}
+PROBE_ERRORS = {errors.NotComputing}
+BASE_CLASSES = {ServiceError, RequestError}
 LONG = "A" * 5000
 
 HOSTILE = {
@@ -67,7 +67,7 @@ def problem_of(error: Exception) -> Problem:
 
 
 def test_every_error_that_a_client_can_get_has_its_own_problem_type() -> None:
-    assert set(PROBLEM_TYPES) == set(CLASSES) - AT_START - OF_A_PROBE - ROOTS
+    assert set(PROBLEM_TYPES) == set(CLASSES) - START_ERRORS - PROBE_ERRORS - BASE_CLASSES
     assert len({kind.type for kind in PROBLEM_TYPES.values()}) == len(PROBLEM_TYPES)
 
 

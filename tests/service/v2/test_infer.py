@@ -20,7 +20,7 @@ from diffeo.service.settings import Settings
 from tests.given.clients import v2_client as v2
 from tests.given.flows import affine
 from tests.given.servers.asgi_app import App
-from tests.given.servers.gated_engine import SECONDS, Service
+from tests.given.servers.gated_service import SECONDS, GatedService
 
 X = np.array([[3.0, 2.0], [0.5, -1.0], [1.0, -2.0]])
 Z = base.draw(7, 5, 3, 2)
@@ -36,7 +36,7 @@ PROTOCOL_MODELS: dict[str, tuple[str, npt.ArrayLike, dict[str, np.ndarray]]] = {
 SEEDED = {"seed": 7, "start": 5}
 
 
-def request(model: str, *, binary: bool, **more: object) -> v2.Sent:
+def request(model: str, *, binary: bool, **more: object) -> v2.RequestBody:
     name, values, _ = PROTOCOL_MODELS[model]
     datatype = "INT64" if name == "num_samples" else "FP32"
     parameters = {**(SEEDED if name == "num_samples" else {}), "binary_data_output": binary}
@@ -46,7 +46,7 @@ def request(model: str, *, binary: bool, **more: object) -> v2.Sent:
 @pytest.mark.parametrize("binary", [True, False])
 @pytest.mark.parametrize("model", PROTOCOL_MODELS)
 def test_every_protocol_model_gives_the_answers_known_by_hand(app: App, model: str, *, binary: bool) -> None:
-    answer = v2.ask(app, model, request(model, binary=binary))
+    answer = v2.infer(app, model, request(model, binary=binary))
     assert (answer.head["model_name"], answer.head["model_version"]) == (model, "1")
     assert list(answer.tensors) == list(PROTOCOL_MODELS[model][2])
     for name, tensor in answer.tensors.items():
@@ -56,31 +56,33 @@ def test_every_protocol_model_gives_the_answers_known_by_hand(app: App, model: s
 @pytest.mark.parametrize("binary", [True, False])
 @pytest.mark.parametrize("model", PROTOCOL_MODELS)
 def test_each_output_can_be_requested_alone(app: App, model: str, *, binary: bool) -> None:
-    whole = v2.ask(app, model, request(model, binary=True)).tensors
+    whole = v2.infer(app, model, request(model, binary=True)).tensors
     for name in whole:
         outputs = [{"name": name, "parameters": {"binary_data": binary}}]
-        alone = v2.ask(app, model, request(model, binary=False, outputs=outputs)).tensors
+        alone = v2.infer(app, model, request(model, binary=False, outputs=outputs)).tensors
         assert list(alone) == [name]
         np.testing.assert_array_equal(alone[name], whole[name])
 
 
 def test_the_answer_equals_that_of_the_native_operation_bit_for_bit(app: App) -> None:
-    ours = v2.ask(app, "affine2d", request("affine2d", binary=True)).tensors["log_prob"]
+    answered = v2.infer(app, "affine2d", request("affine2d", binary=True)).tensors["log_prob"]
     native = app.post("/log_prob", json={"x": X.tolist()}).json()
-    np.testing.assert_array_equal(ours, np.float32(native["log_prob"]))
+    np.testing.assert_array_equal(answered, np.float32(native["log_prob"]))
 
 
 def test_a_path_can_name_the_version_and_the_response_repeats_the_id(app: App) -> None:
     sent = request("affine2d", binary=True, id="a:1")
     response = app.post("/v2/models/affine2d/versions/1/infer", content=sent.content, headers=sent.headers)
-    assert v2.answered(response).head["id"] == "a:1"
-    assert "id" not in v2.ask(app, "affine2d", request("affine2d", binary=True)).head
+    assert v2.parse_answer(response).head["id"] == "a:1"
+    assert "id" not in v2.infer(app, "affine2d", request("affine2d", binary=True)).head
 
 
 @pytest.mark.parametrize("rows", [1, 3])
 def test_a_raw_body_is_rows_of_the_datatype_of_the_model(app: App, rows: int) -> None:
-    sent = v2.Sent(np.float32(X[:rows]).tobytes(), {v2.LENGTH: "0"})
-    np.testing.assert_allclose(v2.ask(app, "affine2d", sent).tensors["log_prob"], affine.log_prob(X[:rows]), rtol=1e-5)
+    sent = v2.RequestBody(np.float32(X[:rows]).tobytes(), {v2.LENGTH: "0"})
+    np.testing.assert_allclose(
+        v2.infer(app, "affine2d", sent).tensors["log_prob"], affine.log_prob(X[:rows]), rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
@@ -88,15 +90,15 @@ def test_the_json_length_of_a_compressed_body_is_its_length_before_compression(
     app: App, encoding: str, pack: Callable[[bytes], bytes]
 ) -> None:
     sent = request("affine2d", binary=True)
-    packed = v2.Sent(pack(sent.content), sent.headers)
-    answer = v2.ask(app, "affine2d", packed, **{"content-encoding": encoding})
+    packed = v2.RequestBody(pack(sent.content), sent.headers)
+    answer = v2.infer(app, "affine2d", packed, **{"content-encoding": encoding})
     np.testing.assert_allclose(answer.tensors["log_prob"], affine.log_prob(X), rtol=1e-5)
 
 
 def test_rows_can_be_float64(app: App) -> None:
     for binary in (True, False):
         sent = v2.body(v2.tensor("x", X, "FP64", binary=binary))
-        np.testing.assert_allclose(v2.ask(app, "affine2d", sent).tensors["log_prob"], affine.log_prob(X), rtol=1e-5)
+        np.testing.assert_allclose(v2.infer(app, "affine2d", sent).tensors["log_prob"], affine.log_prob(X), rtol=1e-5)
 
 
 def test_a_request_without_rows_gets_an_empty_answer(app: App) -> None:
@@ -105,7 +107,7 @@ def test_a_request_without_rows_gets_an_empty_answer(app: App) -> None:
             continue
         for binary in (True, False):
             sent = v2.body(v2.tensor(name, np.zeros((0, 2)), binary=binary), parameters={"binary_data_output": binary})
-            answer = v2.ask(app, model, sent)
+            answer = v2.infer(app, model, sent)
             assert {one: len(tensor) for one, tensor in answer.tensors.items()} == dict.fromkeys(outputs, 0)
 
 
@@ -113,25 +115,25 @@ def test_a_request_without_rows_gets_an_empty_answer(app: App) -> None:
 def test_a_row_that_is_not_finite_is_nan_or_null_and_counted(app: App, *, binary: bool) -> None:
     rows = np.array([[1, math.nan], [3, 2], [math.inf, 0]])
     sent = v2.body(v2.tensor("x", rows, binary=binary), parameters={"binary_data_output": binary})
-    answer = v2.ask(app, "affine2d.forward", sent)
+    answer = v2.infer(app, "affine2d.forward", sent)
     assert answer.head["parameters"] == {"invalid_rows": 2}
     z = answer.tensors["z"]
     assert np.isnan(z[[0, 2]]).all()
     np.testing.assert_allclose(z[1], affine.forward(rows[1]), rtol=1e-5)
-    assert "parameters" not in v2.ask(app, "affine2d.forward", request("affine2d.forward", binary=binary)).head
+    assert "parameters" not in v2.infer(app, "affine2d.forward", request("affine2d.forward", binary=binary)).head
 
 
 def test_the_seed_in_the_response_draws_the_same_rows_again(app: App) -> None:
-    first = v2.ask(app, "affine2d.sample", v2.body(v2.tensor("num_samples", [2], "INT64")))
+    first = v2.infer(app, "affine2d.sample", v2.body(v2.tensor("num_samples", [2], "INT64")))
     facts = first.head["parameters"]
     assert set(facts) == {"seed", "start", "next_start"}
     again = v2.body(parameters={"num_samples": 2, "seed": facts["seed"]})
-    np.testing.assert_array_equal(v2.ask(app, "affine2d.sample", again).tensors["x"], first.tensors["x"])
+    np.testing.assert_array_equal(v2.infer(app, "affine2d.sample", again).tensors["x"], first.tensors["x"])
 
 
 def test_a_sample_can_have_a_temperature(app: App) -> None:
     sent = v2.body(parameters={"num_samples": 3, **SEEDED, "temperature": 0.5, "binary_data_output": True})
-    answer = v2.ask(app, "affine2d.sample", sent)
+    answer = v2.infer(app, "affine2d.sample", sent)
     np.testing.assert_allclose(answer.tensors["z"], Z / 2, rtol=1e-6)
     assert answer.head["parameters"]["temperature"] == 0.5
 
@@ -140,20 +142,20 @@ def test_a_large_request_gets_the_same_answer_as_a_small_one(app: App) -> None:
     rows = np.random.default_rng(0).standard_normal((20_000, 2)).astype(np.float32)
     for binary in (True, False):
         sent = v2.body(v2.tensor("x", rows, binary=binary), parameters={"binary_data_output": binary})
-        answer = v2.ask(app, "affine2d.forward", sent)
+        answer = v2.infer(app, "affine2d.forward", sent)
         np.testing.assert_allclose(answer.tensors["z"], affine.forward(rows), rtol=1e-4, atol=1e-6)
 
 
-def error(app: App, sent: v2.Sent, model: str = "affine2d", **headers: str) -> tuple[int, str]:
+def error(app: App, sent: v2.RequestBody, model: str = "affine2d", **headers: str) -> tuple[int, str]:
     path = f"/v2/models/{model}/infer"
     return v2.error(app.post(path, content=sent.content, headers={**sent.headers, **headers}))
 
 
-def one_row(**parameters: object) -> v2.Sent:
+def one_row(**parameters: object) -> v2.RequestBody:
     return v2.body(v2.tensor("x", X[:1]), parameters=parameters)
 
 
-REFUSALS: dict[str, tuple[str, v2.Sent, int, str]] = {
+WRONG_REQUESTS: dict[str, tuple[str, v2.RequestBody, int, str]] = {
     "no such model": ("moons", one_row(), 404, "no model of that name; there is: affine2d"),
     "no such protocol model": ("affine2d.mode", one_row(), 404, "each flow is served as NAME, NAME.sample"),
     "a dot too many": ("affine2d.", one_row(), 404, "no model of that name"),
@@ -168,13 +170,18 @@ REFUSALS: dict[str, tuple[str, v2.Sent, int, str]] = {
         "not served in that precision; it is served in: float32",
     ),
     "a precision that is no name": ("affine2d", one_row(precision=8), 400, "precision must be a name"),
-    "no JSON": ("affine2d", v2.Sent(b"{", {}), 400, "the body is not JSON"),
+    "no JSON": ("affine2d", v2.RequestBody(b"{", {}), 400, "the body is not JSON"),
     "the input of another model": ("affine2d.inverse", one_row(), 400, "input 'x' is unknown; this model has z"),
     "another width": ("affine2d", v2.body(v2.tensor("x", [[1, 2, 3]])), 400, "input x has shape [1, 3]"),
-    "an unknown parameter": ("affine2d", one_row(seeds=1), 400, "parameter 'seeds' is unknown; there is on_invalid"),
+    "an unknown parameter": (
+        "affine2d",
+        one_row(seeds=1),
+        400,
+        "parameter 'seeds' is unknown; this model takes on_invalid",
+    ),
     "a direction": ("affine2d", one_row(direction="inverse"), 400, "parameter 'direction' is unknown"),
     "the model in a parameter": ("affine2d", one_row(model="m"), 400, "parameter 'model' is unknown"),
-    "a long parameter": ("affine2d", one_row(**{"A" * 5000: 1}), 400, "is unknown; there is on_invalid"),
+    "a long parameter": ("affine2d", one_row(**{"A" * 5000: 1}), 400, "is unknown; this model takes on_invalid"),
     "a timeout that is no time": ("affine2d", one_row(timeout=1.5), 400, "timeout must be a whole number"),
     "a timeout that has passed": ("affine2d", one_row(timeout=-1), 400, "timeout must be a whole number"),
     "rows that may not be invalid": (
@@ -192,9 +199,9 @@ REFUSALS: dict[str, tuple[str, v2.Sent, int, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("model", "sent", "status", "sentence"), REFUSALS.values(), ids=REFUSALS.keys())
+@pytest.mark.parametrize(("model", "sent", "status", "sentence"), WRONG_REQUESTS.values(), ids=WRONG_REQUESTS.keys())
 def test_a_wrong_request_gets_its_status_and_its_sentence(
-    app: App, model: str, sent: v2.Sent, status: int, sentence: str
+    app: App, model: str, sent: v2.RequestBody, status: int, sentence: str
 ) -> None:
     got, message = error(app, sent, model)
     assert got == status
@@ -206,7 +213,7 @@ def test_a_body_that_cannot_be_decompressed_is_an_error(app: App) -> None:
     sent = one_row()
     packed = gzip.compress(sent.content)
     assert error(app, sent, **{"content-encoding": "gzip"}) == (400, "the body is not gzip")
-    assert error(app, v2.Sent(packed[:-1], {}), **{"content-encoding": "gzip"})[0] == 400
+    assert error(app, v2.RequestBody(packed[:-1], {}), **{"content-encoding": "gzip"})[0] == 400
     status, sentence = error(app, sent, **{"content-encoding": "br"})
     assert (status, "gzip, deflate" in sentence) == (415, True)
 
@@ -214,8 +221,8 @@ def test_a_body_that_cannot_be_decompressed_is_an_error(app: App) -> None:
 def test_rows_and_bytes_above_the_limits_are_rejected() -> None:
     with App(Settings(models=affine.DATA, max_rows=2, max_body_bytes=5000)) as small:
         assert error(small, v2.body(v2.tensor("x", X)))[0] == 413
-        assert error(small, v2.Sent(bytes(5001), {}))[0] == 413
-        bomb = v2.Sent(gzip.compress(bytes(10**6)), {})
+        assert error(small, v2.RequestBody(bytes(5001), {}))[0] == 413
+        bomb = v2.RequestBody(gzip.compress(bytes(10**6)), {})
         assert error(small, bomb, **{"content-encoding": "gzip"})[0] == 413
 
 
@@ -230,8 +237,8 @@ def test_an_unexpected_error_has_the_form_of_other_errors(app: App, monkeypatch:
 
 
 @pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
-    running = Service(monkeypatch)
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[GatedService]:
+    running = GatedService(monkeypatch)
     yield running
     running.gate.set()
 
@@ -241,7 +248,7 @@ def post(client: httpx.AsyncClient, rows: int, **parameters: object) -> "asyncio
     return asyncio.ensure_future(client.post("/v2/models/affine2d/infer", content=sent.content, headers=sent.headers))
 
 
-def test_the_queue_is_shared_with_the_native_operations(service: Service) -> None:
+def test_the_queue_is_shared_with_the_native_operations(service: GatedService) -> None:
     async def main() -> httpx.Response:
         async with service.client() as client:
             first = []
@@ -260,7 +267,7 @@ def test_the_queue_is_shared_with_the_native_operations(service: Service) -> Non
     assert int(response.headers["retry-after"]) >= 1
 
 
-def test_a_timeout_in_microseconds_is_a_deadline(service: Service) -> None:
+def test_a_timeout_in_microseconds_is_a_deadline(service: GatedService) -> None:
     async def main() -> httpx.Response:
         async with service.client() as client:
             return await post(client, 1, timeout=20_000)
@@ -274,7 +281,7 @@ def test_a_timeout_in_microseconds_is_a_deadline(service: Service) -> None:
 
 
 def test_a_timeout_of_zero_means_no_timeout(app: App) -> None:
-    assert v2.ask(app, "affine2d", one_row(timeout=0)).tensors["log_prob"].shape == (1,)
+    assert v2.infer(app, "affine2d", one_row(timeout=0)).tensors["log_prob"].shape == (1,)
 
 
 names = st.sampled_from("name shape datatype data parameters inputs outputs id x FP32 binary_data_size".split())

@@ -13,7 +13,7 @@ from tests.given.servers.asgi_app import App
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "deploy/kserve"
-# The published models of the resources come with kserve, which has an environment of its own.
+# The published models of the resources come with kserve, which has a separate environment.
 KSERVE = ROOT / "runs/clients/bin/python"
 RUNTIME = yaml.safe_load((FOLDER / "serving-runtime.yaml").read_text(encoding="utf-8"))
 SERVICE = yaml.safe_load((FOLDER / "inference-service.yaml").read_text(encoding="utf-8"))
@@ -35,7 +35,7 @@ def test_its_variables_are_settings_and_its_ports_are_the_port_of_the_settings(m
     probes = [CONTAINER[probe]["httpGet"]["port"] for probe in ("readinessProbe", "livenessProbe")]
     annotated = int(RUNTIME["spec"]["annotations"]["prometheus.kserve.io/port"])
     assert {settings.port} == {CONTAINER["ports"][0]["containerPort"], annotated, *probes}
-    # Where the storage initializer of kserve puts what storageUri names.
+    # The storage initializer of kserve copies the folder of storageUri to this path.
     assert settings.models == Path("/mnt/models")
 
 

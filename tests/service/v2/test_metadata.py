@@ -31,7 +31,7 @@ EIGHT = {
 
 @pytest.fixture(scope="module")
 def partly_refused(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    """One model with a refused second version, and one that has none but a refused one."""
+    """One model with a refused second version, and one model whose only version is refused."""
     models = tmp_path_factory.mktemp("models")
     affine.copy_to(models)
     for name, version in (("affine2d", 2), ("broken", 1)):
@@ -85,10 +85,10 @@ def test_answers_have_the_tensors_that_the_metadata_describe(app: App, model: st
     (source,) = metadata["inputs"]
     shape = [3 if size == -1 else size for size in source["shape"]]
     values = np.full(shape, 3 if model.endswith("sample") else 0.5)
-    answer = v2.ask(app, model, v2.body(v2.tensor(source["name"], values, source["datatype"])))
-    for output, told in zip(answer.head["outputs"], metadata["outputs"], strict=True):
-        assert (output["name"], output["datatype"]) == (told["name"], told["datatype"])
-        assert output["shape"] == [3 if size == -1 else size for size in told["shape"]]
+    answer = v2.infer(app, model, v2.body(v2.tensor(source["name"], values, source["datatype"])))
+    for output, described in zip(answer.head["outputs"], metadata["outputs"], strict=True):
+        assert (output["name"], output["datatype"]) == (described["name"], described["datatype"])
+        assert output["shape"] == [3 if size == -1 else size for size in described["shape"]]
 
 
 def test_metadata_list_the_versions_that_are_served(partly_refused: App) -> None:
@@ -101,8 +101,8 @@ def test_the_configuration_has_the_tensors_and_the_largest_batch(app: App, model
     assert config["name"] == model
     batches = config["max_batch_size"] > 0
     assert batches == ("dynamic_batching" in config) == (model != "affine2d.sample")
-    for kind, told in (("input", "inputs"), ("output", "outputs")):
-        for one, tensor in zip(config[kind], app.get(f"/v2/models/{model}").json()[told], strict=True):
+    for kind, key in (("input", "inputs"), ("output", "outputs")):
+        for one, tensor in zip(config[kind], app.get(f"/v2/models/{model}").json()[key], strict=True):
             assert one["data_type"] == f"TYPE_{tensor['datatype']}"
             assert [-1] * batches + one["dims"] == tensor["shape"]
 
@@ -130,9 +130,9 @@ def test_a_wrong_body_for_the_index_is_an_error(app: App, body: bytes) -> None:
     assert v2.error(app.post("/v2/repository/index", content=body))[0] == 400
 
 
-@pytest.mark.parametrize("deed", ["load", "unload"])
-def test_requests_cannot_load_or_unload_models(app: App, deed: str) -> None:
-    status, sentence = v2.error(app.post(f"/v2/repository/models/affine2d/{deed}", json={}))
+@pytest.mark.parametrize("action", ["load", "unload"])
+def test_requests_cannot_load_or_unload_models(app: App, action: str) -> None:
+    status, sentence = v2.error(app.post(f"/v2/repository/models/affine2d/{action}", json={}))
     assert (status, "folder" in sentence) == (400, True)
 
 
@@ -163,7 +163,7 @@ def test_statistics_are_sums_since_the_start() -> None:
         before = statistics(fresh, "/v2/models/affine2d/stats")
         assert before["last_inference"] == before["inference_count"] == 0
         for rows in (1, 3):
-            v2.ask(fresh, "affine2d", v2.body(v2.tensor("x", np.zeros((rows, 2)))))
+            v2.infer(fresh, "affine2d", v2.body(v2.tensor("x", np.zeros((rows, 2)))))
         fresh.post("/v2/models/affine2d/infer", content=b"{")
         after = statistics(fresh, "/v2/models/affine2d/versions/1/stats")
         sums = after["inference_stats"]
@@ -192,7 +192,7 @@ MISSING = {
     "too deep": ("GET", "/v2/models/affine2d/versions/1/infer/more", 404),
     "a slash at the end": ("GET", "/v2/models/affine2d/", 404),
     "no name": ("GET", "/v2/models//ready", 404),
-    "no such deed": ("GET", "/v2/models/affine2d/explain", 404),
+    "no such action": ("GET", "/v2/models/affine2d/explain", 404),
     "shared memory": ("GET", "/v2/systemsharedmemory/status", 404),
     "a path for a name": ("GET", "/v2/models/..%2f..%2fetc%2fpasswd", 404),
     "a long name": ("GET", f"/v2/models/{'A' * 5000}", 404),

@@ -24,7 +24,7 @@ ENTRY = {"name": "x", "shape": [2, 2], "datatype": "FP32", "data": [1, 2, 3, 4]}
 OUTPUT = {"name": "z"}
 
 
-def decode_sent(sent: v2.Sent, signature: Signature = ROWS) -> InferRequest:
+def decode_body(sent: v2.RequestBody, signature: Signature = ROWS) -> InferRequest:
     length = sent.headers.get(v2.LENGTH)
     return decode(sent.content, None if length is None else length.encode(), signature)
 
@@ -35,7 +35,7 @@ def read(document: object, signature: Signature = ROWS) -> InferRequest:
 
 def test_bytes_flat_data_and_nested_data_give_the_same_tensor() -> None:
     flat, _ = v2.tensor("x", X)
-    packed = decode_sent(v2.body(v2.tensor("x", X, binary=True))).inputs["x"]
+    packed = decode_body(v2.body(v2.tensor("x", X, binary=True))).inputs["x"]
     assert packed.dtype == np.float32
     for data in (flat["data"], np.array(X, np.float32).tolist()):
         numbers = read({"inputs": [{**flat, "data": data}]}).inputs["x"]
@@ -46,7 +46,7 @@ def test_bytes_flat_data_and_nested_data_give_the_same_tensor() -> None:
 @pytest.mark.parametrize("pad", range(9))
 @pytest.mark.parametrize("datatype", ["FP32", "FP64"])
 def test_a_tensor_from_bytes_is_aligned_at_any_length_of_the_json(pad: int, datatype: str) -> None:
-    tensor = decode_sent(v2.body(v2.tensor("x", X, datatype, binary=True), id="a" * pad)).inputs["x"]
+    tensor = decode_body(v2.body(v2.tensor("x", X, datatype, binary=True), id="a" * pad)).inputs["x"]
     assert tensor.flags.aligned
     np.testing.assert_array_equal(tensor, np.array(X, v2.DTYPES[datatype]))
 
@@ -61,7 +61,7 @@ def test_a_tensor_may_have_no_rows() -> None:
         v2.body(v2.tensor("x", np.zeros((0, 2)))),
         v2.body(v2.tensor("x", np.zeros((0, 2)), binary=True)),
     ):
-        assert decode_sent(sent).inputs["x"].shape == (0, 2)
+        assert decode_body(sent).inputs["x"].shape == (0, 2)
 
 
 cells = st.integers(-9, 9) | st.floats(-9, 9, width=32) | st.none()
@@ -130,7 +130,7 @@ def test_the_fast_and_the_careful_path_give_the_same_result(document: object) ->
     assert repr(decoded_or_error(body)) == repr(decoded_or_error(body + b" " * SMALL_BYTES))
 
 
-DISGUISES = {
+MISLEADING_DOCUMENTS = {
     "data elsewhere": '{"data": [[1, 2], [3, 4]], "inputs": [%s"data": [[1], [2, 3, 4]]}]}',
     "data elsewhere, and the key in another spelling": (
         '{"data": [1, 2, 3, 4], "inputs": [%s"d\\u0061ta": [[1], [2, 3, 4]]}]}'
@@ -140,7 +140,7 @@ DISGUISES = {
 }
 
 
-@pytest.mark.parametrize("text", DISGUISES.values(), ids=DISGUISES.keys())
+@pytest.mark.parametrize("text", MISLEADING_DOCUMENTS.values(), ids=MISLEADING_DOCUMENTS.keys())
 def test_a_table_elsewhere_in_the_document_is_not_taken_for_the_data(text: str) -> None:
     body = (text % '{"name": "x", "shape": [2, 2], "datatype": "FP32", ').encode()
     for pad in (0, SMALL_BYTES):

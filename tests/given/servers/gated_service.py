@@ -1,4 +1,4 @@
-"""The service with engines that wait for a gate, so that a test decides when rows are computed."""
+"""The service with engines that wait for a gate, so a test decides when rows are computed."""
 
 import threading
 from pathlib import Path
@@ -16,7 +16,7 @@ from tests.given.flows import affine
 SECONDS = 10  # time limit of a test that would hang
 
 
-class Gated:
+class GatedBundleEngine:
     """The engine of the bundle, but each call waits until the gate is open; records the rows of each call."""
 
     def __init__(self, engine: Engine, gate: threading.Event, rows: list[int]) -> None:
@@ -30,7 +30,7 @@ class Gated:
         return self._engine.run(tensors)
 
 
-class Service:
+class GatedService:
     """The service over `models` with gated engines, and HTTP clients that call it in this process."""
 
     def __init__(
@@ -41,7 +41,7 @@ class Service:
 
         def gated(graphs: Graphs, options: EngineOptions) -> tuple[Engine, Engine]:
             forward, inverse = load(graphs, options)
-            return Gated(forward, self.gate, self.rows), Gated(inverse, self.gate, self.rows)
+            return GatedBundleEngine(forward, self.gate, self.rows), GatedBundleEngine(inverse, self.gate, self.rows)
 
         monkeypatch.setitem(ENGINES, "onnx", gated)
         # No call may run on the event loop, because it must not wait for the gate.

@@ -1,4 +1,4 @@
-"""Engines for the tests of the batcher, and rows with a number that identifies their request."""
+"""Engines that double their rows, for tests of the batcher, and rows with a number that identifies their request."""
 
 import asyncio
 import threading
