@@ -24,7 +24,7 @@ The errors of the engines are in `diffeo.runtime.errors`.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -53,11 +53,14 @@ class RequestError(ServiceError):
 
     Attributes:
         field_errors: the wrong fields of the request, if the error is about fields.
+        parameters: the parameters of the request, if a codec had read them from the body before the error. The access
+            line takes the model and the version from them.
     """
 
     def __init__(self, detail: str, field_errors: Sequence[FieldError] = ()) -> None:
         super().__init__(detail)
         self.field_errors = tuple(field_errors)
+        self.parameters: Mapping[str, object] = {}
 
     @classmethod
     def at(cls, pointer: str, detail: str) -> Self:

@@ -163,5 +163,7 @@ def read_settings(overrides: Mapping[str, object]) -> Settings:
     try:
         return Settings.model_validate({**overrides})
     except ValidationError as error:
-        problems = [f"{PREFIX}{str(each['loc'][0]).upper()}: {each['msg']}" for each in error.errors()]
+        # A default that depends on another setting cannot be computed if that one is wrong; only the cause is reported.
+        causes = [each for each in error.errors() if each["type"] != "default_factory_not_called"]
+        problems = [f"{PREFIX}{str(each['loc'][0]).upper()}: {each['msg']}" for each in causes]
         raise SettingsInvalid("; ".join(problems)) from None

@@ -182,7 +182,7 @@ def read(path: Path) -> Recipe:
 def for_file(data: Path, name: str) -> Recipe:
     """The default recipe for a table of the user; `name` becomes the name of the model."""
     content = _load(RECIPES / "default.toml")
-    return parse(content | {"name": name, "data": {"file": str(data.resolve())}}, "default.toml")
+    return parse(content | {"name": name, "data": {"file": str(data.resolve())}}, f"--name {name}")
 
 
 def parse(content: dict[str, object], source: str) -> Recipe:

@@ -65,4 +65,4 @@ def _inputs(options: argparse.Namespace) -> Inputs:
 
 
 def _block_files(options: argparse.Namespace) -> BlockFiles:
-    return BlockFiles(options.format, options.block_rows or job.BLOCK_ROWS)
+    return BlockFiles(options.format or job.DEFAULT_FORMAT, options.block_rows or job.BLOCK_ROWS)

@@ -10,6 +10,8 @@ from diffeo.errors import DiffeoError, requires_extra
 FORMATS: Final = ("parquet", "arrow", "csv", "npy")
 # An --out that ends with one of these is one file, any other is a folder.
 FILE_SUFFIXES: Final = frozenset({".csv", ".npy", ".parquet", ".arrow", ".arrows", ".feather"})
+# These have no effect on a single file.
+FOLDER_OPTIONS: Final = ("keep", "format", "block_rows", "workers", "ray", "precision")
 INTERRUPTED: Final = "interrupted; finished blocks stay, and the same command resumes after them"
 
 
@@ -20,7 +22,7 @@ def add_options(parser: argparse.ArgumentParser, count: Callable[[str], int]) ->
         "The rows are computed and written in blocks, one file per block. Memory does\n"
         "not grow with the number of rows. The same command resumes a stopped job.",
     )
-    group.add_argument("--format", choices=FORMATS, default="parquet", help="format of the files (default: parquet)")
+    group.add_argument("--format", choices=FORMATS, help="format of the files (default: parquet)")
     group.add_argument("--block-rows", type=count, help="most rows of one block (default: 524288)")
     group.add_argument("--workers", type=count, help="blocks computed at the same time (default: the usable cores)")
     group.add_argument(
@@ -53,6 +55,19 @@ def is_folder(out: str | None) -> bool:
     (True, False, False)
     """
     return out is not None and Path(out).suffix not in FILE_SUFFIXES
+
+
+def check_without_folder(options: argparse.Namespace) -> None:
+    """Check that a command without a folder as --out got no option that only a folder uses.
+
+    Raises:
+        DiffeoError: such an option is given; it would have no effect.
+    """
+    unused = [f"--{name.replace('_', '-')}" for name in FOLDER_OPTIONS if getattr(options, name, None)]
+    if unused:
+        raise DiffeoError(
+            f"{', '.join(unused)} can be used only if --out names a folder; leave it out, or name a folder"
+        )
 
 
 def log_prob(options: argparse.Namespace) -> int:

@@ -22,6 +22,7 @@ from .query import InputFile, Query, RowsQuery, SampleQuery, output_schema
 # A small flow computes such a block in about a second on one core, and its file has a few megabytes. A killed job
 # loses at most the blocks that were being computed.
 BLOCK_ROWS: Final = 2**19
+DEFAULT_FORMAT: Final = "parquet"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 from typing import Final
 
+from diffeo.errors import DiffeoError
+
 from .command import Command
 
 EXAMPLE: Final = """\
@@ -26,9 +28,15 @@ def run(options: argparse.Namespace) -> int:
         with Client(options.url) as client:
             content = client.model(options.bundle).describe()
     else:
-        from diffeo.bundle.read import read  # noqa: PLC0415  (a client-only installation lacks pydantic)
+        from diffeo.bundle.manifest import MANIFEST_NAME  # noqa: PLC0415  (a client-only installation lacks pydantic)
+        from diffeo.bundle.read import read  # noqa: PLC0415  (as above)
 
-        bundle = read(Path(options.bundle))
+        path = Path(options.bundle)
+        if not (path / MANIFEST_NAME).exists():
+            raise DiffeoError(
+                f"{path / MANIFEST_NAME} is missing; expected a folder models/NAME/VERSION, or with --url a model name"
+            )
+        bundle = read(path)
         content = {"digest": bundle.digest, **bundle.manifest.model_dump(mode="json")}
     print(json.dumps(content, indent=2))  # noqa: T201  (the result goes to standard output)
     return 0

@@ -68,6 +68,7 @@ def sample(options: argparse.Namespace) -> int:
     """Write rows of a sample."""
     if command_options.is_folder(options.out):
         return command_options.sample(options)
+    command_options.check_without_folder(options)
     seed = fresh_seed() if options.seed is None else options.seed
     outputs: tuple[Output, ...] = tuple(options.outputs)
     end = options.start + options.num_samples
@@ -94,6 +95,7 @@ def log_prob(options: argparse.Namespace) -> int:
     """Write the log density of each row of a file, or of many files into a folder."""
     if command_options.is_folder(options.out):
         return command_options.log_prob(options)
+    command_options.check_without_folder(options)
     table = files.read(_single_file(options.files))
     with _density(options) as density, files.writer(_path(options.out), ["log_prob"]) as writer:
         for rows in _split(table.select(density.columns, options.wrong)):
@@ -116,6 +118,7 @@ def transform(options: argparse.Namespace) -> int:
     """Write z or x of each row of a file and the log|det|, or of many files into a folder."""
     if command_options.is_folder(options.out):
         return command_options.transform(options)
+    command_options.check_without_folder(options)
     table = files.read(_single_file(options.files))
     with _density(options) as density:
         x, z = density.columns, latent_columns(density.columns)
@@ -175,7 +178,13 @@ def _path(out: str | None) -> Path | None:
 def _single_file(paths: Sequence[str]) -> Path:
     if len(paths) > 1:
         raise DiffeoError("several files go into a folder: --out FOLDER")
-    return Path(paths[0])
+    path = Path(paths[0])
+    if path.suffix not in {".csv", ".npy"} and paths[0] != "-":
+        raise DiffeoError(
+            f"{path.name}: rows are read from .csv or .npy files; "
+            "for other files, patterns and folders, name a folder as --out"
+        )
+    return path
 
 
 def _count(text: str) -> int:

@@ -8,6 +8,8 @@ from .errors import WrongColumns
 # The longest list of names in an error sentence, and the longest name in it.
 LIST_CHARACTERS: Final = 90
 NAME_CHARACTERS: Final = 40
+# If a table has one name with one of these in it, its cells are probably not separated by commas.
+SEPARATORS: Final = frozenset(";\t|")
 
 
 def positions(names: Sequence[str], wanted: Sequence[str]) -> list[int]:
@@ -32,7 +34,8 @@ def positions(names: Sequence[str], wanted: Sequence[str]) -> list[int]:
     missing = [name for name in needed if name not in first_position]
     if missing:
         has, takes = listed(given), listed(needed)
-        raise WrongColumns(f"the table has {has}; the model takes {takes}; missing: {listed(missing)}")
+        hint = "; separate cells by commas" if len(given) == 1 and SEPARATORS & set(given[0]) else ""
+        raise WrongColumns(f"the table has {has}; the model takes {takes}; missing: {listed(missing)}{hint}")
     for name in needed:
         if name in repeated:
             raise WrongColumns(f"the table names the column {listed([name])} twice; the model takes {listed(needed)}")

@@ -12,7 +12,7 @@ import orjson
 import simdjson
 
 from ..answer import Answer, AnswerSchema, Tensor
-from ..errors import InvalidRequest
+from ..errors import InvalidRequest, RequestError
 from ..requests import ROWS_NAMES, Payload, Rows
 from .parsing.strict_json import LONG_INTEGER, NUMBER_BYTES, WRONG_CELL, parse_object, to_python, unique_keys
 
@@ -44,7 +44,12 @@ class Json:
             raise InvalidRequest.at("/z", "the body has both x and z; send only one of them")
         if not rows_names:
             return Payload(parameters)
-        return Payload(parameters, _decode_rows(rows_names[0], document[rows_names[0]], body), rows_names[0])
+        try:
+            rows = _decode_rows(rows_names[0], document[rows_names[0]], body)
+        except RequestError as error:
+            error.parameters = parameters
+            raise
+        return Payload(parameters, rows, rows_names[0])
 
     def encode(self, answer: Answer) -> bytes:
         """Encode one object. Each float is the shortest text that reads back as the same float32 or float64."""

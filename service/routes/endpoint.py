@@ -6,6 +6,7 @@ from typing import Final
 
 from starlette.types import Receive, Scope, Send
 
+from ..errors import RequestError
 from ..observability.counters import EndpointCounters
 from ..observability.timing import RequestTiming
 from ..observability.traced_request import TracedRequest, Tracer
@@ -81,6 +82,8 @@ class Endpoint:
             return _no_response(request)
         except Exception as error:  # noqa: BLE001  (an unexpected error becomes a problem document too)
             request.problem = problems.problem_type_of(error).type
+            if isinstance(error, RequestError) and error.parameters:
+                request.parameters = error.parameters
             return self._error_response(error, request_id(request.scope))
 
 

@@ -81,6 +81,13 @@ def test_all_wrong_values_are_in_one_error() -> None:
         read_settings({"port": -1, "threads": 0})
 
 
+def test_a_wrong_value_is_reported_alone_without_the_defaults_that_depend_on_it() -> None:
+    with pytest.raises(SettingsInvalid, match="DIFFEO_EXECUTION_PROVIDERS") as caught:
+        read_settings({"execution_providers": "tpu"})
+    assert "DIFFEO_CHUNK_ROWS" not in str(caught.value)
+    assert "DIFFEO_WORKERS" not in str(caught.value)
+
+
 def test_the_command_line_replaces_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIFFEO_PORT", "1")
     monkeypatch.setenv("DIFFEO_THREADS", "7")

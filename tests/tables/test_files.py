@@ -196,3 +196,11 @@ def test_a_path_that_cannot_be_written_is_reported_before_the_first_row(name: st
     written(tmp_path / "file.csv", "1\n")
     with pytest.raises(TableError, match="written"), files.writer(tmp_path / name, ["a"]):
         raise AssertionError("reached the first row")
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+def test_a_header_with_another_separator_is_an_error_that_asks_for_commas(separator: str, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(f"a{separator}b\n1{separator}2\n")
+    with pytest.raises(TableError, match=r"missing: a, b; separate cells by commas$"):
+        files.read(path).select(["a", "b"])

@@ -39,7 +39,9 @@ def parse_value(parser: simdjson.Parser, text: bytes, where: str) -> object:
         return parser.parse(text)
     # simdjson reports syntax as ValueError and numbers beyond 64 bits as RuntimeError, each as "CODE: sentence".
     except (ValueError, RuntimeError) as error:
-        raise MalformedBody(f"{where} is not JSON: {str(error).rpartition(': ')[2].strip()}") from None
+        # Some texts of simdjson go on with "This is a fatal and unrecoverable error", which is not true of the service.
+        reason = str(error).rpartition(": ")[2].partition("  This is")[0].strip()
+        raise MalformedBody(f"{where} is not JSON: {reason}") from None
 
 
 def parse_object(body: bytes) -> simdjson.Object:

@@ -19,8 +19,16 @@ ERRORS: dict[str, tuple[list[str], str]] = {
     "no such version": (["sample", *LOCAL, "--version", "9"], "no bundle at "),
     "version 0": (["sample", *LOCAL, "--version", "0"], "no bundle at "),
     "a folder without a bundle": (["inspect", "."], "manifest.json is missing"),
+    "no folder of a bundle": (["inspect", "moons"], "expected a folder models/NAME/VERSION"),
     "no such file": (["log-prob", "absent.csv", *LOCAL], "no file absent.csv"),
     "a file of another kind": (["log-prob", "notes.txt", *LOCAL], "rows are read from .csv or .npy"),
+    "a Parquet file and no folder": (["log-prob", "rows.parquet", *LOCAL], "name a folder as --out"),
+    "several files and no folder": (["log-prob", "a.csv", "b.csv", *LOCAL], "several files go into a folder"),
+    "a precision and no folder": (["sample", *LOCAL, "--precision", "int8"], "--precision can be used only if --out"),
+    "columns to keep and no folder": (
+        ["log-prob", "wide.csv", *LOCAL, "--keep", "a", "--format", "csv", "--workers", "2"],
+        "--keep, --format, --workers can be used only if --out names a folder",
+    ),
     "a ragged file": (["log-prob", "ragged.csv", *LOCAL], "ragged.csv: line 2: cells found: 1; expected 2"),
     "too many columns": (["log-prob", "wide.csv", *LOCAL], "the model takes height, weight; missing: height, weight"),
     "a missing output folder": (
@@ -35,6 +43,7 @@ ERRORS: dict[str, tuple[list[str], str]] = {
     "half an address": (["inspect", "m", "--url", "http://[::1"], "is not an address"),
     "a port out of range": (["serve", "--port", "65536"], "DIFFEO_PORT: "),
     "no models to serve": (["serve", "--models", "."], ". holds no bundle; expected ./NAME/VERSION/manifest.json"),
+    "a name that no model can have": (["fit", "wide.csv", "--name", "../a"], "--name ../a: "),
     "a table without a name": (["fit", "rows.csv"], "a table needs a name for its model: --name NAME"),
 }
 

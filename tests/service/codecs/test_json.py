@@ -201,3 +201,9 @@ def test_a_large_body_is_a_table_only_if_every_row_is_as_long_as_the_first(rows:
     is_table = flat and len({len(row) for row in rows}) == 1 and bool(rows[0])
     body = json.dumps({"x": rows}).encode() + b" " * SMALL_BYTES
     assert (decoded_or_error(body)[0] is not InvalidRequest) == is_table
+
+
+def test_the_error_of_a_syntax_error_does_not_call_it_fatal() -> None:
+    with pytest.raises(MalformedBody, match=r"^the body is not JSON: missing or superfluous commas") as caught:
+        JSON.decode(b'{"x": [[1, 2]]', {})
+    assert "fatal" not in str(caught.value)

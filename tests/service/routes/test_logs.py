@@ -80,6 +80,10 @@ LOGGED_REQUESTS: dict[str, tuple[str, str, object, dict[str, object]]] = {
         {"status": 422, "operation": "log_prob", "model": "affine2d", "version": 1, "rows": 4,
          "problem": "invalid-request"},
     ),
+    "a cell that is no number": (
+        "POST", "/log_prob", {"model": "affine2d", "version": 1, "x": [["abc", 2]]},
+        {"status": 422, "operation": "log_prob", "model": "affine2d", "version": 1, "problem": "invalid-request"},
+    ),
     "a model that does not exist": (
         "POST", "/log_prob", {"model": "moons", "version": 3, "x": [[1, 2]]},
         {"status": 404, "operation": "log_prob", "model": "moons", "version": 3, "rows": 1,
