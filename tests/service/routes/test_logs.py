@@ -31,7 +31,7 @@ ROWS = npy.write(np.zeros((8, 2), np.float32))
 
 @pytest.fixture
 def lines(app: App, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lines]:
-    """What the service has logged since the last call, one object a line."""
+    """The objects that the service has logged since the last call."""
     # Pending lines of earlier tests are written first. From here on no line waits for others.
     app.run_loop(2 * FLUSH_SECONDS)
     monkeypatch.setattr("diffeo.service.observability.logs.FLUSH_SECONDS", 0)

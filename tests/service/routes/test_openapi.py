@@ -116,7 +116,7 @@ def test_the_document_names_every_problem_status_and_every_format(app: App) -> N
 
 
 Field = dict[str, object]
-# What a field must have beside, to be the only one in question.
+# The other fields that a request needs, so that only the tested field can be wrong.
 REQUIRED: dict[str, dict[str, object]] = {
     "SampleBody": {"seed": 1},
     "LogProbBody": {"x": ROWS},
