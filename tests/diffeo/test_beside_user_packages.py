@@ -66,4 +66,4 @@ def test_the_command_line_works_beside_packages_with_the_names_of_our_rooms(
         check=False,
     )
     assert "of the user was imported" not in done.stdout + done.stderr
-    assert "usage: diffeo serve" in done.stdout or "no bundle at absent" in done.stderr
+    assert "usage: diffeo serve" in done.stdout or "absent/manifest.json is missing" in done.stderr
