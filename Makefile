@@ -3,7 +3,7 @@ PYTHON ?= $(firstword $(shell command -v python3.11 python3))
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: serve test test-fast lint study study-quick bench-serve bench-ray bench-scale clients clean
+.PHONY: serve test test-fast lint study study-quick bench-serve bench-ray bench-scale reliability soak clients clean
 
 serve: .venv/serve.done
 	$(BIN)/diffeo serve --models models
@@ -59,6 +59,15 @@ bench-ray: .venv/dev.done
 bench-scale: .venv/dev.done
 	$(BIN)/python -m benchmarks.scale.jobs
 	$(BIN)/python -m benchmarks.scale
+
+# Every proof in its long form, one after the other: about three hours on two cores. RELIABILITY="--only soak,fuzz" runs
+# some of them, RELIABILITY=--quick tries each for seconds.
+reliability: .venv/dev.done
+	$(BIN)/python -m benchmarks.reliability $(RELIABILITY)
+
+# Ten minutes of mixed load, every answer checked; SOAK=--quick takes half a minute.
+soak: .venv/dev.done
+	$(BIN)/python -m benchmarks.reliability.soak $(SOAK)
 
 # Unmodified clients of the Open Inference Protocol in an environment of their own: 10,000 calls, about five minutes.
 clients: .venv/dev.done runs/clients/done

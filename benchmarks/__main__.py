@@ -11,6 +11,7 @@ BENCHMARKS: Final = (
     ("scale", "a thousand replicas and 10^12 rows: formulas and a simulation", "1 minute"),
     ("scale.costs", "the costs that the simulation uses, fitted to the results above", "1 second"),
     ("density", "the distance of the shipped models to the true densities", "1 minute"),
+    ("reliability", "hostile, heavy and broken load, restarts, kills, hostile bundles, soak", "3 hours"),
     ("start", "start time and memory of the server", "1 minute"),
 )
 
