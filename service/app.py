@@ -37,6 +37,10 @@ from .routes.disconnects import DisconnectWatcher
 from .routes.dispatch import Dispatcher
 from .routes.inference import Inference
 from .routes.problems import REJECTIONS, on_error
+from .security.access_control import AccessControl
+from .security.access_policy import AccessPolicy
+from .security.key_store import KeyStore
+from .security.pages import Pages
 from .settings import Settings
 
 # The event loop gets about ten times the processor share of a thread with this niceness. If all cores are taken, a
@@ -82,7 +86,9 @@ def create_service(
     Raises:
         NothingToServe: the repository is empty or absent.
         ProviderMissing: the settings name an execution provider that this machine lacks.
+        SettingsInvalid: the API keys are not in their format.
     """
+    keys = _api_keys(settings)
     executor, loader = _threads("engine", settings.threads), _threads("loader", 1)
     # The scan comes before loading, so that the first comparison finds changes that happen while models load.
     fingerprints = scan.fingerprints(settings.models)
@@ -96,11 +102,13 @@ def create_service(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         # asyncio.to_thread uses the default executor to decode and encode large bodies.
         asyncio.get_running_loop().set_default_executor(_threads("codec", settings.threads))
-        watching = asyncio.create_task(watcher.run())
+        watching = [asyncio.create_task(watcher.run())]
+        if keys is not None:
+            watching.append(asyncio.create_task(keys.watch()))
         yield
-        watching.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watching
+        for task in watching:
+            task.cancel()
+        await asyncio.gather(*watching, return_exceptions=True)
         loader.shutdown()
         executor.shutdown()
         if tracer is not None:
@@ -116,11 +124,23 @@ def create_service(
         metrics.router(collector, registry, loaded),
     )
     inference = Inference(loaded, settings, limits, DisconnectWatcher(), registry)
-    dispatcher = Dispatcher(route_table(inference, tracer), _fastapi_app(routers, limits, lifespan), ERROR_RESPONSES)
+    policy = None if keys is None else AccessPolicy(settings.open_without_key)
+    pages = Pages(_fastapi_app(routers, limits, lifespan, policy))
+    access = AccessControl(settings, keys, shared)
+    dispatcher = Dispatcher(route_table(inference, tracer), pages, ERROR_RESPONSES, access)
     return Service(AccessLog(dispatcher, log_health_checks=settings.log_health_checks), HealthProbe(loaded))
 
 
-def _fastapi_app(routers: Iterable[APIRouter], limits: Limits, lifespan: Lifespan[FastAPI]) -> FastAPI:
+def _api_keys(settings: Settings) -> KeyStore | None:
+    # A file without a line is no mistake: nobody can call the service until a key is added.
+    if settings.api_keys is None and settings.api_keys_file is None:
+        return None
+    return KeyStore(settings.api_keys, settings.api_keys_file)
+
+
+def _fastapi_app(
+    routers: Iterable[APIRouter], limits: Limits, lifespan: Lifespan[FastAPI], policy: AccessPolicy | None
+) -> FastAPI:
     """The FastAPI application: the GET routes that are not in the table of routes, and /docs."""
     app = FastAPIOffline(
         redoc_url=None, title="diffeo", version=version("diffeo"), description=DESCRIPTION, lifespan=lifespan
@@ -131,7 +151,7 @@ def _fastapi_app(routers: Iterable[APIRouter], limits: Limits, lifespan: Lifespa
     for error in (ServiceError, EngineError, Exception, HTTPException):
         app.add_exception_handler(error, on_error)
     app.add_exception_handler(RequestValidationError, _on_path_error)
-    describe = functools.cache(lambda: openapi.describe(app, limits))
+    describe = functools.cache(lambda: openapi.describe(app, limits, policy))
     app.openapi = describe  # type: ignore[method-assign]  # the way that FastAPI documents
     return app
 

@@ -11,7 +11,12 @@ ServiceError
 │   ├── VersionNotFound     the model is served, but it has no such version
 │   ├── PrecisionNotFound   the version is served, but not in this precision
 │   ├── FileNotInBundle     the version is served, but its bundle has no such file
-│   └── Overloaded          too many rows are queued; the error carries a time to try again
+│   ├── Overloaded          too many rows are queued; the error carries a time to try again
+│   │   └── QuotaExceeded   the API key has used its rows a second
+│   ├── Unauthorized        the path needs an API key, and the request has none that is valid
+│   ├── Forbidden           the scope of the API key does not allow the path
+│   ├── CrossSite           a page of another site sent the request
+│   └── HostNotAllowed      the service does not answer under the name that the request uses
 ├── DeadlinePassed          the answer was not computed before the deadline of the request
 ├── VersionRefused          the version is on disk, but its bundle failed a check and is not served
 ├── SettingsInvalid         a setting is of the wrong type or out of range
@@ -119,6 +124,26 @@ class Overloaded(RequestError):
     def retry_after(self) -> int:
         """Whole seconds that a client must wait before it tries again, at least 1."""
         return max(1, math.ceil(self.seconds))
+
+
+class QuotaExceeded(Overloaded):
+    """The API key has used its rows a second, also those of the next `seconds`."""
+
+
+class Unauthorized(RequestError):
+    """The path needs an API key, and the request has none that is valid."""
+
+
+class Forbidden(RequestError):
+    """The scope of the API key does not allow the path."""
+
+
+class CrossSite(RequestError):
+    """A page of another site made a browser send the request."""
+
+
+class HostNotAllowed(RequestError):
+    """The service does not answer under the name that the request uses."""
 
 
 class DeadlinePassed(ServiceError):

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -19,10 +20,14 @@ PREFIX: Final = "DIFFEO_"
 
 def _split(value: object) -> object:
     # In the environment the list is one string: "cuda,cpu".
-    return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
 Providers = Annotated[tuple[Provider, ...], NoDecode, BeforeValidator(_split), Field(min_length=1)]
+HostName = Annotated[str, Field(pattern=r"^(\*|(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)$")]
+HostNames = Annotated[tuple[HostName, ...], NoDecode, BeforeValidator(_split)]
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_split)]
+KeylessPaths = Literal["docs", "downloads", "metrics"]
 Precision = Literal["float32", "float64", "int8"]
 Positive = Annotated[int, Field(ge=1)]
 
@@ -39,6 +44,15 @@ def _workers(validated: Mapping[str, object]) -> int:
 
 def _chunk_rows(validated: Mapping[str, object]) -> int:
     return 65_536 if _uses_gpu(validated) else 1024
+
+
+def _allowed_hosts(validated: Mapping[str, object]) -> tuple[str, ...]:
+    host = str(validated.get("host", ""))
+    try:
+        is_loopback = ip_address(host).is_loopback
+    except ValueError:
+        is_loopback = host == "localhost"
+    return ("local",) if is_loopback else ("*",)
 
 
 def _opentelemetry_variables() -> Mapping[str, str]:
@@ -106,6 +120,26 @@ class Settings(BaseSettings):
         default=True, description="Whether clients may download the files of a bundle, that is, the model itself."
     )
 
+    api_keys_file: Path | None = Field(
+        default=None,
+        description="A file of API keys, one line for each; `diffeo key` makes them. Changes count within two seconds.",
+    )
+    api_keys: str | None = Field(
+        default=None, description="The lines of such a file. With any of the two, every path but health needs a key."
+    )
+    open_without_key: Annotated[tuple[KeylessPaths, ...], NoDecode, BeforeValidator(_split)] = Field(
+        default=(), description="What needs no key although there are keys: docs, downloads, metrics."
+    )
+    allowed_hosts: HostNames = Field(
+        default_factory=_allowed_hosts,
+        min_length=1,
+        description="Names that a Host header may have: name, *.name, local, or * for all. Addresses always fit.",
+    )
+    trusted_proxies: Networks = Field(
+        default=(),
+        description="Networks whose X-Forwarded-For or Forwarded names the client, such as 10.0.0.0/8,::1.",
+    )
+
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least important level that is logged."
     )
@@ -132,6 +166,7 @@ DEFAULT_TEXTS: Final = {
     "workers": "the usable cores; 1 with cuda",
     "threads": "the usable cores",
     "chunk_rows": "1024; 65536 with cuda",
+    "allowed_hosts": "local on a loopback address; * on others",
 }
 
 
@@ -147,7 +182,7 @@ def default_text(name: str) -> str:
     if isinstance(default, bool):
         return str(default).lower()
     if isinstance(default, tuple):
-        return ",".join(default)
+        return ",".join(default) or "none"
     return str(default) if default or default == 0 else "none"
 
 

@@ -9,13 +9,15 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from . import counters
+from . import client_counters, counters
+from .client_counters import CLIENT
 from .counters import Rejection
 from .registry import ENDPOINT, GRAPH
 from .shared_counters import SharedCounters, SlotKey, Sums, add
 
 ENDPOINT_LABELS: Final = ("operation", "model", "version")
 GRAPH_LABELS: Final = ("graph", "model", "version", "precision")
+CLIENT_LABELS: Final = ("client",)
 INFO_LABELS: Final = ("model", "version", "digest", "engine", "precision")
 STATE_LABELS: Final = ("model", "version", "state")
 OK: Final = 200
@@ -102,14 +104,19 @@ class PrometheusMetrics(Collector):
         sums = self.shared.sums()
         endpoints = _by_labels(sums, ENDPOINT, len(ENDPOINT_LABELS))
         graphs = _by_labels(sums, GRAPH, len(GRAPH_LABELS))
+        clients = _by_labels(sums, CLIENT, len(CLIENT_LABELS))
         yield self._requests(endpoints)
-        yield self._rejected(endpoints)
+        yield self._rejected(endpoints, clients)
         for histogram in DURATIONS:
             yield _histogram(histogram, ENDPOINT_LABELS, endpoints, counters.SECONDS_BOUNDS)
         yield _counter("diffeo_rows", "Rows answered", endpoints, counters.ROWS_ANSWERED)
         yield _counter("diffeo_rows_invalid", "Rows answered without a finite value", endpoints, counters.ROWS_INVALID)
         yield _histogram(BATCH_ROWS, GRAPH_LABELS, graphs, counters.ROWS_BOUNDS)
         yield _queued_rows(graphs)
+        yield _of_clients(
+            "diffeo_client_requests", "Requests that an API key allows", clients, client_counters.REQUESTS
+        )
+        yield _of_clients("diffeo_client_rows", "Rows of requests with an API key", clients, client_counters.ROWS)
         versions = self.versions()
         yield self._info(versions)
         yield _state(versions)
@@ -127,12 +134,14 @@ class PrometheusMetrics(Collector):
                     family.add_metric((*key, str(code)), count)
         return family
 
-    def _rejected(self, endpoints: Mapping[SlotKey, Sums]) -> Metric:
+    def _rejected(self, endpoints: Mapping[SlotKey, Sums], clients: Mapping[SlotKey, Sums]) -> Metric:
         text = "Requests that ended without an answer, by problem type"
         family = CounterMetricFamily("diffeo_requests_rejected", text, labels=("problem",))
         problems = defaultdict[str, float](float)
         for index, (problem, _) in enumerate(self.rejections, counters.REJECTED):
             problems[problem] += sum(float(values[index]) for values in endpoints.values())
+        for problem, index in client_counters.REJECTIONS.items():
+            problems[problem] += sum(float(values[index]) for values in clients.values())
         for problem, count in problems.items():
             family.add_metric((problem,), count)
         return family
@@ -159,6 +168,15 @@ def _counter(name: str, text: str, endpoints: Mapping[SlotKey, Sums], index: int
     family = CounterMetricFamily(name, text, labels=ENDPOINT_LABELS)
     for key, values in endpoints.items():
         family.add_metric(key, float(values[index]))
+    return family
+
+
+def _of_clients(name: str, text: str, clients: Mapping[SlotKey, Sums], index: int) -> Metric:
+    family = CounterMetricFamily(name, text, labels=CLIENT_LABELS)
+    for key, values in clients.items():
+        # The empty name stands for requests without a valid key.
+        if all(key):
+            family.add_metric(key, float(values[index]))
     return family
 
 

@@ -52,6 +52,9 @@ class Replica:
 
     def __init__(self, overrides: Mapping[str, object]) -> None:
         settings = read_settings({"threads": _reserved_cores(), **overrides})
+        if "allowed_hosts" not in settings.model_fields_set:
+            # The proxies listen, not this replica, so its own host does not tell under which names clients call.
+            settings = settings.model_copy(update={"allowed_hosts": ("*",)})
         # Ray Serve replaces sys.stdout by its own log, which would wrap each of our JSON lines into another line.
         logs.configure(settings.log_level, sys.__stdout__)
         identity = serve.get_replica_context().replica_id.unique_id
@@ -110,6 +113,8 @@ def run(settings: Settings) -> None:
         WorkerFailed: no replica could start.
     """
     logs.configure(settings.log_level)
+    # Here the proxies listen on the host of the settings, so each replica gets the names that fit it.
+    settings = settings.model_copy(update={"allowed_hosts": settings.allowed_hosts})
     # An empty repository is reported here at once; in a replica it would end a long start.
     scan.find_versions(settings)
     address = os.environ.get("RAY_ADDRESS")

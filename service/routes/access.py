@@ -14,6 +14,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ..observability.logs import AccessLines, named_model
 
 HEADER: Final = b"x-request-id"
+# A browser must not guess another media type than the response names.
+NO_SNIFFING: Final = (b"x-content-type-options", b"nosniff")
 # A client's own id is used only if it cannot forge a log line or a header.
 ACCEPTED: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 MAX_SHOWN_PATH: Final = 256
@@ -64,7 +66,7 @@ class AccessLog:
             nonlocal status, complete
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (HEADER, encoded)]
+                message["headers"] = [*message["headers"], NO_SNIFFING, (HEADER, encoded)]
                 await send(message)
             else:
                 await send(message)
@@ -93,6 +95,9 @@ def _client_id(scope: Scope) -> str:
 def _fields(scope: Scope, identifier: str, status: int, seconds: float) -> dict[str, object]:
     # The endpoint puts its fields into the scope. If it found no model, the line has the model that the path names.
     named = named_model(scope["path_params"]) if "path_params" in scope else {}
+    state = scope["state"]
+    # The name of the API key, or the address behind a trusted proxy.
+    client = {"client": state["client"]} if "client" in state else {}
     return {
         "request_id": identifier,
         "method": scope["method"],
@@ -100,6 +105,7 @@ def _fields(scope: Scope, identifier: str, status: int, seconds: float) -> dict[
         "status": status,
         "duration_ms": round(seconds * 1000, 3),
         "problem": None,
+        **client,
         **named,
-        **scope["state"].get("log", {}),
+        **state.get("log", {}),
     }

@@ -4,16 +4,18 @@ Every other path goes to the FastAPI application, which documents its routes at 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
-from starlette.datastructures import URL
 from starlette.exceptions import HTTPException
-from starlette.responses import RedirectResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..errors import ServiceError
+from ..security.access_control import ResponseHeaders
+from ..security.pages import redirect_target
 from . import problems
 from .access import log_problem, request_id
 from .endpoint import ErrorResponse
+from .request_context import HttpResponse
 
 Endpoints = dict[str, ASGIApp]  # by method
 
@@ -35,6 +37,16 @@ class Route(NamedTuple):
     endpoint: ASGIApp
 
 
+class Access(Protocol):
+    """Decides whether a request may reach its endpoint."""
+
+    def check(self, scope: Scope) -> ResponseHeaders | None:
+        """Raise the error that the request is answered with, or return what makes headers for its response."""
+
+    def count_rejected(self, scope: Scope, problem: str) -> None:
+        """Count a request that `check` has raised an error for."""
+
+
 class Dispatcher:
     """Calls the endpoint of the path and method of a request.
 
@@ -45,11 +57,13 @@ class Dispatcher:
         fallback: answers every path that the table does not have.
         error_responses: by first segment of a path, how errors are written below it. The table is complete there: a
             path that it does not have is an error, and does not go to `fallback`.
+        access: checks every request first.
     """
 
     def __init__(
-        self, routes: Sequence[Route], fallback: ASGIApp, error_responses: Mapping[str, ErrorResponse]
+        self, routes: Sequence[Route], fallback: ASGIApp, error_responses: Mapping[str, ErrorResponse], access: Access
     ) -> None:
+        self._access = access
         self._fallback = fallback
         self._error_responses = error_responses
         self._paths: dict[str, Endpoints] = {}
@@ -65,6 +79,14 @@ class Dispatcher:
         if scope["type"] != "http":
             await self._fallback(scope, receive, send)
             return
+        try:
+            response_headers = self._access.check(scope)
+        except ServiceError as error:
+            self._access.count_rejected(scope, problems.problem_type_of(error).type)
+            await self._send_error(error, scope, send)
+            return
+        if response_headers is not None:
+            send = _with_headers(send, response_headers)
         endpoints = self._paths.get(scope["path"]) or self._match_template(scope)
         if not endpoints:
             await self._answer_other_path(scope, receive, send)
@@ -85,12 +107,11 @@ class Dispatcher:
             await self._send_error(HTTPException(404), scope, send)
         elif path.endswith("/") and path.rstrip("/") in self._paths:
             # As FastAPI does for its own routes.
-            url = URL(scope={**scope, "path": path.rstrip("/")})
-            await RedirectResponse(str(url))(scope, receive, send)
+            await HttpResponse(307, [(b"location", redirect_target(scope)), (b"content-length", b"0")]).send(send)
         else:
             await self._fallback(scope, receive, send)
 
-    async def _send_error(self, error: HTTPException, scope: Scope, send: Send) -> None:
+    async def _send_error(self, error: Exception, scope: Scope, send: Send) -> None:
         log_problem(scope, problems.problem_type_of(error).type)
         error_response = self._error_responses.get(_first_segment(scope["path"]), problems.error_response)
         await error_response(error, request_id(scope)).send(send)
@@ -128,6 +149,15 @@ class _Segment:
                 parameters[name] = text
             segment = following
         return segment.endpoints, parameters
+
+
+def _with_headers(send: Send, response_headers: ResponseHeaders) -> Send:
+    async def send_with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], *response_headers()]
+        await send(message)
+
+    return send_with_headers
 
 
 def _first_segment(path: str) -> str:

@@ -18,6 +18,7 @@ from ..observability.registry import CounterRegistry
 from ..observability.timing import RequestTiming
 from ..repository.repository import Repository
 from ..requests import Limits, LogProbRequest, ModelSelector, Payload, SampleRequest, TransformRequest
+from ..security import key_usage
 from ..settings import Settings
 from . import negotiation
 from .disconnects import DisconnectWatcher
@@ -46,6 +47,7 @@ class Inference:
         model = self._find_model(request, payload)
         sample_request = SampleRequest.parse(payload, self.limits)
         request.rows = sample_request.num_samples
+        key_usage.charge(request.scope, request.rows)
         _check_output_count(codec, sample_request.outputs)
         seeded = model.with_seed(sample_request)
         if sample_request.num_samples > min(model.block_rows, self.settings.max_json_samples):
@@ -88,6 +90,7 @@ class Inference:
         request.parameters = payload.parameters
         if payload.rows is not None:
             request.rows = len(payload.rows)
+            key_usage.charge(request.scope, request.rows)
         request.model = model = self.repository.find(ModelSelector.parse(payload.parameters))
         request.counters = self.counters.counters_for(request.counters.operation, model)
         return model

@@ -14,6 +14,8 @@ from pydantic.json_schema import models_json_schema
 
 from ..codecs import CODECS
 from ..requests import NUM_SAMPLES, ROWS_NAMES, Limits
+from ..security import api_description
+from ..security.access_policy import AccessPolicy
 from .openapi_schemas import (
     LogProbAnswer,
     LogProbBody,
@@ -36,18 +38,20 @@ OPERATIONS: Final[dict[str, tuple[type[BaseModel], type[BaseModel], str]]] = {
 Document = dict[str, Any]
 
 
-def describe(app: FastAPI, limits: Limits) -> Document:
+def describe(app: FastAPI, limits: Limits, policy: AccessPolicy | None = None) -> Document:
     """The OpenAPI document of a service.
 
     Args:
         app: its GET routes.
         limits: bounds that the settings give to the number of rows.
+        policy: the scope of an API key that each path needs; None if the service has no keys.
     """
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     schemas.update(_schemas(limits))
     operations = {path: {"post": _operation(path, *entry)} for path, entry in OPERATIONS.items()}
     document["paths"] = {**operations, **document["paths"]}
+    api_description.describe(document, policy)
     return document
 
 

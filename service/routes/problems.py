@@ -14,11 +14,12 @@ from starlette.responses import Response
 from diffeo.runtime.errors import EngineFailed
 
 from .. import errors
-from ..errors import FieldError, Overloaded, RequestError
+from ..errors import FieldError, Overloaded, RequestError, Unauthorized
 from .access import log_problem, request_id
 from .request_context import Header, HttpResponse
 
 MEDIA_TYPE: Final = b"application/problem+json"
+AUTHENTICATE: Final[Header] = (b"www-authenticate", b'Bearer realm="diffeo"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,15 @@ PROBLEM_TYPES: Final[dict[type[Exception], ProblemType]] = {
     ),
     errors.FileNotInBundle: ProblemType(HTTPStatus.NOT_FOUND, "file-not-found", "The bundle has no such file"),
     errors.Overloaded: ProblemType(HTTPStatus.TOO_MANY_REQUESTS, "overloaded", "Too many rows are queued"),
+    errors.QuotaExceeded: ProblemType(HTTPStatus.TOO_MANY_REQUESTS, "quota-exceeded", "The quota is used up"),
     errors.DeadlinePassed: ProblemType(HTTPStatus.GATEWAY_TIMEOUT, "deadline-passed", "The deadline has passed"),
     errors.VersionRefused: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "version-refused", "The version was refused"),
+    errors.Unauthorized: ProblemType(HTTPStatus.UNAUTHORIZED, "unauthorized", "An API key is needed"),
+    errors.Forbidden: ProblemType(HTTPStatus.FORBIDDEN, "forbidden", "The API key does not allow this"),
+    errors.CrossSite: ProblemType(HTTPStatus.FORBIDDEN, "cross-site", "A page of another site sent the request"),
+    errors.HostNotAllowed: ProblemType(
+        HTTPStatus.MISDIRECTED_REQUEST, "host-not-allowed", "The service does not answer under this name"
+    ),
     EngineFailed: ProblemType(HTTPStatus.INTERNAL_SERVER_ERROR, "engine-failed", "The engine failed"),
 }
 # For unexpected errors, and for errors that occur only while the service starts.
@@ -92,8 +100,7 @@ def error_response(error: Exception, identifier: str) -> HttpResponse:
         response.headers.extend(http_headers(error))
         return response
     response = _document(problem, str(error), identifier, error.field_errors if isinstance(error, RequestError) else ())
-    if isinstance(error, Overloaded):
-        response.headers.append((b"retry-after", b"%d" % error.retry_after))
+    response.headers.extend(error_headers(error))
     return response
 
 
@@ -108,6 +115,13 @@ async def on_error(request: Request, error: Exception) -> Response:
 def http_headers(error: HTTPException) -> list[Header]:
     """The headers of an HTTP error, such as Allow, in lower case."""
     return [(name.lower().encode(), value.encode()) for name, value in (error.headers or {}).items()]
+
+
+def error_headers(error: Exception) -> list[Header]:
+    """The headers that tell a client how to send a request again."""
+    if isinstance(error, Overloaded):
+        return [(b"retry-after", b"%d" % error.retry_after)]
+    return [AUTHENTICATE] if isinstance(error, Unauthorized) else []
 
 
 def _document(

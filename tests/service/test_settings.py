@@ -1,6 +1,7 @@
 """Every setting has a default, an environment variable, and bounds. An error names the variable."""
 
 import doctest
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,11 @@ CASES: list[tuple[str, str, object]] = [
     ("MAX_NUM_SAMPLES", "10", 10),
     ("MAX_JSON_SAMPLES", "10", 10),
     ("DOWNLOADS", "false", False),
+    ("API_KEYS_FILE", "/run/secrets/keys", Path("/run/secrets/keys")),
+    ("API_KEYS", "a:read:00", "a:read:00"),
+    ("OPEN_WITHOUT_KEY", "metrics, docs", ("metrics", "docs")),
+    ("ALLOWED_HOSTS", "flows.example, *.lan", ("flows.example", "*.lan")),
+    ("TRUSTED_PROXIES", "10.0.0.0/8, ::1", (ip_network("10.0.0.0/8"), ip_network("::1"))),
     ("LOG_LEVEL", "warning", "warning"),
     ("LOG_HEALTH_CHECKS", "true", True),
 ]
@@ -65,6 +71,11 @@ def test_the_table_above_names_every_setting() -> None:
         ("ENGINE", "tensorflow"),
         ("EXECUTION_PROVIDERS", "tpu"),
         ("EXECUTION_PROVIDERS", ""),
+        ("ALLOWED_HOSTS", ""),
+        ("ALLOWED_HOSTS", "http://flows.example:8000"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("TRUSTED_PROXIES", "proxy.example"),
+        ("OPEN_WITHOUT_KEY", "everything"),
         ("LOG_LEVEL", "loud"),
     ],
 )
@@ -93,6 +104,15 @@ def test_the_command_line_replaces_the_environment(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("DIFFEO_THREADS", "7")
     settings = read_settings({"port": 2})
     assert (settings.port, settings.threads) == (2, 7)
+
+
+@pytest.mark.parametrize(
+    ("host", "names"),
+    [("127.0.0.1", "local"), ("::1", "local"), ("localhost", "local"), ("0.0.0.0", "*"), ("flows.example", "*")],  # noqa: S104  (what a container sets)
+)
+def test_on_a_loopback_address_only_local_names_are_allowed_by_default(host: str, names: str) -> None:
+    assert read_settings({"host": host}).allowed_hosts == (names,)
+    assert read_settings({"host": host, "allowed_hosts": "a.example"}).allowed_hosts == ("a.example",)
 
 
 def test_with_cuda_there_is_one_worker_with_large_chunks_by_default() -> None:

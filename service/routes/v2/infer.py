@@ -17,6 +17,7 @@ from ...codecs.v2.signature import Signature
 from ...errors import InvalidRequest, TooLarge, UnsupportedFormat, listed
 from ...model import Model
 from ...requests import LogProbRequest, ModelSelector, Parameters, Payload, SampleRequest, TransformRequest
+from ...security import key_usage
 from ..inference import Inference
 from ..request_context import Header, HttpResponse, RequestContext
 from .address import ModelPath
@@ -115,6 +116,7 @@ class Infer:
             return await self._sample(request, model, parsed, parameters, deadline)
         rows = parsed.rows(kind.input_name)
         request.rows = len(rows)
+        key_usage.charge(request.scope, request.rows)
         if kind is LOG_PROB:
             payload = Payload(parameters, rows, kind.input_name)
             log_prob_request = LogProbRequest.parse(payload, model.manifest, self._limits)
@@ -138,6 +140,7 @@ class Infer:
         payload = Payload({**parameters, **number, "return": _outputs(parsed)})
         sample_request = SampleRequest.parse(payload, self._limits)
         request.rows = sample_request.num_samples
+        key_usage.charge(request.scope, request.rows)
         limit = self._settings.max_json_samples
         if sample_request.num_samples > limit:
             raise TooLarge(

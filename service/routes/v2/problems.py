@@ -8,8 +8,8 @@ from typing import Final
 import orjson
 from starlette.exceptions import HTTPException
 
-from ...errors import FieldError, InvalidRequest, Overloaded, RequestError, UnsupportedFormat
-from ..problems import INTERNAL, PROBLEM_TYPES, http_headers
+from ...errors import FieldError, InvalidRequest, RequestError, UnsupportedFormat
+from ..problems import INTERNAL, PROBLEM_TYPES, error_headers, http_headers
 from ..request_context import Header, HttpResponse
 
 JSON: Final = b"application/json"
@@ -57,11 +57,9 @@ def _names(field_errors: Iterable[FieldError]) -> list[str]:
 
 
 def _headers(error: Exception, status: HTTPStatus) -> list[Header]:
-    if isinstance(error, Overloaded):
-        return [(b"retry-after", b"%d" % error.retry_after)]
     if isinstance(error, UnsupportedFormat):
         return [(b"accept-encoding", b"gzip, deflate")]
-    return [(b"connection", b"close")] if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE else []
+    return [(b"connection", b"close")] if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE else error_headers(error)
 
 
 def _response(status: HTTPStatus, sentence: str, *headers: Header) -> HttpResponse:

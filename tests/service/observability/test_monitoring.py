@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from diffeo.bundle import npy
+from diffeo.service.security.api_keys import KeyScope, new_key
 from diffeo.service.settings import Settings
 from tests.given.flows import affine
 from tests.given.servers.asgi_app import App
@@ -30,6 +31,8 @@ BODIES = {
     "log_prob": {"x": [[1, 2], [None, 1], [3, 4]]},
     "transform": {"direction": "inverse", "z": [[1, 2]]},
 }
+SECRET, KEY = new_key("grafana", KeyScope.ADMIN)
+HEADERS = {"x-api-key": SECRET}
 
 promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
 
@@ -37,8 +40,8 @@ promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool
 @pytest.fixture(scope="module")
 def before() -> Scrape:
     """Metrics of a service before its first request."""
-    with App(Settings(models=affine.DATA)) as app:
-        return Scrape(app.get("/metrics").text)
+    with App(Settings(models=affine.DATA, api_keys=KEY.line)) as app:
+        return Scrape(app.get("/metrics", headers=HEADERS).text)
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +52,7 @@ def after(tmp_path_factory: pytest.TempPathFactory) -> Scrape:
         affine.copy_to(models, version=version)
     (affine.copy_to(models, version=3) / "forward.onnx").write_bytes(b"")
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DIFFEO_API_KEYS", KEY.line)
         service = GatedService(patch, models=models)
         service.gate.set()
         return asyncio.run(asyncio.wait_for(_scrape_after_each_operation(service), SECONDS))
@@ -56,6 +60,7 @@ def after(tmp_path_factory: pytest.TempPathFactory) -> Scrape:
 
 async def _scrape_after_each_operation(service: GatedService) -> Scrape:
     async with service.client() as client:
+        client.headers.update(HEADERS)
         for operation, body in BODIES.items():
             assert (await client.post(f"/{operation}", json=body)).status_code == 200
         assert (await client.post("/sample", json={"model": "none"})).status_code == 404
