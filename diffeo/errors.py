@@ -3,6 +3,7 @@
 DiffeoError
 ├── Unreachable     no diffeo service answers at the address
 ├── Problem         the service answered with a problem document
+├── InvalidApiKey   the API key holds a character that no key has
 ├── WrongTable      the rows are not a table of numbers with the model's columns
 ├── TableError      a file of rows cannot be read or written
 ├── FolderInUse     the output folder holds another job or other files
@@ -41,6 +42,10 @@ class Problem(DiffeoError):
         self.type = problem_type
         self.field_errors = tuple(field_errors)
         self.request_id = request_id
+
+
+class InvalidApiKey(DiffeoError):
+    """The API key holds a character that no key has."""
 
 
 class WrongTable(DiffeoError, ValueError):

@@ -14,12 +14,13 @@ from diffeo.errors import DiffeoError
 from .command import Command
 from .fit import CERTIFY, FIT
 from .inspect_bundle import INSPECT
+from .key import KEY
 from .rows import LOG_PROB, SAMPLE, TRANSFORM
 from .serve import SERVE
 from .study import STUDY
 
 COMMANDS: Final[dict[str, Command]] = {
-    command.name: command for command in (SERVE, SAMPLE, LOG_PROB, TRANSFORM, INSPECT, FIT, CERTIFY, STUDY)
+    command.name: command for command in (SERVE, KEY, SAMPLE, LOG_PROB, TRANSFORM, INSPECT, FIT, CERTIFY, STUDY)
 }
 
 # Keeps the line breaks of the examples, and short flags on one line with their help.

@@ -47,12 +47,13 @@ class AsyncClient:
         timeout: float | None = 60.0,
         retries: int = 5,
         headers: Mapping[str, str] | None = None,
+        api_key: str | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.service = RemoteService(url, math.inf if timeout is None else timeout, retries)
         try:
             self._http = httpx.AsyncClient(
-                base_url=url, headers=httpx_steps.with_default_headers(headers), transport=transport
+                base_url=url, headers=httpx_steps.with_default_headers(headers, api_key), transport=transport
             )
         except httpx.InvalidURL as error:
             raise Unreachable(f"{url} is not an address: {error}") from error

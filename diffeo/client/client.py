@@ -42,6 +42,7 @@ class Client:
         timeout: time limit of one request in seconds, with its retries and the delays between them; None is no limit.
         retries: most retries of one request, when the connection fails or the service is overloaded.
         headers: sent with every request, for example a token that a proxy requires.
+        api_key: the key of a service with API keys; the variable DIFFEO_API_KEY sets it too.
         transport: an httpx transport to use instead of a network connection.
     """
 
@@ -52,13 +53,15 @@ class Client:
         timeout: float | None = 60.0,
         retries: int = 5,
         headers: Mapping[str, str] | None = None,
+        api_key: str | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self.service = RemoteService(url, math.inf if timeout is None else timeout, retries)
-        self._rebuild = None if transport else partial(Client, url, timeout=timeout, retries=retries, headers=headers)
+        rebuild = partial(Client, url, timeout=timeout, retries=retries, headers=headers, api_key=api_key)
+        self._rebuild = None if transport else rebuild
         try:
             self._http = httpx.Client(
-                base_url=url, headers=httpx_steps.with_default_headers(headers), transport=transport
+                base_url=url, headers=httpx_steps.with_default_headers(headers, api_key), transport=transport
             )
         except httpx.InvalidURL as error:
             raise Unreachable(f"{url} is not an address: {error}") from error

@@ -1,22 +1,43 @@
 """Converts between the client's steps and httpx: requests, response heads and transport errors."""
 
 import math
+import os
+import re
 from collections.abc import Mapping
 from typing import Final
 
 import httpx
 
+from diffeo.errors import InvalidApiKey
+
 from .steps import ResponseHead, SendRequest, TransportFailure
 
 # Numbers hardly compress; without this header a proxy may spend time on it.
 DEFAULT_HEADERS: Final = {"accept-encoding": "identity"}
+KEY_VARIABLE: Final = "DIFFEO_API_KEY"
+KEY_HEADER: Final = "x-api-key"
+VISIBLE: Final = re.compile(r"[!-~]+")
 # A broken connection or a restarting service causes these, and a retry may succeed. Other errors are permanent.
 TRANSIENT: Final = (httpx.NetworkError, httpx.RemoteProtocolError, httpx.ConnectTimeout)
 
 
-def with_default_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
-    """The headers of every request of a client: the defaults, then the user's own."""
-    return {**DEFAULT_HEADERS, **(headers or {})}
+def with_default_headers(headers: Mapping[str, str] | None, api_key: str | None = None) -> dict[str, str]:
+    """The headers of every request of a client: the defaults, the API key, then the user's own.
+
+    Args:
+        headers: the user's own.
+        api_key: the key; None takes that of the variable DIFFEO_API_KEY, if there is one.
+
+    Raises:
+        InvalidApiKey: the key holds a character that no key has.
+    """
+    key = (os.environ.get(KEY_VARIABLE, "") if api_key is None else api_key).strip()
+    if not key:
+        return {**DEFAULT_HEADERS, **(headers or {})}
+    if not VISIBLE.fullmatch(key):
+        raise InvalidApiKey(f"the API key (api_key or {KEY_VARIABLE}) holds a character that no key has, such as a space")
+    # Authorization stays free for a proxy that asks for a token of its own.
+    return {**DEFAULT_HEADERS, KEY_HEADER: key, **(headers or {})}
 
 
 def build_request(http: httpx.Client | httpx.AsyncClient, step: SendRequest) -> httpx.Request:

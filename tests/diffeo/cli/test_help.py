@@ -8,7 +8,7 @@ import pytest
 from diffeo.cli import main
 from diffeo.service.settings import Settings, default_text
 
-COMMANDS = ["serve", "sample", "log-prob", "transform", "inspect", "fit", "certify", "study"]
+COMMANDS = ["serve", "key", "sample", "log-prob", "transform", "inspect", "fit", "certify", "study"]
 
 
 def help_of(capsys: pytest.CaptureFixture[str], *command: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 from diffeo import Client
 from diffeo.bundle import base
 from diffeo.density import Direction, Output
-from diffeo.errors import Problem, WrongTable
+from diffeo.errors import InvalidApiKey, Problem, WrongTable
 from diffeo.local.model import open_model
 from tests.given.clients.sync_facade import AnyClient, AnyModel, Connect
 from tests.given.flows import affine
@@ -116,6 +116,35 @@ def test_a_model_name_never_reaches_another_path(client: AnyClient, name: str) -
     with pytest.raises(Problem) as raised:
         _ = client.model(name).columns
     assert raised.value.status == 404
+
+
+def key_of(request: httpx.Request) -> httpx.Response:
+    return httpx.Response(200, json={"models": [{"model": request.headers.get("x-api-key", "none")}]})
+
+
+def test_the_api_key_is_that_of_the_argument_or_of_the_variable(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transport = httpx.MockTransport(key_of)
+    with connect(transport=transport) as client:
+        assert client.models() == ["none"]
+    monkeypatch.setenv("DIFFEO_API_KEY", "of-the-variable\n")
+    with connect(transport=transport) as client:
+        assert client.models() == ["of-the-variable"]
+    with connect(transport=transport, api_key="of-the-argument") as client:
+        assert client.models() == ["of-the-argument"]
+
+
+@pytest.mark.parametrize("key", ["a b", "é", "a\nb", "a\x00"])
+def test_an_api_key_that_no_service_gives_is_an_error(connect: Connect, key: str) -> None:
+    with pytest.raises(InvalidApiKey, match="holds a character that no key has"), connect(api_key=key):
+        pass
+
+
+def test_a_client_in_another_process_has_the_api_key_too() -> None:
+    with Client("http://127.0.0.1:1", api_key="abc") as client:
+        rebuild, arguments = client.__reduce__()
+    assert (rebuild.keywords["api_key"], arguments) == ("abc", ())
 
 
 def test_the_given_headers_are_sent_with_every_request(connect: Connect) -> None:

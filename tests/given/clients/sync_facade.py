@@ -29,10 +29,13 @@ class SyncClient:
         timeout: float | None = 60.0,
         retries: int = 5,
         headers: Mapping[str, str] | None = None,
+        api_key: str | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._runner = asyncio.Runner()
-        self._client = AsyncClient(url, timeout=timeout, retries=retries, headers=headers, transport=transport)
+        self._client = AsyncClient(
+            url, timeout=timeout, retries=retries, headers=headers, api_key=api_key, transport=transport
+        )
 
     def models(self) -> list[str]:
         return self._runner.run(self._client.models())
