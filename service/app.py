@@ -27,7 +27,7 @@ from .observability.prometheus import PrometheusMetrics
 from .observability.registry import CounterRegistry
 from .observability.shared_counters import SharedCounters
 from .repository import repository, scan
-from .repository.scan import VersionKey
+from .repository.result import NO_RESULTS, PreflightResults
 from .repository.watch import RepositoryWatcher
 from .requests import Limits
 from .route_table import ERROR_RESPONSES, route_table
@@ -60,16 +60,16 @@ class Service:
 
 def create_app(
     settings: Settings,
-    refusals: Mapping[VersionKey, str] = repository.NO_REFUSALS,
+    results: PreflightResults = NO_RESULTS,
     counters: SharedCounters | None = None,
 ) -> ASGIApp:
     """The application of `create_service`; arguments and errors are the same."""
-    return create_service(settings, refusals, counters).app
+    return create_service(settings, results, counters).app
 
 
 def create_service(
     settings: Settings,
-    refusals: Mapping[VersionKey, str] = repository.NO_REFUSALS,
+    results: PreflightResults = NO_RESULTS,
     counters: SharedCounters | None = None,
     labels: Mapping[str, str] | None = None,
 ) -> Service:
@@ -79,7 +79,7 @@ def create_service(
 
     Args:
         settings: how the service runs.
-        refusals: the reason for each version that preflight refused.
+        results: of the preflight of the versions.
         counters: counters that it shares with other processes; private counters unless given.
         labels: labels of every metric.
 
@@ -92,7 +92,7 @@ def create_service(
     executor, loader = _threads("engine", settings.threads), _threads("loader", 1)
     # The scan comes before loading, so that the first comparison finds changes that happen while models load.
     fingerprints = scan.fingerprints(settings.models)
-    loaded = repository.load(settings, executor, refusals)
+    loaded = repository.load(settings, executor, results)
     watcher = RepositoryWatcher(loaded, settings, executor, loader, fingerprints)
     shared = counters or SharedCounters()
     registry = CounterRegistry(shared, REJECTIONS)

@@ -6,6 +6,7 @@ Standard output needs no rotation, and a client cannot forge a line of JSON.
 import asyncio
 import json
 import logging
+import math
 import sys
 import time
 from collections.abc import Mapping
@@ -25,6 +26,9 @@ TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%S%z"
 # A name in the repository has at most 64 characters, and the longest suffix of a /v2 model has 8.
 MAX_NAME_CHARACTERS: Final = 72
 MAX_VERSION: Final = 2**31
+# Longer integers, in bits, and values of other types are logged as text of at most this length.
+LONGEST_INTEGER: Final = 64
+MAX_VALUE_CHARACTERS: Final = 200
 
 
 class JsonLines(logging.Formatter):
@@ -78,9 +82,9 @@ class AccessLines:
         """Write all pending lines."""
         if self._pending:
             self._last_flush = asyncio.get_running_loop().time()
-            lines = map(_line, self._pending)
-            self._log.info("\n".join(lines), extra={FORMATTED: True})
-            self._pending.clear()
+            # The list is emptied first: whatever happens to these lines, `add` must start the next flush.
+            pending, self._pending = self._pending, []
+            self._log.info("\n".join(map(_line, pending)), extra={FORMATTED: True})
 
 
 def named_model(parameters: Mapping[str, object]) -> dict[str, object]:
@@ -105,9 +109,25 @@ def named_model(parameters: Mapping[str, object]) -> dict[str, object]:
 
 
 def _line(fields: dict[str, object]) -> str:
-    head = {"time": fields["time"], "level": "info", "logger": "diffeo.access", "message": "request"}
-    line = orjson.dumps(head | fields)
+    content = {"time": fields["time"], "level": "info", "logger": "diffeo.access", "message": "request", **fields}
+    try:
+        line = orjson.dumps(content)
+    except TypeError:
+        # A value that orjson does not encode, such as an integer of more than 64 bits or half of a surrogate pair.
+        return json.dumps({name: _encodable(value) for name, value in content.items()})
     return line.decode() if line.isascii() else json.dumps(orjson.loads(line))
+
+
+def _encodable(value: object) -> object:
+    """The value, or its text if it has no short form in strict JSON."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, int):
+        # Python does not print an integer of more than 4300 decimal digits.
+        return value if value.bit_length() < LONGEST_INTEGER else hex(value)[:MAX_VALUE_CHARACTERS]
+    if value is None or isinstance(value, str):
+        return value
+    return ascii(value)[:MAX_VALUE_CHARACTERS]
 
 
 def configure(level: str, stream: TextIO | None = None) -> None:

@@ -58,8 +58,8 @@ class Replica:
         # Ray Serve replaces sys.stdout by its own log, which would wrap each of our JSON lines into another line.
         logs.configure(settings.log_level, sys.__stdout__)
         identity = serve.get_replica_context().replica_id.unique_id
-        refused = server.refused_versions(settings, {})
-        self._service = create_service(settings, refused, labels={"replica": identity})
+        results = server.preflight_results(settings)
+        self._service = create_service(settings, results, labels={"replica": identity})
         server.tune_interpreter()
 
     def __serve_build_asgi_app__(self) -> ASGIApp:

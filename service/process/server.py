@@ -22,9 +22,8 @@ from diffeo.runtime.errors import EngineError
 from ..errors import NotListening, ServiceError, WorkerFailed
 from ..observability import logs
 from ..observability.shared_counters import SharedCounters
-from ..repository import preflight, scan
-from ..repository.preflight import PreflightResults
-from ..repository.scan import VersionKey
+from ..repository import preflight, result, scan
+from ..repository.result import NO_RESULTS, PreflightResults
 from ..settings import Settings
 from .http_protocol import SingleWriteProtocol
 from .port import reserve
@@ -35,8 +34,8 @@ DRAIN_SECONDS: Final = 20  # for running requests, when the server stops
 YOUNG_OBJECTS: Final = 20_000
 # The longest time that a thread keeps the interpreter from the event loop; Python's default is 5 ms.
 SWITCH_SECONDS: Final = 0.0005
-# A worker gets these from the supervisor in its environment: the settings, the results of the preflight, and the folder
-# of the counters that all workers share.
+# A worker gets these from the supervisor in its environment: the settings, the file with the results of the preflight,
+# and the folder of the counters that all workers share.
 WORKER_SETTINGS: Final = "DIFFEO_WORKER_SETTINGS"
 WORKER_PREFLIGHT: Final = "DIFFEO_WORKER_PREFLIGHT"
 WORKER_COUNTERS: Final = "DIFFEO_WORKER_COUNTERS"
@@ -63,7 +62,7 @@ def serve(settings: Settings) -> None:
 
 
 def _serve_alone(settings: Settings) -> None:
-    app = _create_app(settings, {}, SharedCounters())
+    app = _create_app(settings, NO_RESULTS, SharedCounters())
     # After the running requests, uvicorn raises the signal again. A stop on request is a success: exit code 0.
     signal.signal(signal.SIGTERM, _exit)
     _log_start(settings)
@@ -74,10 +73,11 @@ def _serve_alone(settings: Settings) -> None:
 def _serve_with_workers(settings: Settings) -> None:
     # One preflight serves all workers. An empty repository is an error here, before a worker starts.
     os.environ[WORKER_SETTINGS] = settings.model_dump_json()
-    os.environ[WORKER_PREFLIGHT] = preflight.dump(_preflight(settings, {}))
+    results = preflight_results(settings)
     config = _config("diffeo.service.process.server:worker", settings, factory=True, workers=settings.workers)
     supervisor = Multiprocess(config, [reserve(settings.host, settings.port)])
-    with _counter_folder() as folder:
+    with _counter_folder() as folder, result.written(results) as path:
+        os.environ[WORKER_PREFLIGHT] = path
         os.environ[WORKER_COUNTERS] = folder
         _log_start(settings)
         supervisor.run()
@@ -100,7 +100,7 @@ def worker() -> ASGIApp:
     settings = Settings.model_validate_json(os.environ[WORKER_SETTINGS])
     logs.configure(settings.log_level)
     try:
-        known = preflight.parse(os.environ[WORKER_PREFLIGHT])
+        known = result.read(os.environ[WORKER_PREFLIGHT])
         return _create_app(settings, known, SharedCounters(Path(os.environ[WORKER_COUNTERS])))
     except (ServiceError, EngineError) as error:
         log.error("the worker could not start", extra={"reason": str(error)})  # noqa: TRY400  (the reason is enough; a traceback is for bugs)
@@ -108,21 +108,18 @@ def worker() -> ASGIApp:
         sys.exit(STARTUP_FAILURE)
 
 
-def _preflight(settings: Settings, known: PreflightResults) -> PreflightResults:
-    keys = [(name, version) for name, versions in scan.find_versions(settings).items() for version in versions]
-    # In a worker, uvicorn calls this inside its event loop, so the preflight gets an event loop in another thread.
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, preflight.check(settings, keys, known)).result()
-
-
-def refused_versions(settings: Settings, known: PreflightResults) -> dict[VersionKey, str]:
-    """The versions that fail their preflight, with the reason.
+def preflight_results(settings: Settings, known: PreflightResults = NO_RESULTS) -> PreflightResults:
+    """The result of the preflight of every version in the repository folder.
 
     Args:
         settings: the repository folder, and how the versions will be served.
         known: earlier results; a version whose files are unchanged is not checked again.
     """
-    return {key: result.reason for key, result in _preflight(settings, known).items() if result.reason is not None}
+    keys = [(name, version) for name, versions in scan.find_versions(settings).items() for version in versions]
+    # In a worker, uvicorn calls this inside its event loop, so the preflight gets an event loop in another thread.
+    with ThreadPoolExecutor(1) as thread:
+        checks = preflight.check(settings, keys, known, preflight.PATIENCE_SECONDS)
+        return thread.submit(asyncio.run, checks).result()
 
 
 def _create_app(settings: Settings, known: PreflightResults, counters: SharedCounters) -> ASGIApp:
@@ -130,7 +127,7 @@ def _create_app(settings: Settings, known: PreflightResults, counters: SharedCou
     from ..app import create_app  # noqa: PLC0415
 
     # A worker that replaces a dead one also checks the versions published since then: one may have killed the other.
-    app = create_app(settings, refused_versions(settings, known), counters)
+    app = create_app(settings, preflight_results(settings, known), counters)
     tune_interpreter()
     return app
 

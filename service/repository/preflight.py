@@ -1,63 +1,124 @@
 """Preflight: loads each version in a separate process first, because a bad graph can kill the process that loads it.
 
-That process reads the settings and the versions from its standard input. It prints one JSON line for each version:
-name, version, and the reason to refuse it or null.
+Each version has a budget of its own. A few processes check one version after the other; a version that takes long
+leaves its turn to the next one. A failure that is no fault of the version is tried again.
 """
 
 import asyncio
 import contextlib
-import json
-import signal
-import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
+import math
+import time
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Final
 
-from diffeo.runtime.errors import EngineError
+from diffeo.runtime.cores import usable_cores
 
-from ..errors import ServiceError
 from ..settings import Settings
-from . import repository, scan
-from .repository import RefusedVersion
-from .scan import Fingerprint, VersionKey
+from . import scan
+from .preflight_process import Crashed, Killed, NotStarted, PreflightProcess, ProcessError, Report, TimedOut
+from .result import NO_RESULTS, PreflightResult, PreflightResults
+from .scan import VersionKey
 
-# A good version loads in seconds, so a version that needs longer is refused.
+# A good version loads in seconds. Its processor time is limited too, so only a version that waits takes this long.
 TIME_LIMIT_SECONDS: Final = 60.0
-COMMAND: Final = (sys.executable, "-P", "-m", "diffeo.service.repository.preflight")
+# A version that has taken this long no longer counts among those that are checked at the same time.
+SLOW_SECONDS: Final = 2.0
+# Most processes, those of slow versions included.
+MAX_PROCESSES: Final = 16
+# A start waits this long for slow versions if another version is good. They are checked again while it serves.
+PATIENCE_SECONDS: Final = 10.0
+# What a process keeps of the versions that it has loaded ends with it.
+VERSIONS_PER_PROCESS: Final = 100
+# The graphs of a version may crash because of what an earlier version left in the process, so a crash counts if it
+# happens in two processes.
+CRASHES: Final = 2
+# The waits before a failure that is no fault of the version is tried again.
+BACKOFF_SECONDS: Final = (0.25, 0.5, 1.0)
+POLL_SECONDS: Final = 0.25
 
 
-@dataclass(frozen=True, slots=True)
-class PreflightResult:
-    """The result of one version.
+class Preflight:
+    """Checks versions with a few processes, which end when nothing is left to check.
 
-    Attributes:
-        fingerprint: of the files that were checked.
-        reason: why the version is refused; None if it is good.
+    Args:
+        settings: the repository folder, and how the versions will be served.
     """
 
-    fingerprint: Fingerprint
-    reason: str | None
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._turns = asyncio.Semaphore(usable_cores())
+        self._processes = asyncio.Semaphore(MAX_PROCESSES)
+        self._idle: list[PreflightProcess] = []
+        self._wanted = 0
+        self._began: dict[VersionKey, float] = {}
 
+    async def check(self, key: VersionKey) -> PreflightResult:
+        """Check one version. It raises nothing: every failure is a reason to refuse the version."""
+        fingerprint = scan.fingerprint(self._settings.models, key)
+        self._wanted += 1
+        try:
+            report = await self._report(key)
+        finally:
+            self._wanted -= 1
+            self._began.pop(key, None)
+            if not self._wanted:
+                await self._stop_idle()
+        return PreflightResult(fingerprint, report.reason, report.can_pass, report.digest)
 
-PreflightResults = Mapping[VersionKey, PreflightResult]
+    def waits_only_for(self, keys: Iterable[VersionKey], seconds: float) -> bool:
+        """True if the check of each of these versions began more than so many seconds ago."""
+        latest = time.monotonic() - seconds
+        return all(self._began.get(key, math.inf) < latest for key in keys)
 
+    async def _report(self, key: VersionKey) -> Report:
+        crashes, waits = 0, list(BACKOFF_SECONDS)
+        while True:
+            try:
+                return await self._try(key)
+            except Crashed as error:
+                crashes += 1
+                if crashes == CRASHES:
+                    return Report(str(error), can_pass=False, digest=None)
+            except (Killed, NotStarted) as error:
+                if not waits:
+                    return Report(str(error), can_pass=True, digest=None)
+                await asyncio.sleep(waits.pop(0))
+            except ProcessError as error:
+                return Report(str(error), isinstance(error, TimedOut), digest=None)
 
-def dump(results: PreflightResults) -> str:
-    """The results as JSON, for another process."""
-    return json.dumps([[*key, result.fingerprint, result.reason] for key, result in results.items()])
+    async def _try(self, key: VersionKey) -> Report:
+        async with self._processes, self._turn(key):
+            process = self._idle.pop() if self._idle else await PreflightProcess.start(self._settings)
+            report = await process.check(key, TIME_LIMIT_SECONDS)
+            if process.checked < VERSIONS_PER_PROCESS:
+                self._idle.append(process)
+            else:
+                await process.stop()
+            return report
 
+    @contextlib.asynccontextmanager
+    async def _turn(self, key: VersionKey) -> AsyncIterator[None]:
+        """Wait for a turn; after SLOW_SECONDS the next version has it."""
+        await self._turns.acquire()
+        self._began.setdefault(key, time.monotonic())
+        release = asyncio.get_running_loop().call_later(SLOW_SECONDS, self._turns.release)
+        try:
+            yield
+        finally:
+            if not release.cancelled() and release.when() > asyncio.get_running_loop().time():
+                release.cancel()
+                self._turns.release()
 
-def parse(text: str) -> PreflightResults:
-    """The results that `dump` wrote."""
-    return {
-        (name, version): PreflightResult(tuple((str(file), *numbers) for file, *numbers in fingerprint), reason)
-        for name, version, fingerprint, reason in json.loads(text)
-    }
+    async def _stop_idle(self) -> None:
+        while self._idle:
+            await self._idle.pop().stop()
 
 
 async def check(
-    settings: Settings, keys: Sequence[VersionKey], known: PreflightResults | None = None
+    settings: Settings,
+    keys: Sequence[VersionKey],
+    known: PreflightResults = NO_RESULTS,
+    patience: float = math.inf,
 ) -> PreflightResults:
     """Check versions of the repository folder.
 
@@ -65,76 +126,20 @@ async def check(
         settings: how the versions will be served.
         keys: the versions.
         known: earlier results; a version whose files are unchanged is not checked again.
+        patience: seconds after which a slow version is left, if a version is good and only slow ones are left.
     """
-    before = {key: scan.fingerprint(settings.models, key) for key in keys}
-    results = {key: known[key] for key in keys if known and key in known and known[key].fingerprint == before[key]}
-    while left := [key for key in keys if key not in results]:
-        reasons, process_end = await _run_process(settings, left)
-        results |= {key: PreflightResult(before[key], reason) for key, reason in reasons.items()}
-        if left := [key for key in left if key not in results]:
-            # The process reports the versions in order, so it ended while it loaded the first one without a report.
-            results[left[0]] = PreflightResult(before[left[0]], process_end)
-    return results
-
-
-async def _run_process(settings: Settings, keys: Sequence[VersionKey]) -> tuple[dict[VersionKey, str | None], str]:
-    """The reasons that one process reported before it ended, and how it ended."""
-    pipe = asyncio.subprocess.PIPE
-    child = await asyncio.create_subprocess_exec(*COMMAND, stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.DEVNULL)
-    reasons: dict[VersionKey, str | None] = {}
-    end = f"its graphs were not loaded within {TIME_LIMIT_SECONDS:g} seconds"
-    try:
-        async with asyncio.timeout(TIME_LIMIT_SECONDS):
-            await _send(child, settings, keys)
-            async for name, version, reason in _reports(child):
-                reasons[name, version] = reason
-            end = _exit_reason(await child.wait())
-    except TimeoutError:
-        pass
-    finally:
-        if child.returncode is None:
-            child.kill()
-            await child.wait()
-    return reasons, end
-
-
-async def _send(child: asyncio.subprocess.Process, settings: Settings, keys: Sequence[VersionKey]) -> None:
-    if child.stdin is not None:
-        with contextlib.suppress(ConnectionError):
-            child.stdin.write(json.dumps({"settings": settings.model_dump(mode="json"), "keys": keys}).encode())
-            await child.stdin.drain()
-        child.stdin.close()
-
-
-async def _reports(child: asyncio.subprocess.Process) -> AsyncIterator[tuple[str, int, str | None]]:
-    if child.stdout is not None:
-        async for line in child.stdout:
-            name, version, reason = json.loads(line)
-            yield name, version, reason
-
-
-def _exit_reason(code: int) -> str:
-    cause = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-    return f"its graphs ended the process that loaded them ({cause})"
-
-
-def main() -> None:
-    """Load the versions that standard input names, and print one line for each."""
-    task = json.load(sys.stdin)
-    settings = Settings.model_validate_json(json.dumps(task["settings"]))
-    with ThreadPoolExecutor(1) as executor:
-        for name, version in task["keys"]:
-            print(json.dumps([name, version, _refusal(settings, (name, version), executor)]), flush=True)  # noqa: T201
-
-
-def _refusal(settings: Settings, key: VersionKey, executor: Executor) -> str | None:
-    try:
-        entry = repository.load_version(settings, key, executor)
-    except (ServiceError, EngineError):
-        # Not an error of the version: the service meets the same error when it loads the version, and reports it.
-        return None
-    return entry.reason if isinstance(entry, RefusedVersion) else None
-
-
-if __name__ == "__main__":
-    main()
+    now = {key: scan.fingerprint(settings.models, key) for key in keys if key in known}
+    results = {key: known[key] for key, fingerprint in now.items() if known[key].fingerprint == fingerprint}
+    checks = Preflight(settings)
+    left = {asyncio.create_task(checks.check(key)): key for key in keys if key not in results}
+    while left:
+        done, _ = await asyncio.wait(left, timeout=POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        results |= {left.pop(task): task.result() for task in done}
+        if any(result.reason is None for result in results.values()) and checks.waits_only_for(left.values(), patience):
+            break
+    for task, key in left.items():
+        task.cancel()
+        reason = f"its graphs were not loaded within {patience:g} seconds of the start; it is checked again"
+        results[key] = PreflightResult(scan.fingerprint(settings.models, key), reason, can_pass=True)
+    await asyncio.gather(*left, return_exceptions=True)
+    return {key: results[key] for key in keys}

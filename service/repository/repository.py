@@ -9,7 +9,7 @@ from typing import Final, Self
 
 from diffeo.bundle.errors import BundleError
 from diffeo.bundle.read import read
-from diffeo.runtime.errors import EngineFailed
+from diffeo.runtime.errors import EngineFailed, ProviderMissing
 
 from .. import model_loader
 from ..errors import (
@@ -24,21 +24,28 @@ from ..errors import (
 from ..model import Model
 from ..requests import ModelSelector
 from ..settings import Settings
+from .result import NO_RESULTS, PreflightResults
 from .scan import VersionKey, find_versions
 
 # The error text of a runtime can have many lines and name its source files; the first line has the reason.
 REASON_CHARACTERS: Final = 400
-NO_REFUSALS: Final[Mapping[VersionKey, str]] = MappingProxyType({})
 
 log = logging.getLogger("diffeo")
 
 
 @dataclass(frozen=True, slots=True)
 class RefusedVersion:
-    """A version in the repository folder that is not served, and why."""
+    """A version in the repository folder that is not served, and why.
+
+    Attributes:
+        version: its number.
+        reason: one sentence.
+        can_pass: True if the reason can pass by itself, so that the version is checked again later.
+    """
 
     version: int
     reason: str
+    can_pass: bool = False
 
 
 Entry = Model | RefusedVersion
@@ -63,7 +70,6 @@ class Repository:
         self.default = default
         self._precisions = precisions
         self._state = _State.of(models)
-        self._expected = frozenset(models)
 
     @property
     def models(self) -> Mapping[str, Versions]:
@@ -77,8 +83,14 @@ class Repository:
 
     @property
     def ready(self) -> bool:
-        """True if every model that was there at the start is served. Models that are added later do not count."""
-        return self._expected <= self._state.newest.keys()
+        """True if a model is served. A version that cannot be served does not count: it harms no other."""
+        return bool(self._state.newest)
+
+    @property
+    def single(self) -> str | None:
+        """The model of requests that name none, if there is no default: the only served one, or the only one."""
+        names = self._state.newest or self.models
+        return next(iter(names)) if len(names) == 1 else None
 
     def replace(self, models: Mapping[str, Versions]) -> None:
         """Serve these versions from now on. A request that has found its model keeps that model."""
@@ -94,7 +106,10 @@ class Repository:
             VersionRefused: the version exists and is refused.
             PrecisionNotFound: the version is not served in that precision.
         """
-        name = selector.model or self.default or self._single_name()
+        name = selector.model or self.default or self.single
+        if name is None:
+            served = listed(self._state.newest or self.models)
+            raise InvalidRequest.at("/model", f"several models are served, so name one: {served}")
         found = self._newest(name) if selector.version is None else self._version(name, selector.version)
         return found.in_precision(selector.precision or self._precisions.get(name))
 
@@ -141,12 +156,6 @@ class Repository:
             raise VersionRefused(f"{name} version {entry.version} was refused: {entry.reason}")
         return entry
 
-    def _single_name(self) -> str:
-        models = self.models
-        if len(models) == 1:
-            return next(iter(models))
-        raise InvalidRequest.at("/model", f"several models are served, so name one: {listed(models)}")
-
 
 @dataclass(frozen=True, slots=True)
 class _State:
@@ -159,21 +168,21 @@ class _State:
         return cls(models, newest)
 
 
-def load(settings: Settings, executor: Executor, refused: Mapping[VersionKey, str] = NO_REFUSALS) -> Repository:
+def load(settings: Settings, executor: Executor, results: PreflightResults = NO_RESULTS) -> Repository:
     """Read and load every bundle in the repository folder.
 
     Args:
         settings: the folder, and how to serve it.
         executor: threads for engine calls.
-        refused: versions that failed their preflight, with the reason; they are not read.
+        results: of the preflight; a version that failed it is not read.
 
     Raises:
-        NothingToServe: the folder does not exist, has no version in it, or lacks the default model.
+        NothingToServe: the folder does not exist, cannot be read, has no version in it, or lacks the default model.
         ProviderMissing: this machine lacks the execution provider that the settings name.
         SettingsInvalid: DIFFEO_PRECISIONS names a model that does not exist, or a precision that it lacks.
     """
     models = {
-        name: {number: load_version(settings, (name, number), executor, refused) for number in numbers}
+        name: {number: load_version(settings, (name, number), executor, results) for number in numbers}
         for name, numbers in find_versions(settings).items()
     }
     repository = Repository(models, settings.default_model, settings.precisions)
@@ -183,7 +192,7 @@ def load(settings: Settings, executor: Executor, refused: Mapping[VersionKey, st
 
 
 def load_version(
-    settings: Settings, key: VersionKey, executor: Executor, refused: Mapping[VersionKey, str] = NO_REFUSALS
+    settings: Settings, key: VersionKey, executor: Executor, results: PreflightResults = NO_RESULTS
 ) -> Entry:
     """Read and load one bundle. A bundle that cannot be served is logged and returned as refused, with the reason.
 
@@ -191,18 +200,31 @@ def load_version(
         ProviderMissing: this machine lacks the execution provider that the settings name.
     """
     name, version = key
-    if key in refused:
-        return _refuse(key, refused[key])
+    result = results.get(key)
+    if result is not None and result.reason is not None:
+        return _refuse(key, result.reason, can_pass=result.can_pass)
     try:
-        return model_loader.load(read(settings.models / name / str(version)), name, version, settings, executor)
+        bundle = read(settings.models / name / str(version))
+        if result is not None and result.digest not in {None, bundle.digest}:
+            return _refuse(key, "its files changed after its preflight", can_pass=True)
+        return model_loader.load(bundle, name, version, settings, executor)
+    except ProviderMissing:
+        raise
     except (BundleError, EngineFailed) as error:
-        return _refuse(key, str(error).partition("\n")[0][:REASON_CHARACTERS])
+        return _refuse(key, str(error), can_pass=False)
+    except OSError as error:
+        return _refuse(key, f"its files cannot be read ({error.strerror or type(error).__name__})", can_pass=True)
+    except Exception as error:
+        # Whatever a bundle makes the libraries raise, only this version is refused.
+        log.exception("a version could not be loaded", extra={"model": name, "version": version})
+        return _refuse(key, f"it could not be loaded ({type(error).__name__}: {error})", can_pass=False)
 
 
-def _refuse(key: VersionKey, reason: str) -> RefusedVersion:
+def _refuse(key: VersionKey, reason: str, *, can_pass: bool) -> RefusedVersion:
     name, version = key
-    log.warning("refused", extra={"model": name, "version": version, "reason": reason})
-    return RefusedVersion(version, reason)
+    shown = reason.partition("\n")[0][:REASON_CHARACTERS]
+    log.warning("refused", extra={"model": name, "version": version, "reason": shown})
+    return RefusedVersion(version, shown, can_pass)
 
 
 def _check_precision(repository: Repository, name: str) -> None:

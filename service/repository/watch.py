@@ -2,28 +2,50 @@
 
 A version is loaded when two scans in a row found the same files in it. It passes its preflight in a separate process,
 is loaded and warmed up here, and then one assignment makes it visible to requests. Running requests keep the version
-that they started with. A bad version is refused and changes nothing else.
+that they started with. A bad version is refused and changes nothing else, and a slow one delays no other.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import Executor
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Final
 
 from ..model import Model
 from ..settings import Settings
-from . import preflight, repository, scan
-from .preflight import PreflightResults
-from .repository import Entry, Repository, Versions
-from .scan import Fingerprint, VersionKey
+from . import repository, scan
+from .preflight import Preflight
+from .repository import Entry, RefusedVersion, Repository, Versions
+from .result import PreflightResult
+from .scan import Fingerprint, Found, VersionKey
 
 # A version is loaded after two scans, so a new version is noticed within twice this time.
 SCAN_SECONDS: Final = 0.5
+# The wait after a scan, in processor times of the scan: scans of a large folder take at most a twenty-fifth of a core.
+PAUSE: Final = 25
+# A version whose reason can pass is checked again after the first time, then after twice that time, and so on.
+FIRST_RETRY_SECONDS: Final = 10.0
+MAX_RETRY_SECONDS: Final = 320.0
 
-Preflight = Callable[[Settings, Sequence[VersionKey]], Awaitable[PreflightResults]]
+Check = Callable[[VersionKey], Awaitable[PreflightResult]]
 
 log = logging.getLogger("diffeo")
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """When a refused version is checked again, in monotonic time, and how long the wait is."""
+
+    at: float
+    wait: float
+
+    @classmethod
+    def after(cls, last: "Retry | None") -> "Retry":
+        """The retry after another one."""
+        wait = FIRST_RETRY_SECONDS if last is None else min(2 * last.wait, MAX_RETRY_SECONDS)
+        return cls(time.monotonic() + wait, wait)
 
 
 class RepositoryWatcher:
@@ -35,7 +57,7 @@ class RepositoryWatcher:
         executor: threads for engine calls.
         loader: the thread that loads bundles.
         loaded: fingerprints of the versions that the repository holds now.
-        check: runs the preflight of versions.
+        check: runs the preflight of a version.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917  (the parts that a watcher connects)
@@ -45,61 +67,109 @@ class RepositoryWatcher:
         executor: Executor,
         loader: Executor,
         loaded: Mapping[VersionKey, Fingerprint],
-        check: Preflight = preflight.check,
+        check: Check | None = None,
     ) -> None:
         self._repository = repository
         self._settings = settings
         self._executor = executor
         self._loader = loader
+        self._check = check or Preflight(settings).check
+        # A disk that does not answer must not take a thread that requests need.
+        self._scanner = ThreadPoolExecutor(1, thread_name_prefix="scan")
         self._loaded = dict(loaded)
-        self._last_scan = dict(loaded)
-        self._check = check
+        self._last_scan = Found(dict(loaded))
+        self._tasks: dict[VersionKey, asyncio.Task[None]] = {}
+        self._retries = {
+            key: Retry.after(None) for key, entry in _by_key(repository.models).items() if _can_pass(entry)
+        }
 
     async def run(self) -> None:
         """Scan until cancelled."""
+        failed = False
         while True:
-            await asyncio.sleep(SCAN_SECONDS)
+            await asyncio.sleep(max(SCAN_SECONDS, PAUSE * self._last_scan.seconds))
             try:
                 await self.scan()
+                failed = False
             except Exception:
                 # A disk that fails for a moment must not end the watcher, and the served versions stay.
-                log.exception("the repository folder could not be scanned")
+                if not failed:
+                    log.exception("the repository folder could not be scanned")
+                failed = True
 
     async def scan(self) -> None:
-        """Scan once: load the versions whose files no longer change, and withdraw the deleted ones."""
-        found = await asyncio.to_thread(scan.fingerprints, self._settings.models)
-        stable = {
-            key: fingerprint
-            for key, fingerprint in found.items()
-            if self._loaded.get(key) != fingerprint == self._last_scan.get(key)
-        }
-        self._last_scan = dict(found)
-        before = _by_key(self._repository.models)
-        loaded = await self._load_stable(stable, before)
-        self._loaded = {key: state for key, state in {**self._loaded, **stable}.items() if key in found}
-        after = _without_deleted({**before, **loaded}, found)
+        """Scan once: withdraw the deleted versions, and begin to load the versions whose files no longer change."""
+        running = asyncio.get_running_loop()
+        found = await running.run_in_executor(self._scanner, scan.find, self._settings.models)
+        last, self._last_scan = self._last_scan, found
+        _log_unreadable(last, found)
+        stable = {key for key, state in found.versions.items() if last.versions.get(key) == state}
+        changed = {key for key in stable - self._tasks.keys() if self._loaded.get(key) != found.versions[key]}
+        present = {key for key in self._loaded if self._is_present(key)}
+        self._loaded = {key: state for key, state in self._loaded.items() if key in present}
+        self._apply({})
+        for key in sorted(changed | self._due(stable)):
+            self._begin(key, found.versions[key])
+
+    async def settle(self) -> None:
+        """Wait until the versions that earlier scans found are served or refused."""
+        await asyncio.gather(*self._tasks.values())
+
+    def _begin(self, key: VersionKey, fingerprint: Fingerprint) -> None:
+        # A served version that was deleted and published again counts as new.
+        is_changed = key in self._loaded
+        self._loaded[key] = fingerprint
+        if is_changed and isinstance(self._entries().get(key), Model):
+            message = "the files of a served version changed; the version is served as it was loaded"
+            _log(logging.WARNING, message, [key])
+            return
+        task = asyncio.create_task(self._load(key))
+        self._tasks[key] = task
+        task.add_done_callback(lambda _: self._tasks.pop(key))
+
+    async def _load(self, key: VersionKey) -> None:
+        try:
+            result = await self._check(key)
+            running = asyncio.get_running_loop()
+            arguments = self._settings, key, self._executor, {key: result}
+            entry = await running.run_in_executor(self._loader, repository.load_version, *arguments)
+        except Exception as error:
+            # Whatever happens to one version, the others are scanned and served.
+            log.exception("a version could not be checked", extra={"model": key[0], "version": key[1]})
+            entry = RefusedVersion(key[1], f"it could not be checked ({type(error).__name__})", can_pass=True)
+        if not self._is_present(key):
+            return
+        last = self._retries.pop(key, None)
+        if _can_pass(entry):
+            self._retries[key] = Retry.after(last)
+        # If the new version is refused, the served one of the same number stays.
+        if isinstance(entry, Model) or not isinstance(self._entries().get(key), Model):
+            self._apply({key: entry})
+
+    def _due(self, stable: Collection[VersionKey]) -> set[VersionKey]:
+        now = time.monotonic()
+        self._retries = {key: retry for key, retry in self._retries.items() if self._is_present(key)}
+        due = {key for key, retry in self._retries.items() if retry.at <= now}
+        return {key for key in due if key in stable and key not in self._tasks}
+
+    def _apply(self, loaded: Mapping[VersionKey, Entry]) -> None:
+        before = self._entries()
+        present = {key for key in {*before, *loaded} if self._is_present(key)}
+        after = _without_deleted({**before, **loaded}, present)
         if after != before:
             self._repository.replace(_by_name(after))
             _log_changes(before, after)
 
-    async def _load_stable(
-        self, stable: Collection[VersionKey], before: Mapping[VersionKey, Entry]
-    ) -> dict[VersionKey, Entry]:
-        served = {key for key in stable if isinstance(before.get(key), Model)}
-        # A served version that was deleted and published again counts as new. If it is refused, the old one stays.
-        changed = {key for key in served if key in self._loaded}
-        _log(logging.WARNING, "the files of a served version changed; the version is served as it was loaded", changed)
-        new = sorted(set(stable) - changed)
-        loaded = await self._load(new) if new else {}
-        return {key: entry for key, entry in loaded.items() if isinstance(entry, Model) or key not in served}
+    def _entries(self) -> dict[VersionKey, Entry]:
+        return _by_key(self._repository.models)
 
-    async def _load(self, keys: Sequence[VersionKey]) -> dict[VersionKey, Entry]:
-        results = await self._check(self._settings, keys)
-        refused = {key: result.reason for key, result in results.items() if result.reason is not None}
-        return await asyncio.get_running_loop().run_in_executor(self._loader, self._load_in_thread, keys, refused)
+    def _is_present(self, key: VersionKey) -> bool:
+        # Nobody knows what lies in a folder that cannot be listed, so its versions stay as they are.
+        return key in self._last_scan.versions or key[0] in self._last_scan.unreadable
 
-    def _load_in_thread(self, keys: Sequence[VersionKey], refused: Mapping[VersionKey, str]) -> dict[VersionKey, Entry]:
-        return {key: repository.load_version(self._settings, key, self._executor, refused) for key in keys}
+
+def _can_pass(entry: Entry) -> bool:
+    return isinstance(entry, RefusedVersion) and entry.can_pass
 
 
 def _by_key(models: Mapping[str, Versions]) -> dict[VersionKey, Entry]:
@@ -135,6 +205,14 @@ def _log_changes(before: Mapping[VersionKey, Entry], after: Mapping[VersionKey, 
     withdrawn = (key for key, entry in before.items() if isinstance(entry, Model) and key not in after)
     _log(logging.INFO, "published", published)
     _log(logging.INFO, "withdrawn", withdrawn)
+
+
+def _log_unreadable(last: Found, found: Found) -> None:
+    for name in found.unreadable.keys() - last.unreadable.keys():
+        reason = f"its folder cannot be listed ({found.unreadable[name]}); its versions stay as they are"
+        log.warning("unreadable", extra={"model": name, "reason": reason})
+    for path in found.ignored.keys() - last.ignored.keys():
+        log.warning("ignored", extra={"path": path, "reason": found.ignored[path]})
 
 
 def _log(level: int, message: str, keys: Iterable[VersionKey]) -> None:

@@ -101,10 +101,9 @@ def router(repository: Repository, settings: Settings) -> APIRouter:
 
 def _summary(repository: Repository, name: str) -> ModelSummary:
     newest = repository.newest(name)
-    only = len(repository.models) == 1
     return ModelSummary(
         model=name,
-        default=name == repository.default or only,
+        default=name == (repository.default or repository.single),
         columns=newest.manifest.columns if newest is not None else None,
         versions=[_version(entry) for entry in repository.versions(name).values()],
     )

@@ -6,23 +6,42 @@ from pathlib import Path
 
 import pytest
 
-from diffeo.service.repository import preflight, scan
-from diffeo.service.repository.preflight import PreflightResult, check, dump, parse
+from diffeo.service.repository import preflight, preflight_process, scan
+from diffeo.service.repository.preflight import check
+from diffeo.service.repository.result import PreflightResult, dump, parse
 from diffeo.service.repository.scan import VersionKey
 from diffeo.service.settings import Settings
 from tests.given.flows import affine
 
-# Reports every version as good, but "killer", "quitter" and "sleeper" end or stop this process.
+# Reports every version as good, but the versions with these names end, stop or disturb this process.
 FAKE_PROCESS = """
-import json, os, signal, sys, time
-for name, version in json.load(sys.stdin)["keys"]:
+import json, os, signal, socket, sys, time
+parent = socket.socket(fileno=int(sys.argv[1])).makefile("rwb", buffering=0)
+parent.readline()
+parent.write(b"%d\\n" % os.getpid())
+while line := parent.readline():
+    name, version = json.loads(line)
     if name == "killer":
         os.kill(os.getpid(), signal.SIGSEGV)
     if name == "quitter":
         sys.exit(3)
     if name == "sleeper":
         time.sleep(60)
-    print(json.dumps([name, version, None]), flush=True)
+    if name == "victim":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if name == "burner":
+        os.kill(os.getpid(), signal.SIGXCPU)
+    if name == "printer":
+        parent.write(b"\\xb9\\xff printed\\n")
+    if name == "flooder":
+        parent.write(b"x" * 100_000)
+    if name == "closer":
+        parent.close()
+        os.close(int(sys.argv[1]))
+        time.sleep(60)
+    if name == "liar":
+        name = "other"
+    parent.write(json.dumps([name, version, None, False, None]).encode() + b"\\n")
 """
 
 
@@ -40,7 +59,7 @@ def test_a_good_version_has_no_reason_and_a_bad_one_has_its_reason(tmp_path: Pat
 
 @pytest.fixture
 def _fake_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preflight, "COMMAND", (sys.executable, "-c", FAKE_PROCESS))
+    monkeypatch.setattr(preflight_process, "COMMAND", (sys.executable, "-c", FAKE_PROCESS))
 
 
 @pytest.mark.usefixtures("_fake_process")

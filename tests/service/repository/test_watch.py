@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,8 +11,8 @@ import pytest
 
 from diffeo.service.model import Model
 from diffeo.service.repository import repository, scan
-from diffeo.service.repository.preflight import PreflightResult, PreflightResults
 from diffeo.service.repository.repository import RefusedVersion, Repository
+from diffeo.service.repository.result import PreflightResult
 from diffeo.service.repository.scan import VersionKey
 from diffeo.service.repository.watch import RepositoryWatcher
 from diffeo.service.requests import LogProbRequest, ModelSelector
@@ -41,14 +41,18 @@ class WatchedFolder:
         self.refusals: dict[VersionKey, str] = {}
         self.watcher = RepositoryWatcher(self.repository, self.settings, executor, executor, fingerprints, self.check)
 
-    async def check(self, _: Settings, keys: Sequence[VersionKey]) -> PreflightResults:
-        self.checked.extend(keys)
-        return {key: PreflightResult((), self.refusals.get(key)) for key in keys}
+    async def check(self, key: VersionKey) -> PreflightResult:
+        self.checked.append(key)
+        return PreflightResult((), self.refusals.get(key))
 
     def scan(self, times: int = 2) -> None:
         """Scan as often as it takes to load a new version."""
+        asyncio.run(self.scan_and_settle(times))
+
+    async def scan_and_settle(self, times: int = 2) -> None:
         for _ in range(times):
-            asyncio.run(self.watcher.scan())
+            await self.watcher.scan()
+            await self.watcher.settle()
 
     @property
     def newest(self) -> int:
@@ -301,8 +305,7 @@ def test_a_hundred_new_versions_under_load_fail_no_request_and_mix_no_versions(w
         try:
             for version in range(2, 102):
                 affine.shifted(watched.models / f"affine2d/{version}", version - 1)
-                await watched.watcher.scan()
-                await watched.watcher.scan()
+                await watched.scan_and_settle()
                 await request()
                 shutil.rmtree(watched.models / f"affine2d/{version - 1}")
         finally:
