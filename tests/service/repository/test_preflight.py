@@ -2,13 +2,15 @@
 
 import asyncio
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from diffeo.service.repository import preflight, preflight_process, scan
 from diffeo.service.repository.preflight import check
-from diffeo.service.repository.result import PreflightResult, dump, parse
+from diffeo.service.repository.preflight_process import PreflightProcess
+from diffeo.service.repository.result import PreflightResult, dump, parse, read, written
 from diffeo.service.repository.scan import VersionKey
 from diffeo.service.settings import Settings
 from tests.given.flows import affine
@@ -35,10 +37,15 @@ while line := parent.readline():
         parent.write(b"\\xb9\\xff printed\\n")
     if name == "flooder":
         parent.write(b"x" * 100_000)
+    if name == "shouter":
+        os.write(1, b"\\xb9\\n[]\\n")
+        os.write(2, b"\\xb9\\n[]\\n" * 100_000)
     if name == "closer":
         parent.close()
         os.close(int(sys.argv[1]))
         time.sleep(60)
+    if name.startswith("brief"):
+        time.sleep(0.05)
     if name == "liar":
         name = "other"
     parent.write(json.dumps([name, version, None, False, None]).encode() + b"\\n")
@@ -81,6 +88,98 @@ def test_a_version_that_never_loads_is_refused_after_the_time_limit(
     }  # fmt: skip
 
 
+def results(models: Path, *names: str) -> dict[str, PreflightResult]:
+    found = asyncio.run(check(Settings(models=models), [(name, 1) for name in names]))
+    return {name: result for (name, _), result in found.items()}
+
+
+NO_REPORT = "the process that loaded its graphs sent something that is no report"
+DISTURBANCES = {
+    "printer": NO_REPORT,
+    "flooder": NO_REPORT,
+    "liar": NO_REPORT,
+    "closer": "its graphs ended the process that loaded them",
+    "burner": "its graphs needed more processor time than a preflight may take",
+}
+
+
+@pytest.mark.usefixtures("_fake_process")
+@pytest.mark.parametrize(("name", "reason"), DISTURBANCES.items(), ids=DISTURBANCES.keys())
+def test_whatever_a_version_makes_its_process_do_only_that_version_is_refused(
+    name: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preflight_process, "END_SECONDS", 0.2)
+    found = reasons(tmp_path, "a", name, "b")
+    assert (found["a"], found["b"]) == (None, None)
+    assert str(found[name]).startswith(reason)
+
+
+@pytest.mark.usefixtures("_fake_process")
+def test_a_process_that_was_killed_from_outside_is_tried_again_and_then_the_reason_can_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preflight, "BACKOFF_SECONDS", (0.01, 0.01))
+    starts: list[int] = []
+    start = PreflightProcess.start
+
+    async def counted(settings: Settings) -> PreflightProcess:
+        starts.append(1)
+        return await start(settings)
+
+    monkeypatch.setattr(PreflightProcess, "start", counted)
+    killed = PreflightResult((), "the process that loaded its graphs was killed (SIGKILL)", can_pass=True)
+    assert results(tmp_path, "victim") == {"victim": killed}
+    assert len(starts) == 3
+
+
+@pytest.mark.usefixtures("_fake_process")
+def test_a_crash_counts_in_the_second_process_and_its_reason_cannot_pass(tmp_path: Path) -> None:
+    assert not results(tmp_path, "killer")["killer"].can_pass
+
+
+def test_a_process_that_cannot_start_is_a_reason_that_can_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "BACKOFF_SECONDS", (0.01,))
+    for command, end in (((sys.executable, "-c", "raise SystemExit(7)"), "exit code 7"), (("/nowhere",), "/nowhere")):
+        monkeypatch.setattr(preflight_process, "COMMAND", command)
+        (result,) = results(tmp_path, "a").values()
+        assert str(result.reason).startswith("the process that loads it could not start (")
+        assert end in str(result.reason)
+        assert result.can_pass
+
+
+@pytest.mark.usefixtures("_fake_process")
+def test_a_version_that_waits_delays_no_other_however_many_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each "sleeper" holds a process until its time limit, which is longer than this test may take."""
+    monkeypatch.setattr(preflight, "usable_cores", lambda: 1)
+    monkeypatch.setattr(preflight, "SLOW_SECONDS", 0.1)
+    keys = [*(("sleeper", number) for number in range(1, 4)), *(("a", number) for number in range(1, 30))]
+    began = time.monotonic()
+    found = asyncio.run(check(Settings(models=tmp_path), keys, patience=0.5))
+    assert time.monotonic() - began < preflight.TIME_LIMIT_SECONDS / 2
+    assert {key for key, result in found.items() if result.reason is None} == set(keys[3:])
+    slow = found["sleeper", 1]
+    assert slow.reason == "its graphs were not loaded within 0.5 seconds of the start; it is checked again"
+    assert slow.can_pass
+
+
+@pytest.mark.usefixtures("_fake_process")
+def test_many_versions_share_few_processes_and_none_shares_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All together take longer than the time limit of one."""
+    monkeypatch.setattr(preflight, "TIME_LIMIT_SECONDS", 1.0)
+    names = [f"brief{number}" for number in range(60)]
+    assert reasons(tmp_path, *names) == dict.fromkeys(names)
+
+
+@pytest.mark.usefixtures("_fake_process")
+def test_what_a_graph_prints_is_no_report(tmp_path: Path) -> None:
+    """ONNX Runtime prints a name that is not UTF-8 on standard output."""
+    assert reasons(tmp_path, "a", "shouter", "b") == {"a": None, "shouter": None, "b": None}
+
+
 @pytest.mark.usefixtures("_fake_process")
 def test_a_version_with_a_known_result_is_not_checked_again_until_its_files_change(tmp_path: Path) -> None:
     affine.copy_to(tmp_path, "killer")
@@ -98,3 +197,14 @@ def test_results_survive_dump_and_parse(tmp_path: Path) -> None:
         ("gone", 2): PreflightResult((), None),
     }
     assert parse(dump(results)) == results
+    with written(results) as path:
+        assert read(path) == results
+
+
+def test_results_that_cannot_be_read_or_written_are_no_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for content in ("", "[", "[[1]]", "[[1, 2, 3, 4, 5, 6]]", "\xff"):
+        (tmp_path / "results").write_text(content, encoding="latin-1")
+        assert read(str(tmp_path / "results")) == {}
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
+    with written({}) as path:
+        assert read(path) == {}
