@@ -10,11 +10,12 @@ import onnx
 import pytest
 import torch
 
-from diffeo.bundle.read import read
+from diffeo.bundle.read import Bundle, read
 from diffeo.service.errors import InvalidRequest, ModelNotFound, NothingToServe, VersionNotFound, VersionRefused
 from diffeo.service.model import Model
 from diffeo.service.repository import repository
 from diffeo.service.repository.repository import RefusedVersion, Repository
+from diffeo.service.repository.result import PreflightResult
 from diffeo.service.requests import ModelSelector
 from diffeo.service.settings import Settings
 from tests.given.flows import affine
@@ -51,6 +52,82 @@ def test_several_models_need_a_name_or_a_default(tmp_path: Path, load: Callable[
     assert error.value.field_errors[0].pointer == "/model"
     assert load().find(ModelSelector("two", None)).name == "two"
     assert load(default_model="three").find(NO_NAME).name == "three"
+
+
+def test_a_broken_model_beside_the_single_served_one_changes_nothing_for_it(
+    tmp_path: Path, load: Callable[..., Repository]
+) -> None:
+    """Live and after a restart alike: the law depends on what is served, not on what was there first."""
+    affine.copy_to(tmp_path)
+    _flip(affine.copy_to(tmp_path, "broken"))
+    models = load()
+    assert models.ready
+    assert models.single == "affine2d"
+    assert models.find(NO_NAME).name == "affine2d"
+    assert isinstance(models.entry("broken", 1), RefusedVersion)
+    with pytest.raises(VersionRefused, match="no version of broken is served"):
+        models.find(ModelSelector("broken", None))
+
+
+def test_a_broken_default_model_leaves_the_others_served(tmp_path: Path, load: Callable[..., Repository]) -> None:
+    affine.copy_to(tmp_path)
+    _flip(affine.copy_to(tmp_path, "broken"))
+    models = load(default_model="broken")
+    assert models.ready
+    assert models.find(ModelSelector("affine2d", None)).name == "affine2d"
+    with pytest.raises(VersionRefused, match="no version of broken is served; version 1 was refused: golden"):
+        models.find(NO_NAME)
+
+
+def test_a_repository_in_which_nothing_can_be_served_is_not_ready(
+    tmp_path: Path, load: Callable[..., Repository]
+) -> None:
+    _flip(affine.copy_to(tmp_path))
+    assert not load().ready
+
+
+def _raise(error: Exception) -> Callable[..., Bundle]:
+    def read(_: Path) -> Bundle:
+        raise error
+
+    return read
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "can_pass"),
+    [
+        (OSError(5, "Input/output error"), "its files cannot be read (Input/output error)", True),
+        (MemoryError(), "it could not be loaded (MemoryError: )", False),
+        (RecursionError("too deep\nand more"), "it could not be loaded (RecursionError: too deep", False),
+        (UnicodeDecodeError("utf-8", b"\xb9", 0, 1, "invalid start byte"), "it could not be loaded (Unic", False),
+    ],
+    ids=["a disk that fails", "no memory", "recursion", "bytes that are no text"],
+)
+def test_whatever_loading_raises_refuses_the_version(  # noqa: PLR0913  (a case and three fixtures)
+    error: Exception,
+    reason: str,
+    tmp_path: Path,
+    load: Callable[..., Repository],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    can_pass: bool,
+) -> None:
+    affine.copy_to(tmp_path)
+    monkeypatch.setattr(repository, "read", _raise(error))
+    entry = load().entry("affine2d", 1)
+    assert isinstance(entry, RefusedVersion)
+    assert entry.reason.startswith(reason)
+    assert "\n" not in entry.reason
+    assert entry.can_pass == can_pass
+
+
+def test_files_that_change_after_their_preflight_are_refused(tmp_path: Path, executor: Executor) -> None:
+    """A preflight protects only the files that it has seen."""
+    affine.copy_to(tmp_path)
+    key = ("affine2d", 1)
+    seen = PreflightResult((), None, digest="0" * 64)
+    entry = repository.load_version(Settings(models=tmp_path), key, executor, {key: seen})
+    assert entry == RefusedVersion(1, "its files changed after its preflight", can_pass=True)
 
 
 def test_the_newest_version_is_served_unless_one_is_named(tmp_path: Path, load: Callable[..., Repository]) -> None:

@@ -1,9 +1,11 @@
 """New versions are served without a restart, and nothing that happens in the folder harms the served ones."""
 
 import asyncio
+import os
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +16,12 @@ from diffeo.service.repository import repository, scan
 from diffeo.service.repository.repository import RefusedVersion, Repository
 from diffeo.service.repository.result import PreflightResult
 from diffeo.service.repository.scan import VersionKey
-from diffeo.service.repository.watch import RepositoryWatcher
+from diffeo.service.repository.watch import FIRST_RETRY_SECONDS, SCAN_SECONDS, RepositoryWatcher
 from diffeo.service.requests import LogProbRequest, ModelSelector
 from diffeo.service.settings import Settings
 from tests.given.flows import affine
 
+SECONDS = 10  # time limit of a test that would hang
 NEWEST = ModelSelector("affine2d", None)
 
 
@@ -39,11 +42,18 @@ class WatchedFolder:
         self.repository: Repository = repository.load(self.settings, executor)
         self.checked: list[VersionKey] = []
         self.refusals: dict[VersionKey, str] = {}
+        self.errors: dict[VersionKey, Exception] = {}
+        self.can_pass = False
+        self.gate = asyncio.Event()  # the preflight of a model named "slow" waits for it
         self.watcher = RepositoryWatcher(self.repository, self.settings, executor, executor, fingerprints, self.check)
 
     async def check(self, key: VersionKey) -> PreflightResult:
         self.checked.append(key)
-        return PreflightResult((), self.refusals.get(key))
+        if key in self.errors:
+            raise self.errors[key]
+        if key[0] == "slow":
+            await self.gate.wait()
+        return PreflightResult((), self.refusals.get(key), self.can_pass)
 
     def scan(self, times: int = 2) -> None:
         """Scan as often as it takes to load a new version."""
@@ -262,6 +272,141 @@ def test_a_new_model_that_is_refused_does_not_affect_the_others(watched: Watched
     watched.scan()
     assert watched.repository.ready
     assert watched.newest == 1
+
+
+def test_a_broken_new_model_leaves_requests_without_a_name_to_the_served_one(watched: WatchedFolder) -> None:
+    (affine.copy_to(watched.models, "other") / "golden.npy").unlink()
+    watched.scan()
+    assert watched.repository.find(ModelSelector(None, None)).name == "affine2d"
+
+
+def test_a_version_that_is_slow_delays_neither_the_scans_nor_the_others(watched: WatchedFolder) -> None:
+    async def main() -> None:
+        affine.copy_to(watched.models, "slow")
+        await watched.watcher.scan()
+        await watched.watcher.scan()
+        affine.copy_to(watched.models, version=2)
+        await watched.watcher.scan()
+        await watched.watcher.scan()
+        async with asyncio.timeout(SECONDS):
+            while watched.newest != 2:  # noqa: ASYNC110  (nothing tells when a version is served)
+                await asyncio.sleep(0.01)
+        assert "slow" not in watched.repository.models
+        watched.gate.set()
+        await watched.watcher.settle()
+        assert "slow" in watched.repository.models
+
+    asyncio.run(main())
+
+
+def test_a_version_that_changes_or_is_deleted_while_it_is_checked_is_not_served_as_it_was(
+    watched: WatchedFolder,
+) -> None:
+    async def main() -> None:
+        folder = affine.copy_to(watched.models, "slow")
+        await watched.watcher.scan()
+        await watched.watcher.scan()
+        shutil.rmtree(folder)
+        await watched.watcher.scan()
+        watched.gate.set()
+        await watched.watcher.settle()
+        assert "slow" not in watched.repository.models
+
+    asyncio.run(main())
+
+
+def test_a_reason_that_can_pass_is_checked_again_after_a_wait_that_grows(
+    watched: WatchedFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("diffeo.service.repository.watch.time.monotonic", lambda: now)
+    affine.copy_to(watched.models, version=2)
+    watched.refusals["affine2d", 2], watched.can_pass = "it was killed", True
+    watched.scan(3)
+    assert (watched.reason(2), len(watched.checked)) == ("it was killed", 1)
+    now = FIRST_RETRY_SECONDS + 1
+    watched.scan(3)
+    assert len(watched.checked) == 2
+    now += FIRST_RETRY_SECONDS + 1
+    watched.scan(3)
+    assert len(watched.checked) == 2
+    watched.refusals.clear()
+    now += FIRST_RETRY_SECONDS
+    watched.scan(3)
+    assert watched.newest == 2
+    assert len(watched.checked) == 3
+
+
+def test_a_refusal_whose_reason_cannot_pass_is_not_checked_again(
+    watched: WatchedFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("diffeo.service.repository.watch.time.monotonic", lambda: now)
+    affine.copy_to(watched.models, version=2)
+    watched.refusals["affine2d", 2] = "it ended the process"
+    watched.scan(3)
+    now = 1e6
+    watched.scan(3)
+    assert len(watched.checked) == 1
+
+
+def test_a_check_that_raises_refuses_its_version_and_a_later_one_is_served(watched: WatchedFolder) -> None:
+    affine.copy_to(watched.models, version=2)
+    watched.errors["affine2d", 2] = ValueError("Expecting value")
+    watched.scan()
+    assert watched.reason(2) == "it could not be checked (ValueError)"
+    affine.copy_to(watched.models, version=3)
+    watched.scan()
+    assert watched.newest == 3
+
+
+def test_a_model_whose_folder_cannot_be_listed_stays_as_it_is(
+    watched: WatchedFolder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    affine.copy_to(watched.models, version=2)
+    watched.scan()
+    scandir = os.scandir
+
+    def refuse(path: Path) -> object:
+        if path.name == "affine2d":
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    affine.copy_to(watched.models, "other")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", refuse)
+        watched.scan(3)
+        assert list(watched.repository.versions("affine2d")) == [1, 2]
+        assert "other" in watched.repository.models
+    watched.scan(3)
+    assert list(watched.repository.versions("affine2d")) == [1, 2]
+    assert sorted(watched.checked) == [("affine2d", 2), ("other", 1)]
+    assert [record.__dict__["reason"] for record in caplog.records if record.msg == "unreadable"] == [
+        "its folder cannot be listed (Permission denied); its versions stay as they are"
+    ]
+
+
+def test_scans_of_a_large_folder_take_a_small_part_of_one_core(
+    watched: WatchedFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    sleep = asyncio.sleep
+
+    async def recorded(seconds: float) -> None:
+        waits.append(seconds)
+        await sleep(0)
+
+    found = scan.find(watched.models)
+    monkeypatch.setattr(scan, "find", lambda _: replace(found, seconds=2.0))
+    monkeypatch.setattr("diffeo.service.repository.watch.asyncio.sleep", recorded)
+
+    async def run() -> None:
+        async with asyncio.timeout(0.2):
+            await watched.watcher.run()
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(run())
+    assert waits[:3] == [SCAN_SECONDS, 50.0, 50.0]
 
 
 def test_a_scan_that_fails_does_not_end_the_watcher(watched: WatchedFolder, monkeypatch: pytest.MonkeyPatch) -> None:

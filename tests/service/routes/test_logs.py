@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from starlette.types import Message, Receive, Scope, Send
 
 from diffeo.bundle import npy
-from diffeo.service.observability.logs import FLUSH_SECONDS, JsonLines, named_model
+from diffeo.service.observability.logs import FLUSH_SECONDS, AccessLines, JsonLines, named_model
 from diffeo.service.routes.access import HEALTH_PATHS, AccessLog
 from diffeo.service.settings import Settings
 from tests.given.clients import v2_client as v2
@@ -216,6 +216,36 @@ def test_health_checks_are_logged_only_if_the_setting_asks(app: App, lines: Line
         assert verbose.get(path).status_code == 200
         (line,) = lines()
     assert (line["method"], line["path"], line["status"]) == ("GET", path, 200)
+
+
+UNUSUAL_VALUES = {
+    "an integer of 65 bits": (2**64, "0x10000000000000000"),
+    "an integer of very many digits": (10**9999, hex(10**9999)[:200]),
+    "half of a surrogate pair": ("\ud800", "\ud800"),
+    "not a number": (float("nan"), None),
+    "bytes": (b"\xb9", "b'\\xb9'"),
+}
+
+
+@pytest.mark.parametrize(("value", "shown"), UNUSUAL_VALUES.values(), ids=UNUSUAL_VALUES.keys())
+def test_a_value_that_no_encoder_takes_ends_neither_its_line_nor_the_log(
+    value: object, shown: object, app: App, lines: Lines
+) -> None:
+    access = AccessLines()
+
+    async def log_two() -> None:
+        access.add({"version": value, "status": 200})
+        access.add({"status": 201})
+        await asyncio.sleep(0.01)
+        access.add({"status": 202})
+        await asyncio.sleep(0.01)
+
+    asyncio.run(log_two())
+    first, *rest = lines()
+    assert (first["version"], first["status"]) == (shown, 200)
+    assert [line["status"] for line in rest] == [201, 202]
+    app.get("/models")
+    assert len(lines()) == 1
 
 
 def test_a_failed_health_check_is_always_logged(tmp_path: Path, lines: Lines) -> None:
