@@ -15,6 +15,7 @@ FIXED64: Final = 1
 BYTES: Final = 2
 FIXED32: Final = 5
 VARINT_LIMIT: Final = 10
+CONTINUES: Final = 0x80
 FIXED_WIDTH: Final = {FIXED64: 8, FIXED32: 4}
 
 
@@ -44,31 +45,17 @@ def fields(message: memoryview) -> Iterator[Field]:
         at += width
 
 
-def messages(message: memoryview, number: int) -> Iterator[memoryview]:
-    """Yield every occurrence of the length-delimited field `number`."""
-    for found, value in fields(message):
-        if found == number and isinstance(value, memoryview):
-            yield value
-
-
-def text(message: memoryview, number: int) -> str:
-    """The last string in field `number`, or ""."""
-    result = ""
-    for value in messages(message, number):
-        result = bytes(value).decode("utf-8", "backslashreplace")
-    return result
-
-
-def integer(message: memoryview, number: int) -> int:
-    """The last varint in field `number`, or 0."""
-    result = 0
-    for found, value in fields(message):
-        if found == number and isinstance(value, int):
-            result = value
-    return result
+def varints(packed: memoryview) -> Iterator[int]:
+    """Yield the integers of a packed list."""
+    at = 0
+    while at < len(packed):
+        value, at = _varint(packed, at)
+        yield value
 
 
 def _varint(message: memoryview, at: int) -> tuple[int, int]:
+    if at < len(message) and message[at] < CONTINUES:
+        return message[at], at + 1
     value = 0
     for step in range(VARINT_LIMIT):
         if at + step >= len(message):

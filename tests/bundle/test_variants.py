@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
-from onnx import helper
+from onnx import helper, numpy_helper
 
 from diffeo.bundle import graph
 from diffeo.bundle.errors import (
@@ -166,12 +167,24 @@ def test_a_file_of_a_variant_without_the_variant_is_refused(tmp_path: Path) -> N
         read(folder)
 
 
+ROUNDED_PRODUCT = {
+    "QuantizeLinear": helper.make_node("QuantizeLinear", ["x", "step"], ["spare_8"]),
+    "MatMulInteger": helper.make_node("MatMulInteger", ["spare_8", "spare_weights"], ["spare_32"]),
+    "DequantizeLinear": helper.make_node("DequantizeLinear", ["spare_32", "step"], ["spare"]),
+}
+
+
 @pytest.mark.parametrize("operator", sorted(graph.INT8_OPERATORS - graph.OPERATORS))
 def test_integer_operators_are_allowed_in_int8_graphs_only(operator: str) -> None:
     model = onnx.load_from_string((affine.PATH / "forward.onnx").read_bytes())
-    model.graph.node.append(helper.make_node(operator, ["x"], ["spare"]))
+    model.graph.initializer.append(numpy_helper.from_array(np.array(0.1, np.float32), "step"))
+    model.graph.initializer.append(numpy_helper.from_array(np.ones((2, 2), np.int8), "spare_weights"))
+    last = list(ROUNDED_PRODUCT).index(operator)
+    model.graph.node.extend(list(ROUNDED_PRODUCT.values())[: last + 1])
     content = model.SerializeToString()
     graph.inspect("forward.int8.onnx", content, 2, "float32")
+    del model.graph.node[-(last + 1) : -1]
+    content = model.SerializeToString()
     with pytest.raises(GraphRefused, match=operator):
         graph.inspect("forward.onnx", content, 2, "float32")
 

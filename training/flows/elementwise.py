@@ -15,7 +15,7 @@ class ElementwiseMap(ABC):
     into the parameters theta. Law: raw numbers that are all zero give the identity, so that a fresh coupling is the
     identity.
 
-    In graphs only operators of `bundle/graph.py` are allowed.
+    In graphs only operators of `bundle/graph/operators.py` are allowed.
     """
 
     @property

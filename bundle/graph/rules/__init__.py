@@ -1,0 +1,1 @@
+"""The rules of the operators: each derives the outputs of a node, or refuses."""
