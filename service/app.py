@@ -97,10 +97,12 @@ def create_service(
         # asyncio.to_thread uses the default executor to decode and encode large bodies.
         asyncio.get_running_loop().set_default_executor(_threads("codec", settings.threads))
         watching = asyncio.create_task(watcher.run())
+        forgetting = asyncio.create_task(metrics.forget_withdrawn(loaded, registry))
         yield
-        watching.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watching
+        for task in (watching, forgetting):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
         loader.shutdown()
         executor.shutdown()
         if tracer is not None:

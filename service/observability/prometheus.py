@@ -12,7 +12,8 @@ from prometheus_client.utils import floatToGoString
 from . import counters
 from .counters import Rejection
 from .registry import ENDPOINT, GRAPH
-from .shared_counters import SharedCounters, SlotKey, Sums, add
+from .shared_counters import SharedCounters, add
+from .slot_file import SlotKey, Sums
 
 ENDPOINT_LABELS: Final = ("operation", "model", "version")
 GRAPH_LABELS: Final = ("graph", "model", "version", "precision")
