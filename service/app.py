@@ -102,7 +102,10 @@ def create_service(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         # asyncio.to_thread uses the default executor to decode and encode large bodies.
         asyncio.get_running_loop().set_default_executor(_threads("codec", settings.threads))
-        watching = [asyncio.create_task(watcher.run())]
+        watching = [
+            asyncio.create_task(watcher.run()),
+            asyncio.create_task(metrics.forget_withdrawn(loaded, registry)),
+        ]
         if keys is not None:
             watching.append(asyncio.create_task(keys.watch()))
         yield

@@ -86,6 +86,15 @@ class Settings(BaseSettings):
         default_factory=dict,
         description='By model, the precision of requests that name none, as JSON: {"moons": "int8"}.',
     )
+    stop_delay_seconds: float = Field(
+        default=0.0,
+        ge=0,
+        le=600,
+        description=(
+            "Seconds for which a service that was told to stop still accepts connections. /readyz answers 503 in that "
+            "time, so a load balancer can notice."
+        ),
+    )
     workers: Positive = Field(
         default_factory=_workers,
         description="Processes on the port. Each loads all models and has its own queues.",

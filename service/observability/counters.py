@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from time import perf_counter, time
 from typing import Final
 
-from .shared_counters import FIRST_COUNTER, GAUGE, LATEST, Sums, Values, private_values
+from .shared_counters import FIRST_COUNTER, GAUGE, LATEST, add_values, private_values
+from .slot_file import Sums, Values
 from .timing import RequestTiming
 
 # Upper bounds of the histograms. One row takes tens of microseconds, a million rows take seconds.
@@ -44,7 +45,7 @@ class SlotCounters:
         bound: True once the counters count into a slot.
     """
 
-    __slots__ = ("_values", "bound")
+    __slots__ = ("__weakref__", "_values", "bound")
 
     def __init__(self) -> None:
         self._values: Values = private_values()
@@ -52,8 +53,11 @@ class SlotCounters:
 
     def bind(self, slot: Values) -> None:
         """Add everything counted so far to the slot, and count there from now on."""
-        for index, value in enumerate(self._values):
-            slot[index] = max(slot[index], value) if index == LATEST else slot[index] + value
+        add_values(slot, self._values)
+        self.rebind(slot)
+
+    def rebind(self, slot: Values) -> None:
+        """Count into this slot from now on; it has the counts of the slot before."""
         self._values = slot
         self.bound = True
 

@@ -13,7 +13,8 @@ from . import client_counters, counters
 from .client_counters import CLIENT
 from .counters import Rejection
 from .registry import ENDPOINT, GRAPH
-from .shared_counters import SharedCounters, SlotKey, Sums, add
+from .shared_counters import SharedCounters, add
+from .slot_file import SlotKey, Sums
 
 ENDPOINT_LABELS: Final = ("operation", "model", "version")
 GRAPH_LABELS: Final = ("graph", "model", "version", "precision")

@@ -6,7 +6,8 @@ from typing import Final
 
 from . import counters
 from .registry import ENDPOINT
-from .shared_counters import LATEST, SlotKey, Sums, add
+from .shared_counters import LATEST, add
+from .slot_file import SlotKey, Sums
 
 NANOSECONDS: Final = 1_000_000_000  # a second
 MILLISECONDS: Final = 1000  # a second

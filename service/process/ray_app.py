@@ -24,7 +24,8 @@ from ..observability import logs
 from ..repository import scan
 from ..settings import Settings, read_settings
 from . import server
-from .port import reserve
+from .graceful_server import DRAIN_SECONDS
+from .port import PortReservation
 
 NAME: Final = "diffeo"
 # Requests in one replica at the same time. Its own queue limits the rows and answers 429 with Retry-After.
@@ -134,9 +135,8 @@ def run(settings: Settings) -> None:
 
 def _free_port(settings: Settings) -> int:
     # If the port were taken, HAProxy would wait for it, and this process would wait for HAProxy.
-    with reserve(settings.host, settings.port) as bound:
-        number: int = bound.getsockname()[1]
-        return number
+    with PortReservation(settings.host, settings.port) as port:
+        return port.number
 
 
 def _connect(address: str | None) -> None:
@@ -172,7 +172,7 @@ def _deployment(settings: Settings) -> serve.Deployment:
         backpressure_config={"status_code": 429, "retry_after_s": 1.0},
         health_check_period_s=PROBE_PERIOD_SECONDS,
         health_check_timeout_s=PROBE_TIMEOUT_SECONDS,
-        graceful_shutdown_timeout_s=server.DRAIN_SECONDS,
+        graceful_shutdown_timeout_s=DRAIN_SECONDS,
         max_constructor_retry_count=START_TRIES,
         logging_config=LOGGING,
         ray_actor_options={"num_cpus": settings.threads if "threads" in settings.model_fields_set else 1},

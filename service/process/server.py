@@ -1,45 +1,36 @@
 """Starts the server: uvicorn with uvloop and httptools, in one process or in several workers on one port."""
 
 import asyncio
-import contextlib
 import gc
 import logging
 import os
-import signal
+import socket
 import sys
-import tempfile
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Final, NoReturn
+from typing import IO, Final
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.config import STARTUP_FAILURE
-from uvicorn.supervisors import Multiprocess
 
-from diffeo.runtime.errors import EngineError
-
-from ..errors import NotListening, ServiceError, WorkerFailed
+from ..errors import WorkerFailed
 from ..observability import logs
 from ..observability.shared_counters import SharedCounters
 from ..repository import preflight, result, scan
 from ..repository.result import NO_RESULTS, PreflightResults
 from ..settings import Settings
+from .graceful_server import GracefulServer
 from .http_protocol import SingleWriteProtocol
-from .port import reserve
+from .port import PortReservation
+from .supervisor import Supervisor
+from .worker_process import Launch, memory_file
+from .worker_start import WorkerStart
 
 KEEP_ALIVE_SECONDS: Final = 75  # longer than common proxies keep an idle connection, so that they close it first
-DRAIN_SECONDS: Final = 20  # for running requests, when the server stops
 # A request allocates about forty objects that the garbage collector tracks. Nearly all are freed with the request.
 YOUNG_OBJECTS: Final = 20_000
 # The longest time that a thread keeps the interpreter from the event loop; Python's default is 5 ms.
 SWITCH_SECONDS: Final = 0.0005
-# A worker gets these from the supervisor in its environment: the settings, the file with the results of the preflight,
-# and the folder of the counters that all workers share.
-WORKER_SETTINGS: Final = "DIFFEO_WORKER_SETTINGS"
-WORKER_PREFLIGHT: Final = "DIFFEO_WORKER_PREFLIGHT"
-WORKER_COUNTERS: Final = "DIFFEO_WORKER_COUNTERS"
-SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108  (the folder that is created in it is private)
 
 log = logging.getLogger("diffeo")
 
@@ -48,64 +39,54 @@ def serve(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM, then finish the running requests and stop.
 
     Raises:
-        ServiceError: the service cannot start with these settings; no port is opened.
+        ServiceError: the service cannot start with these settings; no connection is accepted.
         ProviderMissing: this machine lacks the execution provider that the settings name.
     """
     logs.configure(settings.log_level)
-    serve_settings = _serve_alone if settings.workers == 1 else _serve_with_workers
-    try:
-        serve_settings(settings)
-    except SystemExit as exit_:
-        if exit_.code:
-            # uvicorn exits when it cannot listen, after it has logged the error of the operating system.
-            raise NotListening(f"cannot listen on {settings.host} port {settings.port}; is it taken?") from None
+    # First of all: a second service on the port ends here, before it loads anything.
+    with PortReservation(settings.host, settings.port) as port:
+        if settings.workers == 1:
+            _serve_alone(settings, port)
+        else:
+            _serve_with_workers(settings, port)
 
 
-def _serve_alone(settings: Settings) -> None:
-    app = _create_app(settings, NO_RESULTS, SharedCounters())
-    # After the running requests, uvicorn raises the signal again. A stop on request is a success: exit code 0.
-    signal.signal(signal.SIGTERM, _exit)
-    _log_start(settings)
-    with contextlib.suppress(KeyboardInterrupt):
-        uvicorn.Server(_config(app, settings)).run()
+def _serve_alone(settings: Settings, port: PortReservation) -> None:
+    app = create_worker_app(settings, NO_RESULTS, SharedCounters())
+    _log_start(settings, port)
+    run(GracefulServer(server_config(app), port.open_sockets(), settings.stop_delay_seconds))
 
 
-def _serve_with_workers(settings: Settings) -> None:
+def _serve_with_workers(settings: Settings, port: PortReservation) -> None:
     # One preflight serves all workers. An empty repository is an error here, before a worker starts.
-    os.environ[WORKER_SETTINGS] = settings.model_dump_json()
-    results = preflight_results(settings)
-    config = _config("diffeo.service.process.server:worker", settings, factory=True, workers=settings.workers)
-    supervisor = Multiprocess(config, [reserve(settings.host, settings.port)])
-    with _counter_folder() as folder, result.written(results) as path:
-        os.environ[WORKER_PREFLIGHT] = path
-        os.environ[WORKER_COUNTERS] = folder
-        _log_start(settings)
-        supervisor.run()
-    if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
+    results = result.dump(preflight_results(settings))
+    groups = [port.open_sockets() for _ in range(settings.workers)]
+    listeners = [listener.fileno() for group in groups for listener in group]
+    # While workers are restarted, old and new ones count at the same time.
+    counters = [memory_file() for _ in range(2 * settings.workers + 1)]
+    start = WorkerStart(
+        settings.model_dump_json(), results, tuple(listeners), tuple(file.fileno() for file in counters)
+    )
+    with memory_file() as content:
+        start.write(content)
+        size = len(groups[0])
+        numbers = [range(first, first + size) for first in range(0, len(listeners), size)]
+        supervisor = Supervisor(Launch(content, (*start.listeners, *start.counters)), numbers)
+        _log_start(settings, port)
+        asyncio.run(supervisor.run())
+    _close(listener for group in groups for listener in group)
+    _close(counters)
+    if supervisor.failed:
         raise WorkerFailed("the workers could not start; the log has the reason")
 
 
-def _counter_folder() -> tempfile.TemporaryDirectory[str]:
-    parent = SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else None
-    try:
-        return tempfile.TemporaryDirectory(prefix="diffeo-", dir=parent, ignore_cleanup_errors=True)
-    except OSError:
-        raise WorkerFailed(
-            "no folder for temporary files; set TMPDIR to a writable folder, or set DIFFEO_WORKERS=1"
-        ) from None
-
-
-def worker() -> ASGIApp:
-    """Create the application of one worker; uvicorn calls this in the worker process."""
-    settings = Settings.model_validate_json(os.environ[WORKER_SETTINGS])
-    logs.configure(settings.log_level)
-    try:
-        known = result.read(os.environ[WORKER_PREFLIGHT])
-        return _create_app(settings, known, SharedCounters(Path(os.environ[WORKER_COUNTERS])))
-    except (ServiceError, EngineError) as error:
-        log.error("the worker could not start", extra={"reason": str(error)})  # noqa: TRY400  (the reason is enough; a traceback is for bugs)
-        # With this exit code the supervisor does not start the worker again.
-        sys.exit(STARTUP_FAILURE)
+def run(server: GracefulServer) -> None:
+    """Run a server until it stops."""
+    server.run()
+    if not server.finished:
+        # A thread that still computes a request would hold the process until it has finished.
+        sys.stdout.flush()
+        os._exit(1 if server.force_exit else 0)
 
 
 def preflight_results(settings: Settings, known: PreflightResults = NO_RESULTS) -> PreflightResults:
@@ -122,7 +103,14 @@ def preflight_results(settings: Settings, known: PreflightResults = NO_RESULTS) 
         return thread.submit(asyncio.run, checks).result()
 
 
-def _create_app(settings: Settings, known: PreflightResults, counters: SharedCounters) -> ASGIApp:
+def create_worker_app(settings: Settings, known: PreflightResults, counters: SharedCounters) -> ASGIApp:
+    """The application of one process, with all models loaded.
+
+    Args:
+        settings: how the service runs.
+        known: results of a preflight; a version whose files are unchanged is not checked again.
+        counters: counters that it shares with other processes.
+    """
     # Imported here: the supervisor of several workers needs neither the application nor a runtime.
     from ..app import create_app  # noqa: PLC0415
 
@@ -141,13 +129,10 @@ def tune_interpreter() -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
 
 
-def _config(app: ASGIApp | str, settings: Settings, *, factory: bool = False, workers: int = 1) -> uvicorn.Config:
+def server_config(app: ASGIApp) -> uvicorn.Config:
+    """How uvicorn serves the application."""
     return uvicorn.Config(
         app,
-        factory=factory,
-        workers=workers,
-        host=settings.host,
-        port=settings.port,
         loop="uvloop",
         http=SingleWriteProtocol,
         ws="none",
@@ -157,14 +142,14 @@ def _config(app: ASGIApp | str, settings: Settings, *, factory: bool = False, wo
         # The service does not use the client's address.
         proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
     )
 
 
-def _log_start(settings: Settings) -> None:
-    fields = {"models": str(settings.models), "host": settings.host, "port": settings.port}
+def _log_start(settings: Settings, port: PortReservation) -> None:
+    fields = {"models": str(settings.models), "host": settings.host, "port": port.number}
     log.info("serving", extra={**fields, "workers": settings.workers})
 
 
-def _exit(*_: object) -> NoReturn:
-    raise SystemExit(0)
+def _close(files: Iterable[IO[bytes] | socket.socket]) -> None:
+    for file in files:
+        file.close()

@@ -1,11 +1,8 @@
 """The result of a preflight: whether a version is good, or why it is refused; as JSON for other processes."""
 
-import contextlib
 import json
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
@@ -46,28 +43,3 @@ def parse(text: str) -> PreflightResults:
         )
         for name, version, fingerprint, reason, can_pass, digest in json.loads(text)
     }
-
-
-@contextlib.contextmanager
-def written(results: PreflightResults) -> Iterator[str]:
-    """The path of a file with the results, which `read` reads; empty if no file can be written.
-
-    An environment variable or an argument cannot hold the results of many versions.
-    """
-    with contextlib.ExitStack() as stack:
-        try:
-            file = stack.enter_context(tempfile.NamedTemporaryFile("w", prefix="diffeo-preflight-", encoding="ascii"))
-            file.write(dump(results))
-            file.flush()
-            path = file.name
-        except OSError:
-            path = ""
-        yield path
-
-
-def read(path: str) -> PreflightResults:
-    """The results in a file; none if it is gone or damaged, and then the versions are checked again."""
-    try:
-        return parse(Path(path).read_text(encoding="ascii"))
-    except (OSError, ValueError, TypeError):
-        return NO_RESULTS

@@ -1,6 +1,6 @@
 """GET /livez and /readyz: whether the process runs, and whether every model found at the start is served."""
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from ..repository.repository import Repository
@@ -25,8 +25,8 @@ def router(repository: Repository) -> APIRouter:
 
     @routes.head("/readyz", include_in_schema=False)
     @routes.get("/readyz", summary="Every model is served", responses={503: {"model": Health}})
-    async def readyz(response: Response) -> Health:
-        ready = repository.ready
+    async def readyz(request: Request, response: Response) -> Health:
+        ready = repository.ready and not request.scope.get("state", {}).get("stopping")
         response.status_code = 200 if ready else 503
         return Health(status="ready" if ready else "not ready", models=repository.served)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from typing import Final
 
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CollectorRegistry
@@ -11,6 +12,8 @@ from ..model import Model
 from ..observability.prometheus import PrometheusMetrics, VersionStatus
 from ..observability.registry import CounterRegistry
 from ..repository.repository import Repository
+
+FORGET_INTERVAL_SECONDS: Final = 30.0
 
 
 def router(collector: PrometheusMetrics, counters: CounterRegistry, repository: Repository) -> APIRouter:
@@ -30,6 +33,13 @@ def router(collector: PrometheusMetrics, counters: CounterRegistry, repository: 
         return Response(await asyncio.to_thread(encode, registry), media_type=media_type)
 
     return routes
+
+
+async def forget_withdrawn(repository: Repository, counters: CounterRegistry) -> None:
+    """Forget the counters of versions that are no longer served, until cancelled."""
+    while True:
+        await asyncio.sleep(FORGET_INTERVAL_SECONDS)
+        counters.forget_withdrawn({(model.name, str(model.version)) for model in _served(repository)})
 
 
 def version_statuses(repository: Repository) -> list[VersionStatus]:

@@ -44,9 +44,9 @@ class Handlers:
         """The process answers. Some clients read the status, some the field `live`, and one reads `ready` here."""
         return _json({"live": True, "ready": self._repository.ready})
 
-    async def ready(self, _: RequestContext) -> HttpResponse:
-        """200 if every model is served, else 503."""
-        ready = self._repository.ready
+    async def ready(self, request: RequestContext) -> HttpResponse:
+        """200 if every model is served, else 503; also 503 while the service stops."""
+        ready = self._repository.ready and not request.scope.get("state", {}).get("stopping")
         return _json({"live": True, "ready": ready}, 200 if ready else UNAVAILABLE)
 
     async def models(self, _: RequestContext) -> HttpResponse:

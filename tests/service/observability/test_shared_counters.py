@@ -2,12 +2,16 @@
 
 import errno
 import os
+import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from diffeo.service.observability.shared_counters import FIRST_COUNTER, GAUGE, LATEST, SLOTS, SharedCounters
+from diffeo.service.observability import slot_file
+from diffeo.service.observability.shared_counters import FIRST_COUNTER, GAUGE, LATEST, SharedCounters
+from diffeo.service.observability.slot_file import MAXIMUM_SEGMENTS, SEGMENT_SLOTS
 
 
 def test_every_process_reads_the_sum_over_all_processes(new_counters: Callable[[], SharedCounters]) -> None:
@@ -58,16 +62,94 @@ def test_the_next_process_takes_over_the_file_of_an_ended_process(
     third = new_counters()
     third.slot("b")[FIRST_COUNTER] += 1
     third.slot("a")[FIRST_COUNTER] += 1
-    assert len(list(tmp_path.iterdir())) == 2
+    assert [path.stat().st_size > 0 for path in sorted(tmp_path.iterdir())] == [True, True, False]
     sums = second.sums()
     assert (sums["a",][FIRST_COUNTER], sums["a",][GAUGE], sums["b",][FIRST_COUNTER]) == (2, 0, 1)
 
 
-def test_a_full_file_takes_no_more_slots_and_raises_no_error() -> None:
+def test_a_full_file_grows(new_counters: Callable[[], SharedCounters]) -> None:
+    first, second = new_counters(), new_counters()
+    for number in range(5 * SEGMENT_SLOTS):
+        first.slot("a", str(number))[FIRST_COUNTER] += number
+    sums = second.sums()
+    assert {key: cells[FIRST_COUNTER] for key, cells in sums.items()} == {
+        ("a", str(number)): number for number in range(5 * SEGMENT_SLOTS)
+    }
+
+
+def test_a_file_of_the_largest_size_takes_no_more_slots_and_raises_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert MAXIMUM_SEGMENTS * SEGMENT_SLOTS > 100_000
+    monkeypatch.setattr(slot_file, "MAXIMUM_SEGMENTS", 2)
     counters = SharedCounters()
-    for number in range(SLOTS + 3):
+    for number in range(2 * SEGMENT_SLOTS + 3):
         counters.slot("a", str(number))[FIRST_COUNTER] += 1
-    assert len(counters.sums()) == SLOTS
+    # One slot has the generation of the file.
+    assert len(counters.sums()) == 2 * SEGMENT_SLOTS - 1
+
+
+def test_the_next_process_takes_over_all_segments_of_a_file(new_counters: Callable[[], SharedCounters]) -> None:
+    first = new_counters()
+    for number in range(3 * SEGMENT_SLOTS):
+        first.slot("a", str(number))[FIRST_COUNTER] += 1
+    first.close()
+    second = new_counters()
+    for number in range(4 * SEGMENT_SLOTS):
+        second.slot("a", str(number))[FIRST_COUNTER] += 1
+    assert sum(cells[FIRST_COUNTER] for cells in second.sums().values()) == 7 * SEGMENT_SLOTS
+
+
+def test_moved_counts_are_added_and_their_slot_is_used_again(new_counters: Callable[[], SharedCounters]) -> None:
+    first, second = new_counters(), new_counters()
+    first.slot("total")[FIRST_COUNTER] += 1
+    for number in range(20 * SEGMENT_SLOTS):
+        values = first.slot("a", str(number))
+        assert not any(values)
+        values[FIRST_COUNTER], values[LATEST] = 2, number
+        first.move(("a", str(number)), ("total",))
+    sums = second.sums()
+    assert (list(sums), sums["total",][FIRST_COUNTER]) == ([("total",)], 1 + 2 * 20 * SEGMENT_SLOTS)
+    assert sums["total",][LATEST] == 20 * SEGMENT_SLOTS - 1
+    assert len(first.keys()) == 1
+
+
+def test_a_reader_waits_while_counts_move(new_counters: Callable[[], SharedCounters]) -> None:
+    writer, reader = new_counters(), new_counters()
+    stop, wrong = threading.Event(), []
+
+    def read() -> None:
+        while not stop.is_set():
+            total = sum(cells[FIRST_COUNTER] for cells in reader.sums().values())
+            if total != 7:
+                wrong.append(total)
+
+    writer.slot("0")[FIRST_COUNTER] += 7
+    thread = threading.Thread(target=read)
+    thread.start()
+    for number in range(3000):
+        writer.move((str(number),), (str(number + 1),))
+    stop.set()
+    thread.join()
+    assert not wrong
+
+
+def test_a_process_without_a_file_counts_for_itself_and_warns_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    counters = SharedCounters([tmp_path / "absent", tmp_path / "folder" / "absent"])
+    for number in range(1000):
+        counters.slot("a", str(number))[FIRST_COUNTER] += 1
+    assert len(counters.sums()) == 1000
+    assert len(caplog.records) == 1
+
+
+def test_files_that_vanish_end_no_sum(new_counters: Callable[[], SharedCounters], tmp_path: Path) -> None:
+    first, second = new_counters(), new_counters()
+    first.slot("a")[FIRST_COUNTER] += 1
+    second.slot("a")[FIRST_COUNTER] += 1
+    shutil.rmtree(tmp_path)
+    first.slot("b")[FIRST_COUNTER] += 1
+    # The counts of this process are still there.
+    assert {key: cells[FIRST_COUNTER] for key, cells in first.sums().items()} == {("a",): 1, ("b",): 1}
 
 
 def test_a_key_that_is_too_long_gets_private_values() -> None:

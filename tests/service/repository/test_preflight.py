@@ -10,7 +10,7 @@ import pytest
 from diffeo.service.repository import preflight, preflight_process, scan
 from diffeo.service.repository.preflight import check
 from diffeo.service.repository.preflight_process import PreflightProcess
-from diffeo.service.repository.result import PreflightResult, dump, parse, read, written
+from diffeo.service.repository.result import PreflightResult, dump, parse
 from diffeo.service.repository.scan import VersionKey
 from diffeo.service.settings import Settings
 from tests.given.flows import affine
@@ -197,14 +197,3 @@ def test_results_survive_dump_and_parse(tmp_path: Path) -> None:
         ("gone", 2): PreflightResult((), None),
     }
     assert parse(dump(results)) == results
-    with written(results) as path:
-        assert read(path) == results
-
-
-def test_results_that_cannot_be_read_or_written_are_no_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for content in ("", "[", "[[1]]", "[[1, 2, 3, 4, 5, 6]]", "\xff"):
-        (tmp_path / "results").write_text(content, encoding="latin-1")
-        assert read(str(tmp_path / "results")) == {}
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
-    with written({}) as path:
-        assert read(path) == {}
