@@ -11,8 +11,8 @@ ServiceError
 │   ├── VersionNotFound     the model is served, but it has no such version
 │   ├── PrecisionNotFound   the version is served, but not in this precision
 │   ├── FileNotInBundle     the version is served, but its bundle has no such file
-│   └── Overloaded          too many rows are queued; the error carries a time to try again
-├── DeadlinePassed          the answer was not computed before the deadline of the request
+│   └── Overloaded          too much work is queued; the error carries a time to try again
+├── DeadlinePassed          the answer was not computed before the deadline; it carries a time to try again too
 ├── VersionRefused          the version is on disk, but its bundle failed a check and is not served
 ├── SettingsInvalid         a setting is of the wrong type or out of range
 ├── NothingToServe          the repository holds no model that can be served
@@ -105,10 +105,11 @@ class FileNotInBundle(RequestError):
 
 
 class Overloaded(RequestError):
-    """Too many rows are queued.
+    """Too much work is queued.
 
-    Attributes:
-        seconds: estimated time until the rows that are queued now are computed.
+    Args:
+        detail: the sentence.
+        seconds: estimated time until the request would be accepted.
     """
 
     def __init__(self, detail: str, seconds: float = 1.0) -> None:
@@ -118,11 +119,25 @@ class Overloaded(RequestError):
     @property
     def retry_after(self) -> int:
         """Whole seconds that a client must wait before it tries again, at least 1."""
-        return max(1, math.ceil(self.seconds))
+        return _whole_seconds(self.seconds)
 
 
 class DeadlinePassed(ServiceError):
-    """The answer was not computed before the deadline of the request."""
+    """The answer was not computed before the deadline of the request.
+
+    Args:
+        detail: the sentence.
+        seconds: estimated time until the work that is queued now is computed.
+    """
+
+    def __init__(self, detail: str, seconds: float = 1.0) -> None:
+        super().__init__(detail)
+        self.seconds = seconds
+
+    @property
+    def retry_after(self) -> int:
+        """Whole seconds that a client must wait before it tries again, at least 1."""
+        return _whole_seconds(self.seconds)
 
 
 class VersionRefused(ServiceError):
@@ -147,3 +162,7 @@ class WorkerFailed(ServiceError):
 
 class NotComputing(ServiceError):
     """The engines did not answer a health probe in time."""
+
+
+def _whole_seconds(seconds: float) -> int:
+    return max(1, math.ceil(seconds))

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from diffeo.runtime.errors import EngineFailed
 
 from .. import errors
-from ..errors import FieldError, Overloaded, RequestError
+from ..errors import DeadlinePassed, FieldError, Overloaded, RequestError
 from .access import log_problem, request_id
 from .request_context import Header, HttpResponse
 
@@ -48,7 +48,7 @@ PROBLEM_TYPES: Final[dict[type[Exception], ProblemType]] = {
         HTTPStatus.NOT_FOUND, "precision-not-found", "The version is not served in this precision"
     ),
     errors.FileNotInBundle: ProblemType(HTTPStatus.NOT_FOUND, "file-not-found", "The bundle has no such file"),
-    errors.Overloaded: ProblemType(HTTPStatus.TOO_MANY_REQUESTS, "overloaded", "Too many rows are queued"),
+    errors.Overloaded: ProblemType(HTTPStatus.TOO_MANY_REQUESTS, "overloaded", "Too much work is queued"),
     errors.DeadlinePassed: ProblemType(HTTPStatus.GATEWAY_TIMEOUT, "deadline-passed", "The deadline has passed"),
     errors.VersionRefused: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "version-refused", "The version was refused"),
     EngineFailed: ProblemType(HTTPStatus.INTERNAL_SERVER_ERROR, "engine-failed", "The engine failed"),
@@ -92,7 +92,7 @@ def error_response(error: Exception, identifier: str) -> HttpResponse:
         response.headers.extend(http_headers(error))
         return response
     response = _document(problem, str(error), identifier, error.field_errors if isinstance(error, RequestError) else ())
-    if isinstance(error, Overloaded):
+    if isinstance(error, Overloaded | DeadlinePassed):
         response.headers.append((b"retry-after", b"%d" % error.retry_after))
     return response
 

@@ -38,6 +38,7 @@ CASES: list[tuple[str, str, object]] = [
     ("MAX_JSON_SAMPLES", "10", 10),
     ("DOWNLOADS", "false", False),
     ("LOG_LEVEL", "warning", "warning"),
+    ("MAX_WAIT_MS", "250", 250),
     ("LOG_HEALTH_CHECKS", "true", True),
 ]
 

@@ -8,7 +8,7 @@ from typing import Final
 import orjson
 from starlette.exceptions import HTTPException
 
-from ...errors import FieldError, InvalidRequest, Overloaded, RequestError, UnsupportedFormat
+from ...errors import DeadlinePassed, FieldError, InvalidRequest, Overloaded, RequestError, UnsupportedFormat
 from ..problems import INTERNAL, PROBLEM_TYPES, http_headers
 from ..request_context import Header, HttpResponse
 
@@ -57,7 +57,7 @@ def _names(field_errors: Iterable[FieldError]) -> list[str]:
 
 
 def _headers(error: Exception, status: HTTPStatus) -> list[Header]:
-    if isinstance(error, Overloaded):
+    if isinstance(error, Overloaded | DeadlinePassed):
         return [(b"retry-after", b"%d" % error.retry_after)]
     if isinstance(error, UnsupportedFormat):
         return [(b"accept-encoding", b"gzip, deflate")]
