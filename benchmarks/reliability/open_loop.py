@@ -87,9 +87,8 @@ class Connection(asyncio.Protocol):
         self._has_retry_after = self._closes = False
         self.done: asyncio.Future[int] | None = None
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # a stream's transport
         """Send the request that waits for the connection."""
-        assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         if self._waiting is not None:
             transport.write(self._waiting)
