@@ -20,6 +20,8 @@ from starlette.types import ASGIApp, Lifespan
 
 from diffeo.runtime.errors import EngineError
 
+from .admission.engine_threads import EngineThreads
+from .admission.work_ahead import WorkAhead
 from .errors import FieldError, InvalidRequest, ServiceError
 from .health_probe import HealthProbe
 from .observability import tracing
@@ -89,7 +91,8 @@ def create_service(
         SettingsInvalid: the API keys are not in their format.
     """
     keys = _api_keys(settings)
-    executor, loader = _threads("engine", settings.threads), _threads("loader", 1)
+    work = WorkAhead(settings.max_wait_ms / 1000)
+    executor, loader = EngineThreads(settings.threads, work, _lower_priority), _threads("loader", 1)
     # The scan comes before loading, so that the first comparison finds changes that happen while models load.
     fingerprints = scan.fingerprints(settings.models)
     loaded = repository.load(settings, executor, results)

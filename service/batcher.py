@@ -5,8 +5,8 @@ batch. If the engine is idle, the requests of one turn of the event loop become 
 requests of the following turns, until a turn brings none or the rows are no longer cheap.
 
 Cheap requests are computed on the event loop, the others in threads. A thread computes one chunk of a request, then the
-request goes to the end of the queue, so a request with a million rows never blocks the others. The queue is bounded in
-rows. The batcher uses no HTTP and no flow: tensors in, tensors out.
+request goes back to the queue, so a request with a million rows never blocks the others. The queue is bounded in
+seconds of work and in rows. The batcher uses no HTTP and no flow: tensors in, tensors out.
 """
 
 import asyncio
@@ -23,13 +23,18 @@ from diffeo.runtime.engines.engine import Engine, Tensors
 from diffeo.runtime.finite_rows import Rows
 
 from . import offload
+from .admission.work_ahead import Reservation, WorkAhead
 from .errors import DeadlinePassed, Overloaded
 from .observability.counters import GraphCounters
 from .observability.timing import RequestTiming
 from .row_queue import ComputedBatch, PendingRequest, RowQueue, RowSlice
 
 # This fraction of each chunk is reserved for large requests, so they progress at any load of cheap requests.
-LARGE_REQUEST_SHARE: Final = 0.25
+LARGE_REQUEST_SHARE: Final = 0.5
+# An engine call has at least this many rows, however long they take: fewer rows waste most of a call.
+MIN_CALL_ROWS: Final = 16
+# A request with less work than this is not counted in the work ahead: counting costs as much as computing a row of it.
+COUNTED_SECONDS: Final = 0.0001
 # Weight of the last call in the moving average of seconds per row.
 LAST_CALL_WEIGHT: Final = 0.1
 
@@ -44,6 +49,7 @@ class BatcherOptions:
         queue_rows: most rows in the queue; a request that arrives when the queue is full is rejected.
         timeout_seconds: time limit of a request, named in the error of a request that passes its deadline.
         seconds_per_row: measured beforehand; if infinite, nothing is computed on the event loop.
+        call_seconds: longest engine call; a chunk of a slow model has fewer rows than `chunk_rows`.
         model: name of the model, for error sentences.
     """
 
@@ -52,12 +58,14 @@ class BatcherOptions:
     queue_rows: int = 2**53
     timeout_seconds: float = math.inf
     seconds_per_row: float = math.inf
+    call_seconds: float = math.inf
     model: str = "unnamed"
 
-    def deadline_passed(self) -> DeadlinePassed:
-        """The error of a request whose deadline passed."""
-        limit = f"The limit is {self.timeout_seconds:g} s (DIFFEO_TIMEOUT_SECONDS), or less if the request sets it"
-        return DeadlinePassed(f"model {self.model}: the deadline passed before all rows were computed. {limit}")
+    def call_rows(self, seconds_per_row: float) -> int:
+        """Most rows of one engine call, if a row takes so long."""
+        if seconds_per_row * self.chunk_rows <= self.call_seconds or math.isinf(seconds_per_row):
+            return self.chunk_rows
+        return min(self.chunk_rows, max(MIN_CALL_ROWS, int(self.call_seconds / seconds_per_row)))
 
 
 class Batcher:
@@ -68,22 +76,29 @@ class Batcher:
         source: name of the engine's input, x or z.
         executor: threads for engine calls, shared by all batchers.
         options: limits.
+        work: the work ahead of all batchers of the process.
 
     Attributes:
         options: limits.
         counters: count its batches and its queued rows.
     """
 
-    def __init__(self, engine: Engine, source: str, executor: Executor, options: BatcherOptions) -> None:
+    def __init__(
+        self, engine: Engine, source: str, executor: Executor, options: BatcherOptions, work: WorkAhead | None = None
+    ) -> None:
         self.options = options
         self.counters = GraphCounters()
+        self._work = work or WorkAhead()
         self._engine = engine
         self._source = source
         self._executor = executor
         self._idle_calls = options.parallel
         self._seconds_per_row = options.seconds_per_row
-        self._cheap = RowQueue()
-        self._large = RowQueue()
+        # As it was counted in the sum of all batchers.
+        self._last_queued_rows = 0
+        call_rows = options.call_rows(options.seconds_per_row)
+        self._cheap = RowQueue(call_rows)
+        self._large = RowQueue(call_rows)
         # Requests since the last flush, and how many of them there were when the flush was postponed.
         self._arrivals: list[PendingRequest] = []
         self._seen_arrivals = 0
@@ -100,30 +115,75 @@ class Batcher:
         """Rows that no engine call has taken yet."""
         return self._cheap.rows + self._large.rows
 
-    async def run(self, rows: Rows, deadline: float | None = None, timing: RequestTiming | None = None) -> Tensors:
+    def work_seconds(self, rows: int) -> float:
+        """Estimated seconds of all engines for this many rows; 0 if the speed is not measured."""
+        return 0.0 if math.isinf(self._seconds_per_row) else rows * self._seconds_per_row / self.options.parallel
+
+    def check(self, rows: int, deadline: float | None = None, client: str = "") -> None:
+        """Reject a request of this many rows if too much work is ahead of it.
+
+        Args:
+            rows: number of rows, or a number that the request certainly exceeds.
+            deadline: time.monotonic() at which the request fails.
+            client: key of the client, for its share.
+
+        Raises:
+            Overloaded: too much work is ahead, or the request would miss its deadline.
+            DeadlinePassed: the deadline has passed.
+        """
+        self._work.check(client, self.work_seconds(rows), deadline, self.options.model)
+
+    def reserve(self, rows: int, client: str = "") -> Reservation:
+        """Count the work of a request that is decoded now; its rows are counted again when they enter the queue."""
+        return self._work.reserve(client, rows, self.work_seconds(1))
+
+    async def run(
+        self, rows: Rows, deadline: float | None = None, timing: RequestTiming | None = None, client: str = ""
+    ) -> Tensors:
         """Compute rows [rows, D] in one or more batches with the rows of other requests.
 
         Args:
             rows: at least one row.
             deadline: time.monotonic() at which the request fails.
             timing: gets the timestamps of the request.
+            client: key of the client, for its share.
 
         Raises:
-            Overloaded: the queue is full.
+            Overloaded: too much work is ahead of the request, or the queue is full.
             DeadlinePassed: raised at the deadline, wherever the rows are.
             EngineFailed: the engine failed on these rows; requests in the same batch are not affected.
         """
-        request = self._enqueue(rows, deadline, timing or RequestTiming())
+        if len(rows) * self._seconds_per_row > COUNTED_SECONDS:
+            self.check(len(rows), deadline, client)
+        request = self._enqueue(rows, deadline, timing or RequestTiming(), client)
         try:
             return await request.result
         finally:
             request.close()
 
+    async def run_admitted(
+        self, rows: Rows, deadline: float | None = None, timing: RequestTiming | None = None, client: str = ""
+    ) -> Tensors:
+        """`run` for the rows of a request that is partly answered: the work ahead does not reject it."""
+        request = self._enqueue(rows, deadline, timing or RequestTiming(), client)
+        try:
+            return await request.result
+        finally:
+            request.close()
+
+    def deadline_passed(self) -> DeadlinePassed:
+        """The error of a request whose deadline passed."""
+        options = self.options
+        limit = f"The limit is {options.timeout_seconds:g} s (DIFFEO_TIMEOUT_SECONDS), or less if the request sets it"
+        return DeadlinePassed(
+            f"model {options.model}: the deadline passed before all rows were computed. {limit}", self._work.seconds
+        )
+
     async def probe(self, rows: Rows) -> None:
         """Compute rows in a thread without queueing: the length of the queue says nothing about the engine."""
         await offload.in_thread(self._engine.run, {self._source: rows}, executor=self._executor)
 
-    def _enqueue(self, rows: Rows, deadline: float | None, timing: RequestTiming) -> PendingRequest:
+    def _enqueue(self, rows: Rows, deadline: float | None, timing: RequestTiming, client: str) -> PendingRequest:
         # get_running_loop is called once per flush: where system calls are slow, it costs more than the rest of this.
         loop = self._loop if self._flush_scheduled and self._loop is not None else asyncio.get_running_loop()
         queued = self._cheap.rows + self._large.rows
@@ -132,7 +192,9 @@ class Batcher:
             raise self._overloaded(queued, len(rows))
         queue = self._cheap if len(rows) * self._seconds_per_row <= offload.COMPUTE_SECONDS else self._large
         timing.queued = timing.queued or time.perf_counter()
-        request = PendingRequest(rows, loop.create_future(), queue, deadline, timing)
+        request = PendingRequest(rows, loop.create_future(), queue, deadline, timing, client)
+        if len(rows) * self._seconds_per_row > COUNTED_SECONDS:
+            request.reservation = self._work.reserve(client, len(rows), self.work_seconds(1))
         queue.add(request)
         self._arrivals.append(request)
         if not self._flush_scheduled:
@@ -167,7 +229,10 @@ class Batcher:
             self._compute_on_loop(self._cheap.take(self.options.chunk_rows))
         while self._idle_calls > 0 and (batch := self._next_batch()):
             self._submit(batch)
-        self.counters.set_queued_rows(self.queued_rows)
+        queued = self.queued_rows
+        self._work.queued_rows += queued - self._last_queued_rows
+        self._last_queued_rows = queued
+        self.counters.set_queued_rows(queued)
         self._start_deadline_timers()
 
     def _start_deadline_timers(self) -> None:
@@ -179,10 +244,10 @@ class Batcher:
         self._arrivals.clear()
 
     def _expire(self, request: PendingRequest) -> None:
-        request.fail(self.options.deadline_passed())
+        request.fail(self.deadline_passed())
 
     def _next_batch(self) -> list[RowSlice]:
-        chunk_rows = self.options.chunk_rows
+        chunk_rows = self.options.call_rows(self._seconds_per_row)
         reserved = math.ceil(LARGE_REQUEST_SHARE * chunk_rows) if self._large.rows else 0
         batch = self._cheap.take(max(1, chunk_rows - reserved))
         return batch + self._large.take(chunk_rows - _count(batch))
@@ -201,6 +266,7 @@ class Batcher:
 
     def _on_done(self, batch: list[RowSlice], outcome: ComputedBatch | Exception) -> None:
         self._idle_calls += 1
+        self._work.pace.call_ended(self.work_seconds(_count(batch)), more_waits=self._work.queued_rows > 0)
         if not isinstance(outcome, Exception):
             self._scatter(batch, outcome)
         elif len(batch) == 1:
@@ -239,7 +305,7 @@ class Batcher:
         tensors = self._engine.run({self._source: rows})
         ended = time.perf_counter()
         # A small call costs more than its rows, so only calls near a whole chunk update the measured speed.
-        if not math.isinf(self._seconds_per_row) and 2 * len(rows) > self.options.chunk_rows:
+        if not math.isinf(self._seconds_per_row) and 2 * len(rows) > self.options.call_rows(self._seconds_per_row):
             self._seconds_per_row += LAST_CALL_WEIGHT * ((ended - began) / len(rows) - self._seconds_per_row)
         return ComputedBatch(tensors, began, ended)
 

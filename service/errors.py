@@ -11,13 +11,13 @@ ServiceError
 │   ├── VersionNotFound     the model is served, but it has no such version
 │   ├── PrecisionNotFound   the version is served, but not in this precision
 │   ├── FileNotInBundle     the version is served, but its bundle has no such file
-│   ├── Overloaded          too many rows are queued; the error carries a time to try again
+│   ├── Overloaded          too much work is queued; the error carries a time to try again
 │   │   └── QuotaExceeded   the API key has used its rows a second
 │   ├── Unauthorized        the path needs an API key, and the request has none that is valid
 │   ├── Forbidden           the scope of the API key does not allow the path
 │   ├── CrossSite           a page of another site sent the request
 │   └── HostNotAllowed      the service does not answer under the name that the request uses
-├── DeadlinePassed          the answer was not computed before the deadline of the request
+├── DeadlinePassed          the answer was not computed before the deadline; it carries a time to try again too
 ├── VersionRefused          the version is on disk, but its bundle failed a check and is not served
 ├── SettingsInvalid         a setting is of the wrong type or out of range
 ├── NothingToServe          the repository holds no model that can be served
@@ -110,10 +110,11 @@ class FileNotInBundle(RequestError):
 
 
 class Overloaded(RequestError):
-    """Too many rows are queued.
+    """Too much work is queued.
 
-    Attributes:
-        seconds: estimated time until the rows that are queued now are computed.
+    Args:
+        detail: the sentence.
+        seconds: estimated time until the request would be accepted.
     """
 
     def __init__(self, detail: str, seconds: float = 1.0) -> None:
@@ -123,7 +124,7 @@ class Overloaded(RequestError):
     @property
     def retry_after(self) -> int:
         """Whole seconds that a client must wait before it tries again, at least 1."""
-        return max(1, math.ceil(self.seconds))
+        return _whole_seconds(self.seconds)
 
 
 class QuotaExceeded(Overloaded):
@@ -147,7 +148,21 @@ class HostNotAllowed(RequestError):
 
 
 class DeadlinePassed(ServiceError):
-    """The answer was not computed before the deadline of the request."""
+    """The answer was not computed before the deadline of the request.
+
+    Args:
+        detail: the sentence.
+        seconds: estimated time until the work that is queued now is computed.
+    """
+
+    def __init__(self, detail: str, seconds: float = 1.0) -> None:
+        super().__init__(detail)
+        self.seconds = seconds
+
+    @property
+    def retry_after(self) -> int:
+        """Whole seconds that a client must wait before it tries again, at least 1."""
+        return _whole_seconds(self.seconds)
 
 
 class VersionRefused(ServiceError):
@@ -172,3 +187,7 @@ class WorkerFailed(ServiceError):
 
 class NotComputing(ServiceError):
     """The engines did not answer a health probe in time."""
+
+
+def _whole_seconds(seconds: float) -> int:
+    return max(1, math.ceil(seconds))

@@ -1,10 +1,11 @@
 """One served version of a model: log density, transforms and samples, computed by its two batchers."""
 
 import asyncio
+import functools
 import secrets
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Final
@@ -82,22 +83,30 @@ class Model:
         return self.variants[precision]
 
     async def log_prob(
-        self, request: LogProbRequest, deadline: float | None = None, timing: RequestTiming | None = None
+        self,
+        request: LogProbRequest,
+        deadline: float | None = None,
+        timing: RequestTiming | None = None,
+        client: str = "",
     ) -> Answer:
         """Exact log density of each row, nats."""
         x, finite = await self._zero_invalid(request.x, self._dtype)
-        tensors = await self.forward.run(x, deadline, timing) if len(x) else self._empty_result("z")
+        tensors = await self.forward.run(x, deadline, timing, client) if len(x) else self._empty_result("z")
         return self._answer({"log_prob": tensors["log_prob"]}, finite, request.on_invalid, "x", self._precision_note)
 
     async def transform(
-        self, request: TransformRequest, deadline: float | None = None, timing: RequestTiming | None = None
+        self,
+        request: TransformRequest,
+        deadline: float | None = None,
+        timing: RequestTiming | None = None,
+        client: str = "",
     ) -> Answer:
         """z = f(x) or x = f^-1(z), and log|det| of the Jacobian of that direction."""
         forward = request.direction == "forward"
         source, image = ("x", "z") if forward else ("z", "x")
         batcher = self.forward if forward else self.inverse
         rows, finite = await self._zero_invalid(request.rows, self._dtype if forward else np.dtype(np.float32))
-        tensors = await batcher.run(rows, deadline, timing) if len(rows) else self._empty_result(image)
+        tensors = await batcher.run(rows, deadline, timing, client) if len(rows) else self._empty_result(image)
         wanted = {output: tensors[output] for output in request.outputs}
         return self._answer(wanted, finite, request.on_invalid, source, self._precision_note)
 
@@ -106,18 +115,24 @@ class Model:
         return SeededSample(secrets.randbelow(SEED_LIMIT) if request.seed is None else request.seed, request)
 
     async def sample(
-        self, seeded: SeededSample, deadline: float | None = None, timing: RequestTiming | None = None
+        self,
+        seeded: SeededSample,
+        deadline: float | None = None,
+        timing: RequestTiming | None = None,
+        client: str = "",
     ) -> Answer:
         """All rows of a sample at once.
 
         Raises:
+            Overloaded: too much work is ahead.
             DeadlinePassed: the deadline passed before all rows were computed.
         """
+        self.inverse.check(seeded.request.num_samples, deadline, client)
         try:
             async with asyncio.timeout(None if deadline is None else deadline - time.monotonic()):
-                blocks = [block async for block in self.stream_blocks(seeded, None, timing)]
+                blocks = [block async for block in self.stream_blocks(seeded, None, timing, client)]
         except TimeoutError:
-            raise self.inverse.options.deadline_passed() from None
+            raise self.inverse.deadline_passed() from None
         tensors = {output: _joined([block[output] for block in blocks]) for output in seeded.request.outputs}
         return self._answer(tensors, None, "null", "x", self.metadata(seeded))
 
@@ -146,14 +161,22 @@ class Model:
         return AnswerSchema(seeded.request.num_samples, self.manifest.columns, dtypes)
 
     async def stream_blocks(
-        self, seeded: SeededSample, deadline: float | None = None, timing: RequestTiming | None = None
+        self,
+        seeded: SeededSample,
+        deadline: float | None = None,
+        timing: RequestTiming | None = None,
+        client: str = "",
     ) -> AsyncGenerator[Tensors, None]:
         """The rows of a sample in blocks, with memory for few blocks; NaN where the flow has no finite result.
+
+        A stream shares the engines block by block, so it counts with few blocks in the work ahead of others. Its first
+        block can be rejected; later ones wait, because the response has begun.
 
         Args:
             seeded: the sample.
             deadline: time.monotonic() at which the first block must be computed; later blocks have no deadline.
             timing: gets the timestamps of the request.
+            client: key of the client, for its share.
         """
         request = seeded.request
         end = request.start + request.num_samples
@@ -161,8 +184,10 @@ class Model:
         tasks: deque[asyncio.Task[Tensors]] = deque()
         try:
             for start in range(request.start, end, self.block_rows):
-                block_deadline = deadline if start == request.start else None
-                block = self._stream_block(seeded, start, min(self.block_rows, end - start), block_deadline, timing)
+                count = min(self.block_rows, end - start)
+                is_first = start == request.start
+                run = functools.partial(self.inverse.run if is_first else self.inverse.run_admitted, client=client)
+                block = self._stream_block(seeded, start, count, deadline if is_first else None, timing, run)
                 tasks.append(asyncio.ensure_future(block))
                 if len(tasks) > BLOCKS_AHEAD:
                     yield await tasks.popleft()
@@ -172,8 +197,14 @@ class Model:
             for task in tasks:
                 task.cancel()
 
-    async def _stream_block(
-        self, seeded: SeededSample, start: int, count: int, deadline: float | None, timing: RequestTiming
+    async def _stream_block(  # noqa: PLR0913, PLR0917  (a block, and how it is computed)
+        self,
+        seeded: SeededSample,
+        start: int,
+        count: int,
+        deadline: float | None,
+        timing: RequestTiming,
+        run: Callable[[Rows, float | None, RequestTiming], Awaitable[Tensors]],
     ) -> Tensors:
         temperature = seeded.request.temperature
         arguments = seeded.seed, start, count, self.manifest.dimension, temperature
@@ -181,7 +212,7 @@ class Model:
             z = base.draw(*arguments)
         else:
             z = await offload.in_thread(base.draw, *arguments, executor=self.executor)
-        result = await self.inverse.run(z, deadline, timing)
+        result = await run(z, deadline, timing)
         tensors = {"x": result["x"], "log_prob": result["log_prob"], "z": z}
         if temperature != 1:
             tensors["log_prob"] = base.tempered(result["log_prob"], z, temperature)

@@ -14,6 +14,8 @@ from diffeo.runtime.engines import ENGINES
 from diffeo.runtime.engines.engine import Engine, Graphs
 from diffeo.runtime.finite_rows import Rows
 
+from .admission.engine_threads import EngineThreads
+from .admission.work_ahead import WorkAhead
 from .batcher import Batcher, BatcherOptions
 from .model import Model
 from .settings import Settings
@@ -24,6 +26,8 @@ STREAM_BLOCK_SECONDS: Final = 0.01
 MAX_STREAM_BLOCK_CHUNKS: Final = 16
 # Number of engine calls that measure the speed; the fastest call is used.
 MEASURED_CALLS: Final = 3
+# Longest engine call of a slow model: a request of one row waits for the call that runs.
+CALL_SECONDS: Final = 0.02
 
 
 def load(bundle: Bundle, name: str, version: int, settings: Settings, executor: Executor) -> Model:
@@ -65,12 +69,13 @@ def _batchers(  # noqa: PLR0913, PLR0917  (a bundle's parts, and how they are se
     name: str, graphs: Graphs, golden: Golden, manifest: Manifest, settings: Settings, executor: Executor
 ) -> tuple[Batcher, Batcher]:
     forward, inverse = ENGINES[settings.engine](graphs, settings.engine_options)
+    work = executor.work if isinstance(executor, EngineThreads) else WorkAhead()
     x, z = golden.x.astype(manifest.dtype), golden.z.astype(np.float32)
     golden.check_forward(forward.run({"x": x}))
     golden.check_inverse(inverse.run({"z": z}))
     return (
-        Batcher(forward, "x", executor, _batcher_options(name, forward, "x", x, settings)),
-        Batcher(inverse, "z", executor, _batcher_options(name, inverse, "z", z, settings)),
+        Batcher(forward, "x", executor, _batcher_options(name, forward, "x", x, settings), work),
+        Batcher(inverse, "z", executor, _batcher_options(name, inverse, "z", z, settings), work),
     )
 
 
@@ -84,6 +89,7 @@ def _batcher_options(name: str, engine: Engine, source: str, rows: Rows, setting
         queue_rows=settings.max_queue_rows,
         timeout_seconds=settings.timeout_seconds,
         seconds_per_row=seconds / len(chunk),
+        call_seconds=CALL_SECONDS,
         model=name,
     )
 

@@ -113,6 +113,10 @@ class Settings(BaseSettings):
         gt=0,
         description="Time limit of a request; then it is rejected with 504. X-Request-Timeout-Ms can shorten it.",
     )
+    max_wait_ms: Positive = Field(
+        default=100,
+        description="Longest wait for the work of other requests. A request that would wait longer gets 429 at once.",
+    )
     max_queue_rows: Positive = Field(
         default=10_000_000,
         description="Most rows in the queue of one graph. A request that arrives when it is full is rejected with 429.",

@@ -56,7 +56,7 @@ class Inference:
                 _check_num_samples(codec, sample_request.num_samples, self.settings.max_json_samples)
             elif sample_request.num_samples > model.block_rows:
                 return await self._stream(request, codec, stream, model, seeded, deadline)
-        return await _respond(request, codec, await model.sample(seeded, deadline, request.timing))
+        return await _respond(request, codec, await model.sample(seeded, deadline, request.timing, request.client))
 
     async def log_prob(self, request: RequestContext) -> HttpResponse:
         """Compute the log density of rows."""
@@ -64,7 +64,8 @@ class Inference:
         payload, codec = await self._receive(request)
         model = self._find_model(request, payload)
         log_prob_request = LogProbRequest.parse(payload, model.manifest, self.limits)
-        return await _respond(request, codec, await model.log_prob(log_prob_request, deadline, request.timing))
+        answer = await model.log_prob(log_prob_request, deadline, request.timing, request.client)
+        return await _respond(request, codec, answer)
 
     async def transform(self, request: RequestContext) -> HttpResponse:
         """Transform rows from x to z or from z to x."""
@@ -74,7 +75,8 @@ class Inference:
         payload = _with_one_output(payload, codec)
         transform_request = TransformRequest.parse(payload, model.manifest, self.limits)
         _check_output_count(codec, transform_request.outputs)
-        return await _respond(request, codec, await model.transform(transform_request, deadline, request.timing))
+        answer = await model.transform(transform_request, deadline, request.timing, request.client)
+        return await _respond(request, codec, answer)
 
     async def _receive(self, request: RequestContext) -> tuple[Payload, Codec]:
         body = await request.body(self.settings.max_body_bytes)
@@ -104,7 +106,7 @@ class Inference:
         seeded: SeededSample,
         deadline: float,
     ) -> HttpResponse:
-        blocks = model.stream_blocks(seeded, deadline, request.timing)
+        blocks = model.stream_blocks(seeded, deadline, request.timing, request.client)
         # An error in the first block can still be answered with its status, because nothing is sent yet.
         first = await anext(blocks)
         headers = _headers(codec, model.name, model.version, model.metadata(seeded))

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from diffeo.runtime.errors import EngineFailed
 
 from .. import errors
-from ..errors import FieldError, Overloaded, RequestError, Unauthorized
+from ..errors import DeadlinePassed, FieldError, Overloaded, RequestError, Unauthorized
 from .access import log_problem, request_id
 from .request_context import Header, HttpResponse
 
@@ -49,7 +49,7 @@ PROBLEM_TYPES: Final[dict[type[Exception], ProblemType]] = {
         HTTPStatus.NOT_FOUND, "precision-not-found", "The version is not served in this precision"
     ),
     errors.FileNotInBundle: ProblemType(HTTPStatus.NOT_FOUND, "file-not-found", "The bundle has no such file"),
-    errors.Overloaded: ProblemType(HTTPStatus.TOO_MANY_REQUESTS, "overloaded", "Too many rows are queued"),
+    errors.Overloaded: ProblemType(HTTPStatus.TOO_MANY_REQUESTS, "overloaded", "Too much work is queued"),
     errors.QuotaExceeded: ProblemType(HTTPStatus.TOO_MANY_REQUESTS, "quota-exceeded", "The quota is used up"),
     errors.DeadlinePassed: ProblemType(HTTPStatus.GATEWAY_TIMEOUT, "deadline-passed", "The deadline has passed"),
     errors.VersionRefused: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "version-refused", "The version was refused"),
@@ -119,7 +119,7 @@ def http_headers(error: HTTPException) -> list[Header]:
 
 def error_headers(error: Exception) -> list[Header]:
     """The headers that tell a client how to send a request again."""
-    if isinstance(error, Overloaded):
+    if isinstance(error, Overloaded | DeadlinePassed):
         return [(b"retry-after", b"%d" % error.retry_after)]
     return [AUTHENTICATE] if isinstance(error, Unauthorized) else []
 

@@ -93,6 +93,15 @@ class RequestContext:
         self.disconnected = False
         self._receive = receive
 
+    @property
+    def client(self) -> str:
+        """The key of the client for its share: the name of its API key, else its address."""
+        key: str | None = self.scope.get("state", {}).get("client")
+        if key is not None:
+            return key
+        address = self.scope.get("client")
+        return "" if address is None else str(address[0])
+
     def header(self, name: bytes, default: str = "") -> str:
         """The value of a header in lower case; `default` if the request does not have the header."""
         value = self.headers.get(name)
@@ -117,7 +126,7 @@ class RequestContext:
         return parameters
 
     def deadline(self, seconds: float) -> float:
-        """When the response must be ready, in monotonic time: `seconds` from now, or earlier if the client asks.
+        """When the response must be ready, in monotonic time: `seconds` after the first byte, or earlier if asked.
 
         Raises:
             InvalidRequest: X-Request-Timeout-Ms is not a number of milliseconds.
@@ -130,7 +139,9 @@ class RequestContext:
                     f"{MAX_TIMEOUT_DIGITS} digits"
                 )
             seconds = min(seconds, int(timeout) / 1000)
-        return time.monotonic() + seconds
+        # The server notes when the first byte of the request arrived; without a server, that is now.
+        began: float | None = self.scope.get("state", {}).get("first_byte")
+        return (time.monotonic() if began is None else began) + seconds
 
     async def body(self, limit: int) -> bytes:
         """The whole body, at most `limit` bytes.

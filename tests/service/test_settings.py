@@ -44,6 +44,7 @@ CASES: list[tuple[str, str, object]] = [
     ("ALLOWED_HOSTS", "flows.example, *.lan", ("flows.example", "*.lan")),
     ("TRUSTED_PROXIES", "10.0.0.0/8, ::1", (ip_network("10.0.0.0/8"), ip_network("::1"))),
     ("LOG_LEVEL", "warning", "warning"),
+    ("MAX_WAIT_MS", "250", 250),
     ("LOG_HEALTH_CHECKS", "true", True),
 ]
 

@@ -120,10 +120,10 @@ class Infer:
         if kind is LOG_PROB:
             payload = Payload(parameters, rows, kind.input_name)
             log_prob_request = LogProbRequest.parse(payload, model.manifest, self._limits)
-            return await model.log_prob(log_prob_request, deadline, request.timing)
+            return await model.log_prob(log_prob_request, deadline, request.timing, request.client)
         payload = Payload({**parameters, "direction": kind.suffix, "return": _outputs(parsed)}, rows, kind.input_name)
         transform_request = TransformRequest.parse(payload, model.manifest, self._limits)
-        return await model.transform(transform_request, deadline, request.timing)
+        return await model.transform(transform_request, deadline, request.timing, request.client)
 
     async def _sample(
         self,
@@ -147,7 +147,7 @@ class Infer:
                 f"{NUM_SAMPLES} is {sample_request.num_samples}; a response of this protocol holds at most {limit} "
                 "(DIFFEO_MAX_JSON_SAMPLES): page with start"
             )
-        return await model.sample(model.with_seed(sample_request), deadline, request.timing)
+        return await model.sample(model.with_seed(sample_request), deadline, request.timing, request.client)
 
 
 async def _decode(undecoded: UndecodedRequest, signature: Signature) -> InferRequest:

@@ -179,12 +179,16 @@ def test_a_stream_counts_the_rows_that_it_sent_and_has_no_encode_time_in_its_hea
 def change_answers(monkeypatch: pytest.MonkeyPatch, change: Callable[[int, Tensors], None]) -> None:
     run, calls = Batcher.run, itertools.count()
 
-    async def changed(batcher: Batcher, rows: Rows, deadline: float | None, timing: RequestTiming | None) -> Tensors:
-        answer = await run(batcher, rows, deadline, timing)
+    async def changed(
+        batcher: Batcher, rows: Rows, deadline: float | None, timing: RequestTiming | None, client: str = ""
+    ) -> Tensors:
+        answer = await run(batcher, rows, deadline, timing, client)
         change(next(calls), answer)
         return answer
 
-    monkeypatch.setattr(Batcher, "run", changed)
+    # Blocks of a stream after the first one are admitted already.
+    for name in ("run", "run_admitted"):
+        monkeypatch.setattr(Batcher, name, changed)
 
 
 def test_rows_of_a_stream_without_a_finite_answer_are_counted(
