@@ -35,7 +35,9 @@ def with_default_headers(headers: Mapping[str, str] | None, api_key: str | None 
     if not key:
         return {**DEFAULT_HEADERS, **(headers or {})}
     if not VISIBLE.fullmatch(key):
-        raise InvalidApiKey(f"the API key (api_key or {KEY_VARIABLE}) holds a character that no key has, such as a space")
+        raise InvalidApiKey(
+            f"the API key (api_key or {KEY_VARIABLE}) holds a character that no key has, such as a space"
+        )
     # Authorization stays free for a proxy that asks for a token of its own.
     return {**DEFAULT_HEADERS, KEY_HEADER: key, **(headers or {})}
 
