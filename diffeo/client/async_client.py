@@ -40,7 +40,7 @@ class AsyncClient:
     (1000, 2)
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (each has a default, and all but the first are named)
         self,
         url: str = "http://127.0.0.1:8000",
         *,

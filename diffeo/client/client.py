@@ -46,7 +46,7 @@ class Client:
         transport: an httpx transport to use instead of a network connection.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (each has a default, and all but the first are named)
         self,
         url: str = "http://127.0.0.1:8000",
         *,

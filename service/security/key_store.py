@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import stat
 from pathlib import Path
 from typing import Final
 
@@ -78,19 +79,25 @@ class KeyStore:
 
     def _read(self, file: Path) -> tuple[ApiKey, ...]:
         try:
-            with file.open("rb") as opened:
-                content = opened.read(MAX_FILE_BYTES + 1)
-            text = content.decode()
+            keys = parse_keys(_content(file).decode(), str(file))
         except OSError as error:
             raise SettingsInvalid(f"the file of API keys {file} cannot be read: {error.strerror}") from None
         except UnicodeDecodeError:
             raise SettingsInvalid(f"the file of API keys {file} is not UTF-8 text") from None
-        if len(content) > MAX_FILE_BYTES:
-            raise SettingsInvalid(f"the file of API keys {file} is larger than {MAX_FILE_BYTES} bytes")
-        keys = parse_keys(text, str(file))
         if twice := names(keys) & names(self._fixed):
             raise SettingsInvalid(f"{file} and {TEXT_SOURCE} both name {', '.join(sorted(twice))}")
         return (*self._fixed, *keys)
+
+
+def _content(file: Path) -> bytes:
+    # Without O_NONBLOCK, opening a pipe would wait for somebody who writes into it.
+    with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:
+        if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+            raise SettingsInvalid(f"{file} is no file; the API keys are in a file of lines")
+        content = opened.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
+        raise SettingsInvalid(f"the file of API keys {file} is larger than {MAX_FILE_BYTES} bytes")
+    return content
 
 
 def _fingerprint(file: Path | None) -> Fingerprint | None:

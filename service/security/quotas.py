@@ -12,6 +12,7 @@ from ..errors import QuotaExceeded
 
 # Rows of so many seconds may come at once.
 WINDOW_SECONDS: Final = 1
+ROUNDING: Final = 1e-6  # of a row: monotonic time is a float
 
 
 class Quota:
@@ -55,4 +56,4 @@ class Quota:
         return [(b"ratelimit-policy", policy.encode()), (b"ratelimit", limit.encode())]
 
     def _left(self, owed: float) -> int:
-        return max(0, math.floor((WINDOW_SECONDS - owed) * self.rows_per_second))
+        return max(0, math.floor((WINDOW_SECONDS - owed) * self.rows_per_second + ROUNDING))

@@ -22,7 +22,7 @@ F = TypeVar("F", bound=Frame)
 class SyncClient:
     """`AsyncClient`; each method runs the coroutine to its end."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (each has a default, and all but the first are named)
         self,
         url: str = "http://127.0.0.1:8000",
         *,
