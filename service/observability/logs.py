@@ -107,7 +107,9 @@ def named_model(parameters: Mapping[str, object]) -> dict[str, object]:
 def _line(fields: dict[str, object]) -> str:
     head = {"time": fields["time"], "level": "info", "logger": "diffeo.access", "message": "request"}
     line = orjson.dumps(head | fields)
-    return line.decode() if line.isascii() else json.dumps(orjson.loads(line))
+    text = line.decode() if line.isascii() else json.dumps(orjson.loads(line))
+    # JSON escapes every control character but this one.
+    return text.replace("\x7f", "\\u007f") if "\x7f" in text else text
 
 
 def configure(level: str, stream: TextIO | None = None) -> None:

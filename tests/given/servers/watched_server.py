@@ -1,6 +1,5 @@
 """A real server process with several workers, whose processes, memory, open files and log a test watches."""
 
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -47,7 +46,18 @@ class WatchedServer(Server):
     def usage(self) -> Usage:
         """What the serving processes hold now."""
         pids = self.pids
-        return Usage(sum(map(_own_bytes, pids)), sum(_count(pid, "fd") for pid in pids), sum(_count(pid, "task") for pid in pids))
+        return Usage(
+            sum(map(_own_bytes, pids)), sum(_count(pid, "fd") for pid in pids), sum(_count(pid, "task") for pid in pids)
+        )
+
+    def end(self) -> list[bytes]:
+        """Send SIGTERM, wait for the end, and return the lines of the log as they were written."""
+        self.process.terminate()
+        self.process.wait(timeout=60)
+        # Read as bytes: text mode would hide what is not UTF-8.
+        lines = Path(f"/proc/self/fd/{self._log.fileno()}").read_bytes().splitlines()
+        self._log.close()
+        return lines
 
 
 def lowest(measure: Callable[[], int], seconds: float = 3.0) -> int:
@@ -74,4 +84,4 @@ def _own_bytes(pid: int) -> int:
 
 
 def _count(pid: int, folder: str) -> int:
-    return len(os.listdir(PROC / str(pid) / folder))
+    return sum(1 for _ in (PROC / str(pid) / folder).iterdir())

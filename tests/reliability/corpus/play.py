@@ -49,10 +49,12 @@ class Polite:
     Attributes:
         answered: number of right answers.
         failures: what went wrong, one sentence each.
+        wanted: false when it shall stop.
     """
 
     answered: int = 0
     failures: list[str] = field(default_factory=list)
+    wanted: bool = True
 
 
 async def play_all(host: str, port: int, cases: Iterable[Case]) -> tuple[list[Outcome], Polite]:
@@ -60,19 +62,16 @@ async def play_all(host: str, port: int, cases: Iterable[Case]) -> tuple[list[Ou
     polite = Polite()
     good = asyncio.create_task(_be_polite(host, port, polite))
     remaining = iter(list(cases))
-    outcomes: list[Outcome] = []
 
-    async def player() -> None:
-        for case in remaining:
-            outcomes.append(await play(host, port, case))
+    async def player() -> list[Outcome]:
+        return [await play(host, port, case) for case in remaining]
 
-    await asyncio.gather(*(player() for _ in range(CONNECTIONS)))
+    outcomes = [outcome for found in await asyncio.gather(*(player() for _ in range(CONNECTIONS))) for outcome in found]
     again = [outcome.case for outcome in outcomes if outcome.hung]
     kept = [outcome for outcome in outcomes if not outcome.hung]
     kept += [await play(host, port, case) for case in again]
-    good.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await good
+    polite.wanted = False
+    await good
     return kept, polite
 
 
@@ -163,7 +162,7 @@ async def _read_and_probe(reader: asyncio.StreamReader, writer: asyncio.StreamWr
 
 
 async def _be_polite(host: str, port: int, polite: Polite) -> None:
-    while True:
+    while polite.wanted:
         began = time.monotonic()
         try:
             reader, writer = await asyncio.open_connection(host, port)

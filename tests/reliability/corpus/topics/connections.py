@@ -23,11 +23,23 @@ def cases() -> Iterator[Case]:
         for step in range(1, CUTS, 3):
             cut = len(chunked) * step // CUTS
             yield Case(TOPIC, f"chunked, {ending.value} after {cut} bytes", (chunked[:cut],), ending)
-        yield Case(TOPIC, f"{ending.value} before a sample comes", (post("/sample", b'{"num_samples":200000}'),), ending)
+        yield Case(
+            TOPIC, f"{ending.value} before a sample comes", (post("/sample", b'{"num_samples":200000}'),), ending
+        )
         stream = post("/sample?num_samples=1000000&format=csv", b"", None)
-        yield Case(TOPIC, f"{ending.value} before a stream comes", (stream,), ending if ending is not Ending.HALF_CLOSE else Ending.RESET)
+        yield Case(
+            TOPIC,
+            f"{ending.value} before a stream comes",
+            (stream,),
+            ending if ending is not Ending.HALF_CLOSE else Ending.RESET,
+        )
         yield Case(TOPIC, f"{ending.value} after a pipeline", (GOOD * 20,), ending, most_answers=20)
-        yield Case(TOPIC, f"{ending.value} after 100-continue", (head("POST", "/log_prob", [MEDIA, ("Content-Length", "50"), ("Expect", "100-continue")]),), ending)
+        yield Case(
+            TOPIC,
+            f"{ending.value} after 100-continue",
+            (head("POST", "/log_prob", [MEDIA, ("Content-Length", "50"), ("Expect", "100-continue")]),),
+            ending,
+        )
     yield from _slow()
 
 
@@ -48,12 +60,18 @@ def _pipelines() -> Iterator[Case]:
     mixed = b"".join(kinds.values())
     yield Case(TOPIC, "a mixed pipeline", (mixed * 5,), most_answers=5 * len(kinds))
     yield Case(TOPIC, "a pipeline with junk in it", (GOOD + b"junk\r\n\r\n" + GOOD,), Ending.HALF_CLOSE, most_answers=3)
-    yield Case(TOPIC, "a pipeline behind close", (post("/log_prob", GOOD_BODY, JSON, [("Connection", "close")]) + GOOD,))
+    yield Case(
+        TOPIC, "a pipeline behind close", (post("/log_prob", GOOD_BODY, JSON, [("Connection", "close")]) + GOOD,)
+    )
     yield Case(TOPIC, "a pipeline behind HTTP/1.0", (GOOD.replace(b"HTTP/1.1", b"HTTP/1.0", 1) + GOOD,), most_answers=2)
 
 
 def _slow() -> Iterator[Case]:
-    for name, data in {"a good request": GOOD, "GET": get("/models"), "a malformed body": post("/log_prob", b"{" * 40)}.items():
+    for name, data in {
+        "a good request": GOOD,
+        "GET": get("/models"),
+        "a malformed body": post("/log_prob", b"{" * 40),
+    }.items():
         for size in (1, 7, 50):
             pieces = tuple(data[start : start + size] for start in range(0, len(data), size))
             yield Case(TOPIC, f"{name} in pieces of {size}", pieces)

@@ -15,7 +15,7 @@ from tests.reliability.corpus.case import GOOD_BODY, GOOD_ROWS, JSON, Case, name
 
 TOPIC: Final = "formats"
 ROWS: Final = np.array(GOOD_ROWS, np.float32)
-CSV: Final = b"x0,x1\n0.3,-0.4\n1.0,0.5\n"
+CSV: Final = b"height,weight\n0.3,-0.4\n1.0,0.5\n"
 NDJSON: Final = b"[0.3,-0.4]\n[1.0,0.5]\n"
 MEDIA_TYPES: Final = (
     "application/x-npy", "application/x-npz", "text/csv", "application/x-ndjson", "application/vnd.apache.arrow.stream",
@@ -28,7 +28,21 @@ OTHER_TYPES: Final = (
     "application/*", "application/vnd.apache.arrow.file", "application/x-protobuf", "application/grpc", "application/yaml",
     "a" * 5000, "application/json\t", "é/é",
 )  # fmt: skip
-ENCODINGS: Final = ("gzip", "deflate", "br", "zstd", "compress", "identity", "x-gzip", "gzip, gzip", "gzip, identity", "", ",", "*", "a" * 3000)
+ENCODINGS: Final = (
+    "gzip",
+    "deflate",
+    "br",
+    "zstd",
+    "compress",
+    "identity",
+    "x-gzip",
+    "gzip, gzip",
+    "gzip, identity",
+    "",
+    ",",
+    "*",
+    "a" * 3000,
+)
 MUTATIONS_EACH: Final = 55
 SEED: Final = 14
 
@@ -65,7 +79,7 @@ def good_bodies() -> dict[str, bytes]:
         "application/x-npz": npz({"x.npy": npy(ROWS)}),
         "text/csv": CSV,
         "application/x-ndjson": NDJSON,
-        "application/vnd.apache.arrow.stream": arrow({"x0": pa.array([0.3, 1.0]), "x1": pa.array([-0.4, 0.5])}),
+        "application/vnd.apache.arrow.stream": arrow({"height": pa.array([0.3, 1.0]), "weight": pa.array([-0.4, 0.5])}),
         JSON: GOOD_BODY,
     }
 
@@ -197,52 +211,52 @@ def _npz_by_hand() -> dict[str, bytes]:
 
 def _csv_by_hand() -> dict[str, bytes]:
     texts = {
-        "no rows": "x0,x1\n", "no header": "0.3,-0.4\n", "an empty line": "x0,x1\n\n0.3,-0.4\n", "only commas": ",,,\n,,,\n",
-        "a formula": "x0,x1\n=1+1,@a\n", "quotes": 'x0,x1\n"0.3","-0.4"\n', "an open quote": 'x0,x1\n"0.3,-0.4\n',
-        "quotes in quotes": 'x0,x1\n"0.""3",1\n', "a line in quotes": 'x0,x1\n"0.\n3",1\n', "a ragged row": "x0,x1\n1\n",
-        "a long row": "x0,x1\n1,2,3\n", "text": "x0,x1\na,b\n", "NaN": "x0,x1\nNaN,nan\n", "infinity": "x0,x1\ninf,-Infinity\n",
-        "hexadecimal": "x0,x1\n0x1,0x2\n", "underscores": "x0,x1\n1_0,2\n", "Arabic digits": "x0,x1\n٣,1\n", "spaces": "x0,x1\n 1 , 2 \n",
-        "semicolons": "x0;x1\n1;2\n", "tabs": "x0\tx1\n1\t2\n", "carriage returns": "x0,x1\r1,2\r", "NUL": "x0,x1\n1\x00,2\n",
-        "a repeated column": "x0,x0\n1,2\n", "other columns": "a,b\n1,2\n", "a third column": "x0,x1,c\n1,2,a\n",
-        "a byte order mark": "\ufeffx0,x1\n1,2\n", "a long cell": "x0,x1\n" + "1" * 100_000 + ",2\n", "a long name": "x" * 100_000 + ",x1\n1,2\n",
-        "ten thousand columns": ",".join(f"c{number}" for number in range(10_000)) + "\n", "a comment": "# a\nx0,x1\n1,2\n",
-        "only line ends": "\n" * 10_000, "empty cells": "x0,x1\n,\n", "percent": "x0,x1\n5%,2\n", "commas in numbers": 'x0,x1\n"1,000",2\n',
-        "big exponents": "x0,x1\n1e999,1e-999\n", "long exponents": "x0,x1\n1e" + "9" * 5000 + ",1\n", "JSON": '{"x":[[1,2]]}',
-        "a vertical tab": "x0,x1\n1\x0b,2\n", "a line separator": "x0,x1\n1,2\u20283,4\n",
+        "no rows": "height,weight\n", "no header": "0.3,-0.4\n", "an empty line": "height,weight\n\n0.3,-0.4\n", "only commas": ",,,\n,,,\n",
+        "a formula": "height,weight\n=1+1,@a\n", "quotes": 'height,weight\n"0.3","-0.4"\n', "an open quote": 'height,weight\n"0.3,-0.4\n',
+        "quotes in quotes": 'height,weight\n"0.""3",1\n', "a line in quotes": 'height,weight\n"0.\n3",1\n', "a ragged row": "height,weight\n1\n",
+        "a long row": "height,weight\n1,2,3\n", "text": "height,weight\na,b\n", "NaN": "height,weight\nNaN,nan\n", "infinity": "height,weight\ninf,-Infinity\n",
+        "hexadecimal": "height,weight\n0x1,0x2\n", "underscores": "height,weight\n1_0,2\n", "Arabic digits": "height,weight\n٣,1\n", "spaces": "height,weight\n 1 , 2 \n",
+        "semicolons": "height;weight\n1;2\n", "tabs": "height\tweight\n1\t2\n", "carriage returns": "height,weight\r1,2\r", "NUL": "height,weight\n1\x00,2\n",
+        "a repeated column": "height,height\n1,2\n", "other columns": "a,b\n1,2\n", "a third column": "height,weight,c\n1,2,a\n",
+        "a byte order mark": "\ufeffheight,weight\n1,2\n", "a long cell": "height,weight\n" + "1" * 100_000 + ",2\n", "a long name": "x" * 100_000 + ",x1\n1,2\n",
+        "ten thousand columns": ",".join(f"c{number}" for number in range(10_000)) + "\n", "a comment": "# a\nheight,weight\n1,2\n",
+        "only line ends": "\n" * 10_000, "empty cells": "height,weight\n,\n", "percent": "height,weight\n5%,2\n", "commas in numbers": 'height,weight\n"1,000",2\n',
+        "big exponents": "height,weight\n1e999,1e-999\n", "long exponents": "height,weight\n1e" + "9" * 5000 + ",1\n", "JSON": '{"x":[[1,2]]}',
+        "a vertical tab": "height,weight\n1\x0b,2\n", "a line separator": "height,weight\n1,2\u20283,4\n",
     }  # fmt: skip
     return {name: text.encode() for name, text in texts.items()} | {
         "UTF-16": CSV.decode().encode("utf-16"),
-        "Latin-1": b"x0,x1,\xe9\n1,2,3\n",
-        "invalid UTF-8": b"x0,x1\n\xff,2\n",
+        "Latin-1": b"height,weight,\xe9\n1,2,3\n",
+        "invalid UTF-8": b"height,weight\n\xff,2\n",
     }
 
 
 def _ndjson_by_hand() -> dict[str, bytes]:
     texts = {
-        "objects": '{"x0":0.3,"x1":-0.4}\n', "a mix": '[1,2]\n{"x0":1,"x1":2}\n', "an empty line": "[1,2]\n\n[3,4]\n", "no end": "[1,2]",
+        "objects": '{"height":0.3,"weight":-0.4}\n', "a mix": '[1,2]\n{"height":1,"weight":2}\n', "an empty line": "[1,2]\n\n[3,4]\n", "no end": "[1,2]",
         "half a line": "[1,2]\n[3,", "two in a line": "[1,2] [3,4]\n", "ragged": "[1,2]\n[1]\n", "nested": "[[1,2]]\n", "deep": "[" * 50_000,
         "NaN": "[NaN,1]\n", "null": "[null,1]\n", "a null line": "null\n", "text": '["a","b"]\n', "a number": "1\n", "booleans": "[true,false]\n",
-        "repeated keys": '{"x0":1,"x0":2,"x1":3}\n', "other keys": '{"a":1,"b":2}\n', "a missing key": '{"x0":1}\n', "more keys": '{"x0":1,"x1":2,"c":"a"}\n',
-        "changing keys": '{"x0":1,"x1":2}\n{"x1":1,"x0":2}\n', "a huge number": "[" + "1" * 50_000 + ",1]\n", "a long key": '{"' + "a" * 50_000 + '":1}\n',
+        "repeated keys": '{"height":1,"height":2,"weight":3}\n', "other keys": '{"a":1,"b":2}\n', "a missing key": '{"height":1}\n', "more keys": '{"height":1,"weight":2,"c":"a"}\n',
+        "changing keys": '{"height":1,"weight":2}\n{"weight":1,"height":2}\n', "a huge number": "[" + "1" * 50_000 + ",1]\n", "a long key": '{"' + "a" * 50_000 + '":1}\n',
         "carriage returns": "[1,2]\r\n[3,4]\r\n", "only line feeds": "\n" * 10_000, "NUL": "[1,2]\x00\n", "a byte order mark": "\ufeff[1,2]\n",
         "a wide row": "[" + ",".join(["1"] * 10_000) + "]\n", "a line separator": "[1,2]\u2028[3,4]\n", "an array of rows": "[[1,2],[3,4]]",
-        "a surrogate": '{"\\ud800":1,"x0":1,"x1":2}\n', "empty rows": "[]\n[]\n", "empty objects": "{}\n{}\n",
+        "a surrogate": '{"\\ud800":1,"height":1,"weight":2}\n', "empty rows": "[]\n[]\n", "empty objects": "{}\n{}\n",
     }  # fmt: skip
     return {name: text.encode() for name, text in texts.items()} | {"invalid UTF-8": b"[1,\xff]\n"}
 
 
 def _arrow_by_hand() -> dict[str, bytes]:
     one, two = pa.array([0.3, 1.0]), pa.array([-0.4, 0.5])
-    whole = arrow({"x0": one, "x1": two})
+    whole = arrow({"height": one, "weight": two})
     tables: dict[str, Mapping[str, pa.Array]] = {
-        "no columns": {}, "one column": {"x0": one}, "other names": {"a": one, "b": two}, "texts": {"x0": one, "x1": pa.array(["a", "b"])},
-        "nulls": {"x0": one, "x1": pa.array([None, 1.0])}, "only nulls": {"x0": one, "x1": pa.nulls(2)}, "booleans": {"x0": one, "x1": pa.array([True, False])},
-        "integers": {"x0": one, "x1": pa.array([2**63 - 1, -(2**63)])}, "unsigned": {"x0": one, "x1": pa.array([2**64 - 1, 0], pa.uint64())},
+        "no columns": {}, "one column": {"height": one}, "other names": {"a": one, "b": two}, "texts": {"height": one, "weight": pa.array(["a", "b"])},
+        "nulls": {"height": one, "weight": pa.array([None, 1.0])}, "only nulls": {"height": one, "weight": pa.nulls(2)}, "booleans": {"height": one, "weight": pa.array([True, False])},
+        "integers": {"height": one, "weight": pa.array([2**63 - 1, -(2**63)])}, "unsigned": {"height": one, "weight": pa.array([2**64 - 1, 0], pa.uint64())},
         "lists": {"x": pa.array([[0.3, -0.4], [1.0, 0.5]])}, "fixed lists": {"x": pa.array([[0.3, -0.4]], pa.list_(pa.float32(), 2))},
-        "a dictionary": {"x0": one.dictionary_encode(), "x1": two}, "half floats": {"x0": pa.array([0.3, 1.0], pa.float16()), "x1": two},
-        "decimals": {"x0": pa.array([1, 2], pa.decimal128(5, 2)), "x1": two}, "times": {"x0": pa.array([1, 2], pa.timestamp("s")), "x1": two},
-        "structs": {"x0": pa.array([{"a": 1}, {"a": 2}]), "x1": two}, "binary": {"x0": pa.array([b"a", b"b"]), "x1": two},
-        "no rows": {"x0": pa.array([], pa.float32()), "x1": pa.array([], pa.float32())}, "an empty name": {"": one, "x1": two},
+        "a dictionary": {"height": one.dictionary_encode(), "weight": two}, "half floats": {"height": pa.array([0.3, 1.0], pa.float16()), "weight": two},
+        "decimals": {"height": pa.array([1, 2], pa.decimal128(5, 2)), "weight": two}, "times": {"height": pa.array([1, 2], pa.timestamp("s")), "weight": two},
+        "structs": {"height": pa.array([{"a": 1}, {"a": 2}]), "weight": two}, "binary": {"height": pa.array([b"a", b"b"]), "weight": two},
+        "no rows": {"height": pa.array([], pa.float32()), "weight": pa.array([], pa.float32())}, "an empty name": {"": one, "weight": two},
         "a long name": {"x" * 50_000: one}, "a thousand columns": {f"c{number}": one for number in range(1000)},
     }  # fmt: skip
     found = {name: arrow(columns) for name, columns in tables.items()}
@@ -260,7 +274,7 @@ def _arrow_by_hand() -> dict[str, bytes]:
 
 
 def _compressed() -> bytes:
-    table = pa.table({"x0": pa.array(np.zeros(200_000)), "x1": pa.array(np.zeros(200_000))})
+    table = pa.table({"height": pa.array(np.zeros(200_000)), "weight": pa.array(np.zeros(200_000))})
     sink = pa.BufferOutputStream()
     options = pa.ipc.IpcWriteOptions(compression="zstd")
     with pa.ipc.new_stream(sink, table.schema, options=options) as writer:

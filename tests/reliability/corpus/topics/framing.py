@@ -41,7 +41,9 @@ def _lengths() -> Iterator[Case]:
         value = text.encode().decode("latin-1")
         for method, target in (("POST", "/log_prob"), ("GET", "/livez"), ("POST", "/v2/models/affine2d/infer")):
             data = head(method, target, [MEDIA, ("Content-Length", value)]) + GOOD_BODY[:5]
-            yield Case(TOPIC, f"Content-Length {text[:30]!r} of {method} {target}", (data,), Ending.HALF_CLOSE, most_answers=2)
+            yield Case(
+                TOPIC, f"Content-Length {text[:30]!r} of {method} {target}", (data,), Ending.HALF_CLOSE, most_answers=2
+            )
 
 
 def _encodings() -> Iterator[Case]:
@@ -50,7 +52,9 @@ def _encodings() -> Iterator[Case]:
         value = text.encode().decode("latin-1")
         for version in ("HTTP/1.1", "HTTP/1.0"):
             data = head("POST", "/log_prob", [MEDIA, ("Transfer-Encoding", value)], version=version) + body
-            yield Case(TOPIC, f"Transfer-Encoding {text[:30]!r} in {version}", (data,), Ending.HALF_CLOSE, most_answers=2)
+            yield Case(
+                TOPIC, f"Transfer-Encoding {text[:30]!r} in {version}", (data,), Ending.HALF_CLOSE, most_answers=2
+            )
         both = head("POST", "/log_prob", [MEDIA, ("Content-Length", "5"), ("Transfer-Encoding", value)]) + body
         yield Case(TOPIC, f"Content-Length and {text[:30]!r}", (both,), Ending.HALF_CLOSE, most_answers=2)
 
@@ -59,7 +63,12 @@ def _chunks() -> Iterator[Case]:
     start = head("POST", "/log_prob", [MEDIA, CHUNKED])
     for size in SIZES:
         text = size.encode()
-        yield Case(TOPIC, f"chunk size {size[:30]!r} ({len(size)})", (start + text + b"\r\n" + b"[[1,2" + b"\r\n0\r\n\r\n",), Ending.HALF_CLOSE)
+        yield Case(
+            TOPIC,
+            f"chunk size {size[:30]!r} ({len(size)})",
+            (start + text + b"\r\n" + b"[[1,2" + b"\r\n0\r\n\r\n",),
+            Ending.HALF_CLOSE,
+        )
     bodies = {
         "one byte a chunk": b"".join(b"1\r\n%c\r\n" % byte for byte in GOOD_BODY) + b"0\r\n\r\n",
         "ten thousand chunks of a byte": b"1\r\n \r\n" * 10_000 + chunks(GOOD_BODY),
@@ -111,7 +120,12 @@ def _smuggling() -> Iterator[Case]:
     for method in ("GET", "HEAD", "DELETE", "OPTIONS"):
         data = head(method, "/livez", [("Content-Length", str(len(SMUGGLED)))]) + SMUGGLED
         yield Case(TOPIC, f"{method} with a request as its body", (data,), no_body=method == "HEAD")
-    yield Case(TOPIC, "pipelined after a body that is too large", (head("POST", "/log_prob", [MEDIA, ("Content-Length", "9" * 12)]) + get("/livez"),), Ending.HALF_CLOSE)
+    yield Case(
+        TOPIC,
+        "pipelined after a body that is too large",
+        (head("POST", "/log_prob", [MEDIA, ("Content-Length", "9" * 12)]) + get("/livez"),),
+        Ending.HALF_CLOSE,
+    )
 
 
 def chunks(body: bytes) -> bytes:

@@ -54,13 +54,22 @@ def cases() -> Iterator[Case]:
             data = b"GET /livez HTTP/1.1\r\nHost: a\r\n" + line.encode("latin-1") + b"\r\n\r\n"
             yield Case(TOPIC, f"byte {code} in a {part}", (data,), Ending.HALF_CLOSE, most_answers=2)
     yield from ended(named(TOPIC, _lines()), Ending.HALF_CLOSE)
-    yield from named(TOPIC, ((f"Host {host[:40]!r}", head("GET", "/livez", [("Host", host)], host=False)) for host in HOSTS))
+    yield from named(
+        TOPIC, ((f"Host {host[:40]!r}", head("GET", "/livez", [("Host", host)], host=False)) for host in HOSTS)
+    )
     for name, values in VALUES.items():
         for value in values:
             text = value.encode("utf-8").decode("latin-1")
-            request = head("POST", "/log_prob", [("Content-Type", JSON), ("Content-Length", str(len(GOOD_BODY))), (name, text)])
+            request = head(
+                "POST", "/log_prob", [("Content-Type", JSON), ("Content-Length", str(len(GOOD_BODY))), (name, text)]
+            )
             yield Case(TOPIC, f"{name} {value[:40]!r} ({len(value)})", (request + GOOD_BODY,), _ending(name))
-            yield Case(TOPIC, f"GET with {name} {value[:40]!r} ({len(value)})", (get("/models", [(name, text)]),), _ending(name))
+            yield Case(
+                TOPIC,
+                f"GET with {name} {value[:40]!r} ({len(value)})",
+                (get("/models", [(name, text)]),),
+                _ending(name),
+            )
     for size in SIZES:
         yield from _too_long(f"a value of {size} bytes", get("/livez", [("X-Y", "a" * size)]), size > 17_000)
         yield from _too_long(f"a name of {size} bytes", get("/livez", [("X" * size, "a")]), size > 17_000)

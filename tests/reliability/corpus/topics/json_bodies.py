@@ -48,23 +48,33 @@ def cases() -> Iterator[Case]:
     for rows in ROWS:
         for operation in ("log_prob", "transform"):
             text = f'{{"x":{rows}' + (',"direction":"forward"}' if operation == "transform" else "}")
-            yield from named(TOPIC, [(f"rows {rows[:30]!r} ({len(rows)}) to {operation}", post(f"/{operation}", text.encode()))])
+            yield from named(
+                TOPIC, [(f"rows {rows[:30]!r} ({len(rows)}) to {operation}", post(f"/{operation}", text.encode()))]
+            )
     for operation in OPERATIONS:
         for index, document in enumerate(DOCUMENTS):
             data = post(operation, document.encode())
             yield from named(TOPIC, [(f"document {index} to {operation}: {document[:30]!r}", data)])
     for charset in CHARSETS:
         body = GOOD_BODY.decode().encode(charset)
-        yield from named(TOPIC, [(f"in {charset}", post("/log_prob", body)), (f"named {charset}", post("/log_prob", body, f"{JSON}; charset={charset}"))])
+        yield from named(
+            TOPIC,
+            [
+                (f"in {charset}", post("/log_prob", body)),
+                (f"named {charset}", post("/log_prob", body, f"{JSON}; charset={charset}")),
+            ],
+        )
     for index, invalid in enumerate((b"\xff", b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\x80", b"\xe2\x82")):
-        yield from named(TOPIC, [(f"invalid UTF-8 {index}", post("/log_prob", b'{"x":[[1,2]],"a":"' + invalid + b'"}'))])
-    rows = json.dumps({"x": [[0.1, 0.2]] * 2000}).encode()
+        yield from named(
+            TOPIC, [(f"invalid UTF-8 {index}", post("/log_prob", b'{"x":[[1,2]],"a":"' + invalid + b'"}'))]
+        )
+    many = json.dumps({"x": [[0.1, 0.2]] * 2000}).encode()
     for name, body in {
-        "a late null": rows.replace(b"0.2]]}", b"null]]}"),
-        "a late text": rows.replace(b"0.2]]}", b'"a"]]}'),
-        "a late long row": rows.replace(b"0.2]]}", b"0.2, 3]]}"),
-        "a late NaN": rows.replace(b"0.2]]}", b"NaN]]}"),
-        "a late end": rows[:-5],
-        "a late NUL": rows[:-1] + b"\x00}",
+        "a late null": many.replace(b"0.2]]}", b"null]]}"),
+        "a late text": many.replace(b"0.2]]}", b'"a"]]}'),
+        "a late long row": many.replace(b"0.2]]}", b"0.2, 3]]}"),
+        "a late NaN": many.replace(b"0.2]]}", b"NaN]]}"),
+        "a late end": many[:-5],
+        "a late NUL": many[:-1] + b"\x00}",
     }.items():
         yield from named(TOPIC, [(f"2000 rows and {name}", post("/log_prob", body))])

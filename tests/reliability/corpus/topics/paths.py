@@ -22,7 +22,7 @@ PREFIXES: Final = (
 )  # fmt: skip
 VERSIONS: Final = (
     "0", "-1", "1.0", "01", "+1", "1e0", "1 ", "%31", "٣", "9" * 19, "9" * 20, "9" * 4000, "0x1", "1/", "1/..", "latest", "1;2",
-    "２", "1%00", str(2**31), str(2**63), str(2**64 + 1),
+    "\uff12", "1%00", str(2**31), str(2**63), str(2**64 + 1),
 )  # fmt: skip
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")
 EVERY_PATH: Final = (
@@ -37,7 +37,9 @@ def cases() -> Iterator[Case]:
     for prefix in PREFIXES:
         for name in NAMES:
             target = prefix.format(name).encode().decode("latin-1")
-            yield Case(TOPIC, f"{prefix} with {name[:40]!r} ({len(name)})", (get(target),), Ending.HALF_CLOSE, _statuses(name))
+            yield Case(
+                TOPIC, f"{prefix} with {name[:40]!r} ({len(name)})", (get(target),), Ending.HALF_CLOSE, _statuses(name)
+            )
     for version in VERSIONS:
         for prefix in ("/models/affine2d/versions/{}", "/v2/models/affine2d/versions/{}/infer"):
             target = prefix.format(version).encode().decode("latin-1")
@@ -45,7 +47,9 @@ def cases() -> Iterator[Case]:
             yield Case(TOPIC, f"{prefix} with version {version[:30]!r} ({len(version)})", (data,), Ending.HALF_CLOSE)
     for name in NAMES:
         body = b'{"x":[[1,2]],"model":"%b"}' % name.replace("\\", "\\\\").encode()
-        yield from named(TOPIC, [(f"model {name[:40]!r} ({len(name)}) in the body", post("/log_prob", body))], NOT_SERVED)
+        yield from named(
+            TOPIC, [(f"model {name[:40]!r} ({len(name)}) in the body", post("/log_prob", body))], NOT_SERVED
+        )
     for path in EVERY_PATH:
         for method in METHODS:
             data = head(method, path, [("Content-Length", "0")])

@@ -59,32 +59,66 @@ def cases() -> Iterator[Case]:
             changed = TENSOR | {field: value}
             yield from _request(f"{field} {index}: {str(value)[:40]}", {"inputs": [changed]})
     for index, document in enumerate(DOCUMENTS):
-        yield from named(TOPIC, [(f"document {index}", post(INFER, document.encode())), (f"document {index} to sample", post(SAMPLE, document.encode()))])
+        yield from named(
+            TOPIC,
+            [
+                (f"document {index}", post(INFER, document.encode())),
+                (f"document {index} to sample", post(SAMPLE, document.encode())),
+            ],
+        )
     for index, outputs in enumerate(OUTPUTS):
         yield from _request(f"outputs {index}", {"inputs": [TENSOR], "outputs": outputs})
-    for index, parameters in enumerate(PARAMETERS):
-        yield from _request(f"parameters {index}", {"inputs": [TENSOR], "parameters": parameters})
-        number = {"name": "num_samples", "shape": [1], "datatype": "INT64", "data": [2]}
-        text = json.dumps({"inputs": [number], "parameters": parameters}).encode()
-        yield from named(TOPIC, [(f"parameters {index} of sample", post(SAMPLE, text))])
-    for count in (0, -1, 2**63 - 1, 2**63, 1.5, True, None, "2", 10**400):
-        number = {"name": "num_samples", "shape": [1], "datatype": "INT64", "data": [count]}
-        yield from named(TOPIC, [(f"num_samples {str(count)[:20]!r}", post(SAMPLE, json.dumps({"inputs": [number]}).encode()))])
+    yield from _samples()
     yield from _request("the same input twice", {"inputs": [TENSOR, TENSOR]})
     yield from _request("an unknown field", {"inputs": [TENSOR], "extra": 1})
     yield from _bytes()
     for name, body, encoding in _packed(good):
         data = post(INFER, body, JSON, [("Content-Encoding", encoding)])
         yield from named(TOPIC, [(f"packed: {name}", data)])
+    yield from _mutations(good)
+    yield from _repository()
+
+
+def _samples() -> Iterator[Case]:
+    for index, parameters in enumerate(PARAMETERS):
+        yield from _request(f"parameters {index}", {"inputs": [TENSOR], "parameters": parameters})
+        tensor: dict[str, object] = {"name": "num_samples", "shape": [1], "datatype": "INT64", "data": [2]}
+        text = json.dumps({"inputs": [tensor], "parameters": parameters}).encode()
+        yield from named(TOPIC, [(f"parameters {index} of sample", post(SAMPLE, text))])
+    for count in (0, -1, 2**63 - 1, 2**63, 1.5, True, None, "2", 10**400):
+        tensor = {"name": "num_samples", "shape": [1], "datatype": "INT64", "data": [count]}
+        yield from named(
+            TOPIC, [(f"num_samples {str(count)[:20]!r}", post(SAMPLE, json.dumps({"inputs": [tensor]}).encode()))]
+        )
+
+
+def _mutations(good: bytes) -> Iterator[Case]:
     rng = random.Random(SEED)
     for number in range(MUTATIONS):
         changed_text = bytearray(good)
         for _ in range(rng.randrange(1, 4)):
             at = rng.randrange(len(changed_text))
-            changed_text[at : at + rng.randrange(3)] = rng.choice((b"[", b"]", b"{", b'"', b"9", b"\xff", b"null", b",", b"e9", b""))
+            changed_text[at : at + rng.randrange(3)] = rng.choice(
+                (b"[", b"]", b"{", b'"', b"9", b"\xff", b"null", b",", b"e9", b"")
+            )
         yield from named(TOPIC, [(f"mutation {number}", post(INFER, bytes(changed_text)))])
-    for path in ("/v2/repository/index", "/v2/repository/models/affine2d/load", "/v2/repository/models/..%2f..%2fetc/unload"):
-        for text in ("", "{}", "[]", '{"ready":1}', '{"ready":"a"}', "{" * 2000, '{"parameters":{"config":"file:///etc/passwd"}}'):
+
+
+def _repository() -> Iterator[Case]:
+    for path in (
+        "/v2/repository/index",
+        "/v2/repository/models/affine2d/load",
+        "/v2/repository/models/..%2f..%2fetc/unload",
+    ):
+        for text in (
+            "",
+            "{}",
+            "[]",
+            '{"ready":1}',
+            '{"ready":"a"}',
+            "{" * 2000,
+            '{"parameters":{"config":"file:///etc/passwd"}}',
+        ):
             yield from named(TOPIC, [(f"{text[:20]!r} to {path}", post(path, text.encode()))])
 
 
@@ -97,11 +131,15 @@ def _bytes() -> Iterator[Case]:
     whole = {key: value for key, value in TENSOR.items() if key != "data"} | {"parameters": {"binary_data_size": 8}}
     text = json.dumps({"inputs": [whole]}).encode()
     for index, tail in enumerate((b"", rows[:7], rows, rows + b"\x00", rows * 1000)):
-        data = post(INFER, text + tail, "application/octet-stream", [("Inference-Header-Content-Length", str(len(text)))])
+        data = post(
+            INFER, text + tail, "application/octet-stream", [("Inference-Header-Content-Length", str(len(text)))]
+        )
         yield from named(TOPIC, [(f"tail {index}", data)])
     for length in LENGTHS:
         header = [("Inference-Header-Content-Length", length.encode().decode("latin-1"))]
-        yield from named(TOPIC, [(f"Inference-Header-Content-Length {length[:20]!r}", post(INFER, text + rows, JSON, header))])
+        yield from named(
+            TOPIC, [(f"Inference-Header-Content-Length {length[:20]!r}", post(INFER, text + rows, JSON, header))]
+        )
     for size in (1, 7, 9, 10_000):
         data = post(INFER, bytes(size), "application/octet-stream", [("Inference-Header-Content-Length", "0")])
         yield from named(TOPIC, [(f"{size} raw bytes", data)])
@@ -115,7 +153,11 @@ def _packed(good: bytes) -> Iterator[tuple[str, bytes, str]]:
         yield f"raw deflate as {encoding}", zlib.compress(good)[2:-4], encoding
         yield f"text as {encoding}", good, encoding
         yield f"nothing as {encoding}", b"", encoding
-        yield f"a bomb as {encoding}", (gzip.compress if encoding == "gzip" else zlib.compress)(b" " * 3_000_000 + good), encoding
+        yield (
+            f"a bomb as {encoding}",
+            (gzip.compress if encoding == "gzip" else zlib.compress)(b" " * 3_000_000 + good),
+            encoding,
+        )
         yield f"half as {encoding}", whole[: len(whole) // 2], encoding
         yield f"two members as {encoding}", whole * 2, encoding
         yield f"rest after {encoding}", whole + b"abc", encoding

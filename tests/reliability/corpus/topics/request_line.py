@@ -50,9 +50,12 @@ NOT_HTTP: Final = {
 def cases() -> Iterator[Case]:
     """All cases of this topic."""
     yield from _methods()
-    yield from ended(named(TOPIC, ((f"target {name[:40]} ({len(name)})", get(name)) for name in TARGETS)), Ending.HALF_CLOSE)
     yield from ended(
-        named(TOPIC, ((f"POST to target {name[:40]} ({len(name)})", post(name, GOOD_BODY)) for name in TARGETS)), Ending.HALF_CLOSE
+        named(TOPIC, ((f"target {name[:40]} ({len(name)})", get(name)) for name in TARGETS)), Ending.HALF_CLOSE
+    )
+    yield from ended(
+        named(TOPIC, ((f"POST to target {name[:40]} ({len(name)})", post(name, GOOD_BODY)) for name in TARGETS)),
+        Ending.HALF_CLOSE,
     )
     versions = ((f"version {name!r}", head("GET", "/livez", version=name)) for name in VERSIONS)
     yield from ended(named(TOPIC, versions), Ending.HALF_CLOSE)
