@@ -53,9 +53,11 @@ def log_prob(z: npt.NDArray[np.floating], temperature: float = 1.0) -> npt.NDArr
     array([-1.8379])
     """
     dimension = z.shape[1]
-    square = np.square(z, dtype=np.float64).sum(axis=1)
+    # Divided before it is squared: the square of a temperature below 1e-162 is 0.
+    with np.errstate(over="ignore"):
+        square = np.square(np.divide(z, temperature, dtype=np.float64)).sum(axis=1)
     scale = dimension * (math.log(temperature) + 0.5 * math.log(2 * math.pi))
-    result: npt.NDArray[np.float64] = -0.5 * square / temperature**2 - scale
+    result: npt.NDArray[np.float64] = -0.5 * square - scale
     return result
 
 

@@ -112,10 +112,12 @@ def _line(fields: dict[str, object]) -> str:
     content = {"time": fields["time"], "level": "info", "logger": "diffeo.access", "message": "request", **fields}
     try:
         line = orjson.dumps(content)
+        text = line.decode() if line.isascii() else json.dumps(orjson.loads(line))
     except TypeError:
         # A value that orjson does not encode, such as an integer of more than 64 bits or half of a surrogate pair.
-        return json.dumps({name: _encodable(value) for name, value in content.items()})
-    return line.decode() if line.isascii() else json.dumps(orjson.loads(line))
+        text = json.dumps({name: _encodable(value) for name, value in content.items()})
+    # JSON escapes every control character but this one.
+    return text.replace("\x7f", "\\u007f") if "\x7f" in text else text
 
 
 def _encodable(value: object) -> object:

@@ -74,3 +74,10 @@ def test_temperature_changes_the_density_only_through_the_base_distribution(seed
 
 def test_the_examples_in_the_docstrings_run() -> None:
     assert doctest.testmod(base) == (0, 1)
+
+
+@pytest.mark.parametrize("temperature", [1e-100, 1e-170, 5e-324])
+def test_a_tiny_temperature_draws_rows_of_finite_density(temperature: float) -> None:
+    # Warnings are errors here: 0 / 0 would be one.
+    z = base.draw(7, 0, 4, 2, temperature)
+    assert np.isfinite(base.log_prob(z, temperature)).all()

@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator, MutableMapping
 from pathlib import Path
+from urllib.parse import unquote
 
 import httpx
 import numpy as np
@@ -49,6 +50,7 @@ def lines(app: App, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lines]:
         stream.seek(0)
         stream.truncate()
         assert text.isascii()
+        assert text.replace("\n", "").isprintable()
         return [json.loads(line) for line in text.splitlines()]
 
     yield take
@@ -367,3 +369,10 @@ def test_values_that_json_lacks_are_logged_as_text() -> None:
     record = logging.makeLogRecord({"msg": "%s", "args": ("a\nb",), "levelname": "INFO", "where": Path("/models")})
     line = json.loads(JsonLines().format(record))
     assert (line["where"], line["message"]) == ("/models", "a\nb")
+
+
+@pytest.mark.parametrize("code", ["%7f", "%1b", "%00", "%c2%9b"])
+def test_a_path_with_a_control_character_is_logged_in_printable_text(app: App, lines: Lines, code: str) -> None:
+    app.get(f"/models/{code}")
+    (line,) = lines()
+    assert line["path"] == f"/models/{unquote(code)}"

@@ -1,0 +1,63 @@
+"""Plays the corpus against a server of two workers, after a warm-up, and collects what every law needs."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from tests.given.flows import affine
+from tests.given.servers.watched_server import WatchedServer, lowest
+from tests.reliability.corpus.cases import all_cases
+from tests.reliability.corpus.laws import broken_laws, broken_laws_of_log
+from tests.reliability.corpus.play import Outcome, Polite, play_all
+from tests.reliability.corpus.topics import connections, formats
+
+# Libraries that read a format are loaded with its first body, and the allocator keeps what large answers needed once.
+WARM_UPS: Final = 4
+WARM_UP_TOPICS: Final = frozenset({connections.TOPIC, formats.TOPIC})
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run of the corpus.
+
+    Attributes:
+        outcomes: of every case of the measured passes.
+        broken_laws: one sentence for each law that was broken; they stand for every pass.
+        ended_processes: workers that were replaced.
+        growth_bytes: of the memory of both workers, over the measured passes.
+    """
+
+    outcomes: list[Outcome]
+    polite: Polite
+    broken_laws: list[str]
+    ended_processes: int
+    growth_bytes: int
+
+    @property
+    def cases(self) -> int:
+        """The number of cases played."""
+        return len(self.outcomes)
+
+
+def play_corpus(passes: int) -> Run:
+    """Start a server, warm it up, play the corpus several times, stop the server and read its log."""
+    cases = all_cases()
+    heavy = [case for case in cases if case.topic in WARM_UP_TOPICS]
+    server = WatchedServer(affine.DATA)
+    try:
+        warm, _ = asyncio.run(play_all(server.host, server.port, cases + heavy * WARM_UPS))
+        pids, memory = set(server.pids), lowest(lambda: server.usage().memory_bytes)
+        outcomes, polite = asyncio.run(play_all(server.host, server.port, cases * passes))
+        growth = lowest(lambda: server.usage().memory_bytes) - memory
+        ended = len(pids - set(server.pids))
+    finally:
+        lines = server.end()
+    laws = [*_of_outcomes(outcomes), *polite.failures, *broken_laws_of_log(lines, warm + outcomes)]
+    return Run(outcomes, polite, laws, ended, growth)
+
+
+def _of_outcomes(outcomes: list[Outcome]) -> Iterator[str]:
+    for outcome in outcomes:
+        for sentence in broken_laws(outcome):
+            yield f"{outcome.case.topic}: {outcome.case.name}: {sentence}"
