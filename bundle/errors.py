@@ -9,6 +9,7 @@ BundleError
 ├── GraphRefused       an ONNX file has content that is not allowed in the graph of a flow
 ├── GoldenInvalid      golden.npy has another shape or type than the manifest implies
 ├── GoldenDisagrees    a runtime computes other numbers than the golden vectors
+├── GraphsDisagree     two graphs do not compute one density, or a row depends on its batch
 └── Uncertified        the certificate lacks a check, or a measurement is out of tolerance
 """
 
@@ -52,6 +53,10 @@ class GoldenInvalid(BundleError):
 
 class GoldenDisagrees(BundleError):
     """A runtime computes other numbers than the golden vectors."""
+
+
+class GraphsDisagree(BundleError):
+    """Two graphs do not compute one density, or a row depends on its batch."""
 
 
 class Uncertified(BundleError):

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from . import npy
+from . import base, npy
 from .errors import GoldenDisagrees, GoldenInvalid
 from .manifest import MAIN_FILES, FileName, Trio
 
@@ -21,6 +21,10 @@ Tensors = Mapping[str, npt.NDArray[np.floating]]
 TOLERANCE: Final = 1e-3
 # Relative, for graphs that round to integers: on another machine, a value near the middle may round the other way.
 ROUNDED_TOLERANCE: Final = 3e-2
+# Relative, between log_prob of a row of the file and the sum of its terms.
+TERMS_TOLERANCE: Final = 1e-6
+# Every version of training wrote 32 rows or more; it now writes more (`certification/subject.py`).
+LEAST_ROWS: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,11 @@ class Golden:
     log_prob: GoldenArray
     files: Trio = MAIN_FILES
     tolerance: float = TOLERANCE
+
+    @property
+    def is_rounded(self) -> bool:
+        """True if the graphs round to integers."""
+        return self.tolerance > TOLERANCE
 
     def to_bytes(self) -> bytes:
         """The bytes of the file."""
@@ -73,7 +82,7 @@ def parse(content: bytes, dimension: int, files: Trio = MAIN_FILES, tolerance: f
     """Read the bytes of a file of golden vectors for a model of D = dimension columns.
 
     Raises:
-        GoldenInvalid: wrong type or shape, no rows, or a value that is not finite.
+        GoldenInvalid: wrong type or shape, too few rows, a value that is not finite, or terms that do not add up.
     """
     try:
         table = npy.read(content)
@@ -84,6 +93,25 @@ def parse(content: bytes, dimension: int, files: Trio = MAIN_FILES, tolerance: f
         raise GoldenInvalid(f"{files.golden} holds {table.dtype} {table.shape}; expected float64 (rows, {width})")
     if not np.isfinite(table).all():
         raise GoldenInvalid(f"{files.golden} holds a value that is not finite")
+    if len(table) < LEAST_ROWS:
+        raise GoldenInvalid(f"{files.golden} holds {len(table)} rows; expected {LEAST_ROWS} or more")
     wide = table.astype(np.float64)
     d = dimension
-    return Golden(wide[:, :d], wide[:, d : 2 * d], wide[:, 2 * d], wide[:, 2 * d + 1], files, tolerance)
+    golden = Golden(wide[:, :d], wide[:, d : 2 * d], wide[:, 2 * d], wide[:, 2 * d + 1], files, tolerance)
+    _check_terms(golden)
+    return golden
+
+
+def _check_terms(golden: Golden) -> None:
+    # The vectors are float64, so the two terms of log_prob add up to nearly all its digits.
+    log_prob = base.log_prob(golden.z) + golden.log_abs_det_jacobian
+    scale = np.maximum(1, np.maximum(np.abs(golden.log_prob), np.abs(golden.log_abs_det_jacobian)))
+    error = np.abs(log_prob - golden.log_prob) / scale
+    row = int(error.argmax())
+    if not error[row] <= TERMS_TOLERANCE:
+        raise GoldenInvalid(
+            f"{golden.files.golden}: log_prob of row {row} is {golden.log_prob[row]:.6g}; z and log_abs_det_jacobian "
+            f"of that row make {log_prob[row]:.6g}"
+        )
+    if len(np.unique(golden.x, axis=0)) < min(LEAST_ROWS, len(golden.x)) // 2:
+        raise GoldenInvalid(f"{golden.files.golden} repeats its rows; expected rows spread over the data")

@@ -5,6 +5,8 @@ from typing import Annotated, Final, Literal, NamedTuple, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from . import columns
+
 FORMAT: Final = "diffeo-bundle/1"
 RNG: Final = "philox4x64-10/1"
 
@@ -177,6 +179,9 @@ class Manifest(Frozen):
     def _columns_are_distinct(self) -> Self:
         if len(set(self.columns)) != len(self.columns):
             raise ValueError(f"columns repeat a name: {', '.join(self.columns)}")
+        for name in self.columns:
+            if reason := columns.problem(name):
+                raise ValueError(reason)
         return self
 
     @model_validator(mode="after")

@@ -22,6 +22,7 @@ from .errors import (
     ManifestInvalid,
     Uncertified,
     UnsafeFile,
+    listed,
 )
 from .golden import ROUNDED_TOLERANCE, Golden
 from .manifest import (
@@ -35,11 +36,13 @@ from .manifest import (
     VARIANT_CHECKS,
     VARIANT_FILES,
     Certificate,
+    Check,
     CheckName,
     FileName,
     Manifest,
     VariantName,
 )
+from .tolerances import LEAST_ROWS, TOLERANCES, VARIANT_TOLERANCES
 
 MAX_MANIFEST_BYTES: Final = 2**20
 
@@ -124,20 +127,39 @@ def parse_manifest(text: bytes) -> Manifest:
 
 
 def check_certificates(manifest: Manifest) -> None:
-    """Raise Uncertified unless every required check exists and every check holds, for each variant too."""
+    """Raise Uncertified unless every required check exists and holds within the limits of the format, variants too."""
     in_plane = PLANE_CHECKS if manifest.dimension == PLANE else frozenset()
-    _check_certificate("the certificate", manifest.certificate, REQUIRED_CHECKS | in_plane)
+    _check_certificate("the certificate", manifest.certificate, REQUIRED_CHECKS | in_plane, TOLERANCES)
     for name, variant in manifest.variants.items():
-        _check_certificate(f"the certificate of {name}", variant.certificate, VARIANT_CHECKS | in_plane)
+        said = f"the certificate of {name}"
+        _check_certificate(said, variant.certificate, VARIANT_CHECKS | in_plane, VARIANT_TOLERANCES)
 
 
-def _check_certificate(name: str, certificate: Certificate, required: frozenset[CheckName]) -> None:
-    missing = required - {check.name for check in certificate.checks}
+def _check_certificate(
+    name: str, certificate: Certificate, required: frozenset[CheckName], largest: Mapping[CheckName, float]
+) -> None:
+    names = [check.name for check in certificate.checks]
+    missing = required - set(names)
     if missing:
         raise Uncertified(f"{name} lacks {', '.join(sorted(missing))}")
+    if len(set(names)) != len(names):
+        raise Uncertified(f"{name} holds a check twice: {listed(sorted(names))}")
     for check in certificate.checks:
-        if not check.holds:
-            raise Uncertified(f"{name}: {check.name} is {check.value:.3g}; the tolerance is {check.tolerance:.3g}")
+        _check_measurement(name, check, largest)
+
+
+def _check_measurement(name: str, check: Check, largest: Mapping[CheckName, float]) -> None:
+    if not check.holds:
+        raise Uncertified(f"{name}: {check.name} is {check.value:.3g}; the tolerance is {check.tolerance:.3g}")
+    limit = largest.get(check.name)
+    if limit is None:
+        raise Uncertified(f"{name} holds {check.name}, which is a check of variants only")
+    if check.tolerance > limit:
+        raise Uncertified(
+            f"{name}: {check.name} has the tolerance {check.tolerance:.3g}; the format allows at most {limit:.3g}"
+        )
+    if check.rows < LEAST_ROWS:
+        raise Uncertified(f"{name}: {check.name} was measured on {check.rows} rows; expected {LEAST_ROWS} or more")
 
 
 def seal(text: bytes) -> bytes:

@@ -7,11 +7,12 @@ from typing import Final
 
 import numpy as np
 
+from diffeo.bundle import agreement
 from diffeo.bundle.golden import Golden
-from diffeo.bundle.manifest import VARIANT_FILES, Manifest, VariantName
+from diffeo.bundle.manifest import VARIANT_FILES, VariantName
 from diffeo.bundle.read import Bundle
 from diffeo.runtime.engines import ENGINES
-from diffeo.runtime.engines.engine import Engine, Graphs
+from diffeo.runtime.engines.engine import Engine, Graphs, Tensors
 from diffeo.runtime.finite_rows import Rows
 
 from .admission.engine_threads import EngineThreads
@@ -44,9 +45,10 @@ def load(bundle: Bundle, name: str, version: int, settings: Settings, executor: 
         EngineFailed: a graph does not load or run.
         ProviderMissing: this machine lacks the execution provider that the settings name.
         GoldenDisagrees: the engine computes other numbers than the golden vectors.
+        GraphsDisagree: the two graphs do not compute one density, or a row depends on its batch.
     """
     manifest = bundle.manifest
-    forward, inverse = _batchers(name, bundle.files, bundle.golden, manifest, settings, executor)
+    forward, inverse = _batchers(name, bundle.files, bundle.golden, bundle, settings, executor)
     block_rows = _stream_block_rows(inverse.seconds_per_row, settings)
     model = Model(name, version, manifest, bundle.digest, forward, inverse, executor, block_rows, manifest.precision)
     # The variants are made for ONNX Runtime on a processor; a GPU computes float32 faster than they do.
@@ -60,23 +62,35 @@ def _variant(model: Model, variant: VariantName, bundle: Bundle, settings: Setti
     # An engine finds each graph by the name of its direction, so the files of a variant get those names.
     graphs: Graphs = {"forward.onnx": bundle.files[files.forward], "inverse.onnx": bundle.files[files.inverse]}
     golden = bundle.variants[variant]
-    forward, inverse = _batchers(model.name, graphs, golden, bundle.manifest, settings, model.executor)
+    forward, inverse = _batchers(model.name, graphs, golden, bundle, settings, model.executor)
     block_rows = _stream_block_rows(inverse.seconds_per_row, settings)
     return replace(model, forward=forward, inverse=inverse, block_rows=block_rows, precision=variant)
 
 
 def _batchers(  # noqa: PLR0913, PLR0917  (a bundle's parts, and how they are served)
-    name: str, graphs: Graphs, golden: Golden, manifest: Manifest, settings: Settings, executor: Executor
+    name: str, graphs: Graphs, golden: Golden, bundle: Bundle, settings: Settings, executor: Executor
 ) -> tuple[Batcher, Batcher]:
+    dtype = bundle.manifest.dtype
     forward, inverse = ENGINES[settings.engine](graphs, settings.engine_options)
     work = executor.work if isinstance(executor, EngineThreads) else WorkAhead()
-    x, z = golden.x.astype(manifest.dtype), golden.z.astype(np.float32)
-    golden.check_forward(forward.run({"x": x}))
-    golden.check_inverse(inverse.run({"z": z}))
+    x, z = golden.x.astype(dtype), golden.z.astype(np.float32)
+    agreement.check(
+        _in_chunks(forward, "x", settings), _in_chunks(inverse, "z", settings), golden, dtype, bundle.digest
+    )
     return (
         Batcher(forward, "x", executor, _batcher_options(name, forward, "x", x, settings), work),
         Batcher(inverse, "z", executor, _batcher_options(name, inverse, "z", z, settings), work),
     )
+
+
+def _in_chunks(engine: Engine, source: str, settings: Settings) -> agreement.Compute:
+    # An engine on a device takes at most chunk_rows rows.
+    def compute(rows: Rows) -> Tensors:
+        starts = range(0, len(rows), settings.chunk_rows)
+        parts = [engine.run({source: rows[start : start + settings.chunk_rows]}) for start in starts]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    return compute
 
 
 def _batcher_options(name: str, engine: Engine, source: str, rows: Rows, settings: Settings) -> BatcherOptions:

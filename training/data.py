@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import parquet
 
+from diffeo.bundle.columns import problem
 from diffeo.errors import WrongTable
 from diffeo.tables import arrays, csv
 from diffeo.tables import errors as table_errors
@@ -155,6 +156,8 @@ def _check_names(name: str, columns: Columns) -> None:
             raise errors.BadHeader(f"{name}: column {index + 1} has no name; give each column one")
         if len(column) > MAX_NAME:
             raise errors.BadHeader(f"{name}: the name {brief(column)} exceeds {MAX_NAME} characters; shorten it")
+        if reason := problem(column):
+            raise errors.BadHeader(f"{name}: {reason}")
         if column in columns[:index]:
             raise errors.BadHeader(f"{name}: two columns are named {column!r}; rename one")
 

@@ -23,6 +23,11 @@ class Graph:
         self._outputs = [output.name for output in self._session.get_outputs()]
         self._dtype = np.float64 if self._input.type == "tensor(double)" else np.float32
 
+    @property
+    def takes_float64(self) -> bool:
+        """True if the input is float64."""
+        return self._dtype is np.float64
+
     def run(self, rows: Array, block: int = BLOCK_ROWS) -> Tensors:
         """The outputs by name for rows [B, D], computed `block` rows at a time."""
         rows = np.ascontiguousarray(rows, dtype=self._dtype)

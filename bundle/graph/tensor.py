@@ -51,16 +51,15 @@ def read(file: str, content: memoryview) -> Tensor:
     said = f"{file}: the weight {ascii(name)[:64]}"
     if element not in WIDTHS:
         raise GraphRefused(f"{said} is of type {element}; expected one of {', '.join(TYPE_NAMES.values())}")
-    _check_shape(said, element, shape)
+    _check_shape(said, shape)
     return Tensor(name, _value(element, shape, _numbers(said, message, element, math.prod(shape))))
 
 
-def _check_shape(said: str, element: int, shape: tuple[int, ...]) -> None:
-    is_empty_list = shape == (0,) and element == INT64
+def _check_shape(said: str, shape: tuple[int, ...]) -> None:
     if len(shape) > limits.MAX_RANK:
         raise GraphRefused(f"{said} has {len(shape)} axes; at most {limits.MAX_RANK}")
-    if not is_empty_list and any(not 1 <= size <= limits.MAX_SIZE for size in shape):
-        raise GraphRefused(f"{said} has the shape {list(shape)}; expected sizes from 1 to {limits.MAX_SIZE}")
+    if any(not 0 <= size <= limits.MAX_SIZE for size in shape):
+        raise GraphRefused(f"{said} has the shape {list(shape)}; expected sizes from 0 to {limits.MAX_SIZE}")
 
 
 def _numbers(said: str, message: Message, element: int, count: int) -> npt.NDArray[np.number]:
@@ -87,4 +86,5 @@ def _value(element: int, shape: tuple[int, ...], numbers: npt.NDArray[np.number]
         return Value(element, shape)
     if len(shape) <= 1 and len(numbers) <= limits.MAX_KNOWN_INTEGERS and element != BOOL:
         return known(element, [int(number) for number in numbers.tolist()], scalar=not shape)
-    return Value(element, shape, None, (int(numbers.min()), int(numbers.max())))
+    bounds = (int(numbers.min()), int(numbers.max())) if len(numbers) else None
+    return Value(element, shape, None, bounds)

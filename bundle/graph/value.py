@@ -101,15 +101,15 @@ def make(element: int, sizes: Sequence[Size], bounds: tuple[int, int] | None = N
     """The tensor of an operator, within the limits of a shape.
 
     Raises:
-        Unprovable: two batch axes, a size of zero, or a limit is exceeded.
+        Unprovable: two batch axes, or a limit is exceeded.
     """
     shape = tuple(sizes)
     if shape.count(ROWS) > 1:
         raise Unprovable(f"its result {list(shape)} pairs the rows of the batch with each other")
     if len(shape) > limits.MAX_RANK:
         raise Unprovable(f"its result has {len(shape)} axes; at most {limits.MAX_RANK}")
-    if any(isinstance(size, int) and not 1 <= size <= limits.MAX_SIZE for size in shape):
-        raise Unprovable(f"its result has the shape {list(shape)}; expected sizes from 1 to {limits.MAX_SIZE}")
+    if any(isinstance(size, int) and not 0 <= size <= limits.MAX_SIZE for size in shape):
+        raise Unprovable(f"its result has the shape {list(shape)}; expected sizes from 0 to {limits.MAX_SIZE}")
     if bounds is not None:
         # Floats have no bounds: NaN is in none. Integers outside of their type wrap around.
         low, high = RANGES.get(element, (0, -1))

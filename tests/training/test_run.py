@@ -13,14 +13,13 @@ import pytest
 import torch
 
 from diffeo.bundle.read import read
+from diffeo.bundle.tolerances import TOLERANCES, VARIANT_TOLERANCES
 from diffeo.bundle.write import content_of, write
 from diffeo.cli.main import main
 from diffeo.training import recipe, run
-from diffeo.training.certification import certificate
 from diffeo.training.errors import CertificateError, DeviceError, NothingToRound, ResumeError
 from diffeo.training.flows.affine import AffineCouplingSpec
 from diffeo.training.flows.architecture import Architecture
-from diffeo.training.int8 import variant
 from tests.given.servers.server_process import DIFFEO
 
 ROWS = 800
@@ -93,7 +92,7 @@ def test_a_column_far_from_zero_is_served_in_float64(tmp_path: Path) -> None:
 
 
 def test_a_graph_out_of_tolerance_publishes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(certificate, "TOLERANCES", dict.fromkeys(certificate.TOLERANCES, 0.0))
+    monkeypatch.setattr("diffeo.training.certification.certificate.TOLERANCES", dict.fromkeys(TOLERANCES, 0.0))
     with pytest.raises(CertificateError, match=r"parity .* worst row \["):
         run.run(small(table(tmp_path / "rows.csv")), options(tmp_path))
     assert not (tmp_path / "models").exists()
@@ -228,7 +227,7 @@ def test_int8_out_of_tolerance_publishes_nothing(
     wide: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = sorted(wide.parent.iterdir())
-    monkeypatch.setattr(variant, "TOLERANCES", {**variant.TOLERANCES, "delta_log_prob_mean": 0.0})
+    monkeypatch.setattr("diffeo.training.int8.variant.TOLERANCES", {**VARIANT_TOLERANCES, "delta_log_prob_mean": 0.0})
     assert main(["certify", str(wide), "--int8", "--publish"]) == 1
     assert "in int8 delta_log_prob_mean is " in capsys.readouterr().err
     assert sorted(wide.parent.iterdir()) == before

@@ -4,28 +4,21 @@ A certificate proves that forward.onnx and inverse.onnx implement one normalised
 errors. It does not prove that this density fits the data: the test loss in the provenance measures that.
 """
 
+import hashlib
 from collections.abc import Iterable, Mapping
-from typing import Final
 
 import onnxruntime
 import torch
 
-from diffeo.bundle.manifest import PLANE, Certificate, Check, CheckName
+from diffeo.bundle import agreement
+from diffeo.bundle.errors import BundleError
+from diffeo.bundle.manifest import PLANE, Certificate, Check, CheckName, Dtype
+from diffeo.bundle.tolerances import TOLERANCES
 
 from ..errors import CertificateError
 from . import checks
 from .measurement import Measurement
 from .subject import Subject
-
-# Each tolerance with its reason. Float32 carries 24 bits; a flow of some ten couplings loses a few of them.
-TOLERANCES: Final[Mapping[CheckName, float]] = {
-    "parity": 1e-4,  # of the worst row
-    "round_trip": 1e-3,  # in standard deviations of the data
-    "log_abs_det_jacobian": 1e-3,  # nats
-    "batch_invariance": 1e-6,  # a row's answer must not depend on the rows beside it
-    "non_finite_within_20_sigma": 0.0,
-    "normalisation": 1e-3,  # of the mass, which is 1
-}
 
 
 def certify(subject: Subject) -> Certificate:
@@ -37,7 +30,24 @@ def certify(subject: Subject) -> Certificate:
     chosen = [checks.parity, checks.round_trip, checks.jacobian, checks.batch_invariance, checks.finiteness]
     if subject.dimension == PLANE:
         chosen.append(checks.normalisation)
-    return issue_certificate([check(subject) for check in chosen], TOLERANCES)
+    certificate = issue_certificate([check(subject) for check in chosen], TOLERANCES)
+    check_agreement(subject)
+    return certificate
+
+
+def check_agreement(subject: Subject) -> None:
+    """Run the check that a service runs before it serves the graphs.
+
+    Raises:
+        CertificateError: a service would refuse the graphs.
+    """
+    golden = subject.golden()
+    dtype: Dtype = "float64" if subject.forward.takes_float64 else "float32"
+    digest = hashlib.sha256(golden.to_bytes()).hexdigest()
+    try:
+        agreement.check(subject.forward.run, subject.inverse.run, golden, dtype, digest)
+    except BundleError as error:
+        raise CertificateError(f"a service would refuse the graphs: {error}") from error
 
 
 def issue_certificate(measurements: Iterable[Measurement], tolerances: Mapping[CheckName, float]) -> Certificate:

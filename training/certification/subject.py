@@ -17,7 +17,8 @@ from .measurement import Array
 
 SAMPLE_SEED: Final = 20_170_227
 SAMPLE_ROWS: Final = 10_000
-GOLDEN_ROWS: Final = 32
+# Of data and of samples: more than the format asks for, and few enough to compute at each start of a service.
+GOLDEN_ROWS: Final = 128
 
 
 class Subject:
@@ -58,7 +59,9 @@ class Subject:
         return z.numpy(), ladj.numpy(), (standard_normal_log_prob(z) + ladj).numpy()
 
     def golden(self) -> Golden:
-        """Golden vectors of the flow in float64, for rows that the wire type of x holds exactly."""
-        x = self.data[:GOLDEN_ROWS]
+        """Golden vectors of the flow in float64, for rows that the wire type of x holds exactly: data and samples."""
+        wire = np.float64 if self.forward.takes_float64 else np.float32
+        samples = self.x[len(self.data) :][:GOLDEN_ROWS]
+        x = np.concatenate([self.data[:GOLDEN_ROWS], samples]).astype(wire).astype(np.float64)
         z, ladj, log_prob = self.answers(x)
         return Golden(x, z, ladj, log_prob)

@@ -18,7 +18,8 @@ import numpy as np
 
 from diffeo.bundle import base
 from diffeo.bundle.golden import ROUNDED_TOLERANCE
-from diffeo.bundle.manifest import PLANE, VARIANT_FILES, Certificate, CheckName, Dtype, FileName, Trio
+from diffeo.bundle.manifest import PLANE, VARIANT_FILES, Certificate, Dtype, FileName, Trio
+from diffeo.bundle.tolerances import VARIANT_TOLERANCES as TOLERANCES
 
 from .. import export
 from ..certification import certificate, checks
@@ -29,15 +30,6 @@ from ..flows.flow import Flow
 from .quantisation import quantise
 
 INT8: Final[Trio] = VARIANT_FILES["int8"]
-TOLERANCES: Final[Mapping[CheckName, float]] = {
-    **certificate.TOLERANCES,
-    "round_trip": 5e-2,  # in standard deviations of the data, on the worst row at the edge of a step
-    "round_trip_p90": 1e-4,  # rows at no edge: the error of float32
-    "log_abs_det_jacobian": 5e-2,  # nats, on the worst row at the edge of a step
-    "delta_log_prob_mean": 1e-2,  # nats; a mean loss is quoted to two digits
-    "delta_log_prob_p999": 2e-1,  # nats; one row in a thousand is off by a fifth
-    "delta_log_prob_max": 1.0,  # nats; the worst row's density keeps its order of magnitude
-}
 RARE: Final = 0.999
 MANY: Final = 0.9
 

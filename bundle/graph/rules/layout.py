@@ -147,10 +147,10 @@ def _without_unknown(value: Value, sizes: Sequence[Size]) -> list[Size]:
     others = [size for size in sizes if size != -1]
     if value.axis is not None and ROWS not in others:
         size: Size = ROWS
-        fits = product(others) == product(value.shape)
+        fits = 0 < product(others) == product(value.shape)
     else:
         size, rest = divmod(product(value.shape), max(1, product(others)))
-        fits = rest == 0
+        fits = rest == 0 < product(others)
     if not fits:
         raise Unprovable(f"its shape {list(sizes)} does not fit {list(value.shape)}")
     return [size if other == -1 else other for other in sizes]

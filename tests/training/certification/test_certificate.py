@@ -12,9 +12,10 @@ from onnx import numpy_helper
 
 from diffeo.bundle.manifest import FileName
 from diffeo.bundle.read import Bundle, read
+from diffeo.bundle.tolerances import TOLERANCES
 from diffeo.training import export
 from diffeo.training.certification import checks, subject
-from diffeo.training.certification.certificate import TOLERANCES, certify
+from diffeo.training.certification.certificate import certify
 from diffeo.training.certification.subject import Subject
 from diffeo.training.errors import CertificateError
 from diffeo.training.flows.affine import AffineCouplingSpec, AffineMap

@@ -1,0 +1,154 @@
+"""Checks that two loaded graphs compute one density: on golden rows, and on fresh rows over the support and beyond.
+
+Golden rows alone prove little: a graph may answer right there and wrong elsewhere. So rows are drawn from the base
+distribution, under a seed that is made of the digest of the bundle, and each answer is compared with two others:
+
+- in one answer, log_prob is the log density of z under the base distribution plus the log-determinant of x -> z;
+- forward and inverse undo each other: z -> x -> z gives z, the log-determinants cancel, log_prob stays the same.
+
+The same rows are computed alone, in small batches and in another order; the answers must be the same. A change of one
+graph fails one of these. A change of both graphs that keeps the golden rows and is again one density is not noticed:
+only a signature over the seal would show that.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from . import base
+from .errors import GraphsDisagree
+from .golden import Golden
+from .manifest import Dtype
+
+Tensors = Mapping[str, npt.NDArray[np.floating]]
+Rows = npt.NDArray[np.floating]
+Array = npt.NDArray[np.float64]
+Compute = Callable[[Rows], Tensors]
+
+# Fresh rows of the base distribution; fewer in many columns, so that a start takes no longer.
+MOST_ROWS: Final = 4096
+LEAST_ROWS: Final = 256
+MOST_NUMBERS: Final = 2**18
+# Most rows of one call.
+BLOCK_ROWS: Final = 1024
+# Each quarter of the rows is drawn at one of these temperatures: the body of the density, and its tails.
+BODY: Final = 1.0
+TAILS: Final = (0.5, 1.5, 2.5)
+# Errors relative to the largest term. The terms of one answer add up to float32; two graphs differ by what the
+# certificate allows for the round trip, and by ten times more on the rarest row.
+TERMS_TOLERANCE: Final = 1e-3
+BODY_TOLERANCE: Final = 1e-2
+# Graphs in 8-bit integers differ by one rounding step on rows at its edge (`models/README.md`); such rows are few.
+ROUNDED_BODY_TOLERANCE: Final = 1.5e-1
+# On a GPU, batches of different sizes run different kernels. On a CPU the bits are the same.
+BATCH_TOLERANCE: Final = 1e-3
+BATCH_ROWS: Final = 32
+BATCHES: Final = (1, 7)
+
+
+def check(forward: Compute, inverse: Compute, golden: Golden, dtype: Dtype, digest: str) -> None:
+    """Check a pair of graphs; each is called with at most BLOCK_ROWS rows.
+
+    Args:
+        forward: computes x [rows, D].
+        inverse: computes z [rows, D].
+        golden: the rows with known answers.
+        dtype: type of x.
+        digest: SHA-256 of the manifest in hex.
+
+    Raises:
+        GoldenDisagrees: the graphs compute other numbers than the golden vectors.
+        GraphsDisagree: the graphs do not compute one density, or a row depends on its batch.
+    """
+    x, z = golden.x.astype(dtype), golden.z.astype(np.float32)
+    golden.check_forward(_in_blocks(forward, x))
+    golden.check_inverse(_in_blocks(inverse, z))
+    dimension = z.shape[1]
+    count = max(LEAST_ROWS, min(MOST_ROWS, MOST_NUMBERS // dimension))
+    body = base.draw(int(digest[:12], 16), 0, count, dimension, BODY)
+    tolerance = ROUNDED_BODY_TOLERANCE if golden.is_rounded else BODY_TOLERANCE
+    drawn = _check_pair(forward, inverse, golden, body, dtype, tolerance)
+    for index, temperature in enumerate(TAILS, 1):
+        tail = base.draw(int(digest[:12], 16), index * count, count // 4, dimension, temperature)
+        _check_terms(golden.files.inverse, tail, _in_blocks(inverse, tail), -1)
+    _check_beyond(forward, golden, x, dtype, int(digest[12:24], 16), count // 2)
+    _check_batches(golden.files.forward, forward, drawn)
+    _check_batches(golden.files.inverse, inverse, body)
+
+
+def _check_pair(  # noqa: PLR0913, PLR0917  (two graphs, their rows, and the law)
+    forward: Compute, inverse: Compute, golden: Golden, z: Rows, dtype: Dtype, tolerance: float
+) -> Rows:
+    names = golden.files
+    drawn = _in_blocks(inverse, z)
+    _check_terms(names.inverse, z, drawn, -1)
+    x = drawn["x"].astype(dtype)
+    back = _in_blocks(forward, x)
+    _check_terms(names.forward, back["z"], back, 1)
+    pair = f"{names.forward} and {names.inverse}"
+    ladj = drawn["log_abs_det_jacobian"].astype(np.float64)
+    _compare(f"{pair} differ in z", back["z"], z.astype(np.float64), tolerance)
+    _compare(f"{pair} differ in log_abs_det_jacobian", back["log_abs_det_jacobian"], -ladj, tolerance)
+    _compare(f"{pair} differ in log_prob", back["log_prob"], drawn["log_prob"].astype(np.float64), tolerance)
+    return x
+
+
+def _check_beyond(  # noqa: PLR0913, PLR0917  (a graph, its rows, and where they come from)
+    forward: Compute, golden: Golden, x: Rows, dtype: Dtype, seed: int, count: int
+) -> None:
+    # A box of three times the range of the data: a trigger outside of the data hides there.
+    low, high = golden.x.min(axis=0), golden.x.max(axis=0)
+    unit = np.random.Generator(np.random.Philox(key=seed)).uniform(-1, 2, (count, x.shape[1]))
+    answer = _in_blocks(forward, (low + unit * (high - low)).astype(dtype))
+    _check_terms(golden.files.forward, answer["z"], answer, 1)
+
+
+def _check_terms(name: str, z: Rows, answer: Tensors, sign: int) -> None:
+    """Check log_prob = log density of z + log|det dz/dx| in one answer, where it is finite."""
+    density = base.log_prob(z)
+    ladj = sign * answer["log_abs_det_jacobian"].astype(np.float64)
+    expected = density + ladj
+    # Far out, float32 overflows and an answer is not finite. The certificate bounds where that may be.
+    finite = np.isfinite(expected) & np.isfinite(answer["log_prob"])
+    if not finite.any():
+        raise GraphsDisagree(f"{name} computes no finite log_prob on {len(finite)} rows")
+    scale = np.maximum(1, np.maximum(np.abs(density), np.abs(ladj)))[finite]
+    what = f"{name}: log_prob is not the density of z plus log_abs_det_jacobian"
+    _compare(what, answer["log_prob"][finite], expected[finite], TERMS_TOLERANCE, scale)
+
+
+def _check_batches(name: str, compute: Compute, rows: Rows) -> None:
+    """Check that rows alone, in small batches and in another order have the answers of one large batch."""
+    whole = compute(rows[:BLOCK_ROWS])
+    few = rows[:BATCH_ROWS]
+    for size in BATCHES:
+        for start in range(0, len(few), size):
+            part = compute(few[start : start + size])
+            for output, expected in whole.items():
+                what = f"{name}: {output} of a row depends on the rows beside it"
+                _compare(what, part[output], expected[start : start + len(part[output])], BATCH_TOLERANCE)
+    turned = compute(rows[:BLOCK_ROWS][::-1].copy())
+    for output, expected in whole.items():
+        what = f"{name}: {output} of a row depends on its place in the batch"
+        _compare(what, turned[output][::-1], expected, BATCH_TOLERANCE)
+
+
+def _in_blocks(compute: Compute, rows: Rows) -> dict[str, Rows]:
+    parts = [compute(rows[start : start + BLOCK_ROWS]) for start in range(0, len(rows), BLOCK_ROWS)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _compare(what: str, got: Rows, expected: Rows, tolerance: float, scale: Array | None = None) -> None:
+    if got.shape != expected.shape:
+        raise GraphsDisagree(f"{what}: the shape is {got.shape}; expected {expected.shape}")
+    wide = expected.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        error = np.abs(got - wide) / (np.maximum(1, np.abs(wide)) if scale is None else scale)
+    error = np.where((got == wide) | (np.isnan(got) & np.isnan(wide)), 0, error)
+    # Not `error > tolerance`, because NaN must fail too.
+    if not (error <= tolerance).all():
+        raise GraphsDisagree(
+            f"{what}, by up to {np.nanmax(error):.2e} on {len(error)} rows; expected at most {tolerance:.0e}"
+        )
