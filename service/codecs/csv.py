@@ -12,7 +12,7 @@ from diffeo.tables.errors import MixedHeader, RaggedRow, UnreadableTable, WrongC
 
 from ..answer import AnswerSchema, Tensor
 from ..errors import FieldError, InvalidRequest, MalformedBody
-from ..requests import UnreadableColumn
+from ..requests import Limits, UnreadableColumn
 from .parsing.columns import column_dtypes
 from .parsing.row_lines import NULL, Field, row_lines
 from .table_codec import DecodedTable, StreamedTableCodec
@@ -30,7 +30,7 @@ class Csv(StreamedTableCodec):
     media_type = "text/csv"
     single_array = False
 
-    def decode_table(self, body: bytes) -> DecodedTable:
+    def decode_table(self, body: bytes, _: Limits) -> DecodedTable:
         """The rows and, if line 1 is a header, the names of their columns."""
         try:
             table = csv.read(body)
