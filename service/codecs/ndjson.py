@@ -35,14 +35,16 @@ class Ndjson(StreamedTableCodec):
     def decode_table(self, body: bytes, limits: Limits) -> DecodedTable:
         """The rows, and their name if the lines are objects."""
         check_no_byte_order_mark(body)
-        tables = _TableParts(limits)
-        at = 0
+        tables = _TableParts(limits, len(body))
+        at, first = 0, None
         while at < len(body):
             end = _end_of_lines(body, at, tables.rows)
             piece = body[at:end] if end else body[at:] + b"\n"
-            tables.add(_decode_at_once(piece) or _decode_line_by_line(piece, tables.rows, tables.first))
+            part = _decode_at_once(piece) or _decode_line_by_line(piece, tables.rows, first)
+            tables.add(part)
+            first = first or part
             at = end or len(body)
-        return tables.joined()
+        return tables.joined(first or DecodedTable(np.empty((0, 0))))
 
     def stream_encoder(self, schema: AnswerSchema) -> "NdjsonStreamEncoder":
         """Writes one object a line; null where a row has no result."""
@@ -79,29 +81,37 @@ class NdjsonStreamEncoder:
 class _TableParts:
     # The tables of the pieces of a body.
 
-    def __init__(self, limits: Limits) -> None:
-        self.rows = 0
-        self._limits = limits
-        self._parts: list[DecodedTable] = []
+    # Memory that is not written to is not used, so from the second piece on, room for the longest table is reserved.
 
-    @property
-    def first(self) -> DecodedTable | None:
-        return self._parts[0] if self._parts else None
+    def __init__(self, limits: Limits, body_bytes: int) -> None:
+        self.rows = 0
+        self.first: DecodedTable | None = None
+        self._limits = limits
+        self._values = np.empty(0)
+        self._most_values = body_bytes // 2 + 1
 
     def add(self, part: DecodedTable) -> None:
-        if self.first is not None:
-            _check_same_kind(part, self.first, self.rows)
-        self._parts.append(part)
+        if self.first is None:
+            self.first, self.rows = part, len(part.rows)
+            return
+        _check_same_kind(part, self.first, self.rows)
+        if not self._values.size:
+            self._values = np.empty(self._most_values)
+            self._values[: self.first.rows.size] = self.first.rows.reshape(-1)
+        at = self.rows * part.rows.shape[1]
+        self._values[at : at + part.rows.size] = part.rows.reshape(-1)
         self.rows += len(part.rows)
-        if self.rows > self._limits.max_rows and self.rows > len(part.rows):
+        if self.rows > self._limits.max_rows:
             fact = f"the body has more than {self._limits.max_rows} lines, which is the limit"
             raise TooLarge.at("", f"{fact}: send the rows in several requests")
 
-    def joined(self) -> DecodedTable:
-        first = self._parts[0]
-        if len(self._parts) == 1:
+    def joined(self, first: DecodedTable) -> DecodedTable:
+        """The whole table, which begins with `first`."""
+        if not self._values.size:
             return first
-        return DecodedTable(np.concatenate([part.rows for part in self._parts]), first.rows_name)
+        width = first.rows.shape[1]
+        self._values.resize(self.rows * width, refcheck=False)
+        return DecodedTable(self._values.reshape(-1, width), first.rows_name)
 
 
 def _end_of_lines(body: bytes, at: int, line: int) -> int:
