@@ -27,7 +27,7 @@ class NpyInvalid(ValueError):
     """The bytes are not an npy file of floats."""
 
 
-def read(content: bytes) -> Table:
+def read(content: bytes | memoryview) -> Table:
     """The table [rows, columns] in the bytes of an npy file, read-only and without a copy.
 
     Raises:
@@ -58,7 +58,7 @@ class Layout(NamedTuple):
         return self.dtype.itemsize * math.prod(self.shape)
 
 
-def layout(content: bytes) -> Layout | None:
+def layout(content: bytes | memoryview) -> Layout | None:
     """The layout of an array of any shape from the first bytes of its file; None if they do not hold the whole header.
 
     Raises:
@@ -77,7 +77,7 @@ def _is_shape(shape: object) -> TypeGuard[tuple[int, ...]]:
     return isinstance(shape, tuple) and all(type(size) is int and size >= 0 for size in shape)
 
 
-def _begin(content: bytes) -> int:
+def _begin(content: bytes | memoryview) -> int:
     return PREAMBLE + int.from_bytes(content[8:PREAMBLE], "little")
 
 
@@ -87,13 +87,13 @@ def _is_table(shape: object) -> TypeGuard[tuple[int, int]]:
     return bool(shape[0] >= 0 and shape[1] >= 1)
 
 
-def _read_header(content: bytes) -> tuple[Mapping[object, object], int]:
+def _read_header(content: bytes | memoryview) -> tuple[Mapping[object, object], int]:
     # NumPy's reader raises undocumented errors on damaged headers. The header is one Python literal, so it is evaluated
     # as one, and it is checked before memory is allocated for the data.
     begin = _begin(content)
     if content[:8] != MAGIC or begin - PREAMBLE > HEADER_LIMIT or begin > len(content):
         raise NpyInvalid("the bytes do not begin with the header of npy version 1.0")
-    return _parse_header(content[PREAMBLE:begin]), begin
+    return _parse_header(bytes(content[PREAMBLE:begin])), begin
 
 
 @functools.lru_cache(maxsize=256)

@@ -122,7 +122,7 @@ def create_service(
 
     versions = functools.partial(metrics.version_statuses, loaded)
     collector = PrometheusMetrics(shared, REJECTIONS, versions, settings.engine, labels or {})
-    limits = Limits(settings.max_rows, settings.max_num_samples)
+    limits = Limits(settings.max_rows, settings.max_num_samples, settings.max_body_bytes)
     routers = (
         models.router(loaded, settings),
         files.router(loaded, settings),

@@ -130,10 +130,14 @@ class Payload(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The largest number of rows in one request, sent and drawn."""
+    """The largest number of rows in one request, sent and drawn, and of bytes in its body when it is decompressed."""
 
     max_rows: int
     max_num_samples: int
+    max_body_bytes: int = 64 * 2**20
+
+
+DEFAULT_LIMITS: Final = Limits(1_000_000, 10_000_000)
 
 
 @dataclass(frozen=True, slots=True)

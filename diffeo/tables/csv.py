@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from . import columns, csv_numbers, csv_text
-from .csv_numbers import Numbers, Readable, Wrong
+from . import columns, csv_numbers, csv_readable, csv_text
+from .csv_numbers import Numbers, Wrong
+from .csv_readable import Readable, Size
 from .csv_text import Header
 
 
@@ -25,9 +26,9 @@ class CsvTable:
         positions = range(self.header.width) if wanted is None else wanted
         return csv_numbers.numbers(self.text, self.header, positions, wrong)
 
-    def readable(self) -> Readable:
-        """The numbers of every column that holds numbers; raises the errors of `csv_numbers.readable`."""
-        return csv_numbers.readable(self.text, self.header)
+    def readable(self, most: Size | None = None) -> Readable:
+        """The numbers of every column that holds numbers; raises the errors of `csv_readable.readable`."""
+        return csv_readable.readable(self.text, self.header, most)
 
     def records(self) -> Iterator[tuple[int, list[str]]]:
         """The cells of each row as text, with the line on which the row begins."""

@@ -82,52 +82,10 @@ def numbers(text: bytes, header: Header, wanted: Sequence[int], wrong: Wrong = "
     return np.concatenate(found)
 
 
-@dataclass(frozen=True, slots=True)
-class Readable:
-    """The columns of a table that hold numbers, and an error for each other column.
-
-    Attributes:
-        positions: positions of these columns in the table, ascending.
-        rows: their numbers [rows, columns].
-        wrong: the first wrong cell of each other column.
-    """
-
-    positions: tuple[int, ...]
-    rows: Numbers
-    wrong: tuple[WrongCell, ...]
-
-
-def readable(text: bytes, header: Header) -> Readable:
-    """The numbers of every column that holds numbers, for a caller that gets the names of the model's columns later.
-
-    In a table without names every column must hold numbers, because the model takes all of its columns.
-
-    Raises:
-        WrongTable: as `numbers`; but in a table with names a wrong cell is not an error.
-    """
-    every = tuple(range(header.width))
-    if header.names is None or not text:
-        return Readable(every, numbers(text, header, every), ())
-    if (rows := read_with_pyarrow(text, header, every)) is not None:
-        return Readable(every, rows, ())
-    positions, wrong = every, dict[int, WrongCell]()
-    found: list[tuple[tuple[int, ...], Numbers]] = []
-    start = SegmentStart(header, 0, header.lines)
-    for segment in segments(text):
-        rows = read_with_pyarrow(segment, header, positions)
-        if rows is None:
-            rows, more = _read_number_columns(segment, start, positions)
-            wrong |= more
-            positions = tuple(column for column in positions if column not in wrong)
-        found.append((positions, rows))
-        start = SegmentStart(header, start.rows_before + len(rows), start.lines_before + segment.count(b"\n"))
-    kept = [rows[:, np.isin(columns, positions)] for columns, rows in found]
-    return Readable(positions, np.concatenate(kept), tuple(wrong[column] for column in sorted(wrong)))
-
-
-def _read_number_columns(
+def read_number_columns(
     text: bytes, start: SegmentStart, wanted: Sequence[int]
 ) -> tuple[Numbers, dict[int, WrongCell]]:
+    """The numbers of the wanted columns that hold numbers, and the first wrong cell of each other wanted column."""
     rows: list[list[float]] = []
     wrong: dict[int, WrongCell] = {}
     for row, (line, cells) in enumerate(_full_records(text, start), start=start.rows_before):
@@ -235,6 +193,10 @@ def segments(text: bytes, size: int = SEGMENT_BYTES) -> Iterator[bytes]:
         return
     at = 0
     while at < len(text):
+        if (end := _plain_end(text, at, size)) > at:
+            yield text[at:end]
+            at = end
+            continue
         # Longer than the longest line by `size`, so that a segment holds at least one record.
         segment = text[at : at + size + MAX_LINE_BYTES]
         last = at + len(segment) == len(text)
@@ -246,3 +208,13 @@ def segments(text: bytes, size: int = SEGMENT_BYTES) -> Iterator[bytes]:
         end = int(found[min(int(np.searchsorted(found, size)), len(found) - 1)])
         yield segment[:end]
         at += end
+
+
+def _plain_end(text: bytes, at: int, size: int) -> int:
+    # Where a segment without quotes ends; -1 if it has a quote or a long line.
+    if at + size >= len(text):
+        size = len(text) - at
+    newline = text.rfind(b"\n", at, at + size) + 1 if at + size < len(text) else len(text)
+    if newline <= at or text.find(b'"', at, newline) >= 0:
+        return -1
+    return newline

@@ -21,6 +21,10 @@ MAX_NAME: Final = 1000
 # Enough for the largest model: its names have 128 characters of four bytes each, and may be escaped.
 MAX_HEADER_BYTES: Final = 2**22
 SHORT_HEADER_BYTES: Final = 2**12
+# The most bytes that one operation on a long text reads.
+PIECE_BYTES: Final = 2**20
+BLANK_BYTES: Final = b" \t\r\n"
+ROW_BLANKS: Final = re.compile(rb"[ \t]*+")
 # Longer than any line of numbers for the largest model.
 MAX_LINE_BYTES: Final = 2**20
 
@@ -86,17 +90,48 @@ def body(content: bytes, begin: int) -> bytes:
     Raises:
         UnreadableTable: it is not UTF-8.
     """
-    text = content[begin:]
-    if not text.isascii():
-        _decoded(text, begin, cut=False)
-    if b"\r" in text:
-        text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    stripped = text.rstrip(b" \t\n")
-    if not stripped:
-        return b""
-    end = text.find(b"\n", len(stripped))
+    end = _end_of_rows(content, begin)
+    # In pieces, because each operation on a long text would hold up all other threads; join() does not.
+    pieces: list[bytes] = []
+    at = begin
+    while at < len(content):
+        stop = min(at + PIECE_BYTES, len(content))
+        # CR and LF stay together.
+        stop += content[stop - 1 : stop + 1] == b"\r\n"
+        piece = content[at:stop]
+        if not piece.isascii():
+            piece = _valid_start(piece, at, last=stop == len(content))
+        at += len(piece)
+        piece = piece[: max(0, end - at + len(piece))]
+        if b"\r" in piece:
+            piece = piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _end_of_rows(content: bytes, begin: int) -> int:
     # Blanks at the end of the last row belong to it: they may be its last cell.
-    return text if end < 0 else text[:end]
+    end = len(content)
+    while end > begin:
+        at = max(begin, end - PIECE_BYTES)
+        if stripped := content[at:end].rstrip(BLANK_BYTES):
+            end = at + len(stripped)
+            break
+        end = at
+    if end == begin:
+        return begin
+    while (blanks := ROW_BLANKS.match(content, end, end + PIECE_BYTES)) is not None and blanks.end() > end:
+        end = blanks.end()
+    return end
+
+
+def _valid_start(piece: bytes, begin: int, *, last: bool) -> bytes:
+    # A character that the end of the piece cuts waits for the next piece.
+    text = _decoded(piece, begin, cut=not last)
+    start = piece[: len(text.encode())]
+    if not start:
+        _decoded(piece, begin, cut=False)
+    return start
 
 
 def records(text: str, line: int) -> Iterator[tuple[int, list[str]]]:

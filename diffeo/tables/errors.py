@@ -5,6 +5,7 @@ WrongTable
 ├── MixedHeader       line 1 holds names and numbers
 ├── RaggedRow         a row has too few or too many cells
 ├── WrongCell         a cell is neither a number nor missing
+├── TooManyCells      the table has more rows or cells than its reader takes
 ├── WrongType         an array or a column holds values of a type that is not a number
 └── WrongColumns      the columns are not those of the model
 """
@@ -54,6 +55,10 @@ class WrongCell(WrongTable):
         self.row = row
         self.column = column
         self.cell = cell
+
+
+class TooManyCells(WrongTable):
+    """The table has more rows or cells than its reader takes."""
 
 
 class WrongType(WrongTable):

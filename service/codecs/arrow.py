@@ -10,7 +10,7 @@ from diffeo.tables.cells import shown
 
 from ..answer import AnswerSchema, Tensor
 from ..errors import FieldError
-from ..requests import UnreadableColumn
+from ..requests import Limits, UnreadableColumn
 from .parsing import arrow_ipc
 from .parsing.columns import column_dtypes, column_vectors
 from .table_codec import DecodedTable, StreamedTableCodec
@@ -26,7 +26,7 @@ class Arrow(StreamedTableCodec):
     media_type = "application/vnd.apache.arrow.stream"
     single_array = False
 
-    def decode_table(self, body: bytes) -> DecodedTable:
+    def decode_table(self, body: bytes, _: Limits) -> DecodedTable:
         """The rows and the names of their columns."""
         table = arrow_ipc.read(body)
         unreadable = [

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from ..answer import Answer, AnswerSchema, Tensor
-from ..requests import Payload
+from ..requests import DEFAULT_LIMITS, Limits, Payload
 
 
 class StreamEncoder(Protocol):
@@ -50,13 +50,22 @@ class Codec(Protocol):
         """True if a body holds exactly one array, without a name."""
         ...
 
-    def decode(self, body: bytes, query: Mapping[str, str]) -> Payload:
+    def unpacked_bytes(self, body: bytes) -> int:
+        """How many bytes a request holds when it is decompressed: the size of the work to decode it."""
+        ...
+
+    def decode(self, body: bytes, query: Mapping[str, str], limits: Limits = DEFAULT_LIMITS) -> Payload:
         """Decode a request.
+
+        Args:
+            body: the whole body.
+            query: the parameters of the query string.
+            limits: where decoding stops. A short body may be decoded beyond `max_rows`; parsing the request counts too.
 
         Raises:
             MalformedBody: the bytes are not this format.
             InvalidRequest: a value cannot be a row or a parameter.
-            TooLarge: the decompressed content exceeds the limit of the format.
+            TooLarge: the body holds more rows, or more bytes when it is decompressed, than the limits allow.
         """
         ...
 

@@ -8,17 +8,20 @@ from typing import Final
 from diffeo.bundle.manifest import MAX_COLUMNS
 from diffeo.errors import WrongTable
 from diffeo.tables import cells, csv
-from diffeo.tables.errors import MixedHeader, RaggedRow, UnreadableTable, WrongCell
+from diffeo.tables.csv_readable import Size
+from diffeo.tables.errors import MixedHeader, RaggedRow, TooManyCells, UnreadableTable, WrongCell
 
 from ..answer import AnswerSchema, Tensor
-from ..errors import FieldError, InvalidRequest, MalformedBody
-from ..requests import UnreadableColumn
+from ..errors import FieldError, InvalidRequest, MalformedBody, TooLarge
+from ..requests import Limits, UnreadableColumn
 from .parsing.columns import column_dtypes
 from .parsing.row_lines import NULL, Field, row_lines
 from .table_codec import DecodedTable, StreamedTableCodec
 
 Names = tuple[str, ...]
 
+# A missing cell takes one byte and becomes eight, so the largest body may hold fewer of them than bytes.
+BYTES_PER_CELL: Final = 1.6
 # A reader may strip white space around a name. Quotes keep it, and mark a name that looks like a number.
 SPECIAL: Final = re.compile(r'[,"\r\n\ufeff]|\A\s|\s\Z|\Asep=', re.IGNORECASE)
 
@@ -30,7 +33,7 @@ class Csv(StreamedTableCodec):
     media_type = "text/csv"
     single_array = False
 
-    def decode_table(self, body: bytes) -> DecodedTable:
+    def decode_table(self, body: bytes, limits: Limits) -> DecodedTable:
         """The rows and, if line 1 is a header, the names of their columns."""
         try:
             table = csv.read(body)
@@ -42,7 +45,9 @@ class Csv(StreamedTableCodec):
         if width > MAX_COLUMNS:
             raise InvalidRequest.at("", f"line 1 has {width} columns; a model has at most {MAX_COLUMNS}")
         try:
-            readable = table.readable()
+            readable = table.readable(Size(limits.max_rows, int(limits.max_body_bytes / BYTES_PER_CELL)))
+        except TooManyCells as error:
+            raise TooLarge.at("", f"{error}: send the rows in several requests") from None
         except (RaggedRow, UnreadableTable, WrongCell) as error:
             raise InvalidRequest.at(_pointer(error), str(error)) from None
         if names is None:

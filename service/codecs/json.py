@@ -1,9 +1,11 @@
 """JSON, strict in both directions: no NaN, repeated key or ragged row in a request; null for a row without a result.
 
-Two fast paths, one for small bodies and one for large bodies, accept only bodies that they can prove to be valid.
-All other bodies take the careful path, which checks value by value and writes the error sentences.
+Two fast paths, one for small bodies and one for larger bodies, accept only bodies that they can prove to be valid.
+All other bodies take the careful path, which checks value by value and writes the error sentences. The rows of a long
+body are read in pieces, so that no body takes much memory or holds the interpreter.
 """
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -12,12 +14,26 @@ import orjson
 import simdjson
 
 from ..answer import Answer, AnswerSchema, Tensor
-from ..errors import InvalidRequest, RequestError
-from ..requests import ROWS_NAMES, Payload, Rows
+from ..errors import InvalidRequest, MalformedBody, RequestError, TooLarge
+from ..requests import DEFAULT_LIMITS, ROWS_NAMES, Limits, Payload, Rows
+from .parsing.long_document import LONG_BYTES, without_lists
+from .parsing.long_list import (
+    NOT_A_ROW,
+    NOT_LISTS,
+    LongList,
+    TooManyValues,
+    WrongList,
+    malformed,
+    read_list,
+    skip_space,
+)
 from .parsing.strict_json import LONG_INTEGER, NUMBER_BYTES, WRONG_CELL, parse_object, to_python, unique_keys
 
 # Up to this size orjson and Python lists are faster than simdjson and its buffer.
 SMALL_BYTES: Final = 300
+NOT_A_LIST: Final = "{name} is not a list; send a list of rows, each a list of numbers"
+EMPTY: Final = np.empty((0, 0))
+BOTH_NAMES: Final = "the body has both x and z; send only one of them"
 TABLE_NUMBER_BYTES: Final = NUMBER_BYTES + b"\n"
 
 
@@ -28,7 +44,11 @@ class Json:
     media_type = "application/json"
     single_array = False
 
-    def decode(self, body: bytes, query: Mapping[str, str]) -> Payload:
+    def unpacked_bytes(self, body: bytes) -> int:
+        """The size of the body; see `Codec.unpacked_bytes`."""
+        return len(body)
+
+    def decode(self, body: bytes, query: Mapping[str, str], limits: Limits = DEFAULT_LIMITS) -> Payload:
         """Decode the parameters and the rows, both from the body."""
         if query:
             raise InvalidRequest.at(
@@ -36,12 +56,14 @@ class Json:
             )
         if len(body) <= SMALL_BYTES and (payload := _decode_small(body)) is not None:
             return payload
+        if len(body) > LONG_BYTES:
+            return _decode_long(body, limits)
         document = parse_object(body)
         names = unique_keys(document)
         rows_names = [key for key in names if key in ROWS_NAMES]
         parameters = {key: to_python(document[key]) for key in names if key not in ROWS_NAMES}
         if len(rows_names) > 1:
-            raise InvalidRequest.at("/z", "the body has both x and z; send only one of them")
+            raise InvalidRequest.at("/z", BOTH_NAMES)
         if not rows_names:
             return Payload(parameters)
         try:
@@ -101,9 +123,68 @@ def _is_small_table(rows: object) -> bool:
     return True
 
 
+class _LongBody:
+    # Reads the rows of a body whose rows are read in pieces.
+
+    def __init__(self, body: bytes, limits: Limits) -> None:
+        self.name: str | None = None
+        self._body = body
+        self._limits = limits
+
+    def read(self, key: str, begin: int, before: bytes) -> LongList:
+        if key == self.name:
+            raise MalformedBody(f"the body repeats the key {key!r}; send each key once")
+        if self.name is not None:
+            raise InvalidRequest.at("/z", BOTH_NAMES)
+        self.name = key
+        try:
+            at = skip_space(self._body, begin + 1)
+            if self._body[at : at + 1] not in {b"[", b"]"}:
+                raise (
+                    WrongList("/0", NOT_A_ROW)
+                    if at < len(self._body) and self._body[at] in NOT_LISTS
+                    else malformed(at)
+                )
+            found = read_list(self._body, begin, self._limits.max_rows)
+        except WrongList as error:
+            raise _with_parameters(InvalidRequest.at(f"/{key}{error.pointer}", error.detail), before) from None
+        except TooManyValues:
+            fact = f"{key} has more than {self._limits.max_rows} rows, which is the limit"
+            raise _with_parameters(
+                TooLarge.at(f"/{key}", f"{fact}: send the rows in several requests"), before
+            ) from None
+        return found
+
+
+def _decode_long(body: bytes, limits: Limits) -> Payload:
+    reader = _LongBody(body, limits)
+    short = without_lists(body, frozenset(ROWS_NAMES), 1, reader.read)
+    document = parse_object(short.text)
+    names = unique_keys(document)
+    if all(name in names for name in ROWS_NAMES):
+        raise InvalidRequest.at("/z", BOTH_NAMES)
+    parameters = {key: to_python(document[key]) for key in names if key not in ROWS_NAMES}
+    for name in names:
+        if name in ROWS_NAMES and not short.lists:
+            raise InvalidRequest.at(f"/{name}", NOT_A_LIST.format(name=name))
+    if not short.lists:
+        return Payload(parameters)
+    ((name, found),) = short.lists
+    return Payload(parameters, found.floats.reshape(-1, found.width) if found.width else EMPTY, name)
+
+
+def _with_parameters(error: RequestError, before: bytes) -> RequestError:
+    # The parameters that stand before the rows: the access line takes the model from them.
+    with contextlib.suppress(RequestError, orjson.JSONDecodeError):
+        found: object = orjson.loads(before.rpartition(b",")[0] + b"}")
+        if isinstance(found, dict):
+            error.parameters = found
+    return error
+
+
 def _decode_rows(name: str, value: object, body: bytes) -> Rows:
     if not isinstance(value, simdjson.Array):
-        raise InvalidRequest.at(f"/{name}", f"{name} is not a list; send a list of rows, each a list of numbers")
+        raise InvalidRequest.at(f"/{name}", NOT_A_LIST.format(name=name))
     count = len(value)
     try:
         # The buffer has all numbers in one sequence, without the ends of the rows.

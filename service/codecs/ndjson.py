@@ -10,8 +10,9 @@ import numpy as np
 import simdjson
 
 from ..answer import AnswerSchema, Tensor
-from ..errors import InvalidRequest, MalformedBody
-from ..requests import ROWS_NAMES, Rows
+from ..errors import InvalidRequest, MalformedBody, TooLarge
+from ..requests import ROWS_NAMES, Limits, Rows
+from .parsing.long_list import MAX_ROW_BYTES, PIECE_BYTES
 from .parsing.row_lines import NULL, Field, row_lines
 from .parsing.strict_json import NUMBER_BYTES, WRONG_CELL, check_no_byte_order_mark, parse_value
 from .table_codec import DecodedTable, StreamedTableCodec
@@ -31,11 +32,19 @@ class Ndjson(StreamedTableCodec):
     media_type = "application/x-ndjson"
     single_array = False
 
-    def decode_table(self, body: bytes) -> DecodedTable:
+    def decode_table(self, body: bytes, limits: Limits) -> DecodedTable:
         """The rows, and their name if the lines are objects."""
         check_no_byte_order_mark(body)
-        text = body if body.endswith(b"\n") else body + b"\n"
-        return _decode_at_once(text) or _decode_line_by_line(text)
+        tables = _TableParts(limits, len(body))
+        at, first = 0, None
+        while at < len(body):
+            end = _end_of_lines(body, at, tables.rows)
+            piece = body[at:end] if end else body[at:] + b"\n"
+            part = _decode_at_once(piece) or _decode_line_by_line(piece, tables.rows, first)
+            tables.add(part)
+            first = first or part
+            at = end or len(body)
+        return tables.joined(first or DecodedTable(np.empty((0, 0))))
 
     def stream_encoder(self, schema: AnswerSchema) -> "NdjsonStreamEncoder":
         """Writes one object a line; null where a row has no result."""
@@ -67,6 +76,62 @@ class NdjsonStreamEncoder:
 
     def footer(self) -> bytes:
         return b""
+
+
+class _TableParts:
+    # The tables of the pieces of a body.
+
+    # Memory that is not written to is not used, so from the second piece on, room for the longest table is reserved.
+
+    def __init__(self, limits: Limits, body_bytes: int) -> None:
+        self.rows = 0
+        self.first: DecodedTable | None = None
+        self._limits = limits
+        self._values = np.empty(0)
+        self._most_values = body_bytes // 2 + 1
+
+    def add(self, part: DecodedTable) -> None:
+        if self.first is None:
+            self.first, self.rows = part, len(part.rows)
+            return
+        _check_same_kind(part, self.first, self.rows)
+        if not self._values.size:
+            self._values = np.empty(self._most_values)
+            self._values[: self.first.rows.size] = self.first.rows.reshape(-1)
+        at = self.rows * part.rows.shape[1]
+        self._values[at : at + part.rows.size] = part.rows.reshape(-1)
+        self.rows += len(part.rows)
+        if self.rows > self._limits.max_rows:
+            fact = f"the body has more than {self._limits.max_rows} lines, which is the limit"
+            raise TooLarge.at("", f"{fact}: send the rows in several requests")
+
+    def joined(self, first: DecodedTable) -> DecodedTable:
+        """The whole table, which begins with `first`."""
+        if not self._values.size:
+            return first
+        width = first.rows.shape[1]
+        self._values.resize(self.rows * width, refcheck=False)
+        return DecodedTable(self._values.reshape(-1, width), first.rows_name)
+
+
+def _end_of_lines(body: bytes, at: int, line: int) -> int:
+    # The position after the last line end of the next piece; 0 if the rest of the body is one piece without a line end.
+    end = body.rfind(b"\n", at, at + PIECE_BYTES) + 1 or body.find(b"\n", at + PIECE_BYTES, at + MAX_ROW_BYTES) + 1
+    if not end and len(body) - at > MAX_ROW_BYTES:
+        detail = f"line {line + 1} is longer than {MAX_ROW_BYTES} bytes; {EXPECTED_LINE}"
+        raise InvalidRequest.at(_pointer(None, line), detail)
+    return end
+
+
+def _check_same_kind(part: DecodedTable, first: DecodedTable, row: int) -> None:
+    # The first line of a part follows the last line of the part before it.
+    if part.rows_name != first.rows_name:
+        detail = f"line {row + 1} is of another kind than the lines before it; {EXPECTED_LINE}"
+        raise InvalidRequest.at(_pointer(part.rows_name, row), detail)
+    width, before = part.rows.shape[1], first.rows.shape[1]
+    if width != before:
+        detail = f"line {row + 1} has {width} numbers; the lines before it have {before}"
+        raise InvalidRequest.at(_pointer(part.rows_name, row), detail)
 
 
 def _decode_at_once(body: bytes) -> DecodedTable | None:
@@ -104,21 +169,21 @@ def _flat_numbers(text: bytes) -> Rows | None:
         return None
 
 
-def _decode_line_by_line(body: bytes) -> DecodedTable:
+def _decode_line_by_line(body: bytes, rows_before: int, first: DecodedTable | None) -> DecodedTable:
     """The table, or the error of the first line that is not a row of it."""
     table: list[Sequence[object]] = []
-    rows_name: str | None = None
+    rows_name, width = (None, 0) if first is None else (first.rows_name, first.rows.shape[1])
     parser = simdjson.Parser()
-    for index, line in enumerate(io.BytesIO(body)):
+    for index, line in enumerate(io.BytesIO(body), start=rows_before):
         name, row = _decode_line(parser, line, index)
-        if table and name != rows_name:
+        if width and name != rows_name:
             detail = f"line {index + 1} is of another kind than the lines before it; {EXPECTED_LINE}"
             raise InvalidRequest.at(_pointer(name, index), detail)
-        if table and len(row) != len(table[0]):
-            detail = f"line {index + 1} has {len(row)} numbers; the lines before it have {len(table[0])}"
+        if width and len(row) != width:
+            detail = f"line {index + 1} has {len(row)} numbers; the lines before it have {width}"
             raise InvalidRequest.at(_pointer(name, index), detail)
         table.append(row)
-        rows_name = name
+        rows_name, width = name, len(row)
     # NumPy converts None to NaN.
     return DecodedTable(np.array(table, dtype=np.float64), rows_name)
 

@@ -10,6 +10,7 @@ from diffeo.bundle import npy
 
 from ..answer import AnswerSchema, Tensor
 from ..errors import MalformedBody, NotAcceptable
+from ..requests import Limits
 from .parsing.columns import TABLE_TENSORS
 from .table_codec import DecodedTable, StreamedTableCodec
 
@@ -21,7 +22,7 @@ class Npy(StreamedTableCodec):
     media_type = "application/x-npy"
     single_array = True
 
-    def decode_table(self, body: bytes) -> DecodedTable:
+    def decode_table(self, body: bytes, _: Limits) -> DecodedTable:
         """The rows; npy has no names."""
         return DecodedTable(read_npy(body))
 
@@ -57,7 +58,7 @@ class NpyStreamEncoder:
         return b""
 
 
-def read_npy(content: bytes) -> Tensor:
+def read_npy(content: bytes | memoryview) -> Tensor:
     """The table in an npy file, read-only and without a copy.
 
     Raises:

@@ -11,7 +11,7 @@ from diffeo.bundle import npy
 
 from ..answer import Answer, AnswerSchema
 from ..errors import MalformedBody
-from ..requests import ROWS_NAMES
+from ..requests import ROWS_NAMES, Limits
 from .npy import read_npy
 from .parsing import zip_member
 from .table_codec import DecodedTable, TableCodec
@@ -30,9 +30,13 @@ class Npz(TableCodec):
     media_type = "application/x-npz"
     single_array = False
 
-    def decode_table(self, body: bytes) -> DecodedTable:
+    def unpacked_bytes(self, body: bytes) -> int:
+        """The size that the archive claims; no more than one byte beyond it is decompressed."""
+        return zip_member.claimed_size(body) if body else 0
+
+    def decode_table(self, body: bytes, limits: Limits) -> DecodedTable:
         """The rows in the only file of the archive, and their name x or z."""
-        member = zip_member.only_member(body)
+        member = zip_member.only_member(body, limits.max_body_bytes)
         if member.name not in REQUEST_FILES:
             raise MalformedBody("the file in the npz archive has another name; send one file, x.npy or z.npy")
         return DecodedTable(read_npy(zip_member.unpack(member)), REQUEST_FILES[member.name])

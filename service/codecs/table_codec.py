@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from ..answer import Answer, AnswerSchema
 from ..query import read_query
-from ..requests import Payload, Rows, UnreadableColumn
+from ..requests import DEFAULT_LIMITS, Limits, Payload, Rows, UnreadableColumn
 from .codec import StreamEncoder
 
 
@@ -22,13 +22,17 @@ class DecodedTable(NamedTuple):
 class TableCodec(ABC):
     """Decodes the body as a table and the query string as parameters. A sample request has no body."""
 
-    def decode(self, body: bytes, query: Mapping[str, str]) -> Payload:
+    def unpacked_bytes(self, body: bytes) -> int:
+        """The size of the body; see `Codec.unpacked_bytes`."""
+        return len(body)
+
+    def decode(self, body: bytes, query: Mapping[str, str], limits: Limits = DEFAULT_LIMITS) -> Payload:
         """Decode a request; see `Codec.decode`."""
         parameters = read_query(query)
-        return Payload(parameters, *self.decode_table(body)) if body else Payload(parameters)
+        return Payload(parameters, *self.decode_table(body, limits)) if body else Payload(parameters)
 
     @abstractmethod
-    def decode_table(self, body: bytes) -> DecodedTable:
+    def decode_table(self, body: bytes, limits: Limits) -> DecodedTable:
         """Decode a body that is not empty; see `Codec.decode` for the errors."""
 
 

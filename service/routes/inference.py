@@ -84,9 +84,9 @@ class Inference:
         request_codec = negotiation.request_codec(request, body)
         request.parameters = query = request.query()
         response_codec = negotiation.response_codec(request, query.pop("format", None), request_codec)
-        if len(body) <= offload.DECODE_BYTES:
-            return request_codec.decode(body, query), response_codec
-        return await offload.in_thread(request_codec.decode, body, query), response_codec
+        if request_codec.unpacked_bytes(body) <= offload.DECODE_BYTES:
+            return request_codec.decode(body, query, self.limits), response_codec
+        return await offload.in_thread(request_codec.decode, body, query, self.limits), response_codec
 
     def _find_model(self, request: RequestContext, payload: Payload) -> Model:
         request.parameters = payload.parameters

@@ -13,8 +13,13 @@ MAX_KEYS: Final = 64
 MAX_KEY_SHOWN: Final = 64
 # The bytes of numbers and of the white space around them within a line.
 NUMBER_BYTES: Final = b"0123456789+-.eE \t\r"
+# simdjson reports syntax as ValueError and numbers beyond 64 bits as RuntimeError, each as "CODE: sentence".
+PARSE_ERRORS: Final = (ValueError, RuntimeError)
 # An integer that may not fit into 64 bits; orjson and simdjson treat those differently.
 LONG_INTEGER: Final = re.compile(rb"[0-9]{19}")
+# simdjson counts the elements of a list in 24 bits, and writes past its memory for a longer one. An element takes at
+# least two bytes, so no text up to this size holds as many.
+MAX_TEXT_BYTES: Final = 2**24
 WRONG_CELL: Final = "the value is not a number; send a number, or null for a missing value"
 
 
@@ -35,13 +40,18 @@ def parse_value(parser: simdjson.Parser, text: bytes, where: str) -> object:
     Raises:
         MalformedBody: the text is not JSON, or a number in it does not fit into 64 bits.
     """
+    if len(text) > MAX_TEXT_BYTES:
+        raise MalformedBody(f"{where} has more than {MAX_TEXT_BYTES} bytes in one value; send shorter values")
     try:
         return parser.parse(text)
-    # simdjson reports syntax as ValueError and numbers beyond 64 bits as RuntimeError, each as "CODE: sentence".
-    except (ValueError, RuntimeError) as error:
-        # Some texts of simdjson go on with "This is a fatal and unrecoverable error", which is not true of the service.
-        reason = str(error).rpartition(": ")[2].partition("  This is")[0].strip()
-        raise MalformedBody(f"{where} is not JSON: {reason}") from None
+    except PARSE_ERRORS as error:
+        raise MalformedBody(f"{where} is not JSON: {reason(error)}") from None
+
+
+def reason(error: Exception) -> str:
+    """The sentence of one of simdjson's PARSE_ERRORS."""
+    # Some texts of simdjson go on with "This is a fatal and unrecoverable error", which is not true of the service.
+    return str(error).rpartition(": ")[2].partition("  This is")[0].strip()
 
 
 def parse_object(body: bytes) -> simdjson.Object:

@@ -12,9 +12,8 @@ from struct import Struct
 from typing import Final
 
 from ...errors import MalformedBody, TooLarge
+from .inflate import RAW, inflate_stream
 
-# Eight times the largest body that the default settings accept.
-MAX_UNPACKED_BYTES: Final = 512 * 2**20
 STORED: Final = 0
 DEFLATED: Final = 8
 # Flags that do not change how the file is read: the compression level, sizes after the data, a name in UTF-8.
@@ -49,30 +48,42 @@ class _DirectoryEntry:
     size: int
 
 
-def only_member(body: bytes) -> Member:
+def only_member(body: bytes, limit: int) -> Member:
     """The file of an archive that has exactly one.
+
+    Args:
+        body: the archive.
+        limit: the largest allowed size of the file in bytes, decompressed.
 
     Raises:
         MalformedBody: not a zip archive of one file, or an encrypted file, or another method than deflate.
-        TooLarge: the claimed size exceeds MAX_UNPACKED_BYTES.
+        TooLarge: the claimed size exceeds `limit`.
     """
     directory = _directory_position(body)
     entry = _directory_entry(body, directory)
     if entry.flags & ~ALLOWED_FLAGS or entry.method not in {STORED, DEFLATED}:
         raise MalformedBody("the file in the archive is encrypted, or compressed with another method than deflate")
-    if entry.size > MAX_UNPACKED_BYTES:
-        fact = f"the file in the archive has {entry.size} bytes; the limit is {MAX_UNPACKED_BYTES}"
+    if entry.size > limit:
+        fact = f"the file in the archive has {entry.size} bytes; the limit is {limit}"
         raise TooLarge(f"{fact}: send fewer rows in each request")
     return Member(entry.name, entry.method, entry.crc, entry.size, _packed_bytes(body, entry, directory))
 
 
-def unpack(member: Member) -> bytes:
+def claimed_size(body: bytes) -> int:
+    """The decompressed size that an archive of one file claims; the size of the body, if it is no such archive."""
+    try:
+        return max(len(body), _directory_entry(body, _directory_position(body)).size)
+    except MalformedBody:
+        return len(body)
+
+
+def unpack(member: Member) -> bytes | memoryview:
     """The decompressed bytes. At most one byte more than the claimed size is decompressed.
 
     Raises:
         MalformedBody: the size or the checksum is not the one in the archive.
     """
-    content = bytes(member.packed) if member.method == STORED else _inflate(member)
+    content = member.packed if member.method == STORED else _inflate(member)
     if len(content) != member.size or zlib.crc32(content) != member.crc:
         raise MalformedBody("the file in the archive does not match its size and checksum")
     return content
@@ -117,12 +128,11 @@ def _packed_bytes(body: bytes, entry: _DirectoryEntry, directory: int) -> memory
 
 
 def _inflate(member: Member) -> bytes:
-    decompressor = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
-        # One byte more than claimed: a file that holds more is detected, and no more of it is decompressed.
-        content = decompressor.decompress(member.packed, member.size + 1)
+        # Up to one byte more than claimed: a file that holds more is detected, and no more of it is decompressed.
+        inflated = inflate_stream(member.packed, RAW, member.size)
     except zlib.error:
         raise MalformedBody("the file in the archive is not valid deflate data") from None
-    if not decompressor.eof or decompressor.unused_data:
+    if not inflated.complete:
         raise MalformedBody("the deflate data of the file ends before or after the file's last byte")
-    return content
+    return inflated.content

@@ -4,6 +4,7 @@ As in `diffeo.service.codecs.json`, two fast paths give the same result as the c
 """
 
 import math
+from collections.abc import Collection
 from typing import Final, TypeGuard
 
 import numpy as np
@@ -11,8 +12,10 @@ import orjson
 import simdjson
 
 from ...errors import InvalidRequest
-from ..json import TABLE_NUMBER_BYTES
+from ..parsing.long_document import LONG_BYTES, without_lists
+from ..parsing.long_list import TABLE_NUMBER_BYTES
 from ..parsing.strict_json import LONG_INTEGER, parse_object, to_python, unique_keys
+from .long_data import LongData, LongDataReader
 from .signature import Array
 
 # Up to this size orjson and Python lists are faster than simdjson and its buffer.
@@ -20,6 +23,9 @@ SMALL_BYTES: Final = 1024
 # Several times the tensors of any model.
 MAX_TENSORS: Final = 64
 DATA_KEY: Final = b'"data":'
+# In {"inputs": [{"data": ...
+DATA_KEYS: Final = frozenset({"data"})
+DATA_DEPTH: Final = 3
 TENSOR_LISTS: Final = frozenset({"inputs", "outputs"})
 
 Document = dict[str, object]
@@ -51,6 +57,10 @@ class DataArray:
         """The values as Python objects; they may be of any type."""
         return self._values.as_list()
 
+    def only_index(self) -> int:
+        """The only value, which is the number of a list in a `ShortDocument`."""
+        return int(str(self._values[0]))
+
     def _is_written_as(self, *shapes: tuple[int, ...]) -> bool:
         # Without its numbers and white space, a table is a fixed pattern of brackets and commas. If the document has
         # no backslash and the key only once, the key is not part of a string.
@@ -59,17 +69,39 @@ class DataArray:
         return unique and after.startswith(tuple(map(_bracket_pattern, shapes)))
 
 
-def read(text: bytes) -> Document:
+def read(text: bytes, names: Collection[str], most: int) -> Document:
     """The JSON object in the text: lists and dictionaries, but the data of an input may be a `DataArray`.
+
+    The data of a long text is always a `LongData`.
+
+    Args:
+        text: the JSON.
+        names: the names of the model's inputs, for error sentences.
+        most: the most rows, or values, in the data of an input.
 
     Raises:
         MalformedBody: the text is not one JSON object, or repeats a key.
-        InvalidRequest: it has more keys or tensors than any request needs.
+        InvalidRequest: it has more keys or tensors than any request needs, or long data that is no table.
+        TooLarge: the data of an input holds more than `most`.
     """
+    if len(text) > LONG_BYTES:
+        return _read_long(text, names, most)
     if len(text) <= SMALL_BYTES and (document := _read_small(text)) is not None:
         return document
     found = parse_object(text)
     return {key: _convert_field(key, found[key], text) for key in unique_keys(found)}
+
+
+def _read_long(text: bytes, names: Collection[str], most: int) -> Document:
+    short = without_lists(text, DATA_KEYS, DATA_DEPTH, LongDataReader(text, names, most))
+    found = parse_object(short.text)
+    fields = {key: _convert_field(key, found[key], short.text) for key in unique_keys(found)}
+    for tensors in fields.values():
+        for tensor in tensors if isinstance(tensors, list) else ():
+            # In place of a list, `without_lists` wrote a list that holds only its number.
+            if _is_object(tensor) and isinstance(data := tensor.get("data"), DataArray):
+                tensor["data"] = LongData(text, short.lists[data.only_index()][1], most)
+    return fields
 
 
 def _read_small(text: bytes) -> Document | None:

@@ -8,6 +8,7 @@ import numpy as np
 from ...errors import InvalidRequest, MalformedBody
 from .document import DataArray
 from .fields import JsonObject, check_unsupported, format_shape, is_size, parse_parameters
+from .long_data import LongData
 from .signature import ANY_SIZE, DTYPES, Array, Signature, TensorSpec
 
 # The parameters by which the protocol refers to a tensor in shared memory.
@@ -69,6 +70,8 @@ def read_input(entry: JsonObject, spec: TensorSpec, tail: BinaryTail) -> Array:
         raise InvalidRequest(f"input {name} has both data and binary_data_size; send only one of them")
     if size is not None:
         return tail.take(name, datatype, shape, size)
+    if isinstance(data, LongData):
+        return data.read(name, datatype, shape)
     if isinstance(data, DataArray):
         table = None if datatype == "INT64" else data.as_table(shape)
         return _parse_data(name, data.as_list(), datatype, shape) if table is None else table

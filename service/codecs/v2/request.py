@@ -4,6 +4,7 @@ The body is JSON; or JSON, then the bytes of the inputs that have a binary_data_
 or, in a raw request, the bytes of the only input. Numbers in bytes are little-endian, row after row, without padding.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -11,7 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from ...errors import InvalidRequest, MalformedBody
-from ...requests import Rows
+from ...requests import DEFAULT_LIMITS, Limits, Rows
 from . import document
 from .fields import (
     JsonObject,
@@ -24,7 +25,7 @@ from .fields import (
     parse_tensor_list,
 )
 from .inputs import SHARED_MEMORY, BinaryTail, read_input, read_raw
-from .signature import Array, Signature, is_floating
+from .signature import ANY_SIZE, Array, Signature, TensorSpec, is_floating
 
 MAX_LENGTH_DIGITS: Final = 18
 
@@ -58,13 +59,14 @@ class InferRequest:
         return values if is_floating(values) else values.astype(np.float64)
 
 
-def decode(body: bytes, length: bytes | None, signature: Signature) -> InferRequest:
+def decode(body: bytes, length: bytes | None, signature: Signature, limits: Limits = DEFAULT_LIMITS) -> InferRequest:
     """Decode a body.
 
     Args:
         body: the whole body, decompressed.
         length: the header `Inference-Header-Content-Length`; None if it is absent.
         signature: the signature of the model that is addressed.
+        limits: where the decoding of a long body stops.
 
     Raises:
         MalformedBody: the bytes are not the format that they claim to be.
@@ -73,13 +75,19 @@ def decode(body: bytes, length: bytes | None, signature: Signature) -> InferRequ
     size = _json_size(length, len(body))
     if body and not size:
         return InferRequest(None, {}, read_raw(body, signature), _all_outputs(signature, binary=True))
-    fields = document.read(body[:size])
+    row_values = max((_row_values(spec) for spec in signature.inputs), default=1)
+    names = [spec.name for spec in signature.inputs]
+    fields = document.read(body[:size], names, limits.max_rows * row_values)
     parameters = {**parse_parameters(fields.get("parameters"), "parameters")}
     binary = parse_boolean(parameters.pop("binary_data_output", False), "binary_data_output")
     outputs = _parse_outputs(fields.get("outputs"), signature, binary=binary)
     request_id = parse_id(fields.get("id"))
     inputs = _parse_inputs(fields.get("inputs"), signature, BinaryTail(body, size))
     return InferRequest(request_id, parameters, inputs, outputs)
+
+
+def _row_values(spec: TensorSpec) -> int:
+    return math.prod(size for size in spec.shape if size != ANY_SIZE)
 
 
 def _json_size(length: bytes | None, body_size: int) -> int:

@@ -16,7 +16,7 @@ from ...codecs.v2.response import ResponseBody
 from ...codecs.v2.signature import Signature
 from ...errors import InvalidRequest, TooLarge, UnsupportedFormat, listed
 from ...model import Model
-from ...requests import LogProbRequest, ModelSelector, Parameters, Payload, SampleRequest, TransformRequest
+from ...requests import Limits, LogProbRequest, ModelSelector, Parameters, Payload, SampleRequest, TransformRequest
 from ...security import key_usage
 from ..inference import Inference
 from ..request_context import Header, HttpResponse, RequestContext
@@ -81,7 +81,7 @@ class Infer:
         return await self._respond(request, undecoded, model)
 
     async def _respond(self, request: RequestContext, undecoded: UndecodedRequest, model: Model) -> HttpResponse:
-        parsed = await _decode(undecoded, undecoded.kind.signature(model.manifest))
+        parsed = await _decode(undecoded, undecoded.kind.signature(model.manifest), self._limits)
         _check_names(parsed.parameters, undecoded.kind)
         deadline = min(undecoded.deadline, _deadline(parsed.parameters))
         model = self._in_precision(undecoded, model, parsed.parameters)
@@ -150,8 +150,8 @@ class Infer:
         return await model.sample(model.with_seed(sample_request), deadline, request.timing, request.client)
 
 
-async def _decode(undecoded: UndecodedRequest, signature: Signature) -> InferRequest:
-    arguments = undecoded.body, undecoded.json_length, signature
+async def _decode(undecoded: UndecodedRequest, signature: Signature, limits: Limits) -> InferRequest:
+    arguments = undecoded.body, undecoded.json_length, signature, limits
     if len(undecoded.body) <= offload.DECODE_BYTES:
         return v2_request.decode(*arguments)
     return await offload.in_thread(v2_request.decode, *arguments)

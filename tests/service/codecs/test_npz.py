@@ -14,8 +14,8 @@ import pytest
 from diffeo.bundle import npy
 from diffeo.service.answer import Answer, InvalidRow, Tensor
 from diffeo.service.codecs.npz import Npz
-from diffeo.service.codecs.parsing import zip_member
 from diffeo.service.errors import MalformedBody, TooLarge
+from diffeo.service.requests import DEFAULT_LIMITS
 
 NPZ = Npz()
 X = np.array([[0.5, -1], [2, 3], [4, 5]], np.float32)
@@ -194,8 +194,8 @@ def test_a_valid_archive_made_by_hand_is_read(body: bytes) -> None:
 
 
 def test_a_file_that_claims_a_size_above_the_limit_is_too_large() -> None:
-    with pytest.raises(TooLarge, match="536870913 bytes; the limit is 536870912"):
-        NPZ.decode(patched(DEFLATED, ENTRY + 24, "<L", zip_member.MAX_UNPACKED_BYTES + 1), {})
+    with pytest.raises(TooLarge, match="67108865 bytes; the limit is 67108864"):
+        NPZ.decode(patched(DEFLATED, ENTRY + 24, "<L", DEFAULT_LIMITS.max_body_bytes + 1), {})
 
 
 def test_a_file_larger_than_its_claimed_size_is_not_decompressed() -> None:
