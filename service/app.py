@@ -29,7 +29,8 @@ from .observability.prometheus import PrometheusMetrics
 from .observability.registry import CounterRegistry
 from .observability.shared_counters import SharedCounters
 from .repository import repository, scan
-from .repository.result import NO_RESULTS, PreflightResults
+from .repository.canary import Canary
+from .repository.result import PreflightResults
 from .repository.watch import RepositoryWatcher
 from .requests import Limits
 from .route_table import ERROR_RESPONSES, route_table
@@ -54,15 +55,16 @@ DESCRIPTION = "Exact log-likelihoods, samples and invertible transforms from nor
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """The application, and the health probe that tests whether its engines compute."""
+    """The application, the health probe that tests whether its engines compute, and the canary that checks numbers."""
 
     app: ASGIApp
     health_probe: HealthProbe
+    canary: Canary
 
 
 def create_app(
     settings: Settings,
-    results: PreflightResults = NO_RESULTS,
+    results: PreflightResults | None = None,
     counters: SharedCounters | None = None,
 ) -> ASGIApp:
     """The application of `create_service`; arguments and errors are the same."""
@@ -71,7 +73,7 @@ def create_app(
 
 def create_service(
     settings: Settings,
-    results: PreflightResults = NO_RESULTS,
+    results: PreflightResults | None = None,
     counters: SharedCounters | None = None,
     labels: Mapping[str, str] | None = None,
 ) -> Service:
@@ -81,7 +83,7 @@ def create_service(
 
     Args:
         settings: how the service runs.
-        results: of the preflight of the versions.
+        results: of the preflight of the versions; without it, they are loaded without a preflight.
         counters: counters that it shares with other processes; private counters unless given.
         labels: labels of every metric.
 
@@ -97,6 +99,7 @@ def create_service(
     fingerprints = scan.fingerprints(settings.models)
     loaded = repository.load(settings, executor, results)
     watcher = RepositoryWatcher(loaded, settings, executor, loader, fingerprints)
+    canary = Canary(loaded)
     shared = counters or SharedCounters()
     registry = CounterRegistry(shared, REJECTIONS)
     tracer = tracing.tracer(settings.opentelemetry)
@@ -107,6 +110,7 @@ def create_service(
         asyncio.get_running_loop().set_default_executor(_threads("codec", settings.threads))
         watching = [
             asyncio.create_task(watcher.run()),
+            asyncio.create_task(canary.run()),
             asyncio.create_task(metrics.forget_withdrawn(loaded, registry)),
         ]
         if keys is not None:
@@ -134,7 +138,7 @@ def create_service(
     pages = Pages(_fastapi_app(routers, limits, lifespan, policy))
     access = AccessControl(settings, keys, shared)
     dispatcher = Dispatcher(route_table(inference, tracer), pages, ERROR_RESPONSES, access)
-    return Service(AccessLog(dispatcher, log_health_checks=settings.log_health_checks), HealthProbe(loaded))
+    return Service(AccessLog(dispatcher, log_health_checks=settings.log_health_checks), HealthProbe(loaded), canary)
 
 
 def _api_keys(settings: Settings) -> KeyStore | None:

@@ -179,9 +179,9 @@ class Batcher:
             f"model {options.model}: the deadline passed before all rows were computed. {limit}", self._work.seconds
         )
 
-    async def probe(self, rows: Rows) -> None:
+    async def probe(self, rows: Rows) -> Tensors:
         """Compute rows in a thread without queueing: the length of the queue says nothing about the engine."""
-        await offload.in_thread(self._engine.run, {self._source: rows}, executor=self._executor)
+        return await offload.in_thread(self._engine.run, {self._source: rows}, executor=self._executor)
 
     def _enqueue(self, rows: Rows, deadline: float | None, timing: RequestTiming, client: str) -> PendingRequest:
         # get_running_loop is called once per flush: where system calls are slow, it costs more than the rest of this.

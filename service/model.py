@@ -14,6 +14,7 @@ import numpy as np
 
 from diffeo.bundle import base
 from diffeo.bundle.base import SEED_LIMIT
+from diffeo.bundle.golden import Golden
 from diffeo.bundle.manifest import Manifest
 from diffeo.bundle.parameters import LOG_ABS_DET_JACOBIAN
 from diffeo.runtime.finite_rows import Mask, Rows, Tensors, all_finite, finite_rows, nan_invalid_rows, zero_invalid_rows
@@ -54,6 +55,7 @@ class Model:
         block_rows: rows of one block of a stream.
         precision: precision of the two graphs.
         variants: the same version in the other precisions of its bundle.
+        golden: rows with known results in the precision of the manifest; the canary computes them.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Model:
     block_rows: int
     precision: str
     variants: Mapping[str, "Model"] = field(default_factory=dict)
+    golden: Golden | None = None
 
     def in_precision(self, precision: str | None) -> "Model":
         """The same version in another precision; None means the precision of the manifest.

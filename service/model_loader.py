@@ -50,7 +50,18 @@ def load(bundle: Bundle, name: str, version: int, settings: Settings, executor: 
     manifest = bundle.manifest
     forward, inverse = _batchers(name, bundle.files, bundle.golden, bundle, settings, executor)
     block_rows = _stream_block_rows(inverse.seconds_per_row, settings)
-    model = Model(name, version, manifest, bundle.digest, forward, inverse, executor, block_rows, manifest.precision)
+    model = Model(
+        name,
+        version,
+        manifest,
+        bundle.digest,
+        forward,
+        inverse,
+        executor,
+        block_rows,
+        manifest.precision,
+        golden=bundle.golden,
+    )
     # The variants are made for ONNX Runtime on a processor; a GPU computes float32 faster than they do.
     if settings.engine != "onnx" or settings.execution_providers[0] != "cpu":
         return model
@@ -64,7 +75,7 @@ def _variant(model: Model, variant: VariantName, bundle: Bundle, settings: Setti
     golden = bundle.variants[variant]
     forward, inverse = _batchers(model.name, graphs, golden, bundle, settings, model.executor)
     block_rows = _stream_block_rows(inverse.seconds_per_row, settings)
-    return replace(model, forward=forward, inverse=inverse, block_rows=block_rows, precision=variant)
+    return replace(model, forward=forward, inverse=inverse, block_rows=block_rows, precision=variant, golden=golden)
 
 
 def _batchers(  # noqa: PLR0913, PLR0917  (a bundle's parts, and how they are served)

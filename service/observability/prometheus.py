@@ -68,12 +68,14 @@ class VersionStatus:
         version: version of the model.
         digest: sha256 of the manifest; empty if the version is refused.
         precisions: the precisions in which it is served; none if the version is refused.
+        error: how far it computed from its golden vectors when it was last checked; None if it was not yet.
     """
 
     model: str
     version: str
     digest: str = ""
     precisions: Sequence[str] = ()
+    error: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,6 +123,7 @@ class PrometheusMetrics(Collector):
         versions = self.versions()
         yield self._info(versions)
         yield _state(versions)
+        yield _canary(versions)
 
     def _requests(self, endpoints: Mapping[SlotKey, Sums]) -> Metric:
         text = "Requests that have ended, by HTTP status code"
@@ -208,4 +211,13 @@ def _state(versions: Sequence[VersionStatus]) -> Metric:
         current = SERVED if one.precisions else REFUSED
         for state in (SERVED, REFUSED):
             family.add_metric((one.model, one.version, state), state == current)
+    return family
+
+
+def _canary(versions: Sequence[VersionStatus]) -> Metric:
+    text = "Largest relative error of a version on its golden rows, when this process last computed them"
+    family = GaugeMetricFamily("diffeo_canary_error", text, labels=("model", "version"))
+    for each in versions:
+        if each.error is not None:
+            family.add_metric((each.model, each.version), each.error)
     return family

@@ -24,7 +24,7 @@ from ..errors import (
 from ..model import Model
 from ..requests import ModelSelector
 from ..settings import Settings
-from .result import NO_RESULTS, PreflightResults
+from .result import PreflightResult, PreflightResults
 from .scan import VersionKey, find_versions
 
 # The error text of a runtime can have many lines and name its source files; the first line has the reason.
@@ -48,6 +48,21 @@ class RefusedVersion:
     can_pass: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """How far a served version computes from its golden vectors now.
+
+    Attributes:
+        model: the version.
+        error: the largest error of a result, relative; NaN if it was not computed.
+        reason: why the version is withheld; None if its error is small enough.
+    """
+
+    model: Model
+    error: float
+    reason: str | None
+
+
 Entry = Model | RefusedVersion
 Versions = Mapping[int, Entry]
 
@@ -59,6 +74,9 @@ class Repository:
         models: served and refused versions. The name in a request is only looked up here; it never becomes a path.
         default: the model of requests that name none.
         precisions: by model, the precision of requests that name none.
+
+    Attributes:
+        loaded: the versions as they were loaded, those that are withheld included.
     """
 
     def __init__(
@@ -69,11 +87,13 @@ class Repository:
     ) -> None:
         self.default = default
         self._precisions = precisions
+        self.loaded = models
+        self._observations: Mapping[VersionKey, Observation] = {}
         self._state = _State.of(models)
 
     @property
     def models(self) -> Mapping[str, Versions]:
-        """All versions by model, served or refused."""
+        """All versions by model, served or refused. A version that is withheld counts as refused."""
         return self._state.models
 
     @property
@@ -83,8 +103,16 @@ class Repository:
 
     @property
     def ready(self) -> bool:
-        """True if a model is served. A version that cannot be served does not count: it harms no other."""
-        return bool(self._state.newest)
+        """True if a model is served and no version is withheld.
+
+        A version that could never be served does not count: it harms no other.
+        """
+        return bool(self._state.newest) and not self.withheld
+
+    @property
+    def withheld(self) -> Mapping[VersionKey, str]:
+        """The versions that were served and now compute wrong numbers, with the reason."""
+        return {key: seen.reason for key, seen in self._observations.items() if seen.reason is not None}
 
     @property
     def single(self) -> str | None:
@@ -94,7 +122,20 @@ class Repository:
 
     def replace(self, models: Mapping[str, Versions]) -> None:
         """Serve these versions from now on. A request that has found its model keeps that model."""
-        self._state = _State.of(models)
+        self.loaded = models
+        self.observe(self._observations)
+
+    def observe(self, observations: Mapping[VersionKey, Observation]) -> None:
+        """Withhold the versions that compute wrong numbers, and serve the others again."""
+        self._observations = {
+            key: seen for key, seen in observations.items() if self.loaded.get(key[0], {}).get(key[1]) is seen.model
+        }
+        self._state = _State.of(_without_withheld(self.loaded, self.withheld))
+
+    def error(self, name: str, version: int) -> float | None:
+        """How far a version computed from its golden vectors when it was last observed; None if it was not yet."""
+        seen = self._observations.get((name, version))
+        return None if seen is None else seen.error
 
     def find(self, selector: ModelSelector) -> Model:
         """The model that a request selects.
@@ -168,23 +209,29 @@ class _State:
         return cls(models, newest)
 
 
-def load(settings: Settings, executor: Executor, results: PreflightResults = NO_RESULTS) -> Repository:
+def load(settings: Settings, executor: Executor, results: PreflightResults | None = None) -> Repository:
     """Read and load every bundle in the repository folder.
 
     Args:
         settings: the folder, and how to serve it.
         executor: threads for engine calls.
-        results: of the preflight; a version that failed it is not read.
+        results: of the preflight; a version that failed it, or that came after it, is not read. Without results, there
+            was no preflight, and every version is read.
 
     Raises:
         NothingToServe: the folder does not exist, cannot be read, has no version in it, or lacks the default model.
         ProviderMissing: this machine lacks the execution provider that the settings name.
         SettingsInvalid: DIFFEO_PRECISIONS names a model that does not exist, or a precision that it lacks.
     """
-    models = {
-        name: {number: load_version(settings, (name, number), executor, results) for number in numbers}
-        for name, numbers in find_versions(settings).items()
-    }
+    models: dict[str, dict[int, Entry]] = {}
+    for name, numbers in find_versions(settings).items():
+        for number in numbers:
+            key = name, number
+            if results is not None and key not in results:
+                entry: Entry = _refuse(key, "its preflight has not run yet", can_pass=True)
+            else:
+                entry = load_version(settings, key, executor, (results or {}).get(key))
+            models.setdefault(name, {})[number] = entry
     repository = Repository(models, settings.default_model, settings.precisions)
     for name in settings.precisions:
         _check_precision(repository, name)
@@ -192,7 +239,7 @@ def load(settings: Settings, executor: Executor, results: PreflightResults = NO_
 
 
 def load_version(
-    settings: Settings, key: VersionKey, executor: Executor, results: PreflightResults = NO_RESULTS
+    settings: Settings, key: VersionKey, executor: Executor, result: PreflightResult | None = None
 ) -> Entry:
     """Read and load one bundle. A bundle that cannot be served is logged and returned as refused, with the reason.
 
@@ -200,7 +247,6 @@ def load_version(
         ProviderMissing: this machine lacks the execution provider that the settings name.
     """
     name, version = key
-    result = results.get(key)
     if result is not None and result.reason is not None:
         return _refuse(key, result.reason, can_pass=result.can_pass)
     try:
@@ -235,6 +281,15 @@ def _check_precision(repository: Repository, name: str) -> None:
         return
     except RequestError as error:
         raise SettingsInvalid(f"DIFFEO_PRECISIONS: {error}") from None
+
+
+def _without_withheld(models: Mapping[str, Versions], withheld: Mapping[VersionKey, str]) -> Mapping[str, Versions]:
+    if not withheld:
+        return models
+    changed = {name: dict(versions) for name, versions in models.items()}
+    for (name, version), reason in withheld.items():
+        changed[name][version] = RefusedVersion(version, reason)
+    return changed
 
 
 def _newest_served(found: Versions) -> Model | None:

@@ -80,7 +80,7 @@ class RepositoryWatcher:
         self._last_scan = Found(dict(loaded))
         self._tasks: dict[VersionKey, asyncio.Task[None]] = {}
         self._retries = {
-            key: Retry.after(None) for key, entry in _by_key(repository.models).items() if _can_pass(entry)
+            key: Retry.after(None) for key, entry in _by_key(repository.loaded).items() if _can_pass(entry)
         }
 
     async def run(self) -> None:
@@ -131,7 +131,7 @@ class RepositoryWatcher:
         try:
             result = await self._check(key)
             running = asyncio.get_running_loop()
-            arguments = self._settings, key, self._executor, {key: result}
+            arguments = self._settings, key, self._executor, result
             entry = await running.run_in_executor(self._loader, repository.load_version, *arguments)
         except Exception as error:
             # Whatever happens to one version, the others are scanned and served.
@@ -161,7 +161,7 @@ class RepositoryWatcher:
             _log_changes(before, after)
 
     def _entries(self) -> dict[VersionKey, Entry]:
-        return _by_key(self._repository.models)
+        return _by_key(self._repository.loaded)
 
     def _is_present(self, key: VersionKey) -> bool:
         # Nobody knows what lies in a folder that cannot be listed, so its versions stay as they are.

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
@@ -45,7 +46,9 @@ async def forget_withdrawn(repository: Repository, counters: CounterRegistry) ->
 def version_statuses(repository: Repository) -> list[VersionStatus]:
     """All versions on disk, served or refused, as the metrics show them."""
     return [
-        _status(name, version, entry if isinstance(entry, Model) else None)
+        replace(
+            _status(name, version, entry if isinstance(entry, Model) else None), error=repository.error(name, version)
+        )
         for name, versions in repository.models.items()
         for version, entry in versions.items()
     ]

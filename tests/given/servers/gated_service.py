@@ -49,7 +49,7 @@ class GatedService:
         self.gate.set()
         settings = Settings(models=models, threads=1, chunk_rows=4, max_queue_rows=20, timeout_seconds=timeout_seconds)
         service = create_service(settings)
-        self.app, self.health_probe = service.app, service.health_probe
+        self.app, self.health_probe, self.canary = service.app, service.health_probe, service.canary
         self.gate.clear()
         self.rows.clear()
 
