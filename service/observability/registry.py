@@ -70,6 +70,8 @@ class CounterRegistry:
         self._endpoints: dict[tuple[str, str, int, str], EndpointCounters] = {}
         self._graphs: dict[SlotKey, WeakSet[GraphCounters]] = {}
         self._missing_since: dict[ModelVersion, float] = {}
+        # The served versions and the number of keys when no version was missing.
+        self._all_served: tuple[frozenset[ModelVersion], int] | None = None
 
     def unmatched(self, operation: str) -> EndpointCounters:
         """The counters of requests for an operation whose model was not found."""
@@ -105,8 +107,12 @@ class CounterRegistry:
         """
         now = time.monotonic() if now is None else now
         # Also the keys that an ended process left in the file.
+        state = frozenset(served), len(self.shared.keys())
+        if state == self._all_served:
+            return
         keys = {key: version for key in self.shared.keys() if (version := _version_of(key))}  # noqa: SIM118  (no dict)
         missing = {*keys.values()} - {*served}
+        self._all_served = None if missing else state
         self._missing_since = {each: self._missing_since.get(each, now) for each in missing}
         old = {each for each, since in self._missing_since.items() if now - since >= FORGET_SECONDS}
         for key, version in keys.items():

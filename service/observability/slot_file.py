@@ -5,6 +5,7 @@ A slot has a key and an array of float64 values. The first slot has no key: it h
 
 import mmap
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -27,7 +28,8 @@ SLOT: Final = np.dtype([("key", f"S{KEY_BYTES}"), ("values", np.float64, VALUES_
 KEY_SEPARATOR: Final = "\n"
 # The slot of the generation, which is odd while values move between slots. Who read meanwhile reads again.
 GENERATION_SLOT: Final = 0
-READS: Final = 10
+READS: Final = 20
+READ_AGAIN_SECONDS: Final = 0.001
 
 
 class SlotFile:
@@ -147,6 +149,7 @@ def _settled(read: Callable[[], bytes], generation: Callable[[], float]) -> byte
         before, content = generation(), read()
         if before == generation() and before % 2 == 0:
             break
+        time.sleep(READ_AGAIN_SECONDS)
     return content
 
 

@@ -10,8 +10,8 @@ from benchmarks import process_tree
 from tests.given.servers.server_process import Server
 
 PROC: Final = Path("/proc")
-# The processes that multiprocessing starts to serve; its resource tracker serves nothing.
-WORKER_COMMAND: Final = b"spawn_main"
+# The module that a worker process runs.
+WORKER_COMMAND: Final = b"diffeo.service.process.worker"
 
 
 class Usage(NamedTuple):

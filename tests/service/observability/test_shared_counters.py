@@ -1,17 +1,19 @@
 """Counters of several processes add up, and keep their values when a process ends."""
 
 import errno
+import fcntl
 import os
 import shutil
-import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from diffeo.service.observability import slot_file
 from diffeo.service.observability.shared_counters import FIRST_COUNTER, GAUGE, LATEST, SharedCounters
-from diffeo.service.observability.slot_file import MAXIMUM_SEGMENTS, SEGMENT_SLOTS
+from diffeo.service.observability.slot_file import MAXIMUM_SEGMENTS, SEGMENT_SLOTS, SlotFile
 
 
 def test_every_process_reads_the_sum_over_all_processes(new_counters: Callable[[], SharedCounters]) -> None:
@@ -112,24 +114,24 @@ def test_moved_counts_are_added_and_their_slot_is_used_again(new_counters: Calla
     assert len(first.keys()) == 1
 
 
-def test_a_reader_waits_while_counts_move(new_counters: Callable[[], SharedCounters]) -> None:
-    writer, reader = new_counters(), new_counters()
-    stop, wrong = threading.Event(), []
+def test_a_reader_waits_while_counts_move(new_counters: Callable[[], SharedCounters], tmp_path: Path) -> None:
+    reader = new_counters()
+    with (tmp_path / "2").open("r+b") as file, ThreadPoolExecutor(1) as thread:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        writer = SlotFile(file.fileno())
+        for key in (("old",), ("new",)):
+            writer.add(key)
+        writer.values(writer.numbers["old",])[FIRST_COUNTER] = 7
+        reads: list[Future[float]] = []
 
-    def read() -> None:
-        while not stop.is_set():
-            total = sum(cells[FIRST_COUNTER] for cells in reader.sums().values())
-            if total != 7:
-                wrong.append(total)
+        def add(values: "memoryview[float]") -> None:
+            writer.values(writer.numbers["new",])[FIRST_COUNTER] += values[FIRST_COUNTER]
+            # Both slots have the counts now.
+            reads.append(thread.submit(lambda: sum(cells[FIRST_COUNTER] for cells in reader.sums().values())))
+            time.sleep(0.005)
 
-    writer.slot("0")[FIRST_COUNTER] += 7
-    thread = threading.Thread(target=read)
-    thread.start()
-    for number in range(3000):
-        writer.move((str(number),), (str(number + 1),))
-    stop.set()
-    thread.join()
-    assert not wrong
+        writer.move(("old",), add)
+        assert reads[0].result() == 7
 
 
 def test_a_process_without_a_file_counts_for_itself_and_warns_once(

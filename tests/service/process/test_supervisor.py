@@ -1,0 +1,223 @@
+"""The supervisor replaces dead and hung workers, and workers that never start end the service with a reason."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from diffeo.service.process import supervisor, worker_process
+from diffeo.service.process.supervisor import Patience, Supervisor
+from diffeo.service.process.worker_process import Launch, memory_file
+
+# A worker without an application: it writes down what it is told, and answers each connection with its process id.
+WORKER = """
+import os, select, signal, socket, sys, time
+from pathlib import Path
+from diffeo.service.process.channel import Channel
+
+folder = Path(os.environ["NOTES"])
+channel = Channel(socket.socket(fileno=int(sys.argv[1])))
+listeners = [socket.socket(fileno=int(number)) for number in os.environ["LISTENERS"].split(",")]
+(folder / f"{os.getpid()}.started").touch()
+signal.signal(signal.SIGTERM, lambda *_: channel.send("leave"))
+signal.signal(signal.SIGUSR1, lambda *_: time.sleep(60))
+exec(os.environ.get("AT_START", ""))
+channel.send("ready")
+numbers = []
+while True:
+    channel.send("beat")
+    for message in channel.receive():
+        (folder / f"{os.getpid()}.{message.word}").write_text(str(message.numbers))
+        if message.word in ("stop", "retire"):
+            sys.exit()
+        numbers = message.numbers
+        for number in numbers:
+            listeners[number].listen()
+    if channel.ended:
+        sys.exit()
+    for listener in select.select([listeners[number] for number in numbers], [], [], 0.05)[0]:
+        listener.settimeout(0)
+        try:
+            connection, _ = listener.accept()
+        except BlockingIOError:
+            continue
+        connection.sendall(str(os.getpid()).encode())
+        connection.close()
+"""
+FAST = Patience(silent=0.5, hung=2.0, start=60.0, stop=5.0)
+
+
+class Service:
+    """A supervisor with two workers that run `WORKER`, and what they were told."""
+
+    def __init__(self, folder: Path, sockets: Sequence[socket.socket], content: IO[bytes]) -> None:
+        self.folder = folder
+        self.port = int(sockets[0].getsockname()[1])
+        launch = Launch(content, [each.fileno() for each in sockets])
+        self.supervisor = Supervisor(launch, [[number] for number in range(len(sockets))], FAST)
+
+    def workers(self) -> set[int]:
+        """The process ids of the workers that have started and not ended."""
+        started = {int(path.stem) for path in self.folder.glob("*.started")}
+        return {number for number in started if Path(f"/proc/{number}/fd").exists() and _runs(number)}
+
+    def told(self, worker: int, word: str) -> str:
+        """The last message of this kind to the worker; empty if there was none."""
+        path = self.folder / f"{worker}.{word}"
+        return path.read_text() if path.exists() else ""
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Wait until it holds."""
+        deadline = time.monotonic() + 60
+        while not holds():
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.02)
+
+    async def both(self) -> tuple[int, int]:
+        """The workers, once there are two and each accepts from its own socket."""
+        await self.until(lambda: sorted(self.told(each, "listen") for each in self.workers()) == ["(0,)", "(1,)"])
+        first, second = sorted(self.workers(), key=lambda each: self.told(each, "listen"))
+        return first, second
+
+    async def answers(self, count: int) -> set[int]:
+        """Who answers, over this number of connections."""
+        return {await asyncio.to_thread(self._ask) for _ in range(count)}
+
+    def _ask(self) -> int:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
+            return int(connection.recv(100))
+
+
+def _runs(process: int) -> bool:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    return False
+
+
+@pytest.fixture
+def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+    sockets = [socket.socket() for _ in range(2)]
+    for each in sockets:
+        each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        each.bind(("127.0.0.1", sockets[0].getsockname()[1] if each is not sockets[0] else 0))
+    monkeypatch.setattr(worker_process, "COMMAND", (sys.executable, "-c", WORKER))
+    monkeypatch.setenv("NOTES", str(tmp_path))
+    monkeypatch.setenv("LISTENERS", ",".join(str(each.fileno()) for each in sockets))
+    with memory_file() as content:
+        yield Service(tmp_path, sockets, content)
+    for each in sockets:
+        each.close()
+
+
+def test_a_killed_worker_is_replaced_and_its_socket_is_served_meanwhile(service: Service) -> None:
+    async def during() -> None:
+        first, second = await service.both()
+        os.kill(first, signal.SIGKILL)
+        # While the successor starts, the other worker accepts from both sockets.
+        await service.until(lambda: service.told(second, "listen") == "(1, 0)")
+        assert await service.answers(20) <= {second, *(service.workers() - {first})}
+        assert first not in await service.both()
+
+    run(service, during)
+
+
+def test_a_worker_with_a_blocked_loop_is_killed_and_replaced(service: Service) -> None:
+    async def during() -> None:
+        first, second = await service.both()
+        began = time.monotonic()
+        os.kill(first, signal.SIGUSR1)
+        await service.until(lambda: service.told(second, "listen") == "(1, 0)")
+        assert first in service.workers()
+        await service.until(lambda: first not in service.workers())
+        assert time.monotonic() - began >= FAST.hung - 0.3
+        await service.both()
+
+    run(service, during)
+
+
+def test_a_stopped_worker_that_continues_in_time_stays(service: Service) -> None:
+    async def during() -> None:
+        first, second = await service.both()
+        os.kill(first, signal.SIGSTOP)
+        await service.until(lambda: service.told(second, "listen") == "(1, 0)")
+        os.kill(first, signal.SIGCONT)
+        assert await service.both() == (first, second)
+
+    run(service, during)
+
+
+def test_a_restart_replaces_one_worker_after_the_other(service: Service) -> None:
+    async def during() -> None:
+        before = set(await service.both())
+        os.kill(os.getpid(), signal.SIGHUP)
+        await service.until(lambda: not before & service.workers())
+        await service.both()
+        assert all(service.told(each, "retire") and not service.told(each, "stop") for each in before)
+
+    run(service, during)
+
+
+def test_a_worker_that_is_asked_to_stop_gets_a_successor_first(service: Service) -> None:
+    async def during() -> None:
+        first, second = await service.both()
+        os.kill(first, signal.SIGTERM)
+        await service.until(lambda: len(service.workers()) == 3)
+        assert not service.told(first, "retire")
+        await service.until(lambda: bool(service.told(first, "retire")) and first not in service.workers())
+        assert second in await service.both()
+
+    run(service, during)
+
+
+def test_workers_that_cannot_start_end_the_service(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AT_START", "sys.exit(3)")
+    asyncio.run(asyncio.wait_for(service.supervisor.run(), 60))
+    assert service.supervisor.failed
+
+
+def test_workers_that_die_at_each_start_are_started_a_few_times_only(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "FIRST_BACKOFF_SECONDS", 0.01)
+    monkeypatch.setenv("AT_START", "os.abort()")
+    asyncio.run(asyncio.wait_for(service.supervisor.run(), 60))
+    assert service.supervisor.failed
+    assert len(list(service.folder.glob("*.started"))) <= 2 * supervisor.STARTS
+
+
+def test_a_successor_that_cannot_start_ends_nothing(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def during() -> None:
+        first, second = await service.both()
+        monkeypatch.setenv("AT_START", "sys.exit(3)")
+        os.kill(first, signal.SIGKILL)
+        started = len(list(service.folder.glob("*.started")))
+        await service.until(lambda: len(list(service.folder.glob("*.started"))) >= started + 3)
+        assert await service.answers(5) == {second}
+        monkeypatch.setenv("AT_START", "")
+        assert second in await service.both()
+
+    run(service, during)
+    assert not service.supervisor.failed
+
+
+def run(service: Service, during: Callable[[], Coroutine[None, None, None]]) -> None:
+    """Run the supervisor, then stop it with the signal of an orchestrator; all workers must end."""
+
+    async def main() -> None:
+        running = asyncio.create_task(service.supervisor.run())
+        try:
+            await during()
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.wait_for(running, 30)
+        assert not service.workers()
+
+    asyncio.run(main())
