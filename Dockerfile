@@ -1,5 +1,5 @@
 # Three images: `serve` (no torch), `serve` with EXTRA=cuda for a GPU, and `train` (torch, no network).
-ARG BASE=python:3.11-slim-bookworm
+ARG BASE=python:3.11.15-slim-bookworm
 
 # The build stages hold what only pip needs. Dependencies are installed first, because they change less often than the
 # sources.
@@ -11,11 +11,14 @@ COPY pyproject.toml constraints.txt README.md LICENSE ./
 
 FROM build AS build-serve
 ARG EXTRA=serve
-RUN /opt/diffeo/bin/pip install --constraint constraints.txt ".[${EXTRA}]"
+COPY deploy/requirements deploy/requirements
+# pip refuses a file whose hash is not in these lists, and a package that they do not name.
+RUN /opt/diffeo/bin/pip install --require-hashes -r deploy/requirements/build.txt -r "deploy/requirements/${EXTRA}.txt"
 # The wheels for CPU and GPU install into the same folder, so the one for the CPU is removed.
 RUN if [ "${EXTRA}" = cuda ]; then \
       /opt/diffeo/bin/pip uninstall --yes onnxruntime && \
-      /opt/diffeo/bin/pip install --force-reinstall --no-deps onnxruntime-gpu; \
+      awk '/^onnxruntime-gpu==/ {found = 1} found; found && !/\\$/ {exit}' deploy/requirements/cuda.txt > /tmp/gpu.txt && \
+      /opt/diffeo/bin/pip install --force-reinstall --no-deps --require-hashes -r /tmp/gpu.txt; \
     fi
 COPY bundle bundle
 COPY runtime runtime
@@ -23,7 +26,8 @@ COPY diffeo diffeo
 COPY service service
 COPY training training
 COPY deploy/slim.sh deploy/slim.sh
-RUN /opt/diffeo/bin/pip install --no-deps --force-reinstall . && sh deploy/slim.sh /opt/diffeo
+# Without build isolation, which would fetch a build tool that no list names.
+RUN /opt/diffeo/bin/pip install --no-deps --no-build-isolation . && sh deploy/slim.sh /opt/diffeo
 
 FROM ${BASE} AS base
 # The same user number in every image, because the files of a volume belong to a number.

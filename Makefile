@@ -3,7 +3,7 @@ PYTHON ?= $(firstword $(shell command -v python3.11 python3))
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: serve test test-fast lint study study-quick bench-serve bench-ray bench-scale reliability soak clients clean
+.PHONY: serve test test-fast lint requirements study study-quick bench-serve bench-ray bench-scale reliability soak clients clean
 
 serve: .venv/serve.done
 	$(BIN)/diffeo serve --models models
@@ -24,6 +24,23 @@ lint: .venv/dev.done
 	$(BIN)/ruff format .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --config tests/architecture/contracts.toml
+
+# The lists of the serving images: every package with the hashes of its files. Run it after a change of constraints.txt.
+COMPILE := runs/uv/bin/uv pip compile --quiet --constraint constraints.txt --python-version 3.11 --generate-hashes \
+	--no-header --no-annotate --no-emit-index-url
+requirements: runs/uv/bin/uv
+	@for extra in serve cuda; do \
+	  $(COMPILE) --universal --extra $$extra pyproject.toml --output-file runs/uv/list; \
+	  { head -n 1 deploy/requirements/$$extra.txt; cat runs/uv/list; } > runs/uv/new; \
+	  mv runs/uv/new deploy/requirements/$$extra.txt; \
+	done
+	@echo 'setuptools>=80' | $(COMPILE) - --output-file runs/uv/list
+	@{ head -n 1 deploy/requirements/build.txt; cat runs/uv/list; } > runs/uv/new
+	@mv runs/uv/new deploy/requirements/build.txt
+
+runs/uv/bin/uv:
+	$(PYTHON) -m venv runs/uv
+	runs/uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv==0.13.9'
 
 # About forty minutes on two cores; DATA names the folder of the real tables, whose rows are kept without it.
 study: .venv/dev.done

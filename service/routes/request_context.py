@@ -18,6 +18,7 @@ from ..model import Model
 from ..observability.counters import EndpointCounters
 from ..observability.logs import named_model
 from ..observability.timing import RequestTiming
+from ..security.access_control import HEADERS
 
 Header = tuple[bytes, bytes]
 
@@ -87,7 +88,7 @@ class RequestContext:
         self.parameters: Mapping[str, object] = NO_PARAMETERS
         self.model: Model | None = None
         self.rows: int | None = None
-        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.headers: dict[bytes, bytes] = scope.get(HEADERS) or dict(scope["headers"])
         self.status = 0
         self.problem = ""
         self.disconnected = False

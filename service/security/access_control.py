@@ -20,6 +20,7 @@ Header = tuple[bytes, bytes]
 ResponseHeaders = Callable[[], list[Header]]
 Headers = dict[bytes, bytes]
 
+HEADERS: Final = "diffeo.headers"  # an entry of the scope: its headers as a dict
 CLIENT: Final = "client"  # the entry in the state of a request: the name of its key, else its address
 # A browser asks with OPTIONS before it sends a request of another site; the question itself changes nothing.
 UNCHECKED_METHODS: Final = SAFE_METHODS | {"OPTIONS"}
@@ -60,6 +61,8 @@ class AccessControl:
             CrossSite: a page of another site sent the request.
         """
         headers: Headers = dict(scope["headers"])
+        # Whatever reads headers later need not make this dict again: it costs more than all checks.
+        scope[HEADERS] = headers
         if self._hosts is not None and (host := headers.get(b"host")) is not None:
             self._hosts.check(host)
         if self._addresses is not None:

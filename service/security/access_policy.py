@@ -42,6 +42,8 @@ class AccessPolicy:
             path: the path by which the dispatcher finds the endpoint, percent-decoded. Nothing else in a request, such
                 as Host or a second spelling of the path, has an influence.
         """
+        if path in OPERATIONS:
+            return KeyScope.READ
         if path in HEALTH_PATHS:
             return None
         is_safe = method in SAFE_METHODS

@@ -28,6 +28,7 @@ FILES: Final = sorted(
 # Variables that are not settings of the service, and the file that reads each.
 OTHERS: Final = {
     "DIFFEO_CACHE": "diffeo/local/cache.py",
+    "DIFFEO_API_KEY": "diffeo/client/httpx_steps.py",
     "DIFFEO_MODELS": "docker-compose.yml",
     "DIFFEO_TABLES": "docker-compose.yml",
     "DIFFEO_FIT": "docker-compose.yml",
