@@ -40,6 +40,7 @@ from .routes.disconnects import DisconnectWatcher
 from .routes.dispatch import Dispatcher
 from .routes.inference import Inference
 from .routes.problems import REJECTIONS, on_error
+from .routes.v2 import description
 from .security.access_control import AccessControl
 from .security.access_policy import AccessPolicy
 from .security.key_store import KeyStore
@@ -161,7 +162,7 @@ def _fastapi_app(
     for error in (ServiceError, EngineError, Exception, HTTPException):
         app.add_exception_handler(error, on_error)
     app.add_exception_handler(RequestValidationError, _on_path_error)
-    describe = functools.cache(lambda: openapi.describe(app, limits, policy))
+    describe = functools.cache(lambda: openapi.describe(app, limits, description.paths(), description.SCHEMAS, policy))
     app.openapi = describe  # type: ignore[method-assign]  # the way that FastAPI documents
     return app
 

@@ -47,7 +47,7 @@ SLOW_FILES: Final = frozenset(
         "training/test_targets.py",
     }
 )
-SLOW_FOLDERS: Final = frozenset({"end_to_end", "packaging"})
+SLOW_FOLDERS: Final = frozenset({"end_to_end", "packaging", "reliability"})
 # A test that uses this fixture starts a server process.
 SLOW_FIXTURE: Final = "url"
 

@@ -34,25 +34,45 @@ OPERATIONS: Final[dict[str, tuple[type[BaseModel], type[BaseModel], str]]] = {
     "/transform": (TransformBody, TransformAnswer, "Transform rows from x to z or from z to x"),
 }
 
+FASTAPI_ERRORS: Final = ("HTTPValidationError", "ValidationError")
+
 # JSON documents of no fixed shape, as FastAPI's functions take and return them.
 Document = dict[str, Any]
 
 
-def describe(app: FastAPI, limits: Limits, policy: AccessPolicy | None = None) -> Document:
+def describe(
+    app: FastAPI, limits: Limits, protocol: Document, schemas_of_protocol: Document, policy: AccessPolicy | None = None
+) -> Document:
     """The OpenAPI document of a service.
 
     Args:
         app: its GET routes.
         limits: bounds that the settings give to the number of rows.
+        protocol: the paths below /v2.
+        schemas_of_protocol: the schemas of their answers.
         policy: the scope of an API key that each path needs; None if the service has no keys.
     """
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    schemas.update(_schemas(limits))
+    schemas.update(_schemas(limits) | schemas_of_protocol)
+    # FastAPI's own form of an error in a path, which the service answers with a problem document.
+    for name in FASTAPI_ERRORS:
+        schemas.pop(name, None)
     operations = {path: {"post": _operation(path, *entry)} for path, entry in OPERATIONS.items()}
-    document["paths"] = {**operations, **document["paths"]}
+    _describe_problems_of_paths(document["paths"])
+    document["paths"] = {**operations, **document["paths"], **protocol}
     api_description.describe(document, policy)
     return document
+
+
+def _describe_problems_of_paths(paths: Document) -> None:
+    problem = {"application/problem+json": {"schema": _reference(ProblemDocument)}}
+    for path, methods in paths.items():
+        if "{" not in path:
+            continue
+        for operation in methods.values():
+            operation["responses"]["422"] = {"description": "A part of the path has a wrong value", "content": problem}
+            operation["responses"].setdefault("404", {"description": "It does not exist", "content": problem})
 
 
 def problem_statuses() -> dict[str, str]:

@@ -13,6 +13,8 @@ SCHEMES: Final[Document] = {
     "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "X-API-Key: KEY"},
 }
 PROBLEM: Final[Document] = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
+# Below /v2 an error has the form of the Open Inference Protocol.
+PROTOCOL_ERROR: Final[Document] = {"application/json": {"schema": {"$ref": "#/components/schemas/V2Error"}}}
 UNKNOWN_HOST: Final[Document] = {"421": {"description": "The service does not answer under this name"}}
 KEY_ANSWERS: Final[Document] = {
     "401": {"description": "An API key is needed"},
@@ -32,12 +34,12 @@ def describe(document: Document, policy: AccessPolicy | None) -> None:
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             scope = None if policy is None else policy.required_scope(method.upper(), path)
-            _describe_operation(operation, scope)
+            _describe_operation(operation, scope, PROTOCOL_ERROR if path.startswith("/v2") else PROBLEM)
 
 
-def _describe_operation(operation: Document, scope: KeyScope | None) -> None:
+def _describe_operation(operation: Document, scope: KeyScope | None, content: Document) -> None:
     answers = UNKNOWN_HOST if scope is None else UNKNOWN_HOST | KEY_ANSWERS
     for status, answer in answers.items():
-        operation["responses"].setdefault(status, {**answer, "content": PROBLEM})
+        operation["responses"].setdefault(status, {**answer, "content": content})
     if scope is not None:
         operation["security"] = [{name: [str(scope)]} for name in SCHEMES]

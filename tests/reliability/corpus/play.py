@@ -91,8 +91,10 @@ async def play(host: str, port: int, case: Case) -> Outcome:
         if case.ending is Ending.RESET:
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         writer.close()
-        with contextlib.suppress(ConnectionError):
-            await writer.wait_closed()
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            await asyncio.wait_for(writer.wait_closed(), ANSWER_SECONDS)
+        # A server that does not read would keep bytes that are not sent, and so the connection, for ever.
+        writer.transport.abort()
     return outcome
 
 
@@ -113,8 +115,8 @@ async def _listen(
             await asyncio.wait_for(sending, ANSWER_SECONDS)
         return
     if len(case.pieces) > 1:
-        with contextlib.suppress(ConnectionError):
-            await asyncio.shield(sending)
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            await asyncio.wait_for(asyncio.shield(sending), ANSWER_SECONDS * 5)
     try:
         if case.ending is Ending.HALF_CLOSE:
             await _read_to_the_end(reader, writer, outcome)
@@ -128,14 +130,16 @@ async def _listen(
 
 
 async def _read_to_the_end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, outcome: Outcome) -> None:
-    no_body = outcome.case.no_body
-    with contextlib.suppress(TimeoutError):
-        while True:
-            outcome.answers.append(await asyncio.wait_for(read_answer(reader, no_body=no_body), PATIENCE_SECONDS))
-    if writer.can_write_eof():
-        writer.write_eof()
+    patience = PATIENCE_SECONDS
     while True:
-        outcome.answers.append(await asyncio.wait_for(read_answer(reader, no_body=no_body), ANSWER_SECONDS))
+        # Not cut off after the short wait: the answer may be halfway here.
+        reading = asyncio.create_task(read_answer(reader, no_body=outcome.case.no_body))
+        await asyncio.wait({reading}, timeout=patience)
+        if not reading.done() and patience == PATIENCE_SECONDS:
+            patience = ANSWER_SECONDS
+            if writer.can_write_eof():
+                writer.write_eof()
+        outcome.answers.append(await asyncio.wait_for(reading, ANSWER_SECONDS))
 
 
 async def _read_and_probe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, outcome: Outcome) -> None:
