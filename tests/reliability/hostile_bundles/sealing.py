@@ -1,0 +1,67 @@
+"""Seals changed files again, so that only their content is wrong, and loads them as a service does."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import onnx
+
+from diffeo.bundle import agreement, golden, graph
+from diffeo.bundle.manifest import FileName
+from diffeo.bundle.read import check_certificates, parse_manifest, seal
+from diffeo.training.graph_session import Graph
+
+from .edited_graph import Edit
+
+Files = dict[str, bytes]
+
+
+def files_of(path: Path) -> Files:
+    """The files of a bundle by name."""
+    return {file.name: file.read_bytes() for file in path.iterdir()}
+
+
+def sealed(files: Mapping[str, bytes], change: Callable[[dict[str, object]], object] | None = None) -> Files:
+    """The files with sizes and digests that fit, and a seal that fits."""
+    manifest = json.loads(files["manifest.json"])
+    for name in manifest["files"]:
+        manifest["files"][name] = {"bytes": len(files[name]), "sha256": hashlib.sha256(files[name]).hexdigest()}
+    if change is not None:
+        change(manifest)
+    text = json.dumps(manifest, ensure_ascii=False).encode()
+    return {**files, "manifest.json": text, "manifest.sha256": seal(text)}
+
+
+def edited(content: bytes, edit: Edit) -> bytes:
+    """The bytes of a graph after an edit; an edit may return bytes itself."""
+    model = onnx.load_from_string(content)
+    result = edit(model)
+    return result if isinstance(result, bytes) else bytes(model.SerializeToString())
+
+
+def publish(files: Mapping[str, bytes], path: Path) -> Path:
+    """Write the files as a version, as an attacker would: without any check."""
+    path.mkdir(parents=True)
+    for name, content in files.items():
+        (path / name).write_bytes(content)
+    return path
+
+
+def check(files: Mapping[str, bytes]) -> tuple[Graph, Graph]:
+    """Load the graphs if every check of a service passes.
+
+    Raises:
+        BundleError: the reason to refuse the bundle.
+    """
+    manifest = parse_manifest(files["manifest.json"])
+    check_certificates(manifest)
+    dimension, dtype = manifest.dimension, manifest.dtype
+    names: tuple[FileName, FileName] = ("forward.onnx", "inverse.onnx")
+    for name in names:
+        graph.inspect(name, files[name], dimension, dtype)
+    vectors = golden.parse(files["golden.npy"], dimension)
+    forward, inverse = (Graph(files[name]) for name in names)
+    digest = hashlib.sha256(files["manifest.json"]).hexdigest()
+    agreement.check(forward.run, inverse.run, vectors, dtype, digest)
+    return forward, inverse
