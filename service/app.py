@@ -118,7 +118,7 @@ def create_service(
         health.router(loaded),
         metrics.router(collector, registry, loaded),
     )
-    inference = Inference(loaded, settings, limits, DisconnectWatcher(), registry)
+    inference = Inference(loaded, work, settings, limits, DisconnectWatcher(), registry)
     dispatcher = Dispatcher(route_table(inference, tracer), _fastapi_app(routers, limits, lifespan), ERROR_RESPONSES)
     return Service(AccessLog(dispatcher, log_health_checks=settings.log_health_checks), HealthProbe(loaded))
 

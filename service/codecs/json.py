@@ -31,9 +31,7 @@ class Json:
     def decode(self, body: bytes, query: Mapping[str, str]) -> Payload:
         """Decode the parameters and the rows, both from the body."""
         if query:
-            raise InvalidRequest.at(
-                "", "a request with a JSON body takes no parameters from the query string; put them into the body"
-            )
+            raise parameters_in_query()
         if len(body) <= SMALL_BYTES and (payload := _decode_small(body)) is not None:
             return payload
         document = parse_object(body)
@@ -64,6 +62,13 @@ class Json:
     def stream_encoder(self, _: AnswerSchema) -> None:
         """None: one object is encoded at once."""
         return
+
+
+def parameters_in_query() -> InvalidRequest:
+    """The error of a request with a JSON body and parameters in its query string."""
+    return InvalidRequest.at(
+        "", "a request with a JSON body takes no parameters from the query string; put them into the body"
+    )
 
 
 def _decode_small(body: bytes) -> Payload | None:

@@ -76,6 +76,11 @@ class Repository:
         return len(self._state.newest)
 
     @property
+    def fastest(self) -> Model | None:
+        """The served model that needs the least time for one number; None if no model is served."""
+        return self._state.fastest
+
+    @property
     def ready(self) -> bool:
         """True if every model that was there at the start is served. Models that are added later do not count."""
         return self._expected <= self._state.newest.keys()
@@ -152,11 +157,13 @@ class Repository:
 class _State:
     models: Mapping[str, Versions]
     newest: Mapping[str, Model]
+    fastest: Model | None
 
     @classmethod
     def of(cls, models: Mapping[str, Versions]) -> Self:
         newest = {name: model for name, found in models.items() if (model := _newest_served(found)) is not None}
-        return cls(models, newest)
+        fastest = min(newest.values(), key=lambda model: model.seconds_per_number, default=None)
+        return cls(models, newest, fastest)
 
 
 def load(settings: Settings, executor: Executor, refused: Mapping[VersionKey, str] = NO_REFUSALS) -> Repository:
