@@ -134,7 +134,7 @@ def create_service(
         health.router(loaded),
         metrics.router(collector, registry, loaded),
     )
-    inference = Inference(loaded, settings, limits, DisconnectWatcher(), registry)
+    inference = Inference(loaded, work, settings, limits, DisconnectWatcher(), registry)
     policy = None if keys is None else AccessPolicy(settings.open_without_key)
     pages = Pages(_fastapi_app(routers, limits, lifespan, policy))
     access = AccessControl(settings, keys, shared)

@@ -153,6 +153,8 @@ class Batcher:
             DeadlinePassed: raised at the deadline, wherever the rows are.
             EngineFailed: the engine failed on these rows; requests in the same batch are not affected.
         """
+        if deadline is not None and deadline <= time.monotonic():
+            raise self.deadline_passed()
         if len(rows) * self._seconds_per_row > COUNTED_SECONDS:
             self.check(len(rows), deadline, client)
         request = self._enqueue(rows, deadline, timing or RequestTiming(), client)

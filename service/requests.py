@@ -192,10 +192,16 @@ class LogProbRequest:
     x: Rows
     on_invalid: OnInvalid
 
+    @staticmethod
+    def check_parameters(parameters: Parameters) -> None:
+        """Reject wrong parameters, before the rows are known."""
+        _check_names(parameters, LOG_PROB_PARAMETERS)
+        _parse_on_invalid(parameters)
+
     @classmethod
     def parse(cls, payload: Payload, manifest: Manifest, limits: Limits) -> Self:
         """Parse the rows and parameters of a log_prob request."""
-        _check_names(payload.parameters, LOG_PROB_PARAMETERS)
+        cls.check_parameters(payload.parameters)
         return cls(_parse_rows(payload, "x", manifest, limits), _parse_on_invalid(payload.parameters))
 
 
@@ -207,6 +213,15 @@ class TransformRequest:
     rows: Rows
     on_invalid: OnInvalid
     outputs: tuple[str, ...]
+
+    @staticmethod
+    def check_parameters(parameters: Parameters) -> Direction:
+        """Reject wrong parameters, before the rows are known; the direction."""
+        _check_names(parameters, TRANSFORM_PARAMETERS)
+        direction = _parse_direction(parameters)
+        _parse_outputs(parameters, TRANSFORM_CHOICE[direction])
+        _parse_on_invalid(parameters)
+        return direction
 
     @classmethod
     def parse(cls, payload: Payload, manifest: Manifest, limits: Limits) -> Self:

@@ -1,7 +1,7 @@
 """Sends requests at fixed times, whether earlier ones are answered or not, and notes when each answer came.
 
-A closed loop waits for an answer before it sends the next request, so an overloaded server slows the load down and hides
-its own delay (coordinated omission). Here a request takes an idle connection, or a new one if all are busy; its
+A closed loop waits for an answer before it sends the next request, so an overloaded server slows the load down and
+hides its own delay (coordinated omission). Here a request takes an idle connection, or a new one if all are busy; its
 duration counts from the time at which it was due.
 """
 
@@ -122,7 +122,7 @@ class Connection(asyncio.Protocol):
         else:
             self._idle.append(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _: Exception | None) -> None:
         """Note a request that gets no answer."""
         self._transport = None
         if self in self._idle:
@@ -178,14 +178,14 @@ async def open_loop(port: int, requests: Iterator[bytes], rate: float, seconds: 
         load.sent += 1
     load.connections = len(every)
     ends = time.monotonic() + CONNECTED_SECONDS
-    while len(load.answers) < load.sent and time.monotonic() < ends:
+    while len(load.answers) < load.sent and time.monotonic() < ends:  # noqa: ASYNC110  (a poll is enough here)
         await asyncio.sleep(0.02)
     for connection in every:
         connection.close()
     return load
 
 
-async def closed_loop(
+async def closed_loop(  # noqa: PLR0913, PLR0917  (a load, and where it comes from)
     port: int, request: bytes, connections: int, seconds: float, host: str | None = None, pause: float = 0.0
 ) -> Load:
     """Send one request after another on each of several connections."""

@@ -51,9 +51,7 @@ class Json:
     def decode(self, body: bytes, query: Mapping[str, str], limits: Limits = DEFAULT_LIMITS) -> Payload:
         """Decode the parameters and the rows, both from the body."""
         if query:
-            raise InvalidRequest.at(
-                "", "a request with a JSON body takes no parameters from the query string; put them into the body"
-            )
+            raise parameters_in_query()
         if len(body) <= SMALL_BYTES and (payload := _decode_small(body)) is not None:
             return payload
         if len(body) > LONG_BYTES:
@@ -86,6 +84,13 @@ class Json:
     def stream_encoder(self, _: AnswerSchema) -> None:
         """None: one object is encoded at once."""
         return
+
+
+def parameters_in_query() -> InvalidRequest:
+    """The error of a request with a JSON body and parameters in its query string."""
+    return InvalidRequest.at(
+        "", "a request with a JSON body takes no parameters from the query string; put them into the body"
+    )
 
 
 def _decode_small(body: bytes) -> Payload | None:

@@ -102,6 +102,11 @@ class Repository:
         return len(self._state.newest)
 
     @property
+    def fastest(self) -> Model | None:
+        """The served model that needs the least time for one number; None if no model is served."""
+        return self._state.fastest
+
+    @property
     def ready(self) -> bool:
         """True if a model is served and no version is withheld.
 
@@ -202,11 +207,13 @@ class Repository:
 class _State:
     models: Mapping[str, Versions]
     newest: Mapping[str, Model]
+    fastest: Model | None
 
     @classmethod
     def of(cls, models: Mapping[str, Versions]) -> Self:
         newest = {name: model for name, found in models.items() if (model := _newest_served(found)) is not None}
-        return cls(models, newest)
+        fastest = min(newest.values(), key=lambda model: model.seconds_per_number, default=None)
+        return cls(models, newest, fastest)
 
 
 def load(settings: Settings, executor: Executor, results: PreflightResults | None = None) -> Repository:

@@ -2,22 +2,35 @@
 
 import contextlib
 import functools
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Final
+from typing import Final, NamedTuple
 
 from diffeo.runtime.finite_rows import Tensors
 
 from .. import offload
+from ..admission.body_rows import rows_at_least
+from ..admission.work_ahead import WorkAhead
 from ..answer import Answer
+from ..batcher import Batcher
 from ..codecs.codec import Codec, StreamEncoder
+from ..codecs.json import parameters_in_query
 from ..errors import NotAcceptable, TooLarge
 from ..model import Model, SeededSample
 from ..observability.registry import CounterRegistry
 from ..observability.timing import RequestTiming
+from ..query import read_query
 from ..repository.repository import Repository
-from ..requests import Limits, LogProbRequest, ModelSelector, Payload, SampleRequest, TransformRequest
+from ..requests import (
+    Limits,
+    LogProbRequest,
+    ModelSelector,
+    Parameters,
+    Payload,
+    SampleRequest,
+    TransformRequest,
+)
 from ..security import key_usage
 from ..settings import Settings
 from . import negotiation
@@ -30,11 +43,30 @@ HEADER_NAMES: Final = {
 }
 
 
+class BodyWork(NamedTuple):
+    """The least seconds of work of a body that is not read yet, and its model; empty if the body names it."""
+
+    seconds: float
+    model: str
+
+
+class BodyHead(NamedTuple):
+    """What the head of a request tells about its body."""
+
+    codec: Codec
+    length: int
+    query: dict[str, str]
+
+
+GraphOf = Callable[[Model, Parameters], Batcher]
+
+
 @dataclass(frozen=True, slots=True)
 class Inference:
     """The handlers of the three operations, over one repository."""
 
     repository: Repository
+    work: WorkAhead
     settings: Settings
     limits: Limits
     disconnects: DisconnectWatcher
@@ -43,7 +75,7 @@ class Inference:
     async def sample(self, request: RequestContext) -> HttpResponse:
         """Draw rows."""
         deadline = request.deadline(self.settings.timeout_seconds)
-        payload, codec = await self._receive(request)
+        payload, codec = await self._receive(request, deadline)
         model = self._find_model(request, payload)
         sample_request = SampleRequest.parse(payload, self.limits)
         request.rows = sample_request.num_samples
@@ -61,7 +93,7 @@ class Inference:
     async def log_prob(self, request: RequestContext) -> HttpResponse:
         """Compute the log density of rows."""
         deadline = request.deadline(self.settings.timeout_seconds)
-        payload, codec = await self._receive(request)
+        payload, codec = await self._receive(request, deadline, _log_prob_graph)
         model = self._find_model(request, payload)
         log_prob_request = LogProbRequest.parse(payload, model.manifest, self.limits)
         answer = await model.log_prob(log_prob_request, deadline, request.timing, request.client)
@@ -70,7 +102,7 @@ class Inference:
     async def transform(self, request: RequestContext) -> HttpResponse:
         """Transform rows from x to z or from z to x."""
         deadline = request.deadline(self.settings.timeout_seconds)
-        payload, codec = await self._receive(request)
+        payload, codec = await self._receive(request, deadline, _transform_graph)
         model = self._find_model(request, payload)
         payload = _with_one_output(payload, codec)
         transform_request = TransformRequest.parse(payload, model.manifest, self.limits)
@@ -78,15 +110,62 @@ class Inference:
         answer = await model.transform(transform_request, deadline, request.timing, request.client)
         return await _respond(request, codec, answer)
 
-    async def _receive(self, request: RequestContext) -> tuple[Payload, Codec]:
-        body = await request.body(self.settings.max_body_bytes)
-        self.disconnects.watch(request)
-        request_codec = negotiation.request_codec(request, body)
+    async def _receive(
+        self, request: RequestContext, deadline: float, graph: GraphOf | None = None
+    ) -> tuple[Payload, Codec]:
+        """The decoded request and the codec of its response; `graph` finds what computes the rows, if it takes rows.
+
+        All that the head tells is checked before the body is read.
+        """
+        limit = self.settings.max_body_bytes
+        length = request.announced_bytes(limit)
+        request.check_encoding()
+        codec = negotiation.request_codec(request)
         request.parameters = query = request.query()
-        response_codec = negotiation.response_codec(request, query.pop("format", None), request_codec)
-        if request_codec.unpacked_bytes(body) <= offload.DECODE_BYTES:
-            return request_codec.decode(body, query, self.limits), response_codec
-        return await offload.in_thread(request_codec.decode, body, query, self.limits), response_codec
+        response_codec = negotiation.response_codec(request, query.pop("format", None), codec)
+        if codec is negotiation.JSON:
+            if query:
+                raise parameters_in_query()
+            work = self._work_of_json(length)
+        else:
+            work = self._work_of_table(request, BodyHead(codec, length, query), graph)
+        if work is not None:
+            self.work.check(request.client, work.seconds, deadline, work.model)
+        body = await request.raw_body(limit)
+        self.disconnects.watch(request)
+        if body and codec is negotiation.QUERY_ONLY and b"content-type" not in request.headers:
+            raise negotiation.unsupported_format()
+        if codec.unpacked_bytes(body) <= offload.DECODE_BYTES:
+            return codec.decode(body, query, self.limits), response_codec
+        return await self._decode_in_thread(request, codec, body, query, work), response_codec
+
+    def _work_of_json(self, length: int) -> BodyWork | None:
+        # The body names the model, so the least work is that of the fastest model.
+        fastest = self.repository.fastest
+        if length <= offload.DECODE_BYTES or fastest is None:
+            return None
+        rows = rows_at_least(length, negotiation.JSON.name, fastest.manifest.dimension)
+        return BodyWork(rows * fastest.manifest.dimension * fastest.seconds_per_number, "")
+
+    def _work_of_table(self, request: RequestContext, head: BodyHead, graph: GraphOf | None) -> BodyWork | None:
+        parameters = read_query(head.query)
+        model = self._find_model(request, Payload(parameters))
+        if graph is None:
+            SampleRequest.parse(Payload(parameters), self.limits)
+            return None
+        batcher = graph(model, parameters)
+        rows = rows_at_least(head.length, head.codec.name, model.manifest.dimension)
+        return BodyWork(batcher.work_seconds(rows), model.name)
+
+    async def _decode_in_thread(
+        self, request: RequestContext, codec: Codec, body: bytes, query: dict[str, str], work: BodyWork | None
+    ) -> Payload:
+        # While a large body is decoded, its work counts for the requests that arrive meanwhile.
+        reservation = self.work.reserve(request.client, 1, 0.0 if work is None else work.seconds)
+        try:
+            return await offload.in_thread(codec.decode, body, query, self.limits)
+        finally:
+            reservation.release()
 
     def _find_model(self, request: RequestContext, payload: Payload) -> Model:
         request.parameters = payload.parameters
@@ -114,6 +193,15 @@ class Inference:
             # With a Content-Length every client sees that a stream which breaks off is incomplete.
             headers.append((b"content-length", b"%d" % stream.content_length))
         return HttpResponse(200, headers, blocks=_encode_stream(request.timing, stream, first, blocks))
+
+
+def _log_prob_graph(model: Model, parameters: Parameters) -> Batcher:
+    LogProbRequest.check_parameters(parameters)
+    return model.forward
+
+
+def _transform_graph(model: Model, parameters: Parameters) -> Batcher:
+    return model.forward if TransformRequest.check_parameters(parameters) == "forward" else model.inverse
 
 
 def _check_output_count(codec: Codec, outputs: tuple[str, ...]) -> None:

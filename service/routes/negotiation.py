@@ -10,6 +10,7 @@ from .request_context import RequestContext
 
 BY_MEDIA_TYPE: Final[Mapping[str, Codec]] = {codec.media_type: codec for codec in CODECS}
 BY_NAME: Final[Mapping[str, Codec]] = {codec.name: codec for codec in CODECS}
+JSON: Final = BY_NAME["json"]
 QUERY_ONLY: Final = BY_NAME["npy"]  # takes all parameters from the query string
 ANY: Final = "*/*"
 WILDCARDS: Final = frozenset({ANY, "application/*"})
@@ -17,20 +18,25 @@ MAX_ACCEPTED: Final = 16  # entries of an Accept header that are read
 MAX_QUALITY_CHARACTERS: Final = 5  # "0.123", the longest that HTTP allows
 
 
-def request_codec(request: RequestContext, body: bytes) -> Codec:
+def request_codec(request: RequestContext) -> Codec:
     """The codec of the request's Content-Type. A request without a body takes parameters from the query string.
 
     Raises:
-        UnsupportedFormat: no codec reads this Content-Type.
+        UnsupportedFormat: no codec reads this Content-Type, or the headers announce a body and no Content-Type.
     """
     media_type = request.header(b"content-type")
     codec = BY_MEDIA_TYPE.get(media_type) or BY_MEDIA_TYPE.get(media_type.partition(";")[0].strip())
     if codec is not None:
         return codec
-    if not media_type and not body:
+    if not media_type and request.headers.get(b"content-length", b"0").strip(b"0") == b"":
         return QUERY_ONLY
+    raise unsupported_format()
+
+
+def unsupported_format() -> UnsupportedFormat:
+    """The error of a body without a Content-Type that a codec reads."""
     known = ", ".join(BY_MEDIA_TYPE)
-    raise UnsupportedFormat(f"the Content-Type must be one of {known} (curl: --json, or -H 'Content-Type: ...')")
+    return UnsupportedFormat(f"the Content-Type must be one of {known} (curl: --json, or -H 'Content-Type: ...')")
 
 
 def response_codec(request: RequestContext, name: str | None, of_request: Codec) -> Codec:

@@ -152,9 +152,32 @@ class RequestContext:
             UnsupportedFormat: the body is compressed.
             ClientDisconnected: the client disconnected before the body was complete.
         """
+        self.check_encoding()
+        return await self.raw_body(limit)
+
+    def check_encoding(self) -> None:
+        """Reject a compressed body.
+
+        Raises:
+            UnsupportedFormat: the body is compressed.
+        """
         if b"content-encoding" in self.headers and self.header(b"content-encoding") != "identity":
             raise UnsupportedFormat("the body is compressed; send it uncompressed, without Content-Encoding")
-        return await self.raw_body(limit)
+
+    def announced_bytes(self, limit: int) -> int:
+        """The size of the body that Content-Length announces, before the body is read; 0 without this header.
+
+        Raises:
+            TooLarge: it is above the limit.
+        """
+        announced = self.headers.get(b"content-length")
+        if announced is None or not announced.isdigit():
+            return 0
+        # The number of digits is compared first: int() raises on a number of thousands of digits.
+        digits = announced.lstrip(b"0")
+        if len(digits) > MAX_DIGITS or int(digits or b"0") > limit:
+            raise _too_large(limit)
+        return int(digits or b"0")
 
     async def raw_body(self, limit: int) -> bytes:
         """The whole body as it was sent, compressed or not.
@@ -163,10 +186,7 @@ class RequestContext:
             TooLarge: the body is longer; where Content-Length says so, the body is not read.
             ClientDisconnected: the client disconnected before the body was complete.
         """
-        announced = self.headers.get(b"content-length", b"0").lstrip(b"0")
-        # The number of digits is compared first: int() raises on a number of thousands of digits.
-        if announced.isdigit() and (len(announced) > MAX_DIGITS or int(announced) > limit):
-            raise _too_large(limit)
+        self.announced_bytes(limit)
         message = await self._receive()
         chunks: list[bytes] = []
         size = 0

@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import Final, NamedTuple
 
 from ... import offload
+from ...admission.body_rows import rows_at_least
 from ...answer import Answer
 from ...codecs.parsing.inflate import CONTENT_ENCODINGS, inflate
 from ...codecs.v2 import request as v2_request
@@ -22,7 +23,7 @@ from ..inference import Inference
 from ..request_context import Header, HttpResponse, RequestContext
 from .address import ModelPath
 from .problems import JSON
-from .protocol_model import LOG_PROB, NUM_SAMPLES, SAMPLE, ProtocolModel
+from .protocol_model import INVERSE, LOG_PROB, NUM_SAMPLES, SAMPLE, ProtocolModel
 
 JSON_LENGTH: Final = b"inference-header-content-length"
 BYTES: Final = b"application/octet-stream"
@@ -72,16 +73,30 @@ class Infer:
         deadline = request.deadline(self._settings.timeout_seconds)
         path = ModelPath.of(request)
         request.counters = self._counters.unmatched(path.kind.operation)
+        request.model = model = self._repository.find(path.selector)
+        request.counters = self._counters.counters_for(path.kind.operation, model, path.name)
+        length = request.announced_bytes(self._settings.max_body_bytes)
+        graph = model.inverse if path.kind in {SAMPLE, INVERSE} else model.forward
+        # Numbers in JSON take more bytes than binary ones, so this holds for both.
+        rows = 0 if path.kind is SAMPLE else rows_at_least(length, "json", model.manifest.dimension)
+        if rows:
+            graph.check(rows, deadline, request.client)
         body = await self._body(request)
         request.timing.received = perf_counter()
         undecoded = UndecodedRequest(path.kind, path.selector, body, request.headers.get(JSON_LENGTH), deadline)
         self._disconnects.watch(request)
-        request.model = model = self._repository.find(path.selector)
-        request.counters = self._counters.counters_for(path.kind.operation, model, path.name)
-        return await self._respond(request, undecoded, model)
+        # While a large body is decoded, its work counts for the requests that arrive meanwhile.
+        reservation = graph.reserve(rows, request.client) if rows else None
+        try:
+            parsed = await _decode(undecoded, undecoded.kind.signature(model.manifest), self._limits)
+        finally:
+            if reservation is not None:
+                reservation.release()
+        return await self._respond(request, undecoded, model, parsed)
 
-    async def _respond(self, request: RequestContext, undecoded: UndecodedRequest, model: Model) -> HttpResponse:
-        parsed = await _decode(undecoded, undecoded.kind.signature(model.manifest), self._limits)
+    async def _respond(
+        self, request: RequestContext, undecoded: UndecodedRequest, model: Model, parsed: InferRequest
+    ) -> HttpResponse:
         _check_names(parsed.parameters, undecoded.kind)
         deadline = min(undecoded.deadline, _deadline(parsed.parameters))
         model = self._in_precision(undecoded, model, parsed.parameters)

@@ -162,9 +162,9 @@ def test_a_line_names_operation_model_version_rows_and_problem_where_they_are_kn
 
 
 def test_the_model_that_a_query_names_is_logged_though_the_body_cannot_be_read(app: App, lines: Lines) -> None:
-    app.post("/log_prob?model=moons&version=2", content=b"no array", headers=NPY)
+    app.post("/log_prob?model=affine2d&version=1", content=b"no array", headers=NPY)
     (line,) = lines()
-    assert (line["status"], line["model"], line["version"], line["problem"]) == (400, "moons", 2, "malformed-body")
+    assert (line["status"], line["model"], line["version"], line["problem"]) == (400, "affine2d", 1, "malformed-body")
 
 
 @pytest.mark.parametrize("path", ["/log_prob", "/v2/models/affine2d/infer"])
@@ -335,7 +335,8 @@ def test_a_client_that_disconnects_is_no_failure_of_the_service(app: App, lines:
 
     scope = {
         "type": "http", "method": "POST", "path": "/log_prob", "raw_path": b"/log_prob", "query_string": b"",
-        "headers": [(b"content-length", b"100")], "root_path": "", "scheme": "http", "server": ("test", 80),
+        "headers": [(b"content-length", b"100"), (b"content-type", b"application/json")], "root_path": "",
+        "scheme": "http", "server": ("test", 80),
     }  # fmt: skip
 
     async def main() -> None:

@@ -1,0 +1,28 @@
+"""Estimates from the size of a body, before it is read, how many rows it holds at least."""
+
+from collections.abc import Mapping
+from typing import Final
+
+# Bytes of one number, by name of the format: a float64.
+NUMBER_BYTES: Final[Mapping[str, int]] = {"npy": 8, "npz": 8, "arrow": 8}
+# A number as text, with its separator: 24 characters are the longest float64. Only much white space needs more.
+TEXT_BYTES: Final = 32
+# A smaller body is cheap, and its head is a large part of it.
+SMALLEST_BYTES: Final = 4096
+
+
+def rows_at_least(length: int, format_name: str, dimension: int) -> int:
+    """The number of rows that a body of this size holds at least; 0 for a small body.
+
+    Args:
+        length: bytes of the body.
+        format_name: name of the format; a name that is not known stands for text.
+        dimension: numbers of one row.
+
+    Example:
+        >>> rows_at_least(80_128, "npy", 2), rows_at_least(80_128, "json", 2), rows_at_least(100, "npy", 2)
+        (5008, 1252, 0)
+    """
+    if length < SMALLEST_BYTES:
+        return 0
+    return length // (NUMBER_BYTES.get(format_name, TEXT_BYTES) * dimension)
