@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope, Send
 
-from ..errors import InvalidRequest, MalformedBody, TooLarge, UnsupportedFormat
+from ..errors import InvalidRequest, MalformedBody, ServiceError, TooLarge, UnsupportedFormat
 from ..model import Model
 from ..observability.counters import EndpointCounters
 from ..observability.logs import named_model
@@ -140,8 +140,12 @@ class RequestContext:
                 )
             seconds = min(seconds, int(timeout) / 1000)
         # The server notes when the first byte of the request arrived; without a server, that is now.
-        began: float | None = self.scope.get("state", {}).get("first_byte")
-        return (time.monotonic() if began is None else began) + seconds
+        state = self.scope.setdefault("state", {})
+        began: float | None = state.get("first_byte")
+        # The connection ends receiving the body at the deadline.
+        deadline: float = (time.monotonic() if began is None else began) + seconds
+        state["deadline"] = deadline
+        return deadline
 
     async def body(self, limit: int) -> bytes:
         """The whole body, at most `limit` bytes.
@@ -179,6 +183,9 @@ class RequestContext:
                 return b"".join([*chunks, chunk]) if chunks else chunk
             chunks.append(chunk)
             message = await self._receive()
+        failure = self.scope.get("state", NO_PARAMETERS).get("body_failure")
+        if isinstance(failure, ServiceError):
+            raise failure
         raise ClientDisconnected
 
     async def wait_for_disconnect(self) -> None:
