@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope, Send
 
+from ..connections.memory import MemoryBudget
 from ..errors import InvalidRequest, MalformedBody, ServiceError, TooLarge, UnsupportedFormat
 from ..model import Model
 from ..observability.counters import EndpointCounters
@@ -25,6 +26,8 @@ NO_PARAMETERS: Final[Mapping[str, object]] = MappingProxyType({})
 MAX_DIGITS: Final = 18
 MAX_TIMEOUT_DIGITS: Final = 9  # of milliseconds: 11 days
 MAX_PARAMETERS: Final = 64
+COUNTED_DIGITS: Final = 6  # a body of 100 kB or more must fit the memory budget before it is read
+UNCOUNTED_BYTES: Final = 16 * 1024  # fewer bytes of one request are not counted in the memory budget
 TIMEOUT_HEADER: Final = b"x-request-timeout-ms"
 
 
@@ -76,8 +79,8 @@ class RequestContext:
     """
 
     __slots__ = (
-        "_receive", "counters", "disconnected", "headers", "model", "parameters", "problem", "rows", "scope", "status",
-        "timing",
+        "_held", "_memory", "_receive", "counters", "disconnected", "headers", "model", "parameters", "problem", "rows",
+        "scope", "status", "timing",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive, counters: EndpointCounters) -> None:
@@ -92,6 +95,9 @@ class RequestContext:
         self.problem = ""
         self.disconnected = False
         self._receive = receive
+        # An application without our connections, as under Ray, has no budget.
+        self._memory: MemoryBudget | None = scope.get("state", NO_PARAMETERS).get("memory")
+        self._held = 0
 
     @property
     def client(self) -> str:
@@ -164,15 +170,20 @@ class RequestContext:
 
         Raises:
             TooLarge: the body is longer; where Content-Length says so, the body is not read.
+            Overloaded: the memory for it is missing; where Content-Length says so, the body is not read.
+            BodyTooSlow: it did not arrive in time.
+            DeadlinePassed: it was not complete before the deadline of the request.
             ClientDisconnected: the client disconnected before the body was complete.
         """
         announced = self.headers.get(b"content-length", b"0").lstrip(b"0")
         # The number of digits is compared first: int() raises on a number of thousands of digits.
         if announced.isdigit() and (len(announced) > MAX_DIGITS or int(announced) > limit):
             raise _too_large(limit)
+        if len(announced) >= COUNTED_DIGITS and self._memory is not None:
+            self._memory.check(int(announced))
         message = await self._receive()
         chunks: list[bytes] = []
-        size = 0
+        size = counted = 0
         while message["type"] == "http.request":
             chunk: bytes = message.get("body", b"")
             size += len(chunk)
@@ -182,11 +193,30 @@ class RequestContext:
                 # Nearly every body arrives in one message, and is returned without a copy.
                 return b"".join([*chunks, chunk]) if chunks else chunk
             chunks.append(chunk)
+            if size - counted > UNCOUNTED_BYTES:
+                self.hold(size - counted)
+                counted = size
             message = await self._receive()
         failure = self.scope.get("state", NO_PARAMETERS).get("body_failure")
         if isinstance(failure, ServiceError):
             raise failure
         raise ClientDisconnected
+
+    def hold(self, size: int) -> None:
+        """Count bytes that the request needs until `release`.
+
+        Raises:
+            Overloaded: the memory budget of the process has no room for them.
+        """
+        if self._memory is not None and size > UNCOUNTED_BYTES:
+            self._memory.reserve(size)
+            self._held += size
+
+    def release(self) -> None:
+        """Give back all that the request held; call this when it has ended."""
+        if self._held and self._memory is not None:
+            self._memory.release(self._held)
+            self._held = 0
 
     async def wait_for_disconnect(self) -> None:
         """Return when the client has disconnected. Call it only after the body is read."""
