@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from . import golden, graph
 from .errors import (
+    BundleError,
     BundleMissing,
     DigestMismatch,
     ManifestInvalid,
@@ -172,22 +173,19 @@ def seal_of(digest: str) -> bytes:
     return f"{digest}  {MANIFEST_NAME}\n".encode()
 
 
-def read_file(path: Path, name: str, sha256: str) -> bytes:
-    """One file of the bundle in the folder `path`, if it still has this SHA-256.
+def open_file(path: Path, name: str) -> int:
+    """The descriptor of one file of the bundle in the folder `path`, for reading; its content is not verified.
 
     Raises:
         BundleMissing: there is no such folder.
         UnsafeFile: the file is a link or a device.
-        DigestMismatch: the file is missing or has changed.
+        DigestMismatch: the file is missing or too large.
     """
     folder = _open_folder(path)
     try:
-        content = _read_file(folder, name, MAX_FILE_BYTES)
+        return _open_file(folder, name, MAX_FILE_BYTES)
     finally:
         os.close(folder)
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise DigestMismatch(f"{name} has changed (sha256 differs)")
-    return content
 
 
 def _variants(manifest: Manifest, files: Mapping[FileName, bytes]) -> dict[VariantName, Golden]:
@@ -229,6 +227,11 @@ def _read_entry(folder: int, name: FileName, manifest: Manifest) -> bytes:
 
 
 def _read_file(folder: int, name: str, limit: int) -> bytes:
+    with os.fdopen(_open_file(folder, name, limit), "rb") as file:
+        return file.read(limit + 1)
+
+
+def _open_file(folder: int, name: str, limit: int) -> int:
     # With O_NONBLOCK, a FIFO in the folder cannot block the reader before fstat detects it.
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
@@ -237,13 +240,16 @@ def _read_file(folder: int, name: str, limit: int) -> bytes:
         raise DigestMismatch(f"{name} is missing") from None
     except OSError as error:
         raise UnsafeFile(f"{name} is not a plain file ({error.strerror})") from None
-    with os.fdopen(handle, "rb") as file:
+    try:
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
             raise UnsafeFile(f"{name} is a link or a device; expected a plain file with one name")
         if status.st_size > min(limit, MAX_FILE_BYTES):
             raise DigestMismatch(f"{name} has {status.st_size} bytes; expected at most {limit}")
-        return file.read(limit + 1)
+    except BundleError:
+        os.close(handle)
+        raise
+    return handle
 
 
 def _distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:

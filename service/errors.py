@@ -6,6 +6,7 @@ ServiceError
 │   ├── InvalidRequest      a value is missing, unknown, of the wrong type or out of range
 │   ├── UnsupportedFormat   no codec reads the Content-Type of the request
 │   ├── NotAcceptable       no codec can write the requested format or outputs
+│   ├── BodyTooSlow         the body of the request did not arrive in time
 │   ├── TooLarge            the body, its rows or the requested sample exceed a limit
 │   ├── ModelNotFound       no model of this name is served
 │   ├── VersionNotFound     the model is served, but it has no such version
@@ -87,6 +88,10 @@ class UnsupportedFormat(RequestError):
 
 class NotAcceptable(RequestError):
     """No codec can write the requested format or outputs."""
+
+
+class BodyTooSlow(RequestError):
+    """The body of the request did not arrive in time."""
 
 
 class TooLarge(RequestError):

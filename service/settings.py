@@ -129,6 +129,35 @@ class Settings(BaseSettings):
         description="Most rows of one sample request whose answer cannot be streamed: JSON, npz.",
     )
 
+    max_connections: Positive = Field(
+        default=4096,
+        description="Most connections of one worker, and never more than its open files allow. "
+        "Beyond it, only health checks are answered.",
+    )
+    max_memory_bytes: int = Field(
+        default=0,
+        ge=0,
+        description="Most bytes that the requests of one worker hold: bodies, rows and answers. "
+        "0 takes a quarter of the memory, divided by the workers.",
+    )
+    head_seconds: float = Field(
+        default=10.0, gt=0, description="Time for the head of a request, and for a new connection to begin one."
+    )
+    body_seconds: float = Field(
+        default=30.0, gt=0, description="Time for the body of a request; min_bytes_per_second adds to it."
+    )
+    write_seconds: float = Field(
+        default=30.0, gt=0, description="Time for a client to take an answer; min_bytes_per_second adds to it."
+    )
+    min_bytes_per_second: Positive = Field(
+        default=16_384, description="The pace at which received or taken bytes extend body_seconds and write_seconds."
+    )
+    keep_alive_seconds: float = Field(
+        default=75.0,
+        gt=0,
+        description="How long a connection stays open between two requests; longer than common proxies keep theirs.",
+    )
+
     downloads: bool = Field(
         default=True, description="Whether clients may download the files of a bundle, that is, the model itself."
     )

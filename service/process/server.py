@@ -13,6 +13,9 @@ from typing import IO, Final
 import uvicorn
 from starlette.types import ASGIApp
 
+from ..connections.limits import ConnectionLimits
+from ..connections.protocol import limited
+from ..connections.registry import raise_file_limit
 from ..errors import WorkerFailed
 from ..observability import logs
 from ..observability.shared_counters import SharedCounters
@@ -20,13 +23,11 @@ from ..repository import preflight, result, scan
 from ..repository.result import NO_RESULTS, PreflightResults
 from ..settings import Settings
 from .graceful_server import GracefulServer
-from .http_protocol import SingleWriteProtocol
 from .port import PortReservation
 from .supervisor import Supervisor
 from .worker_process import Launch, memory_file
 from .worker_start import WorkerStart
 
-KEEP_ALIVE_SECONDS: Final = 75  # longer than common proxies keep an idle connection, so that they close it first
 # A request allocates about forty objects that the garbage collector tracks. Nearly all are freed with the request.
 YOUNG_OBJECTS: Final = 20_000
 # The longest time that a thread keeps the interpreter from the event loop; Python's default is 5 ms.
@@ -43,6 +44,7 @@ def serve(settings: Settings) -> None:
         ProviderMissing: this machine lacks the execution provider that the settings name.
     """
     logs.configure(settings.log_level)
+    raise_file_limit()
     # First of all: a second service on the port ends here, before it loads anything.
     with PortReservation(settings.host, settings.port) as port:
         if settings.workers == 1:
@@ -54,7 +56,7 @@ def serve(settings: Settings) -> None:
 def _serve_alone(settings: Settings, port: PortReservation) -> None:
     app = create_worker_app(settings, NO_RESULTS, SharedCounters())
     _log_start(settings, port)
-    run(GracefulServer(server_config(app), port.open_sockets(), settings.stop_delay_seconds))
+    run(GracefulServer(server_config(app, settings), port.open_sockets(), settings.stop_delay_seconds))
 
 
 def _serve_with_workers(settings: Settings, port: PortReservation) -> None:
@@ -129,19 +131,18 @@ def tune_interpreter() -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
 
 
-def server_config(app: ASGIApp) -> uvicorn.Config:
+def server_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
     """How uvicorn serves the application."""
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http=SingleWriteProtocol,
+        http=limited(ConnectionLimits.of(settings)),  # type: ignore[arg-type]  # uvicorn calls it as it calls a class
         ws="none",
         access_log=False,
         log_config=None,
         server_header=False,
         # The service does not use the client's address.
         proxy_headers=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
 
 

@@ -115,7 +115,7 @@ def main() -> None:
         log.error("the worker could not start", extra={"reason": str(error)})  # noqa: TRY400  (the reason is enough; a traceback is for bugs)
         sys.exit(STARTUP_FAILURE)
     listeners = [socket.socket(fileno=descriptor) for descriptor in start.listeners]
-    run(WorkerServer(server_config(app), listeners, channel, settings.stop_delay_seconds))
+    run(WorkerServer(server_config(app, settings), listeners, channel, settings.stop_delay_seconds))
 
 
 if __name__ == "__main__":

@@ -66,6 +66,7 @@ class Endpoint:
             raise
         finally:
             self._disconnects.unwatch(request)
+            request.release()
             request.counters.count(timing, request.status, request.problem)
             scope.setdefault("state", {})["log"] = request.log_fields()
             if self._tracer is not None:

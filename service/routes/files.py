@@ -2,15 +2,20 @@
 
 import asyncio
 import hashlib
+import pathlib
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Header, Path, Response
+from fastapi import APIRouter, Header, HTTPException, Path, Response
 
 from diffeo.bundle.errors import BundleError
 from diffeo.bundle.manifest import KNOWN_FILES, MANIFEST_NAME, SEAL_NAME
-from diffeo.bundle.read import read_file, seal_of
+from diffeo.bundle.read import seal_of
 
-from ..errors import FileNotInBundle, VersionRefused, listed
+from ..downloads import byte_range
+from ..downloads.byte_range import ByteRange
+from ..downloads.response import FileDownload
+from ..downloads.verified_file import VerifiedFile, VerifiedFiles
+from ..errors import FileNotInBundle, Overloaded, VersionRefused, listed
 from ..model import Model
 from ..repository.repository import Repository
 from ..requests import ModelSelector
@@ -19,6 +24,10 @@ from .models import Name, Version
 from .openapi import Document
 
 MEDIA_TYPE: Final = "application/octet-stream"
+# Each running download keeps a file open.
+MAX_DOWNLOADS: Final = 32
+RETRY_SECONDS: Final = 1.0
+UNSATISFIABLE: Final = 416
 FILES: Final = sorted({*KNOWN_FILES, MANIFEST_NAME, SEAL_NAME})
 PROBLEM: Final[Document] = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
 RESPONSES: Final[dict[int | str, Document]] = {
@@ -26,14 +35,22 @@ RESPONSES: Final[dict[int | str, Document]] = {
         "description": "The bytes of the file; ETag is their SHA-256",
         "content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
     },
+    206: {
+        "description": "The part of the file that Range names; If-Range with the ETag makes resuming safe",
+        "content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
+    },
     304: {"description": "The file has not changed: If-None-Match names its ETag"},
     404: {"description": "The model, version or file does not exist", "content": PROBLEM},
+    416: {"description": "Range begins after the end of the file", "content": PROBLEM},
+    429: {"description": "Too many downloads run; Retry-After tells when to try again", "content": PROBLEM},
     503: {"description": "The version was refused, or its files changed after it was loaded", "content": PROBLEM},
 }
 
 FileName = Annotated[
     str, Path(max_length=32, description="The name of a file of the bundle", json_schema_extra={"enum": FILES})
 ]
+Range = Annotated[str, Header(max_length=64, description="One range of bytes, such as bytes=1000-")]
+RangeTag = Annotated[str, Header(description="The ETag that the file must still have for Range to count")]
 KnownTags = Annotated[str, Header(description="The ETag of an earlier response, which the client still has")]
 
 
@@ -43,29 +60,68 @@ def router(repository: Repository, settings: Settings) -> APIRouter:
     if not settings.downloads:
         return routes
 
-    @routes.get(
-        "/models/{model}/versions/{version}/files/{file}",
-        summary="One file of a bundle",
-        response_class=Response,
-        responses=RESPONSES,
-    )
-    async def fetch_file(model: Name, version: Version, file: FileName, if_none_match: KnownTags = "") -> Response:
+    downloads = _Downloads(settings.models)
+    path = "/models/{model}/versions/{version}/files/{file}"
+
+    @routes.head(path, include_in_schema=False)
+    @routes.get(path, summary="One file of a bundle", response_class=Response, responses=RESPONSES)
+    async def fetch_file(  # noqa: PLR0913, PLR0917  (parts of the path, and headers)
+        model: Name,
+        version: Version,
+        file: FileName,
+        if_none_match: KnownTags = "",
+        range: Range = "",  # noqa: A002  (the name of the header)
+        if_range: RangeTag = "",
+    ) -> Response:
         found = repository.find(ModelSelector(model, version))
         digest = _digest(found, file)
-        headers = {"etag": f'"{digest}"', "cache-control": "no-cache"}
-        if f'"{digest}"' in if_none_match:
+        tag = f'"{digest}"'
+        headers = {"etag": tag, "cache-control": "no-cache", "accept-ranges": "bytes"}
+        if tag in if_none_match:
             return Response(status_code=304, headers=headers)
-        folder = settings.models / found.name / str(found.version)
-        try:
-            # The file is read for each request: the service needs its bytes for nothing else, so it does not keep them.
-            content = await asyncio.to_thread(read_file, folder, file, digest)
-        except BundleError as error:
-            raise VersionRefused(
-                f"{found.name} version {found.version} changed on disk after it was loaded: {error}"
-            ) from None
-        return Response(content, headers=headers, media_type=MEDIA_TYPE)
+        opened = await downloads.open(found, file, digest)
+        part = byte_range.parse(range, opened.size) if not if_range or if_range == tag else None
+        if part is not None and part.start == part.end and opened.size:
+            downloads.close(opened)
+            raise HTTPException(UNSATISFIABLE, headers={"content-range": f"bytes */{opened.size}"})
+        return FileDownload(opened, part or ByteRange(0, opened.size), headers, MEDIA_TYPE, downloads.end)
 
     return routes
+
+
+class _Downloads:
+    """Opens the files of a repository, and counts the downloads that run."""
+
+    def __init__(self, models: pathlib.Path) -> None:
+        self._models = models
+        self._files = VerifiedFiles()
+        self._running = 0
+
+    async def open(self, model: Model, file: str, digest: str) -> VerifiedFile:
+        """Open and verify one file; `end` must be called when its download has ended."""
+        if self._running >= MAX_DOWNLOADS:
+            raise Overloaded(f"{MAX_DOWNLOADS} downloads run in this process; try again later", RETRY_SECONDS)
+        self._running += 1
+        folder = self._models / model.name / str(model.version)
+        try:
+            return await asyncio.to_thread(self._files.open, folder, file, digest)
+        except BundleError as error:
+            self.end()
+            raise VersionRefused(
+                f"{model.name} version {model.version} changed on disk after it was loaded: {error}"
+            ) from None
+        except BaseException:
+            self.end()
+            raise
+
+    def close(self, file: VerifiedFile) -> None:
+        """Close a file that is not sent."""
+        file.close()
+        self.end()
+
+    def end(self) -> None:
+        """Count a download that has ended."""
+        self._running -= 1
 
 
 def _digest(model: Model, file: str) -> str:

@@ -172,6 +172,7 @@ class Inference:
         if payload.rows is not None:
             request.rows = len(payload.rows)
             key_usage.charge(request.scope, request.rows)
+            request.hold(payload.rows.nbytes)
         request.model = model = self.repository.find(ModelSelector.parse(payload.parameters))
         request.counters = self.counters.counters_for(request.counters.operation, model)
         return model
@@ -238,6 +239,7 @@ async def _respond(request: RequestContext, codec: Codec, answer: Answer) -> Htt
     content = codec.encode(answer) if values <= offload.ENCODE_VALUES else await offload.in_thread(codec.encode, answer)
     timing.encode_seconds = perf_counter() - timing.encode_started
     headers = _headers(codec, answer.model, answer.version, answer.metadata)
+    request.hold(len(content))
     headers.append((b"content-length", b"%d" % len(content)))
     if answer.invalid_rows:
         headers.append((b"diffeo-invalid-rows", b"%d" % len(answer.invalid_rows)))

@@ -43,6 +43,7 @@ PROBLEM_TYPES: Final[dict[type[Exception], ProblemType]] = {
         HTTPStatus.NOT_ACCEPTABLE, "not-acceptable", "The requested format cannot hold the answer"
     ),
     errors.TooLarge: ProblemType(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", "The request is above a limit"),
+    errors.BodyTooSlow: ProblemType(HTTPStatus.REQUEST_TIMEOUT, "request-timeout", "The request came too slowly"),
     errors.ModelNotFound: ProblemType(HTTPStatus.NOT_FOUND, "model-not-found", "The model does not exist"),
     errors.VersionNotFound: ProblemType(HTTPStatus.NOT_FOUND, "version-not-found", "The version does not exist"),
     errors.PrecisionNotFound: ProblemType(

@@ -13,7 +13,8 @@ from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope, Send
 
-from ..errors import InvalidRequest, MalformedBody, TooLarge, UnsupportedFormat
+from ..connections.memory import MemoryBudget
+from ..errors import InvalidRequest, MalformedBody, ServiceError, TooLarge, UnsupportedFormat
 from ..model import Model
 from ..observability.counters import EndpointCounters
 from ..observability.logs import named_model
@@ -26,6 +27,7 @@ NO_PARAMETERS: Final[Mapping[str, object]] = MappingProxyType({})
 MAX_DIGITS: Final = 18
 MAX_TIMEOUT_DIGITS: Final = 9  # of milliseconds: 11 days
 MAX_PARAMETERS: Final = 64
+UNCOUNTED_BYTES: Final = 16 * 1024  # fewer bytes of one request are not counted in the memory budget
 TIMEOUT_HEADER: Final = b"x-request-timeout-ms"
 
 
@@ -77,8 +79,8 @@ class RequestContext:
     """
 
     __slots__ = (
-        "_receive", "counters", "disconnected", "headers", "model", "parameters", "problem", "rows", "scope", "status",
-        "timing",
+        "_held", "_memory", "_receive", "counters", "disconnected", "headers", "model", "parameters", "problem", "rows",
+        "scope", "status", "timing",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive, counters: EndpointCounters) -> None:
@@ -93,6 +95,9 @@ class RequestContext:
         self.problem = ""
         self.disconnected = False
         self._receive = receive
+        # An application without our connections, as under Ray, has no budget.
+        self._memory: MemoryBudget | None = scope.get("state", NO_PARAMETERS).get("memory")
+        self._held = 0
 
     @property
     def client(self) -> str:
@@ -141,8 +146,12 @@ class RequestContext:
                 )
             seconds = min(seconds, int(timeout) / 1000)
         # The server notes when the first byte of the request arrived; without a server, that is now.
-        began: float | None = self.scope.get("state", {}).get("first_byte")
-        return (time.monotonic() if began is None else began) + seconds
+        state = self.scope.setdefault("state", {})
+        began: float | None = state.get("first_byte")
+        # The connection ends receiving the body at the deadline.
+        deadline: float = (time.monotonic() if began is None else began) + seconds
+        state["deadline"] = deadline
+        return deadline
 
     async def body(self, limit: int) -> bytes:
         """The whole body, at most `limit` bytes.
@@ -184,12 +193,17 @@ class RequestContext:
 
         Raises:
             TooLarge: the body is longer; where Content-Length says so, the body is not read.
+            Overloaded: the memory for it is missing; where Content-Length says so, the body is not read.
+            BodyTooSlow: it did not arrive in time.
+            DeadlinePassed: it was not complete before the deadline of the request.
             ClientDisconnected: the client disconnected before the body was complete.
         """
-        self.announced_bytes(limit)
+        announced = self.announced_bytes(limit)
+        if announced > UNCOUNTED_BYTES and self._memory is not None:
+            self._memory.check(announced)
         message = await self._receive()
         chunks: list[bytes] = []
-        size = 0
+        size = counted = 0
         while message["type"] == "http.request":
             chunk: bytes = message.get("body", b"")
             size += len(chunk)
@@ -199,8 +213,30 @@ class RequestContext:
                 # Nearly every body arrives in one message, and is returned without a copy.
                 return b"".join([*chunks, chunk]) if chunks else chunk
             chunks.append(chunk)
+            if size - counted > UNCOUNTED_BYTES:
+                self.hold(size - counted)
+                counted = size
             message = await self._receive()
+        failure = self.scope.get("state", NO_PARAMETERS).get("body_failure")
+        if isinstance(failure, ServiceError):
+            raise failure
         raise ClientDisconnected
+
+    def hold(self, size: int) -> None:
+        """Count bytes that the request needs until `release`.
+
+        Raises:
+            Overloaded: the memory budget of the process has no room for them.
+        """
+        if self._memory is not None and size > UNCOUNTED_BYTES:
+            self._memory.reserve(size)
+            self._held += size
+
+    def release(self) -> None:
+        """Give back all that the request held; call this when it has ended."""
+        if self._held and self._memory is not None:
+            self._memory.release(self._held)
+            self._held = 0
 
     async def wait_for_disconnect(self) -> None:
         """Return when the client has disconnected. Call it only after the body is read."""

@@ -105,6 +105,7 @@ class Infer:
         timing.encode_started = perf_counter()
         encoded = await _encode(undecoded.kind, parsed, answer)
         timing.encode_seconds = perf_counter() - timing.encode_started
+        request.hold(len(encoded.content))
         timing.rows, timing.invalid_rows = len(next(iter(answer.tensors.values()))), len(answer.invalid_rows)
         return HttpResponse(200, _headers(encoded), encoded.content)
 
@@ -132,6 +133,7 @@ class Infer:
         rows = parsed.rows(kind.input_name)
         request.rows = len(rows)
         key_usage.charge(request.scope, request.rows)
+        request.hold(rows.nbytes)
         if kind is LOG_PROB:
             payload = Payload(parameters, rows, kind.input_name)
             log_prob_request = LogProbRequest.parse(payload, model.manifest, self._limits)

@@ -95,3 +95,32 @@ def test_the_openapi_document_describes_downloads(app: App) -> None:
     assert {"200", "304", "404", "503"} <= set(operation["responses"])
     names = next(each for each in operation["parameters"] if each["name"] == "file")["schema"]["enum"]
     assert set(NAMES) < set(names)
+
+
+def test_a_download_that_broke_off_is_resumed_with_a_range(app: App) -> None:
+    content = (affine.PATH / "forward.onnx").read_bytes()
+    whole = app.get(f"{FOLDER}/forward.onnx")
+    tag = whole.headers["etag"]
+    assert whole.headers["accept-ranges"] == "bytes"
+    rest = app.get(f"{FOLDER}/forward.onnx", headers={"range": "bytes=10-", "if-range": tag})
+    assert (rest.status_code, rest.content) == (206, content[10:])
+    assert rest.headers["content-range"] == f"bytes 10-{len(content) - 1}/{len(content)}"
+    other = app.get(f"{FOLDER}/forward.onnx", headers={"range": "bytes=10-", "if-range": '"other"'})
+    assert (other.status_code, other.content) == (200, content)
+
+
+@pytest.mark.parametrize("header", ["bytes=0-1,4-5", "bytes=5-4", "rows=0-1", "bytes=-", "bytes=a-b", "bytes=0-,0-"])
+def test_a_range_that_is_not_one_range_of_bytes_is_ignored(app: App, header: str) -> None:
+    assert app.get(f"{FOLDER}/forward.onnx", headers={"range": header}).status_code == 200
+
+
+def test_a_range_after_the_end_is_416(app: App) -> None:
+    response = app.get(f"{FOLDER}/forward.onnx", headers={"range": "bytes=99999999-"})
+    assert response.status_code == 416
+    assert response.headers["content-range"].startswith("bytes */")
+
+
+def test_head_has_the_length_and_no_body(app: App) -> None:
+    response = app.request("HEAD", f"{FOLDER}/forward.onnx")
+    length = str((affine.PATH / "forward.onnx").stat().st_size)
+    assert (response.status_code, response.content, response.headers["content-length"]) == (200, b"", length)

@@ -9,7 +9,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from diffeo.service.process.http_protocol import SingleWriteProtocol
+from diffeo.service.connections.protocol import ConnectionProtocol
 
 HEAD: Final = b"HTTP/1.1 200 OK\r\n"
 LARGE: Final = b"x" * 200_000
@@ -22,6 +22,7 @@ class RecordingTransport(asyncio.Transport):
         super().__init__()
         self.writes: list[bytes] = []
         self.closed = False
+        self.ended = False
 
     def write(self, data: "bytes | bytearray | memoryview[int]") -> None:
         self.writes.append(bytes(data))
@@ -35,6 +36,12 @@ class RecordingTransport(asyncio.Transport):
     def is_closing(self) -> bool:
         return self.closed
 
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def write_eof(self) -> None:
+        self.ended = True
+
     def pause_reading(self) -> None:
         pass
 
@@ -43,7 +50,7 @@ class RecordingTransport(asyncio.Transport):
 
 
 class Received(NamedTuple):
-    """The writes that the client received, and whether the connection was closed."""
+    """The writes that the client received, and whether it saw the end of the connection."""
 
     writes: list[bytes]
     closed: bool
@@ -73,13 +80,12 @@ def response_to(application: Application, request: bytes) -> Received:
         config = uvicorn.Config(application, log_config=None, access_log=False)
         config.load()
         state = ServerState()
-        protocol = SingleWriteProtocol(config, state, app_state={})
+        protocol = ConnectionProtocol(config, state, app_state={})
         protocol.connection_made(transport)
         protocol.data_received(request)
         while state.tasks:
             await asyncio.gather(*state.tasks, return_exceptions=True)
-        received = Received([*transport.writes], transport.closed)
-        # The timer that closes an idle connection must not outlive the test.
+        received = Received([*transport.writes], transport.closed or transport.ended)
         protocol.connection_lost(None)
         return received
 

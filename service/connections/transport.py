@@ -1,12 +1,11 @@
-"""uvicorn's HTTP protocol, but the head and the body of a response are sent in one system call.
+"""A transport that sends the head and the body of a response in one system call, and that can close late.
 
 uvicorn writes the head, then the body, and uvloop sends each write at once, so the client would wake up twice.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
-
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 STATUS: Final = b"HTTP/1.1 "
 # A 1xx response: the client waits for it before it sends its body.
@@ -16,21 +15,6 @@ END_OF_HEAD: Final = b"\r\n\r\n"
 JOINED_BYTES: Final = 64 * 1024
 
 
-class SingleWriteProtocol(HttpToolsProtocol):
-    """uvicorn's protocol over a transport that holds the head of a response until its body."""
-
-    transport: "HeadHoldingTransport"
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn declares it
-        """Wrap the transport of a new connection."""
-        super().connection_made(HeadHoldingTransport(transport))
-
-    def on_response_complete(self) -> None:
-        """Send the head of a response without a body, as to HEAD."""
-        self.transport.flush()
-        super().on_response_complete()
-
-
 class HeadHoldingTransport(asyncio.Transport):
     """A transport that holds the head of a response until the next write, `flush` or `close`.
 
@@ -38,13 +22,15 @@ class HeadHoldingTransport(asyncio.Transport):
 
     Args:
         transport: sends the data.
+        linger: called by `close`; True if it closes the connection later, so that the transport stays open.
     """
 
-    __slots__ = ("_head", "_transport")
+    __slots__ = ("_head", "_linger", "_transport")
 
-    def __init__(self, transport: asyncio.Transport) -> None:
+    def __init__(self, transport: asyncio.Transport, linger: Callable[[], bool] = lambda: False) -> None:
         super().__init__()
         self._transport = transport
+        self._linger = linger
         self._head = b""
 
     def write(self, data: "bytes | bytearray | memoryview[int]") -> None:
@@ -66,9 +52,19 @@ class HeadHoldingTransport(asyncio.Transport):
             self.write(b"")
 
     def close(self) -> None:
-        """Send the held head and close."""
+        """Send the held head and close, now or later."""
         self.flush()
-        self._transport.close()
+        if not self._linger():
+            self._transport.close()
+
+    def write_eof(self) -> None:
+        """Send the held head, then the end of the stream; the other direction stays open."""
+        self.flush()
+        self._transport.write_eof()
+
+    def get_write_buffer_size(self) -> int:
+        """Bytes that the operating system has not taken yet."""
+        return self._transport.get_write_buffer_size()
 
     def abort(self) -> None:
         """Close at once."""
