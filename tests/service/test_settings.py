@@ -45,6 +45,14 @@ CASES: list[tuple[str, str, object]] = [
     ("TRUSTED_PROXIES", "10.0.0.0/8, ::1", (ip_network("10.0.0.0/8"), ip_network("::1"))),
     ("LOG_LEVEL", "warning", "warning"),
     ("MAX_WAIT_MS", "250", 250),
+    ("STOP_DELAY_SECONDS", "5", 5.0),
+    ("MAX_CONNECTIONS", "100", 100),
+    ("MAX_MEMORY_BYTES", "1000000", 1_000_000),
+    ("HEAD_SECONDS", "2.5", 2.5),
+    ("BODY_SECONDS", "2.5", 2.5),
+    ("WRITE_SECONDS", "2.5", 2.5),
+    ("KEEP_ALIVE_SECONDS", "5", 5.0),
+    ("MIN_BYTES_PER_SECOND", "10", 10),
     ("LOG_HEALTH_CHECKS", "true", True),
 ]
 
