@@ -1,5 +1,6 @@
 """The engine of ONNX Runtime. A call uses one core: on small graphs parallel calls are faster than parallel kernels."""
 
+import functools
 from typing import Final
 
 import numpy as np
@@ -65,6 +66,9 @@ def open_session(name: str, content: bytes, providers: list[str]) -> onnxruntime
     options.inter_op_num_threads = 1
     # Errors only: ONNX Runtime writes its messages to stderr as plain text, between the JSON lines of the log.
     options.log_severity_level = 3
+    # All sessions take their memory from one arena, so a loaded model that computes nothing holds its weights only.
+    _create_shared_arena()
+    options.add_session_config_entry("session.use_env_allocators", "1")
     try:
         session = onnxruntime.InferenceSession(content, options, providers=providers)
     except Exception as error:  # one class per status code, as above
@@ -73,6 +77,13 @@ def open_session(name: str, content: bytes, providers: list[str]) -> onnxruntime
     if session.get_providers()[0] != providers[0]:
         raise ProviderMissing(f"{providers[0]} did not start; its libraries or driver are missing on this machine")
     return session
+
+
+@functools.cache
+def _create_shared_arena() -> None:
+    kinds = onnxruntime.OrtAllocatorType, onnxruntime.OrtMemType
+    memory = onnxruntime.OrtMemoryInfo("Cpu", kinds[0].ORT_ARENA_ALLOCATOR, 0, kinds[1].DEFAULT)
+    onnxruntime.create_and_register_allocator(memory, None)
 
 
 def _provider(name: Provider) -> str:

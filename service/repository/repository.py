@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Self
@@ -230,15 +230,19 @@ def load(settings: Settings, executor: Executor, results: PreflightResults | Non
         ProviderMissing: this machine lacks the execution provider that the settings name.
         SettingsInvalid: DIFFEO_PRECISIONS names a model that does not exist, or a precision that it lacks.
     """
-    models: dict[str, dict[int, Entry]] = {}
-    for name, numbers in find_versions(settings).items():
-        for number in numbers:
-            key = name, number
-            if results is not None and key not in results:
-                entry: Entry = _refuse(key, "its preflight has not run yet", can_pass=True)
-            else:
-                entry = load_version(settings, key, executor, (results or {}).get(key))
-            models.setdefault(name, {})[number] = entry
+
+    def load_one(key: VersionKey) -> Entry:
+        if results is not None and key not in results:
+            return _refuse(key, "its preflight has not run yet", can_pass=True)
+        return load_version(settings, key, executor, (results or {}).get(key))
+
+    found = find_versions(settings)
+    keys = [(name, number) for name, numbers in found.items() for number in numbers]
+    models: dict[str, dict[int, Entry]] = {name: {} for name in found}
+    # Not in `executor`, whose threads have a low priority.
+    with ThreadPoolExecutor(settings.threads) as threads:
+        for (name, number), entry in zip(keys, threads.map(load_one, keys), strict=True):
+            models[name][number] = entry
     repository = Repository(models, settings.default_model, settings.precisions)
     for name in settings.precisions:
         _check_precision(repository, name)
