@@ -18,6 +18,7 @@ from ..observability import logs
 from ..observability.shared_counters import SharedCounters
 from ..repository import preflight, result, scan
 from ..repository.result import NO_RESULTS, PreflightResults
+from ..security import key_store
 from ..settings import Settings
 from .graceful_server import GracefulServer
 from .http_protocol import SingleWriteProtocol
@@ -43,6 +44,8 @@ def serve(settings: Settings) -> None:
         ProviderMissing: this machine lacks the execution provider that the settings name.
     """
     logs.configure(settings.log_level)
+    # A mistake in the API keys is reported here; in a worker it would end the start of all of them.
+    key_store.of(settings)
     # First of all: a second service on the port ends here, before it loads anything.
     with PortReservation(settings.host, settings.port) as port:
         if settings.workers == 1:
