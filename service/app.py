@@ -41,9 +41,9 @@ from .routes.dispatch import Dispatcher
 from .routes.inference import Inference
 from .routes.problems import REJECTIONS, on_error
 from .routes.v2 import description
+from .security import key_store
 from .security.access_control import AccessControl
 from .security.access_policy import AccessPolicy
-from .security.key_store import KeyStore
 from .security.pages import Pages
 from .settings import Settings
 
@@ -93,7 +93,7 @@ def create_service(
         ProviderMissing: the settings name an execution provider that this machine lacks.
         SettingsInvalid: the API keys are not in their format.
     """
-    keys = _api_keys(settings)
+    keys = key_store.of(settings)
     work = WorkAhead(settings.max_wait_ms / 1000)
     executor, loader = EngineThreads(settings.threads, work, _lower_priority), _threads("loader", 1)
     # The scan comes before loading, so that the first comparison finds changes that happen while models load.
@@ -140,13 +140,6 @@ def create_service(
     access = AccessControl(settings, keys, shared)
     dispatcher = Dispatcher(route_table(inference, tracer), pages, ERROR_RESPONSES, access)
     return Service(AccessLog(dispatcher, log_health_checks=settings.log_health_checks), HealthProbe(loaded), canary)
-
-
-def _api_keys(settings: Settings) -> KeyStore | None:
-    # A file without a line is no mistake: nobody can call the service until a key is added.
-    if settings.api_keys is None and settings.api_keys_file is None:
-        return None
-    return KeyStore(settings.api_keys, settings.api_keys_file)
 
 
 def _fastapi_app(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from pydantic import Field, PrivateAttr, ValidationError
-from pydantic.functional_validators import BeforeValidator
+from pydantic.functional_validators import AfterValidator, BeforeValidator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from diffeo.runtime.cores import usable_cores
@@ -162,7 +162,7 @@ class Settings(BaseSettings):
         default=True, description="Whether clients may download the files of a bundle, that is, the model itself."
     )
 
-    api_keys_file: Path | None = Field(
+    api_keys_file: Annotated[Path, AfterValidator(Path.absolute)] | None = Field(
         default=None,
         description="A file of API keys, one line for each; `diffeo key` makes them. Changes count within two seconds.",
     )

@@ -21,6 +21,7 @@ from ..observability import logs
 from ..observability.shared_counters import SharedCounters
 from ..repository import preflight, result, scan
 from ..repository.result import NO_RESULTS, PreflightResults
+from ..security import key_store
 from ..settings import Settings
 from .graceful_server import GracefulServer
 from .port import PortReservation
@@ -45,6 +46,8 @@ def serve(settings: Settings) -> None:
     """
     logs.configure(settings.log_level)
     raise_file_limit()
+    # A mistake in the API keys is reported here; in a worker it would end the start of all of them.
+    key_store.of(settings)
     # First of all: a second service on the port ends here, before it loads anything.
     with PortReservation(settings.host, settings.port) as port:
         if settings.workers == 1:

@@ -9,6 +9,7 @@ from typing import Final
 
 from .. import offload
 from ..errors import SettingsInvalid
+from ..settings import Settings
 from .api_keys import ApiKey, find_key, names, parse_keys
 
 # A key that was added or revoked counts after two polls.
@@ -87,6 +88,18 @@ class KeyStore:
         if twice := names(keys) & names(self._fixed):
             raise SettingsInvalid(f"{file} and {TEXT_SOURCE} both name {', '.join(sorted(twice))}")
         return (*self._fixed, *keys)
+
+
+def of(settings: Settings) -> KeyStore | None:
+    """The keys that the settings name; None if every client may call every path.
+
+    Raises:
+        SettingsInvalid: as for `KeyStore`.
+    """
+    # A file without a line is no mistake: nobody can call the service until a key is added.
+    if settings.api_keys is None and settings.api_keys_file is None:
+        return None
+    return KeyStore(settings.api_keys, settings.api_keys_file)
 
 
 def _content(file: Path) -> bytes:

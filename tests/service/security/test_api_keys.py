@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from diffeo.service.errors import SettingsInvalid
+from diffeo.service.process.server import serve
 from diffeo.service.security import api_keys, key_store
 from diffeo.service.security.api_keys import ApiKey, KeyScope, find_key, new_key, parse_keys
 from diffeo.service.security.key_store import KeyStore
+from diffeo.service.settings import Settings, read_settings
 
 HASH = hashlib.sha256(b"secret").hexdigest()
 LINE = f"alice:read:{HASH}"
@@ -152,6 +154,30 @@ def test_a_file_that_is_wrong_at_the_start_is_an_error(file: Path, content: byte
         file.write_bytes(content)
     with pytest.raises(SettingsInvalid, match=str(file)):
         KeyStore(f"fixed:admin:{HASH}", file)
+
+
+def test_the_settings_name_the_file_from_any_folder(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = read_settings({"api_keys_file": file.name})
+    monkeypatch.chdir("/")
+    # A worker gets the settings as JSON, in a folder of its own.
+    store = key_store.of(Settings.model_validate_json(settings.model_dump_json()))
+    assert store is not None
+    assert names(store) == ["alice"]
+    assert key_store.of(read_settings({})) is None
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_server_with_a_wrong_file_says_so_and_does_not_start(
+    tmp_path: Path, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("diffeo.service.observability.logs.configure", lambda *_: None)
+    (tmp_path / "keys").write_text("alice:read")
+    settings = read_settings({"api_keys_file": tmp_path / "keys", "workers": workers, "port": 0})
+    with pytest.raises(SettingsInvalid, match=r"keys, line 1: expected name:scope"):
+        serve(settings)
 
 
 @pytest.mark.parametrize("kind", ["folder", "fifo"])
