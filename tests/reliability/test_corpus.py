@@ -88,5 +88,5 @@ def test_the_laws_see_a_bad_line_of_the_log(line: bytes, sentence: str) -> None:
 
 def test_the_laws_see_a_missing_line_of_the_log() -> None:
     outcome = Outcome(CASE, [Answer(200, {"x-request-id": "a"}, b"")])
-    assert list(broken_laws_of_log([b'{"message": "request", "request_id": "a"}'], [outcome])) == []
+    assert list(broken_laws_of_log([b'{"message":"request","request_id":"a"}'], [outcome])) == []
     assert any("have no line" in found for found in broken_laws_of_log([], [outcome]))

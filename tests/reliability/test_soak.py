@@ -5,8 +5,9 @@ import dataclasses
 import pytest
 
 from tests.reliability.soak.load import Load
+from tests.reliability.soak.observed_process import Usage
 from tests.reliability.soak.questions import close
-from tests.reliability.soak.run import Pace, Soak, Usage, soak
+from tests.reliability.soak.run import Pace, Soak, soak
 
 # Swaps leave objects of their own behind, so growth is measured without them.
 SWAPS = Pace(seconds=8, swap_seconds=2, look_seconds=2)

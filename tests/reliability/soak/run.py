@@ -1,41 +1,21 @@
 """Runs the soak: a server, the load, a new version of a model every few seconds, and what the process holds."""
 
 import asyncio
-import json
-import signal
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import httpx
 import numpy as np
 
 from tests.given.flows import affine
-from tests.given.servers.seeded_load import wait_until
-from tests.given.servers.server_process import free_port
-from tests.reliability.soak import observed_server
 from tests.reliability.soak.load import Load
-from tests.reliability.soak.questions import MOVING, STABLE
+from tests.reliability.soak.observed_process import ObservedProcess, Usage, observed_process
+from tests.reliability.soak.questions import MOVING
 
 # The first part of a run fills caches and free lists; growth counts from its end.
 WARM_UP_SHARE: Final = 0.3
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What the process holds after so many requests."""
-
-    requests: int
-    memory_bytes: int
-    objects: int
-    tasks: int
-    threads: int
-    open_files: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,38 +55,19 @@ def soak(pace: Pace, seed: int, leak_bytes: int = 0) -> Soak:
         seed: of the order of the requests, the malformed ones and the disconnects.
         leak_bytes: what the server leaves behind at every request; 0 for the service as it is.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        models = Path(folder)
-        affine.copy_to(models, STABLE)
-        affine.shifted(models / MOVING / "1", 1.0)
-        port = free_port()
-        command = [sys.executable, "-m", observed_server.__name__, folder, str(port), str(leak_bytes)]
-        with tempfile.TemporaryFile() as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
-            try:
-                return asyncio.run(_run(f"http://127.0.0.1:{port}", models, pace, seed))
-            finally:
-                process.send_signal(signal.SIGTERM)
+    with observed_process(leak_bytes) as server:
+        return asyncio.run(_run(server, pace, seed))
 
 
-async def _run(url: str, models: Path, pace: Pace, seed: int) -> Soak:
-    await asyncio.to_thread(wait_until, lambda: _is_ready(url), 120)
+async def _run(server: ObservedProcess, pace: Pace, seed: int) -> Soak:
     load = Load()
-    ending = time.monotonic() + pace.seconds
-    swapping = asyncio.create_task(_swap(models, pace.swap_seconds))
-    looking = asyncio.create_task(_look(url, load, pace))
-    await load.run("127.0.0.1", int(url.rpartition(":")[2]), ending - time.monotonic(), seed)
+    swapping = asyncio.create_task(_swap(server.models, pace.swap_seconds))
+    looking = asyncio.create_task(_look(server, load, pace))
+    await load.run("127.0.0.1", server.port, pace.seconds, seed)
     swapping.cancel()
     await asyncio.gather(swapping, return_exceptions=True)
-    newest = max(int(path.name) for path in (models / MOVING).iterdir() if path.name.isdigit())
+    newest = max(int(path.name) for path in (server.models / MOVING).iterdir() if path.name.isdigit())
     return Soak(load, await looking, newest - 1)
-
-
-def _is_ready(url: str) -> bool:
-    try:
-        answers = [httpx.get(f"{url}/v2/models/{name}/ready") for name in (STABLE, MOVING)]
-        return all(answer.status_code == httpx.codes.OK for answer in answers)
-    except httpx.TransportError:
-        return False
 
 
 async def _swap(models: Path, seconds: float) -> None:
@@ -128,13 +89,11 @@ def _publish(models: Path, version: int) -> None:
         old.rmdir()
 
 
-async def _look(url: str, load: Load, pace: Pace) -> list[Usage]:
+async def _look(server: ObservedProcess, load: Load, pace: Pace) -> list[Usage]:
     found: list[Usage] = []
     began = time.monotonic()
-    async with httpx.AsyncClient(base_url=url, timeout=30) as http:
-        while (passed := time.monotonic() - began) < pace.seconds:
-            if passed > WARM_UP_SHARE * pace.seconds:
-                answer = await http.get(observed_server.USAGE)
-                found.append(Usage(load.requests, **json.loads(answer.content)))
-            await asyncio.sleep(pace.look_seconds)
+    while (passed := time.monotonic() - began) < pace.seconds:
+        if passed > WARM_UP_SHARE * pace.seconds:
+            found.append(await asyncio.to_thread(server.usage, load.requests))
+        await asyncio.sleep(pace.look_seconds)
     return found
