@@ -31,7 +31,8 @@ def floats(*numbers: float) -> npt.NDArray[np.generic]:
 
 # Constants that the nodes of every case may read by name.
 SHARED: Constants = {
-    "i0": ints(0), "i1": ints(1), "i2": ints(2), "i_last": ints(-1), "i_minus_2": ints(-2), "i_all": ints(2**63 - 1), "i_minus_all": ints(-(2**63)),
+    "i0": ints(0), "i1": ints(1), "i2": ints(2), "i_last": ints(-1), "i_minus_2": ints(-2), "i_all": ints(2**63 - 1),
+    "i_minus_all": ints(-(2**63)),
     "i01": ints(0, 1), "s0": np.array(0, np.int64), "s1": np.array(1, np.int64), "s32": np.array(32, np.int64),
     "f0": np.array(0, np.float32), "f1": np.array(1, np.float32), "f_half": np.array(0.5, np.float32),
     "v1": floats(1), "m2": np.eye(2, dtype=np.float32), "big": np.array(1e6, np.float32),
