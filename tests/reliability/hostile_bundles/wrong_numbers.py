@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
-from .edited_graph import Case, Edit, live, node, rename
+from .edited_graph import Case, Constants, Edit, live, node, rename
 
 
 def cases() -> Iterator[Case]:
@@ -29,13 +29,17 @@ def cases() -> Iterator[Case]:
 
 
 def _far(column: int, threshold: float, nats: float) -> Edit:
-    constants = {"c": np.array(column, np.int64), "t": np.array(threshold, np.float32), "n": np.array(nats, np.float32)}
+    constants: Constants = {
+        "c": np.array(column, np.int64),
+        "t": np.array(threshold, np.float32),
+        "n": np.array(nats, np.float32),
+    }
     taken = node("Gather", "x c", "xc", axis=1), node("Greater", "xc t", "q")
     return live([*taken, node("Cast", "q", "p", to=TensorProto.FLOAT), node("Mul", "p n", "extra")], constants)
 
 
 def _certain(column: int, threshold: float) -> Edit:
-    constants = {"c": np.array(column, np.int64), "t": np.array(threshold, np.float32)}
+    constants: Constants = {"c": np.array(column, np.int64), "t": np.array(threshold, np.float32)}
     taken = node("Gather", "x c", "xc", axis=1), node("Greater", "xc t", "q"), node("Neg", "lp", "minus")
     return live([*taken, node("Where", "q minus f0", "extra")], constants)
 
