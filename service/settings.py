@@ -77,7 +77,8 @@ class Settings(BaseSettings):
 
     engine: Literal["onnx", "torchscript"] = Field(
         default="onnx",
-        description="Runtime that computes the graphs. torchscript needs torch, and a bundle with TorchScript graphs.",
+        description="Runtime that computes the graphs. torchscript needs torch, and a bundle with TorchScript graphs. "
+        "A TorchScript graph is a program: it runs code of its maker. Use it only for bundles that you made.",
     )
     execution_providers: Providers = Field(
         default=("cpu",), description="Devices in order of preference: cpu, or cuda,cpu."

@@ -1,5 +1,7 @@
 """A hostile bundle with a valid seal is refused in one sentence; one that uses the same operators legally loads."""
 
+import io
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,9 @@ import pytest
 from diffeo.bundle import graph
 from diffeo.bundle.errors import BundleError, GraphRefused
 from tests.given.flows import affine
-from tests.reliability.hostile_bundles import benign, broken_structure, row_mixing, wrong_numbers
+from tests.given.manifest_changes import Change, put
+from tests.given.manifest_changes import copy as copy_value
+from tests.reliability.hostile_bundles import benign, broken_structure, loaded_numbers, row_mixing, wrong_numbers
 from tests.reliability.hostile_bundles.edited_graph import Case
 from tests.reliability.hostile_bundles.sealing import check, edited, files_of, sealed
 
@@ -47,4 +51,66 @@ def test_a_graph_that_computes_row_by_row_loads_and_gives_the_same_numbers(case:
     content = edited(FILES["forward.onnx"], case.edit)
     forward, _ = check(sealed({**FILES, "forward.onnx": content}))
     rows = np.random.default_rng(1).normal(size=(100, 2))
-    np.testing.assert_allclose(forward.run(rows)["log_prob"], affine.log_prob(rows), rtol=1e-5)
+    np.testing.assert_allclose(forward(rows)["log_prob"], affine.log_prob(rows), rtol=1e-5)
+
+
+def test_no_changed_bundle_with_a_new_seal_computes_other_numbers() -> None:
+    counts = loaded_numbers.resealed(affine.PATH, 120, seed=1)
+    assert counts.wrong == []
+    # Some changes are harmless, so that a reader which refuses every bundle fails here.
+    assert 0 < counts.loaded < counts.tried
+
+
+def test_no_changed_bundle_with_the_old_seal_loads() -> None:
+    counts = loaded_numbers.unsealed(affine.PATH, 300, seed=2)
+    assert counts.wrong == []
+    assert counts.loaded == 0
+
+
+def test_a_check_without_the_agreement_lets_wrong_numbers_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("diffeo.bundle.agreement.check", lambda *_: None)
+    monkeypatch.setattr("diffeo.bundle.golden._check_terms", lambda _: None)
+    assert loaded_numbers.resealed(affine.PATH, 60, seed=1).wrong != []
+
+
+MANIFESTS: dict[str, tuple[Change, str]] = {
+    "a tolerance of 1e300": (
+        put("certificate", "checks", 0, "tolerance", value=1e300),
+        "parity has the tolerance 1e+300",
+    ),
+    "a tolerance twice as large": (put("certificate", "checks", 1, "tolerance", value=2e-3), "allows at most 0.001"),
+    "a check of one row": (put("certificate", "checks", 0, "rows", value=1), "1 rows; expected 256"),
+    "a check twice": (copy_value(("certificate", "checks", 0), ("certificate", "checks", 1)), "lacks round_trip"),
+    "a new line in a column": (put("columns", value=["a\n", "b"]), "control character"),
+    "an escape in a column": (put("columns", value=["a\x1b[2J", "b"]), "control character"),
+    "a zero in a column": (put("columns", value=["a\0", "b"]), "control character"),
+    "a line separator in a column": (put("columns", value=["a\u2028", "b"]), "control character"),
+    "a mark of direction in a column": (put("columns", value=["a\u202e", "b"]), "control character"),
+    "a formula": (put("columns", value=["=1+1", "b"]), "formula"),
+    "a wide formula": (put("columns", value=["\uff1d1+1", "b"]), "formula"),
+    "a formula after a space": (put("columns", value=[" =1+1", "b"]), "formula"),
+    "a formula with a sign": (put("columns", value=["-cmd|' /C calc'!A0", "b"]), "formula"),
+    "a formula with at": (put("columns", value=["@SUM(A1)", "b"]), "formula"),
+}
+
+
+@pytest.mark.parametrize(("change", "words"), MANIFESTS.values(), ids=MANIFESTS.keys())
+def test_a_manifest_that_promises_too_little_or_names_too_much_is_refused(change: Change, words: str) -> None:
+    with pytest.raises(BundleError, match=re.escape(words)):
+        check(sealed(FILES, change))
+
+
+@pytest.mark.parametrize(
+    "name", ["-x", "+x", "-log10 p", "x-1", "<script>", "{{7*7}}", "\u00e9", "a=b", "\u6e29\u5ea6"]
+)
+def test_names_of_real_columns_are_kept(name: str) -> None:
+    check(sealed(FILES, put("columns", value=[name, "other"])))
+
+
+def test_golden_vectors_of_few_or_repeated_rows_are_refused() -> None:
+    whole = np.load(io.BytesIO(FILES["golden.npy"]))
+    for rows, words in ((whole[:1], "holds 1 rows"), (whole[:31], "31 rows"), (np.repeat(whole[:1], 32, 0), "repeats")):
+        buffer = io.BytesIO()
+        np.save(buffer, rows)
+        with pytest.raises(BundleError, match=words):
+            check(sealed({**FILES, "golden.npy": buffer.getvalue()}))

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 from onnx import NodeProto, TensorProto
 
-from .edited_graph import Case, node, silent
+from .edited_graph import Case, Constants, node, silent
 
-CONSTANTS = {
+CONSTANTS: Constants = {
     "by_two": np.array([2, 1], np.int64), "weights": np.ones((2, 3), np.float32), "turned": np.ones((3, 2), np.float32),
     "bias": np.ones(3, np.float32), "row": np.ones((1, 2), np.float32), "k2": np.array([[1], [0]], np.int64),
 }  # fmt: skip

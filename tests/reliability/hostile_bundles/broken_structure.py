@@ -37,7 +37,7 @@ def cases() -> Iterator[Case]:
     yield from _sizes()
 
 
-def _spare(operator: str, inputs: str = "x", domain: str = "", **attributes: object) -> Edit:
+def _spare(operator: str, inputs: str = "x", domain: str = "", **attributes: int | list[int]) -> Edit:
     def edit(model: onnx.ModelProto) -> None:
         part = node(operator, inputs, "spare", **attributes)
         part.domain = domain

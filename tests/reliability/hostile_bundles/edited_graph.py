@@ -1,6 +1,6 @@
 """Edits the graph of a bundle as an attacker would: nodes after the others, whose result becomes log_prob."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,8 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
-Constants = dict[str, npt.NDArray[np.generic]]
+Array = npt.NDArray[np.generic]
+Constants = Mapping[str, Array]
 Edit = Callable[[onnx.ModelProto], object]
 
 
@@ -30,8 +31,9 @@ def floats(*numbers: float) -> npt.NDArray[np.generic]:
 
 
 # Constants that the nodes of every case may read by name.
-SHARED: Constants = {
-    "i0": ints(0), "i1": ints(1), "i2": ints(2), "i_last": ints(-1), "i_minus_2": ints(-2), "i_all": ints(2**63 - 1), "i_minus_all": ints(-(2**63)),
+SHARED: dict[str, Array] = {
+    "i0": ints(0), "i1": ints(1), "i2": ints(2), "i_last": ints(-1), "i_minus_2": ints(-2), "i_all": ints(2**63 - 1),
+    "i_minus_all": ints(-(2**63)),
     "i01": ints(0, 1), "s0": np.array(0, np.int64), "s1": np.array(1, np.int64), "s32": np.array(32, np.int64),
     "f0": np.array(0, np.float32), "f1": np.array(1, np.float32), "f_half": np.array(0.5, np.float32),
     "v1": floats(1), "m2": np.eye(2, dtype=np.float32), "big": np.array(1e6, np.float32),
@@ -42,10 +44,12 @@ SHARED: Constants = {
 }  # fmt: skip
 
 
-def node(operator: str, inputs: str, output: str, **attributes: object) -> onnx.NodeProto:
+def node(operator: str, inputs: str, output: str, **attributes: int | list[int]) -> onnx.NodeProto:
     """One node; inputs and outputs are names with spaces between them."""
     names = ["" if name == "-" else name for name in inputs.split()]
-    return helper.make_node(operator, names, output.split(), **attributes)
+    part = helper.make_node(operator, names, output.split())
+    part.attribute.extend(helper.make_attribute(key, value) for key, value in sorted(attributes.items()))
+    return part
 
 
 def add(model: onnx.ModelProto, nodes: Iterable[onnx.NodeProto], constants: Constants | None = None) -> None:

@@ -60,7 +60,9 @@ def _slice(files: Files, generator: random.Random) -> tuple[str, Files]:
 def _weight(files: Files, generator: random.Random) -> tuple[str, Files]:
     name = generator.choice(GRAPHS)
     model = onnx.load_from_string(files[name])
-    tensors = [tensor for tensor in model.graph.initializer if tensor.data_type == TensorProto.FLOAT and tensor.dims]
+    tensors = [
+        tensor for tensor in model.graph.initializer if tensor.data_type in {TensorProto.FLOAT, TensorProto.DOUBLE}
+    ]
     tensor = generator.choice(tensors)
     values = numpy_helper.to_array(tensor).copy()
     place = tuple(generator.randrange(size) for size in values.shape)

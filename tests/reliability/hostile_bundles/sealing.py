@@ -4,17 +4,21 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Final
 
 import onnx
 
 from diffeo.bundle import agreement, golden, graph
 from diffeo.bundle.manifest import FileName
 from diffeo.bundle.read import check_certificates, parse_manifest, seal
-from diffeo.training.graph_session import Graph
+from diffeo.runtime.engines import onnx as engine
+from diffeo.runtime.engines.options import EngineOptions
 
 from .edited_graph import Edit
 
 Files = dict[str, bytes]
+Compute = agreement.Compute
+GRAPHS: Final[tuple[FileName, FileName]] = ("forward.onnx", "inverse.onnx")
 
 
 def files_of(path: Path) -> Files:
@@ -48,20 +52,25 @@ def publish(files: Mapping[str, bytes], path: Path) -> Path:
     return path
 
 
-def check(files: Mapping[str, bytes]) -> tuple[Graph, Graph]:
+def check(files: Mapping[str, bytes]) -> tuple[Compute, Compute]:
     """Load the graphs if every check of a service passes.
 
     Raises:
         BundleError: the reason to refuse the bundle.
+        EngineFailed: ONNX Runtime refuses a graph.
     """
     manifest = parse_manifest(files["manifest.json"])
     check_certificates(manifest)
-    dimension, dtype = manifest.dimension, manifest.dtype
-    names: tuple[FileName, FileName] = ("forward.onnx", "inverse.onnx")
-    for name in names:
-        graph.inspect(name, files[name], dimension, dtype)
-    vectors = golden.parse(files["golden.npy"], dimension)
-    forward, inverse = (Graph(files[name]) for name in names)
+    for name in GRAPHS:
+        graph.inspect(name, files[name], manifest.dimension, manifest.dtype)
+    vectors = golden.parse(files["golden.npy"], manifest.dimension)
     digest = hashlib.sha256(files["manifest.json"]).hexdigest()
-    agreement.check(forward.run, inverse.run, vectors, dtype, digest)
+    forward, inverse = computes(files)
+    agreement.check(forward, inverse, vectors, manifest.dtype, digest)
     return forward, inverse
+
+
+def computes(files: Mapping[str, bytes]) -> tuple[Compute, Compute]:
+    """The two graphs in the engine of the service."""
+    forward, inverse = engine.load({name: files[name] for name in GRAPHS}, EngineOptions())
+    return lambda rows: forward.run({"x": rows}), lambda rows: inverse.run({"z": rows})

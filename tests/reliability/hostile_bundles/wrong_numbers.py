@@ -6,15 +6,17 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
-from .edited_graph import Case, Edit, live, node, rename
+from .edited_graph import Case, Constants, Edit, live, node, rename
 
 
 def cases() -> Iterator[Case]:
     """Every case of this file."""
     for column in (0, 1):
-        for threshold in (-3.0, -1.0, 1.3, 4.0, 6.0):
+        for threshold in (-3.0, -1.0, 0.5, 1.3):
             for nats in (5.0, 0.1):
                 yield Case(f"{nats} nats more where x{column} > {threshold}", _far(column, threshold, nats))
+        for threshold in (1.3, 4.0, 6.0, 20.0):
+            yield Case(f"log_prob of zero where x{column} > {threshold}", _certain(column, threshold))
     for output in ("log_prob", "log_abs_det_jacobian"):
         for nats in (0.5, -0.01, 1e30, np.inf, np.nan):
             yield Case(f"{nats} more in {output}", _shifted(output, nats))
@@ -27,9 +29,19 @@ def cases() -> Iterator[Case]:
 
 
 def _far(column: int, threshold: float, nats: float) -> Edit:
-    constants = {"c": np.array(column, np.int64), "t": np.array(threshold, np.float32), "n": np.array(nats, np.float32)}
+    constants: Constants = {
+        "c": np.array(column, np.int64),
+        "t": np.array(threshold, np.float32),
+        "n": np.array(nats, np.float32),
+    }
     taken = node("Gather", "x c", "xc", axis=1), node("Greater", "xc t", "q")
     return live([*taken, node("Cast", "q", "p", to=TensorProto.FLOAT), node("Mul", "p n", "extra")], constants)
+
+
+def _certain(column: int, threshold: float) -> Edit:
+    constants: Constants = {"c": np.array(column, np.int64), "t": np.array(threshold, np.float32)}
+    taken = node("Gather", "x c", "xc", axis=1), node("Greater", "xc t", "q"), node("Neg", "lp", "minus")
+    return live([*taken, node("Where", "q minus f0", "extra")], constants)
 
 
 def _shifted(output: str, nats: float) -> Edit:
