@@ -67,7 +67,7 @@ class SlowClient:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.connect(("127.0.0.1", port))
         connection.sendall(kind.start)
-        connection.setblocking(False)
+        connection.settimeout(0)
         return cls(kind, connection)
 
     def step(self) -> None:
