@@ -51,7 +51,7 @@ def kinds(model: str) -> Mapping[str, SlowKind]:
 
 @dataclass
 class SlowClient:
-    """One connection of a kind; `received` is what it read, and `closed_after` the seconds until the server closed it."""
+    """One connection of a kind: what it received, and the seconds after which the server closed it."""
 
     kind: SlowKind
     connection: socket.socket
