@@ -65,8 +65,10 @@ def main() -> None:
     keep_alive = KEEP_ALIVE_SECONDS / 10 if options.quick else KEEP_ALIVE_SECONDS
     longest = keep_alive + GRACE_SECONDS + (2 if options.quick else 10)
     server = WatchedServer(ROOT / "models", workers=1, **{**limits, "DIFFEO_KEEP_ALIVE_SECONDS": str(keep_alive)})
-    before, during, clients, growth = measure(server, number, longest)
-    server.end()
+    try:
+        before, during, clients, growth = measure(server, number, longest)
+    finally:
+        server.end()
     closed = [client.closed_after for client in clients if client.closed_after is not None]
     requests = len(during.seconds)
     figures = [
