@@ -415,7 +415,7 @@ class ConnectionProtocol(HttpToolsProtocol):
         """Close the connection, or end its request, if a time limit has passed."""
         if self._is_slow_reader(now):
             self._registry.count("slow-reader")
-            self.transport.abort()
+            self.transport.reset()
         elif self.transport.is_closing():
             self._closing_at = self._closing_at or now
         elif self._linger_until is not None:

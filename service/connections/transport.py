@@ -4,6 +4,8 @@ uvicorn writes the head, then the body, and uvloop sends each write at once, so 
 """
 
 import asyncio
+import socket
+import struct
 from collections.abc import Callable
 from typing import Final
 
@@ -68,6 +70,13 @@ class HeadHoldingTransport(asyncio.Transport):
 
     def abort(self) -> None:
         """Close at once."""
+        self._transport.abort()
+
+    def reset(self) -> None:
+        """Close at once, and let the operating system drop what the client did not take; else it would keep it."""
+        connection = self._transport.get_extra_info("socket")
+        if connection is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._transport.abort()
 
     def is_closing(self) -> bool:

@@ -51,7 +51,7 @@ def kinds(model: str) -> Mapping[str, SlowKind]:
 
 @dataclass
 class SlowClient:
-    """One connection of a kind; `received` is what it read, and `closed_after` the seconds until the server closed it."""
+    """One connection of a kind: what it received, and the seconds after which the server closed it."""
 
     kind: SlowKind
     connection: socket.socket
@@ -67,7 +67,7 @@ class SlowClient:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.connect(("127.0.0.1", port))
         connection.sendall(kind.start)
-        connection.setblocking(False)
+        connection.settimeout(0)
         return cls(kind, connection)
 
     def step(self) -> None:

@@ -12,7 +12,7 @@ MIB = 2**20
 def test_bytes_beyond_the_limit_are_rejected_and_not_counted() -> None:
     budget = MemoryBudget(10 * MIB)
     budget.reserve(6 * MIB)
-    with pytest.raises(Overloaded, match="needs 5 MiB .* hold 6 of 10 MiB") as caught:
+    with pytest.raises(Overloaded, match=r"needs 5 MiB .* hold 6 of 10 MiB") as caught:
         budget.reserve(5 * MIB)
     assert caught.value.retry_after == 1
     assert budget.used == 6 * MIB
