@@ -18,6 +18,8 @@ from .csv_numbers import (
 from .csv_text import Header
 from .errors import TooManyCells, WrongCell
 
+# Bytes that are read cell by cell at once.
+SLOW_BYTES: Final = 2**17
 # Rows that are moved at once when columns are left out.
 MOVED_ROWS: Final = 4096
 
@@ -69,14 +71,17 @@ def readable(text: bytes, header: Header, most: Size | None = None) -> Readable:
     start = SegmentStart(header, 0, header.lines)
     for segment in segments(text):
         rows = read_with_pyarrow(segment, header, positions)
-        if rows is None and header.names is None:
-            rows = read_cell_by_cell(segment, start, every, "refuse")
-        elif rows is None:
-            rows, more = read_number_columns(segment, start, positions)
-            wrong |= more
-            positions = tuple(column for column in positions if column not in wrong)
-        gathered.add(rows, positions)
-        start = SegmentStart(header, start.rows_before + len(rows), start.lines_before + segment.count(b"\n"))
+        for part in segments(segment, SLOW_BYTES) if rows is None else [segment]:
+            if rows is not None:
+                found = rows
+            elif header.names is None:
+                found = read_cell_by_cell(part, start, every, "refuse")
+            else:
+                found, more = read_number_columns(part, start, positions)
+                wrong |= more
+                positions = tuple(column for column in positions if column not in wrong)
+            gathered.add(found, positions)
+            start = SegmentStart(header, start.rows_before + len(found), start.lines_before + part.count(b"\n"))
     return Readable(positions, gathered.columns(positions), tuple(wrong[column] for column in sorted(wrong)))
 
 

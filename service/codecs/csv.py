@@ -15,13 +15,14 @@ from ..answer import AnswerSchema, Tensor
 from ..errors import FieldError, InvalidRequest, MalformedBody, TooLarge
 from ..requests import Limits, UnreadableColumn
 from .parsing.columns import column_dtypes
+from .parsing.number_text import row_blocks
 from .parsing.row_lines import NULL, Field, row_lines
 from .table_codec import DecodedTable, StreamedTableCodec
 
 Names = tuple[str, ...]
 
 # A missing cell takes one byte and becomes eight, so the largest body may hold fewer of them than bytes.
-BYTES_PER_CELL: Final = 1.6
+BYTES_PER_CELL: Final = 2
 # A reader may strip white space around a name. Quotes keep it, and mark a name that looks like a number.
 SPECIAL: Final = re.compile(r'[,"\r\n\ufeff]|\A\s|\s\Z|\Asep=', re.IGNORECASE)
 
@@ -45,7 +46,7 @@ class Csv(StreamedTableCodec):
         if width > MAX_COLUMNS:
             raise InvalidRequest.at("", f"line 1 has {width} columns; a model has at most {MAX_COLUMNS}")
         try:
-            readable = table.readable(Size(limits.max_rows, int(limits.max_body_bytes / BYTES_PER_CELL)))
+            readable = table.readable(Size(limits.max_rows, limits.max_body_bytes // BYTES_PER_CELL))
         except TooManyCells as error:
             raise TooLarge.at("", f"{error}: send the rows in several requests") from None
         except (RaggedRow, UnreadableTable, WrongCell) as error:
@@ -75,6 +76,9 @@ class CsvStreamEncoder:
         return (",".join(map(_quoted, self.columns)) + "\n").encode()
 
     def block(self, tensors: Mapping[str, Tensor]) -> bytes:
+        return b"".join(map(self._lines, row_blocks(tensors)))
+
+    def _lines(self, tensors: Mapping[str, Tensor]) -> bytes:
         fields = [Field(b"," if index else b"", tensors[name]) for index, name in enumerate(self.tensor_names)]
         # Most readers skip an empty line and would then count the rows wrong.
         return row_lines(fields, b"\n").replace(NULL, b"" if len(self.columns) > 1 else b'""')

@@ -6,14 +6,14 @@ body are read in pieces, so that no body takes much memory or holds the interpre
 """
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
 import orjson
 import simdjson
 
-from ..answer import Answer, AnswerSchema, Tensor
+from ..answer import Answer, AnswerSchema, InvalidRow, Tensor
 from ..errors import InvalidRequest, MalformedBody, RequestError, TooLarge
 from ..requests import DEFAULT_LIMITS, ROWS_NAMES, Limits, Payload, Rows
 from .parsing.long_document import LONG_BYTES, without_lists
@@ -27,10 +27,13 @@ from .parsing.long_list import (
     read_list,
     skip_space,
 )
+from .parsing.number_text import BLOCK_VALUES, number_texts
 from .parsing.strict_json import LONG_INTEGER, NUMBER_BYTES, WRONG_CELL, parse_object, to_python, unique_keys
 
 # Up to this size orjson and Python lists are faster than simdjson and its buffer.
 SMALL_BYTES: Final = 300
+# Rows of a long answer that are written at once.
+BLOCK_ROWS: Final = 4096
 NOT_A_LIST: Final = "{name} is not a list; send a list of rows, each a list of numbers"
 EMPTY: Final = np.empty((0, 0))
 BOTH_NAMES: Final = "the body has both x and z; send only one of them"
@@ -74,11 +77,13 @@ class Json:
     def encode(self, answer: Answer) -> bytes:
         """Encode one object. Each float is the shortest text that reads back as the same float32 or float64."""
         content: dict[str, object] = {"model": answer.model, "version": answer.version, **answer.metadata}
+        if sum(tensor.size for tensor in answer.tensors.values()) > BLOCK_VALUES:
+            return b"".join(_long_answer(content, answer))
         invalid = [row.row for row in answer.invalid_rows]
         for name, tensor in answer.tensors.items():
             content[name] = _rows_with_nulls(tensor, invalid) if invalid else np.ascontiguousarray(tensor)
         if invalid:
-            content["invalid_rows"] = [{"row": row.row, "reason": row.reason} for row in answer.invalid_rows]
+            content["invalid_rows"] = _described(answer.invalid_rows)
         return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
 
     def stream_encoder(self, _: AnswerSchema) -> None:
@@ -232,6 +237,33 @@ def _to_float(value: object, pointer: str) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     raise InvalidRequest.at(pointer, WRONG_CELL)
+
+
+def _described(rows: Sequence[InvalidRow]) -> list[dict[str, object]]:
+    return [{"row": row.row, "reason": row.reason} for row in rows]
+
+
+def _long_answer(head: Mapping[str, object], answer: Answer) -> Iterator[bytes]:
+    # The same text as that of a short answer.
+    yield orjson.dumps(head, option=orjson.OPT_SERIALIZE_NUMPY)[:-1]
+    invalid = np.array([row.row for row in answer.invalid_rows], np.int64)
+    for name, tensor in answer.tensors.items():
+        yield f',"{name}":['.encode()
+        if not len(invalid):
+            yield from number_texts(tensor)
+        else:
+            for at in range(0, len(tensor), BLOCK_ROWS):
+                block = tensor[at : at + BLOCK_ROWS]
+                begin, end = np.searchsorted(invalid, (at, at + len(block)))
+                rows = _rows_with_nulls(block, (invalid[begin:end] - at).tolist())
+                yield (b"," if at else b"") + orjson.dumps(rows, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
+        yield b"]"
+    if answer.invalid_rows:
+        yield b',"invalid_rows":['
+        for at in range(0, len(answer.invalid_rows), BLOCK_ROWS):
+            yield (b"," if at else b"") + orjson.dumps(_described(answer.invalid_rows[at : at + BLOCK_ROWS]))[1:-1]
+        yield b"]"
+    yield b"}"
 
 
 def _rows_with_nulls(tensor: Tensor, invalid: list[int]) -> list[object]:

@@ -13,6 +13,7 @@ from ..answer import AnswerSchema, Tensor
 from ..errors import InvalidRequest, MalformedBody, TooLarge
 from ..requests import ROWS_NAMES, Limits, Rows
 from .parsing.long_list import MAX_ROW_BYTES, PIECE_BYTES
+from .parsing.number_text import row_blocks
 from .parsing.row_lines import NULL, Field, row_lines
 from .parsing.strict_json import NUMBER_BYTES, WRONG_CELL, check_no_byte_order_mark, parse_value
 from .table_codec import DecodedTable, StreamedTableCodec
@@ -62,6 +63,9 @@ class NdjsonStreamEncoder:
         return b""
 
     def block(self, tensors: Mapping[str, Tensor]) -> bytes:
+        return b"".join(map(self._lines, row_blocks(tensors)))
+
+    def _lines(self, tensors: Mapping[str, Tensor]) -> bytes:
         fields: list[Field] = []
         before_key = b"{"
         for name in self.names:

@@ -180,6 +180,8 @@ def _read_rows(body: bytes, at: int, max_rows: int, values: _Values) -> tuple[in
     rows = 0
     while True:
         end = _piece_end(body, b"]", at) + 1
+        if not end:
+            raise _first_wrong_row(body, at, rows, reader.width)
         if (before := body.rfind(b"]", at, end - 1) + 1) and not body[before : end - 1].strip():
             # Two brackets with nothing between them: the list ends here, unless it did before.
             end = before
@@ -272,11 +274,11 @@ def _wrong_value(body: bytes, at: int, pointer: str) -> Exception:
     # Up to the first value that is not a number, the list is read as numbers.
     cells = PLAIN_CELLS.match(body, at, at + MAX_ROW_BYTES)
     end = at if cells is None else cells.end()
-    if end >= at + MAX_ROW_BYTES:
-        return WrongList(pointer, f"this list takes more than {MAX_ROW_BYTES} bytes of text; send fewer numbers in it")
     following = body[end : end + 1]
     if following and following[0] in NOT_NUMBERS:
         return WrongList(f"{pointer}/{body.count(b',', at, end)}", WRONG_CELL)
+    if body.find(b"]", at, at + MAX_ROW_BYTES) < 0 and len(body) - at > MAX_ROW_BYTES:
+        return WrongList(pointer, f"this list takes more than {MAX_ROW_BYTES} bytes of text; send fewer numbers in it")
     return malformed(end)
 
 
