@@ -1,0 +1,69 @@
+"""Fuzzes every decoder and writes the figures: `python -m tests.reliability.fuzz --small 1000000 --large 10000`."""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+
+from tqdm import tqdm
+
+from benchmarks.reliability.figure import Figure, write
+
+from .decoders import DECODERS
+from .run import LARGE_BATCH, SMALL_BATCH, Result, added, run_batch, run_in_child
+
+
+def main() -> None:
+    """Run the decoders one after the other."""
+    parser = argparse.ArgumentParser("python -m tests.reliability.fuzz", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="2,000 small and 4 large inputs a decoder")
+    parser.add_argument("--small", type=int, default=1_000_000, help="small inputs a decoder (default: 1,000,000)")
+    parser.add_argument("--large", type=int, default=10_000, help="large inputs a decoder (default: 10,000)")
+    parser.add_argument("--seed", type=int, default=14, help="seed of every random choice (default: 14)")
+    parser.add_argument("--only", default=",".join(DECODERS), help="comma-separated decoders")
+    parser.add_argument("--batch", nargs=4, metavar=("DECODER", "SMALL", "LARGE", "SEED"), help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.batch:
+        name, *numbers = given.batch
+        sys.stdout.write(json.dumps(run_batch(name, *map(int, numbers))))
+        return
+    small, large = (2000, 4) if given.quick else (given.small, given.large)
+    results = {name: fuzz(name, small, large, given.seed) for name in given.only.split(",")}
+    command = f"python -m tests.reliability.fuzz --small {small} --large {large}"
+    write("fuzz", command, figures(results), seed=given.seed, quick=given.quick)
+    sys.exit(any(result.failures for result in results.values()))
+
+
+def fuzz(name: str, small: int, large: int, seed: int) -> Result:
+    """Decode many inputs with one decoder, in batches of a process each."""
+    batches = [(min(SMALL_BATCH, small - at), 0) for at in range(0, small, SMALL_BATCH)]
+    batches += [(0, min(LARGE_BATCH, large - at)) for at in range(0, large, LARGE_BATCH)]
+    result = Result()
+    for index, batch in enumerate(tqdm(batches, name)):
+        result = added(result, run_in_child(name, *batch, seed + index))
+    for failure in result.failures:
+        sys.stderr.write(f"{failure}\n")
+    sys.stderr.write(
+        f"{name}: {result.small} small, {result.large} large, {result.decoded} decoded, {result.kinds} kinds\n"
+    )
+    return result
+
+
+def figures(results: Mapping[str, Result]) -> list[Figure]:
+    """For each decoder the failures, and how many different answers the inputs reached."""
+    found: list[Figure] = []
+    for name, result in results.items():
+        n = result.small + result.large
+        found.extend(
+            (
+                Figure.at_most(f"{name}: exceptions, crashes and hangs", len(result.failures), 0, n=n),
+                Figure.observed(f"{name}: small inputs", result.small, n=n),
+                Figure.observed(f"{name}: large inputs", result.large, n=n),
+                Figure.observed(f"{name}: different answers", result.kinds, n=n),
+            )
+        )
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Runs a decoder over many inputs in child processes: a crash or a wrong exception is counted and does not end the run.
+
+Feedback guides the small inputs: one that is answered with a new sentence, its digits aside, joins the corpus.
+"""
+
+import json
+import random
+import re
+import subprocess
+import sys
+from typing import Final, NamedTuple
+
+from benchmarks.paths import ROOT
+from diffeo.service.errors import RequestError
+
+from .decoders import DECODERS
+from .inputs import large_input, small_input
+
+# Inputs of one child.
+SMALL_BATCH: Final = 50_000
+LARGE_BATCH: Final = 200
+MAX_CORPUS: Final = 2000
+CHILD_SECONDS: Final = 1200
+VALUES: Final = re.compile(r"[0-9]+|'[^']*'")
+
+
+class Result(NamedTuple):
+    """What the inputs of a decoder led to.
+
+    Attributes:
+        small: number of small inputs.
+        large: number of large inputs.
+        decoded: inputs that gave a payload.
+        kinds: different answers, numbers aside.
+        failures: other exceptions, and processes that died or hung, each with the seed of its batch.
+    """
+
+    small: int = 0
+    large: int = 0
+    decoded: int = 0
+    kinds: int = 0
+    failures: tuple[str, ...] = ()
+
+
+def run_batch(name: str, small: int, large: int, seed: int, most_mebibytes: int = 64) -> Result:
+    """Decode inputs in this process."""
+    decoder, rng = DECODERS[name], random.Random(f"{name} {seed}")
+    corpus, kinds, failures, decoded = [*decoder.seeds], set[str](), list[str](), 0
+    for index in range(small + large):
+        content = small_input(decoder, corpus, rng) if index < small else large_input(decoder, rng, most_mebibytes)
+        try:
+            decoder.decode(content)
+            kind = "decoded"
+            decoded += 1
+        except RequestError as error:
+            kind = f"{type(error).__name__} {VALUES.sub('', str(error))}"
+        except Exception as error:  # noqa: BLE001  (any other exception is what this searches for)
+            failures.append(f"{name}, seed {seed}, input {index}: {error!r}"[:300])
+            continue
+        if kind not in kinds:
+            kinds.add(kind)
+            if index < small and len(corpus) < MAX_CORPUS:
+                corpus.append(content)
+    return Result(small, large, decoded, len(kinds), tuple(failures))
+
+
+def run_in_child(name: str, small: int, large: int, seed: int) -> Result:
+    """Decode inputs in a new process; its death is a failure."""
+    command = [sys.executable, "-m", "tests.reliability.fuzz", "--batch", name, *map(str, (small, large, seed))]
+    try:
+        child = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=CHILD_SECONDS)
+    except subprocess.TimeoutExpired:
+        return Result(small, large, failures=(f"{name}, seed {seed}: no end in {CHILD_SECONDS} s",))
+    if child.returncode:
+        return Result(
+            small, large, failures=(f"{name}, seed {seed}: exit code {child.returncode} {child.stderr[-200:]}",)
+        )
+    done, all_large, decoded, kinds, failures = json.loads(child.stdout)
+    return Result(done, all_large, decoded, kinds, tuple(failures))
+
+
+def added(first: Result, second: Result) -> Result:
+    """The sum of two results; of the kinds, the larger."""
+    return Result(
+        first.small + second.small,
+        first.large + second.large,
+        first.decoded + second.decoded,
+        max(first.kinds, second.kinds),
+        first.failures + second.failures,
+    )
