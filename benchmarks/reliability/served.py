@@ -32,12 +32,12 @@ class Served:
         self.port = port
 
     @classmethod
-    async def start(cls, port: int, workers: int, models: Path = MODELS) -> Self:
-        """Start a server and wait until it is ready."""
+    async def start(cls, port: int, workers: int, models: Path = MODELS, seconds: float = START_SECONDS) -> Self:
+        """Start a server and wait until it is ready, at most so many seconds."""
         command = [DIFFEO, "serve", "--models", str(models), "--port", str(port), "--workers", str(workers)]
         environment = {**os.environ, "DIFFEO_LOG_LEVEL": "error"}
         served = cls(await asyncio.create_subprocess_exec(*command, env=environment), port)
-        async with asyncio.timeout(START_SECONDS):
+        async with asyncio.timeout(seconds):
             while not await served.is_ready():  # noqa: ASYNC110  (another process becomes ready)
                 await asyncio.sleep(0.02)
         return served
