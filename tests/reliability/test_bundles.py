@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from diffeo.bundle import graph
@@ -13,7 +14,7 @@ from tests.given.flows import affine
 from tests.given.manifest_changes import Change, put
 from tests.given.manifest_changes import copy as copy_value
 from tests.reliability.hostile_bundles import benign, broken_structure, loaded_numbers, row_mixing, wrong_numbers
-from tests.reliability.hostile_bundles.edited_graph import Case
+from tests.reliability.hostile_bundles.edited_graph import Case, add, live, node, rename
 from tests.reliability.hostile_bundles.sealing import check, edited, files_of, sealed
 
 ROOT = Path(__file__).parents[2]
@@ -114,3 +115,24 @@ def test_golden_vectors_of_few_or_repeated_rows_are_refused() -> None:
         np.save(buffer, rows)
         with pytest.raises(BundleError, match=words):
             check(sealed({**FILES, "golden.npy": buffer.getvalue()}))
+
+
+def _one_more_log_prob(model: onnx.ModelProto) -> None:
+    rename(model, "log_prob", "density")
+    add(model, [node("Add", "density f1", "log_prob")])
+
+
+def test_both_graphs_and_golden_vectors_that_agree_on_a_wrong_volume_are_refused() -> None:
+    one = {"by": np.array(1.0, np.float32)}
+    more, less = (
+        live([node(operator, "by", "extra")], one, "log_abs_det_jacobian") for operator in ("Identity", "Neg")
+    )
+    vectors = np.load(io.BytesIO(MOONS["golden.npy"]))
+    vectors[:, -2:] += 1
+    buffer = io.BytesIO()
+    np.save(buffer, vectors)
+    changed = {**MOONS, "golden.npy": buffer.getvalue()}
+    for name, ladj in (("forward.onnx", more), ("inverse.onnx", less)):
+        changed[name] = edited(edited(MOONS[name], _one_more_log_prob), ladj)
+    with pytest.raises(BundleError, match="differences of x"):
+        check(sealed(changed))
