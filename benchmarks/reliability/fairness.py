@@ -1,6 +1,7 @@
 """Measures one polite client alone and beside 64 greedy connections: `python -m benchmarks.reliability.fairness`.
 
-The greedy connections send requests of 10,000 rows without a pause, from one other address; then from the same one.
+The greedy connections send requests of 10,000 rows, from one other address; then from the same one. After each answer
+they wait for a tenth of a second if they were rejected, and not at all if they were not; they ignore Retry-After.
 """
 
 import asyncio
@@ -40,7 +41,9 @@ async def measure(port: int, seconds: float, seed: int) -> list[Figure]:
         request = request_of(rows, seed + 1)
         alone = await closed_loop(port, request, 1, seconds, POLITE, PAUSE)
         for where, address in GREEDY_CLIENTS.items():
-            greedy = asyncio.ensure_future(closed_loop(port, greedy_request, GREEDY, seconds, address, 0.001))
+            greedy = asyncio.ensure_future(
+                closed_loop(port, greedy_request, GREEDY, seconds, address, rejected_pause=0.1)
+            )
             beside = await closed_loop(port, request, 1, seconds, POLITE, PAUSE)
             await greedy
             figures += compare(f"{rows:,} rows, greedy from {where}", alone, beside, promised=address != POLITE)
