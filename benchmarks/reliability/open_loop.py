@@ -186,9 +186,15 @@ async def open_loop(port: int, requests: Iterator[bytes], rate: float, seconds: 
 
 
 async def closed_loop(  # noqa: PLR0913, PLR0917  (a load, and where it comes from)
-    port: int, request: bytes, connections: int, seconds: float, host: str | None = None, pause: float = 0.0
+    port: int,
+    request: bytes,
+    connections: int,
+    seconds: float,
+    host: str | None = None,
+    pause: float = 0.0,
+    rejected_pause: float = 0.0,
 ) -> Load:
-    """Send one request after another on each of several connections."""
+    """Send one request after another on each of several connections, with a pause after each answer."""
     load = Load()
     ends = time.monotonic() + seconds
 
@@ -201,9 +207,10 @@ async def closed_loop(  # noqa: PLR0913, PLR0917  (a load, and where it comes fr
             connection.done = done = asyncio.get_running_loop().create_future()
             connection.send(request, time.monotonic())
             load.sent += 1
-            if await done == 0:
+            status = await done
+            if status == 0:
                 connection = None
-            await asyncio.sleep(pause)
+            await asyncio.sleep(rejected_pause if status == REJECTED else pause)
         if connection is not None:
             connection.close()
 

@@ -14,6 +14,8 @@ from ..errors import DeadlinePassed, Overloaded
 from .pace import Pace
 
 NANOSECONDS: Final = 1_000_000_000
+# The first request of a client may wait so many times longer: other clients cannot keep it out of the service.
+FIRST_REQUEST: Final = 4
 
 
 class Reservation:
@@ -127,7 +129,7 @@ class WorkAhead:
         if not ahead or (ahead <= self._max_wait_seconds and ahead + own <= left):
             return
         wait = self.wait_seconds(client, seconds)
-        if wait > self._max_wait_seconds:
+        if wait > self._max_wait_seconds * (1 if client in self._clients else FIRST_REQUEST):
             limit = f"the limit is {self._max_wait_seconds * 1000:g} ms (DIFFEO_MAX_WAIT_MS)"
             raise _overloaded(name, wait, limit, wait - self._max_wait_seconds)
         if wait + own > left:

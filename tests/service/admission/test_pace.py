@@ -15,7 +15,9 @@ class Clock:
         return self.now
 
 
-def run(pace: Pace, clock: Clock, elapsed: float, estimated: float, calls: int, *, more_waits: bool = True) -> None:
+def run(  # noqa: PLR0913  (the conditions of some calls)
+    pace: Pace, clock: Clock, elapsed: float, estimated: float, calls: int, *, more_waits: bool = True
+) -> None:
     for _ in range(calls):
         clock.now += elapsed
         pace.call_ended(estimated, more_waits=more_waits)

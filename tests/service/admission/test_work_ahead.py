@@ -59,6 +59,13 @@ def test_each_client_has_a_share_of_the_wait_whatever_the_others_send() -> None:
     assert accepted(ahead, "third", 0.02) >= 1
 
 
+def test_the_first_request_of_a_client_is_accepted_though_all_engines_are_slow() -> None:
+    ahead = work()
+    accepted(ahead, "greedy", 0.02)
+    ahead.pace.slowdown = 10.0
+    assert accepted(ahead, "polite", 0.02) == 1
+
+
 @given(
     before=st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 200)), max_size=30),
     own=st.integers(1, 200),

@@ -121,6 +121,11 @@ def test_a_deadline_counts_from_the_first_byte(waited: float, status: int) -> No
         "headers": [(b"content-type", b"application/json")], "root_path": "", "scheme": "http",
         "server": ("127.0.0.1", 80), "client": None, "state": {"first_byte": time.monotonic() - waited},
     }  # fmt: skip
-    asyncio.run(create_app(Settings(models=affine.DATA))(scope, receive, send))
+    app = create_app(Settings(models=affine.DATA))
+
+    async def main() -> None:
+        await app(scope, receive, send)
+
+    asyncio.run(main())
     assert sent[0]["status"] == status
     assert (b"retry-after" in dict(sent[0]["headers"])) == (status == 504)
