@@ -88,6 +88,7 @@ class Inference:
                 _check_num_samples(codec, sample_request.num_samples, self.settings.max_json_samples)
             elif sample_request.num_samples > model.block_rows:
                 return await self._stream(request, codec, stream, model, seeded, deadline)
+        request.hold_values(sample_request.num_samples, model.manifest.dimension)
         return await _respond(request, codec, await model.sample(seeded, deadline, request.timing, request.client))
 
     async def log_prob(self, request: RequestContext) -> HttpResponse:

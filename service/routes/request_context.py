@@ -27,6 +27,7 @@ NO_PARAMETERS: Final[Mapping[str, object]] = MappingProxyType({})
 MAX_DIGITS: Final = 18
 MAX_TIMEOUT_DIGITS: Final = 9  # of milliseconds: 11 days
 MAX_PARAMETERS: Final = 64
+FLOAT64_BYTES: Final = 8
 UNCOUNTED_BYTES: Final = 16 * 1024  # fewer bytes of one request are not counted in the memory budget
 TIMEOUT_HEADER: Final = b"x-request-timeout-ms"
 
@@ -231,6 +232,14 @@ class RequestContext:
         if self._memory is not None and size > UNCOUNTED_BYTES:
             self._memory.reserve(size)
             self._held += size
+
+    def hold_values(self, rows: int, columns: int) -> None:
+        """Count a table of numbers in float64, which is about to be computed, until `release`.
+
+        Raises:
+            Overloaded: the memory budget of the process has no room for it.
+        """
+        self.hold(rows * columns * FLOAT64_BYTES)
 
     def release(self) -> None:
         """Give back all that the request held; call this when it has ended."""

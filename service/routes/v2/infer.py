@@ -164,6 +164,7 @@ class Infer:
                 f"{NUM_SAMPLES} is {sample_request.num_samples}; a response of this protocol holds at most {limit} "
                 "(DIFFEO_MAX_JSON_SAMPLES): page with start"
             )
+        request.hold_values(sample_request.num_samples, model.manifest.dimension)
         return await model.sample(model.with_seed(sample_request), deadline, request.timing, request.client)
 
 
