@@ -18,12 +18,13 @@ from tests.given.servers.server_process import free_port
 SECONDS, QUICK_SECONDS = 60.0, 8.0
 EVERY_SECONDS = 2.0
 LIMIT_SECONDS = 60.0
+WORKERS = 2
 
 
 async def measure(seconds: float, seed: int) -> list[Figure]:
     """The figures of kills for this time."""
     choice = random.Random(seed)  # noqa: S311  (which worker dies)
-    served = await Served.start(free_port(), 2)
+    served = await Served.start(free_port(), WORKERS)
     clients = PacedClients(served.port, REQUEST, pause=0.005)
     running = asyncio.create_task(clients.run())
     await _capacity(served, set())
@@ -59,14 +60,14 @@ async def _end_one(served: Served, choice: random.Random, number: signal.Signals
 async def _capacity(served: Served, gone: set[int]) -> None:
     """Wait until two workers answer, none of them one of these."""
     async with asyncio.timeout(LIMIT_SECONDS):
-        while len(served.workers) != 2 or served.workers & gone or not await _both_answer(served):  # noqa: ASYNC110
+        while len(served.workers) != WORKERS or served.workers & gone or not await _both_answer(served):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
 
 async def _both_answer(served: Served) -> bool:
     """True if the request ids of ten answers come from two processes."""
     found = [await served.get("/livez") for _ in range(10)]
-    return len({response.headers["x-request-id"][:8] for response in found if response is not None}) == 2
+    return len({response.headers["x-request-id"][:8] for response in found if response is not None}) == WORKERS
 
 
 def main() -> None:

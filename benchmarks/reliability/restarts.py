@@ -25,7 +25,7 @@ async def measure(restarts: int, requests: int) -> list[Figure]:
     codes, stops = [], []
     for number, workers in zip(range(restarts), itertools.cycle((1, 2)), strict=False):
         served = await Served.start(port, workers)
-        while clients.ends[ANSWERED] < requests * (number + 1) / restarts:
+        while clients.ends[ANSWERED] < requests * (number + 1) / restarts:  # noqa: ASYNC110  (the clients count)
             await asyncio.sleep(0.01)
         code, seconds = await served.stop()
         codes.append(code)

@@ -85,9 +85,9 @@ def _guard(address: Address, number: int) -> socket.socket:
     """A bound socket that never receives a connection and keeps others from binding the port.
 
     Two sockets with SO_REUSEADDR may bind one port as long as neither listens. So a server that only bound its port
-    would not notice a second one that starts beside it. After a socket has listened once, the kernel compares every
-    later one with the options of the sockets there. The guard has SO_REUSEPORT and not SO_REUSEADDR: the kernel rejects
-    all sockets but those of this service, which share the port.
+    would not notice a second one that starts beside it. The guard has SO_REUSEPORT and not SO_REUSEADDR: the kernel
+    rejects all sockets but those of this service, which share the port. Some kernels compare the options only after a
+    socket has listened once.
     """
     if not number:
         # The kernel forgets a port that it chose itself when the socket stops listening, so it is bound by its number.

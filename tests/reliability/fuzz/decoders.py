@@ -115,8 +115,7 @@ DECODERS: Final[Mapping[str, Decoder]] = {
         _v2_header,
         (
             b"98\n"
-             b'{"inputs":[{"name":"x","shape":[1,2],"datatype":"FP32","parameters":{"binary_data_size":8}}]}'
-            + bytes(8),
+            b'{"inputs":[{"name":"x","shape":[1,2],"datatype":"FP32","parameters":{"binary_data_size":8}}]}' + bytes(8),
             b"0\n" + bytes(16),
         ),
         (*BINARY_UNITS, *JSON_UNITS),
