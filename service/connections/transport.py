@@ -36,8 +36,11 @@ class HeadHoldingTransport(asyncio.Transport):
         self._head = b""
 
     def write(self, data: "bytes | bytearray | memoryview[int]") -> None:
-        """Send the held head and `data`, or hold `data` if it is a head."""
-        if self._head:
+        """Send the held head and `data`, or hold `data` if it is a head; drop both if the client has gone."""
+        if self._transport.is_closing():
+            # asyncio's own transports drop the data; that of uvloop raises.
+            self._head = b""
+        elif self._head:
             head, self._head = self._head, b""
             if len(data) <= JOINED_BYTES:
                 self._transport.write(b"".join((head, data)))
