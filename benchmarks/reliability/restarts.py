@@ -6,6 +6,7 @@ for each request. A connection that is refused while no process listens is not a
 
 import asyncio
 import itertools
+import sys
 
 from benchmarks.reliability.figure import Figure, read_options, write
 from benchmarks.reliability.served import Served
@@ -32,6 +33,7 @@ async def measure(restarts: int, requests: int) -> list[Figure]:
         stops.append(seconds)
     clients.running = False
     await running
+    sys.stderr.write(f"ends of the requests: {dict(clients.ends)}\n")
     n = clients.ends.total()
     return [
         Figure.at_most("requests accepted and not answered", sum(clients.unanswered.values()), 0, n=n),
