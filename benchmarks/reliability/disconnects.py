@@ -6,7 +6,7 @@ Their work must be cancelled, and nothing may be left behind: no task, no open f
 from typing import Final
 
 from benchmarks.reliability.figure import Figure, read_options, write
-from tests.reliability.storm_run import StormRun, run_storm
+from tests.reliability.storm.run import StormRun, run_storm
 
 RESETS: Final = 10_000
 FEW: Final = 500

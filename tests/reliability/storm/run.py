@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.reliability.disconnects import storm
 from tests.reliability.soak.observed_process import ObservedProcess, Usage, observed_process
+from tests.reliability.storm.resets import storm
 
 QUIET_SECONDS: Final = 2.0
 WARM_UP_RESETS: Final = 1500

@@ -1,6 +1,6 @@
 """After a storm of resets the server is idle and holds nothing of the requests that nobody waits for."""
 
-from tests.reliability.storm_run import run_storm
+from tests.reliability.storm.run import run_storm
 
 RESETS = 600
 
