@@ -8,6 +8,7 @@ from typing import Final
 from benchmarks.reliability.figure import Figure, read_options, write
 from tests.reliability.storm.run import StormRun, run_storm
 
+WARM_UP: Final = 1500
 RESETS: Final = 10_000
 FEW: Final = 500
 
@@ -15,7 +16,7 @@ FEW: Final = 500
 def main() -> None:
     """Run the storm and write the figures."""
     options = read_options(__doc__)
-    run = run_storm(FEW if options.quick else RESETS, options.seed)
+    run = run_storm(WARM_UP, FEW if options.quick else RESETS, options.seed)
     command = "python -m benchmarks.reliability.disconnects"
     write("disconnects", command, figures(run), seed=options.seed, quick=options.quick)
 
