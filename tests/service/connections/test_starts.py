@@ -1,4 +1,4 @@
-"""Reading heads takes a part of the longest wait at most; requests that are read later are rejected without a handler."""
+"""Reading heads takes a part of the longest wait; requests that are read later are rejected without a handler."""
 
 import asyncio
 from collections.abc import Callable
