@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .cells import EXPECTED, number, shown, spellings_of_missing
-from .csv_text import BYTE_ORDER_MARK, MAX_LINE_BYTES, Header, has_plain_quotes, record_ends, records
+from .csv_records import has_plain_quotes, record_ends, records
+from .csv_text import BYTE_ORDER_MARK, MAX_LINE_BYTES, Header
 from .errors import RaggedRow, UnreadableTable, WrongCell
 
 if TYPE_CHECKING:
