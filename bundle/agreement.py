@@ -8,9 +8,9 @@ distribution, under a seed that is made of the digest of the bundle, and each an
 - forward and inverse undo each other: z -> x -> z gives z, the log-determinants cancel, log_prob stays the same.
 
 The same rows are computed alone, in small batches and in another order; the answers must be the same. A change of one
-graph fails one of these. The rarer the rows that it changes, the more rows must be drawn to meet them: a caller gives the
-seconds that it can spend on further rows. A change of both graphs that keeps the golden rows and is again one density is not noticed:
-only a signature over the seal would show that.
+graph fails one of these. The rarer the rows that it changes, the more rows must be drawn to meet them, so a caller
+says how many seconds it can spend on further rows. A change of both graphs that keeps the golden rows and is again one
+density is not noticed: only a signature over the seal would show that.
 """
 
 import math

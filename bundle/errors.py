@@ -10,7 +10,6 @@ BundleError
 ├── GoldenInvalid      golden.npy has another shape or type than the manifest implies
 ├── GoldenDisagrees    a runtime computes other numbers than the golden vectors
 ├── GraphsDisagree     two graphs do not compute one density, or a row depends on its batch
-├── WeightsDisagree    a graph holds other weights than flow.safetensors
 └── Uncertified        the certificate lacks a check, or a measurement is out of tolerance
 """
 
@@ -58,10 +57,6 @@ class GoldenDisagrees(BundleError):
 
 class GraphsDisagree(BundleError):
     """Two graphs do not compute one density, or a row depends on its batch."""
-
-
-class WeightsDisagree(BundleError):
-    """A graph holds other weights than flow.safetensors."""
 
 
 class Uncertified(BundleError):

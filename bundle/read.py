@@ -90,7 +90,7 @@ def read(path: Path, proof: Proof | None = None) -> Bundle:
         ManifestInvalid: manifest.json breaks the schema.
         DigestMismatch: a file or the manifest is missing or has changed.
         GraphRefused: an ONNX file has content that is not allowed.
-        WeightsDisagree: a graph holds other weights than flow.safetensors.
+        GraphsDisagree: the two graphs hold different weights.
         GoldenInvalid: a file of golden vectors does not fit the manifest.
         Uncertified: a certificate is incomplete, or a measurement is out of tolerance.
     """
@@ -114,7 +114,7 @@ def inspect(manifest: Manifest, files: Mapping[FileName, bytes]) -> int:
 
     Raises:
         GraphRefused: an ONNX file has content that is not allowed.
-        WeightsDisagree: a graph holds other weights than flow.safetensors.
+        GraphsDisagree: the two graphs hold different weights.
     """
     trios = (MAIN_FILES, *(VARIANT_FILES[variant] for variant in manifest.variants))
     names = [name for trio in trios for name in (trio.forward, trio.inverse)]

@@ -1,4 +1,4 @@
-"""Checks the graph of a flow before a runtime loads it: `inspect` does it, OPERATORS lists the operators, `weights` reads numbers."""
+"""Checks the graph of a flow before a runtime loads it: `inspect` does it, and `weights` reads its numbers."""
 
 from .content import weights
 from .inspection import inspect

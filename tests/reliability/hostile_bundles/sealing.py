@@ -54,7 +54,7 @@ def publish(files: Mapping[str, bytes], path: Path) -> Path:
     return path
 
 
-def check(files: Mapping[str, bytes]) -> tuple[Compute, Compute]:
+def check(files: Mapping[str, bytes], seconds: float = SECONDS) -> tuple[Compute, Compute]:
     """Load the graphs if every check of a service passes.
 
     Raises:
@@ -68,7 +68,7 @@ def check(files: Mapping[str, bytes]) -> tuple[Compute, Compute]:
     vectors = golden.parse(files["golden.npy"], manifest.dimension)
     digest = hashlib.sha256(files["manifest.json"]).hexdigest()
     forward, inverse = computes(files)
-    agreement.check(forward, inverse, vectors, manifest.dtype, digest, SECONDS)
+    agreement.check(forward, inverse, vectors, manifest.dtype, digest, seconds)
     return forward, inverse
 
 
