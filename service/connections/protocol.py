@@ -8,7 +8,7 @@ import asyncio
 import functools
 import urllib.parse
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import httptools
 from uvicorn.config import Config
@@ -22,10 +22,7 @@ from .cycle import FIRST_BYTE, RequestCycle
 from .limits import ConnectionLimits
 from .raw_problem import RawProblem
 from .registry import Connections
-from .transport import HeadHoldingTransport
-
-if TYPE_CHECKING:
-    pass
+from .transport import ConnectionTransport
 
 # Keys of the state that uvicorn copies into the scope of each request.
 CONNECTIONS: Final = "connections"
@@ -61,7 +58,7 @@ class ConnectionProtocol(HttpToolsProtocol):
         limits: the limits of each connection, where `app_state` has no registry yet.
     """
 
-    transport: HeadHoldingTransport
+    transport: ConnectionTransport
     cycle: RequestCycle
 
     def __init__(
@@ -99,7 +96,7 @@ class ConnectionProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn declares it
         """Wrap the transport of a new connection."""
-        super().connection_made(HeadHoldingTransport(transport, self._linger))
+        super().connection_made(ConnectionTransport(transport, self._linger))
         self._beyond = self._registry.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -328,9 +325,8 @@ class ConnectionProtocol(HttpToolsProtocol):
     # Answering
 
     def on_response_complete(self) -> None:
-        """Send the head of a response without a body; then start the next request, or wait for it."""
+        """Start the next request, or wait for it."""
         self.server_state.total_requests += 1
-        self.transport.flush()
         self.since = monotonic()
         if self._linger_until is not None or self.transport.is_closing():
             return
