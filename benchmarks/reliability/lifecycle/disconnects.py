@@ -1,4 +1,4 @@
-"""10,000 clients that reset their connection before the answer: `python -m benchmarks.reliability.lifecycle.disconnects`.
+"""10,000 clients that reset their connection before the answer.
 
 Their work must be cancelled, and nothing may be left behind: no task, no open file, no object.
 """

@@ -11,9 +11,8 @@ import time
 
 from benchmarks.reliability.figure import Figure, read_options, write
 from benchmarks.reliability.lifecycle.restarts import REQUEST
-from benchmarks.reliability.served import Served
+from benchmarks.reliability.served import Served, fixed_port
 from tests.given.servers.paced_clients import PacedClients
-from tests.given.servers.server_process import free_port
 
 SECONDS, QUICK_SECONDS = 60.0, 8.0
 EVERY_SECONDS = 2.0
@@ -24,7 +23,7 @@ WORKERS = 2
 async def measure(seconds: float, seed: int) -> list[Figure]:
     """The figures of kills for this time."""
     choice = random.Random(seed)  # noqa: S311  (which worker dies)
-    served = await Served.start(free_port(), WORKERS)
+    served = await Served.start(fixed_port(), WORKERS)
     clients = PacedClients(served.port, REQUEST, pause=0.005)
     running = asyncio.create_task(clients.run())
     await _capacity(served, set())
