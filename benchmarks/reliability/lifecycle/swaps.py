@@ -87,7 +87,7 @@ def main() -> None:
     options = read_options(__doc__)
     with tempfile.TemporaryDirectory() as folder:
         figures = asyncio.run(measure(QUICK_SWAPS if options.quick else SWAPS, Path(folder)))
-    write("swaps", "python -m benchmarks.reliability.swaps", figures, seed=None, quick=options.quick)
+    write("swaps", "python -m benchmarks.reliability.lifecycle.swaps", figures, seed=None, quick=options.quick)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import signal
 import time
 
 from benchmarks.reliability.figure import Figure, read_options, write
-from benchmarks.reliability.restarts import REQUEST
+from benchmarks.reliability.lifecycle.restarts import REQUEST
 from benchmarks.reliability.served import Served
 from tests.given.servers.paced_clients import PacedClients
 from tests.given.servers.server_process import free_port
@@ -74,7 +74,7 @@ def main() -> None:
     """Measure and write the figures."""
     options = read_options(__doc__)
     figures = asyncio.run(measure(QUICK_SECONDS if options.quick else SECONDS, options.seed))
-    command = f"python -m benchmarks.reliability.kills --seed {options.seed}"
+    command = f"python -m benchmarks.reliability.lifecycle.kills --seed {options.seed}"
     write("kills", command, figures, seed=options.seed, quick=options.quick)
 
 

@@ -48,7 +48,7 @@ def main() -> None:
     options = read_options(__doc__)
     counts = (QUICK_RESTARTS, QUICK_REQUESTS) if options.quick else (RESTARTS, REQUESTS)
     figures = asyncio.run(measure(*counts))
-    write("restarts", "python -m benchmarks.reliability.restarts", figures, seed=None, quick=options.quick)
+    write("restarts", "python -m benchmarks.reliability.lifecycle.restarts", figures, seed=None, quick=options.quick)
 
 
 if __name__ == "__main__":
