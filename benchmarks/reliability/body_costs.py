@@ -62,11 +62,6 @@ def main() -> None:
     if sys.argv[1:2] == ["--case"]:
         sys.stdout.write(json.dumps(measure(sys.argv[2], int(sys.argv[3]))))
         return
-    if sys.argv[1:2] == ["--some"]:
-        for name in (*BODIES, *ANSWERS):
-            if sys.argv[2] in name:
-                measure_in_child(name, FULL_BYTES)
-        return
     options = read_options(__doc__)
     size = QUICK_BYTES if options.quick else FULL_BYTES
     costs = {name: measure_in_child(name, size) for name in (*BODIES, *ANSWERS)}

@@ -35,6 +35,7 @@ class Ndjson(StreamedTableCodec):
     name = "ndjson"
     media_type = "application/x-ndjson"
     single_array = False
+    decode_multiple = 5
 
     def decode_table(self, body: bytes, limits: Limits) -> DecodedTable:
         """The rows, and their name if the lines are objects."""

@@ -6,7 +6,7 @@ The operations do not use the request objects of FastAPI and Starlette, which co
 import contextlib
 import sys
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -231,6 +231,25 @@ class RequestContext:
         if self._memory is not None and size > UNCOUNTED_BYTES:
             self._memory.reserve(size)
             self._held += size
+
+    @contextlib.contextmanager
+    def hold_meanwhile(self, size: int) -> Iterator[None]:
+        """Count the most bytes that the work in this block can take, and give them back at its end.
+
+        It is never more than half of the memory that other requests may hold, so that such work can run at all.
+
+        Raises:
+            Overloaded: the memory budget of the process has no room for them.
+        """
+        if self._memory is None:
+            yield
+            return
+        size = min(size, max(0, self._memory.limit - self._held) // 2)
+        self._memory.reserve(size)
+        try:
+            yield
+        finally:
+            self._memory.release(size)
 
     def hold_values(self, rows: int, columns: int) -> None:
         """Count a table of numbers in float64, which is about to be computed, until `release`.

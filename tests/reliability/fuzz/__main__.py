@@ -65,7 +65,10 @@ def read_totals() -> dict[str, Result]:
     if not TOTALS.exists():
         return {}
     found = json.loads(TOTALS.read_text(encoding="utf-8"))
-    return {name: Result(*counts[:-2], tuple(counts[-2]), counts[-1]) for name, counts in found.items()}
+    return {
+        name: Result(small, large, decoded, kinds, tuple(failures), next_seed)
+        for name, (small, large, decoded, kinds, failures, next_seed) in found.items()
+    }
 
 
 def save_totals(totals: Mapping[str, Result]) -> None:
