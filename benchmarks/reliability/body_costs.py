@@ -29,6 +29,7 @@ from diffeo.service.codecs.v2 import request as v2_request
 from diffeo.service.codecs.v2 import response as v2_response
 from diffeo.service.codecs.v2.request import RequestedOutput
 from diffeo.service.errors import RequestError
+from diffeo.service.process.server import tune_interpreter
 from diffeo.service.requests import Limits
 
 ALLOWED_MULTIPLE: Final = 8
@@ -60,6 +61,11 @@ def main() -> None:
     """Measure every case and write the figures."""
     if sys.argv[1:2] == ["--case"]:
         sys.stdout.write(json.dumps(measure(sys.argv[2], int(sys.argv[3]))))
+        return
+    if sys.argv[1:2] == ["--some"]:
+        for name in (*BODIES, *ANSWERS):
+            if sys.argv[2] in name:
+                measure_in_child(name, FULL_BYTES)
         return
     options = read_options(__doc__)
     size = QUICK_BYTES if options.quick else FULL_BYTES
@@ -96,8 +102,11 @@ def measure(name: str, size: int) -> Cost:
         body = BODIES[name](size)
         # The first use of a library takes time and memory too.
         _decode(body._replace(content=body.small, encoding=None), size)
+        tune_interpreter()
         return _measured(lambda: _decode(body, size), size, _is_inline(body))
-    return _measured(_encoding(ANSWERS[name], size), size, inline=False)
+    work = _encoding(ANSWERS[name], size)
+    tune_interpreter()
+    return _measured(work, size, inline=False)
 
 
 def _measured(work: Callable[[], str], size: int, inline: bool) -> Cost:  # noqa: FBT001

@@ -10,6 +10,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from ..errors import DeadlinePassed
 from .response_head import Header, response_head
+from .starts import Starts
 
 # Keys of scope["state"].
 FIRST_BYTE: Final = "first_byte"
@@ -25,9 +26,11 @@ class RequestCycle(RequestResponseCycle):
 
     Attributes:
         keeps_rest: tells if the connection can be kept after an answer that comes before the end of the body.
+        starts: the requests that wait for the start of their handlers.
     """
 
     keeps_rest: Callable[[], bool]
+    starts: Starts
     _failure: Exception | None = None
     _head: bytes = b""
 
@@ -61,6 +64,7 @@ class RequestCycle(RequestResponseCycle):
 
     async def run_asgi(self, app: ASGI3Application) -> None:
         """Run the application. A response that it does not complete is cut off, so that the client notices."""
+        self.starts.began()
         try:
             await app(self.scope, self.receive, self.send)
         except BaseException as error:

@@ -284,7 +284,13 @@ class ConnectionProtocol(HttpToolsProtocol):
             on_response=self.on_response_complete,
         )
         cycle.keeps_rest = self._keeps_rest
+        cycle.starts = starts = self._registry.starts
         if is_free:
+            # What is not a POST is cheap: health checks and metrics are never rejected.
+            if starts.are_late() and self.scope["method"] == "POST":
+                self._turn_request_away(cycle)
+                return
+            starts.add()
             self._start_asgi_task(cycle, self.app)
             return
         # A request that came before the answer to an earlier one waits for it.
@@ -332,6 +338,7 @@ class ConnectionProtocol(HttpToolsProtocol):
             return
         if self.pipeline:
             cycle, app = self.pipeline.pop()
+            self._registry.starts.add()
             self._start_asgi_task(cycle, app)
         elif self._problem is not None:
             self._send(self._problem)
@@ -348,6 +355,16 @@ class ConnectionProtocol(HttpToolsProtocol):
             self._send(problem)
         else:
             self.flow.pause_reading()
+
+    def _turn_request_away(self, cycle: RequestCycle) -> None:
+        cycle.response_started = cycle.response_complete = True
+        problem = raw_problem.OVERLOADED
+        if not (cycle.keep_alive and self._keeps_rest()):
+            self._receiving = HEAD
+            self._stop(problem)
+        self._registry.count(problem.type)
+        self.since = monotonic()
+        self.transport.write(problem.kept_response)
 
     def _send(self, problem: RawProblem) -> None:
         self.transport.write(problem.response)

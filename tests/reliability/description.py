@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -57,9 +57,9 @@ def main() -> None:
     write("description", "python -m tests.reliability.description", figures, seed=options.seed, quick=options.quick)
 
 
-def check(url: str, most_examples: int, seed: int) -> Iterator[Check]:
+def check(url: str, most_examples: int, seed: int, configurations: Sequence[str] = CONFIGURATIONS) -> Iterator[Check]:
     """Run schemathesis in each configuration, with at most so many fuzzed examples of each operation."""
-    for configuration in CONFIGURATIONS:
+    for configuration in configurations:
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / "schemathesis.toml").write_text(configuration, encoding="utf-8")
             options = [f"--phases={PHASES}", f"--checks={CHECKS}", f"--max-examples={most_examples}", f"--seed={seed}"]

@@ -62,6 +62,8 @@ EXTENSION_KEY: Final = b"ARROW:extension:name"
 # A name in a manifest has up to 128 characters, each up to four bytes in UTF-8.
 MAX_NAME_BYTES: Final = 512
 MAX_METADATA: Final = 64
+# Each message costs some twenty microseconds, however few rows it has.
+MAX_MESSAGES: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,7 @@ def read(body: bytes) -> ArrowTable:
 
 
 def _messages(body: memoryview) -> Iterator[Message]:
-    at = 0
+    at = count = 0
     while at < len(body):
         begin = at + PREFIX_BYTES
         prefix = bytes(body[at:begin])
@@ -160,6 +162,9 @@ def _messages(body: memoryview) -> Iterator[Message]:
         version, kind, header, size = root.number(0, "<h"), root.number(1, "<B"), root.table(2), root.number(3, "<q")
         if version not in VERSIONS or header is None or not 0 <= size <= len(body) - end:
             raise MalformedBody(f"the Arrow message at byte {at} is older than V4, empty or cut off")
+        count += 1
+        if count > MAX_MESSAGES:
+            raise MalformedBody(f"the Arrow stream has more than {MAX_MESSAGES} messages; send larger record batches")
         yield Message(kind, header, body[end : end + size])
         at = end + size
     if at + PREFIX_BYTES < len(body):

@@ -3,15 +3,18 @@
 import sys
 
 from benchmarks.reliability.figure import Figure, read_options, write
-from tests.reliability.corpus.run import Run, play_corpus
+from tests.reliability.corpus.cases import all_cases
+from tests.reliability.corpus.run import Run, heavy_cases, play_corpus
 
 PASSES = 5
+WARM_UPS = 4
 
 
 def main() -> None:
     """Play all cases several times, print every broken law, and write the figures."""
     options = read_options(__doc__)
-    run = play_corpus(1 if options.quick else PASSES)
+    warm_up = heavy_cases() if options.quick else all_cases() + heavy_cases() * WARM_UPS
+    run = play_corpus(warm_up, 1 if options.quick else PASSES)
     sys.stdout.writelines(f"{sentence}\n" for sentence in run.broken_laws)
     write("corpus", "python -m tests.reliability.corpus", figures(run), seed=None, quick=options.quick)
 

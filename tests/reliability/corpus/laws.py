@@ -59,9 +59,14 @@ def broken_laws_of_log(lines: Sequence[bytes], outcomes: Iterable[Outcome]) -> I
     """One sentence for each law that the log breaks: JSON in ASCII, one line for each answer with an id."""
     logged: Counter[str] = Counter()
     for line in lines:
-        yield from _broken_laws_of_line(line)
-        if b'"message":"request"' in line:
-            logged[json.loads(line)["request_id"]] += 1
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            yield f"no JSON: {line[:200]!r}"
+            continue
+        yield from _broken_laws_of_line(line, entry)
+        if entry.get("message") == "request":
+            logged[entry["request_id"]] += 1
     answered: Counter[str] = Counter()
     for outcome in outcomes:
         for answer in outcome.answers:
@@ -74,14 +79,9 @@ def broken_laws_of_log(lines: Sequence[bytes], outcomes: Iterable[Outcome]) -> I
         yield f"{len(missing)} answers have no line: {missing[:3]}"
 
 
-def _broken_laws_of_line(line: bytes) -> Iterator[str]:
+def _broken_laws_of_line(line: bytes, entry: dict[str, object]) -> Iterator[str]:
     if CONTROL.search(line):
         yield f"a control byte or a byte beyond ASCII: {line[:200]!r}"
-    try:
-        entry = json.loads(line)
-    except ValueError:
-        yield f"no JSON: {line[:200]!r}"
-        return
     if entry.get("level") in {"error", "critical"} or "traceback" in entry:
         yield f"an error: {line[:300]!r}"
 

@@ -18,7 +18,7 @@ ANSWER_SECONDS: Final = 1.0
 # A case that may be incomplete is given this long for an answer; then the client closes its half.
 PATIENCE_SECONDS: Final = 0.15
 PAUSE_SECONDS: Final = 0.002
-CONNECTIONS: Final = 16
+CONNECTIONS: Final = 32
 POLITE_SECONDS: Final = 0.02
 TOLERANCE: Final = 1e-5
 RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER of no seconds: close() sends RST

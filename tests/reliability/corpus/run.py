@@ -1,19 +1,18 @@
 """Plays the corpus against a server of two workers, after a warm-up, and collects what every law needs."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from tests.given.flows import affine
 from tests.given.servers.watched_server import WatchedServer, lowest
+from tests.reliability.corpus.case import Case
 from tests.reliability.corpus.cases import all_cases
 from tests.reliability.corpus.laws import broken_laws, broken_laws_of_log
 from tests.reliability.corpus.play import Outcome, Polite, play_all
 from tests.reliability.corpus.topics import connections, formats
 
-# Libraries that read a format are loaded with its first body, and the allocator keeps what large answers needed once.
-WARM_UPS: Final = 4
 WARM_UP_TOPICS: Final = frozenset({connections.TOPIC, formats.TOPIC})
 
 
@@ -40,13 +39,17 @@ class Run:
         return len(self.outcomes)
 
 
-def play_corpus(passes: int) -> Run:
-    """Start a server, warm it up, play the corpus several times, stop the server and read its log."""
+def heavy_cases() -> list[Case]:
+    """Cases for a warm-up: they load the library of every format, and the allocator keeps what large answers need."""
+    return [case for case in all_cases() if case.topic in WARM_UP_TOPICS]
+
+
+def play_corpus(warm_up: Sequence[Case], passes: int) -> Run:
+    """Start a server, warm it up with these cases, play the corpus several times, stop the server and read its log."""
     cases = all_cases()
-    heavy = [case for case in cases if case.topic in WARM_UP_TOPICS]
     server = WatchedServer(affine.DATA)
     try:
-        warm, _ = asyncio.run(play_all(server.host, server.port, cases + heavy * WARM_UPS))
+        warm, _ = asyncio.run(play_all(server.host, server.port, warm_up))
         pids, memory = set(server.pids), lowest(lambda: server.usage().memory_bytes)
         outcomes, polite = asyncio.run(play_all(server.host, server.port, cases * passes))
         growth = lowest(lambda: server.usage().memory_bytes) - memory

@@ -39,16 +39,16 @@ class Load:
     disconnects: int = 0
     seconds: list[float] = field(default_factory=list)
 
-    async def run(self, host: str, port: int, seconds: float, seed: int) -> None:
-        """Send requests for some seconds."""
+    async def run(self, host: str, port: int, seconds: float, least_requests: int, seed: int) -> None:
+        """Send requests for some seconds, and at least so many."""
         deadline = time.monotonic() + seconds
         streams = (random.Random(f"{seed}.{number}") for number in range(CONNECTIONS))
-        await asyncio.gather(*(self._connection(host, port, deadline, rng) for rng in streams))
+        await asyncio.gather(*(self._connection(host, port, deadline, least_requests, rng) for rng in streams))
 
-    async def _connection(self, host: str, port: int, deadline: float, rng: random.Random) -> None:
+    async def _connection(self, host: str, port: int, deadline: float, least: int, rng: random.Random) -> None:
         good, bad = questions(rng), malformed()
         reader, writer = await asyncio.open_connection(host, port, limit=BUFFER_BYTES)
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline or self.requests < least:
             question = rng.choice(bad) if rng.random() < MALFORMED_SHARE else rng.choice(good)
             self.requests += 1
             try:

@@ -20,11 +20,17 @@ WARM_UP_SHARE: Final = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How long the soak is, and the seconds between two versions and between two looks at the process."""
+    """How long the soak is, and the seconds between two versions and between two looks at the process.
+
+    Attributes:
+        seconds: it lasts so long at least.
+        least_requests: it lasts longer on a busy machine, until so many are sent.
+    """
 
     seconds: float
     swap_seconds: float
     look_seconds: float
+    least_requests: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +68,13 @@ def soak(pace: Pace, seed: int, leak_bytes: int = 0) -> Soak:
 async def _run(server: ObservedProcess, pace: Pace, seed: int) -> Soak:
     load = Load()
     swapping = asyncio.create_task(_swap(server.models, pace.swap_seconds))
-    looking = asyncio.create_task(_look(server, load, pace))
-    await load.run("127.0.0.1", server.port, pace.seconds, seed)
+    loading = asyncio.create_task(load.run("127.0.0.1", server.port, pace.seconds, pace.least_requests, seed))
+    usages = await _look(server, load, pace, loading)
+    await loading
     swapping.cancel()
     await asyncio.gather(swapping, return_exceptions=True)
     newest = max(int(path.name) for path in (server.models / MOVING).iterdir() if path.name.isdigit())
-    return Soak(load, await looking, newest - 1)
+    return Soak(load, usages, newest - 1)
 
 
 async def _swap(models: Path, seconds: float) -> None:
@@ -89,11 +96,11 @@ def _publish(models: Path, version: int) -> None:
         old.rmdir()
 
 
-async def _look(server: ObservedProcess, load: Load, pace: Pace) -> list[Usage]:
+async def _look(server: ObservedProcess, load: Load, pace: Pace, loading: asyncio.Task[None]) -> list[Usage]:
     found: list[Usage] = []
-    began = time.monotonic()
-    while (passed := time.monotonic() - began) < pace.seconds:
-        if passed > WARM_UP_SHARE * pace.seconds:
+    warm = time.monotonic() + WARM_UP_SHARE * pace.seconds
+    while not loading.done():
+        if time.monotonic() > warm and load.requests > WARM_UP_SHARE * pace.least_requests:
             found.append(await asyncio.to_thread(server.usage, load.requests))
         await asyncio.sleep(pace.look_seconds)
     return found

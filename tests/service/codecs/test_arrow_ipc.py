@@ -130,6 +130,14 @@ def test_buffers_that_share_bytes_are_malformed() -> None:
         arrow_ipc.read(schema_of(names) + batch_of(2**12, nodes, buffers, data))
 
 
+def test_a_stream_of_too_many_messages_is_malformed() -> None:
+    # Each message costs time, but no memory: 30 MB of empty ones would take seconds.
+    empty = batch_of(0, [(0, 0)], [(0, 0), (0, 0)], b"")
+    assert arrow_ipc.read(NUMBERS + empty * (arrow_ipc.MAX_MESSAGES - 1)).rows.shape == (0, 1)
+    with pytest.raises(MalformedBody, match="more than 10000 messages; send larger record batches"):
+        arrow_ipc.read(NUMBERS + empty * arrow_ipc.MAX_MESSAGES)
+
+
 def test_a_batch_without_rows_needs_no_buffers() -> None:
     body = NUMBERS + batch_of(0, [(0, 0)], [(2**40, 0), (2**40, 0)], b"")
     assert arrow_ipc.read(body).rows.shape == (0, 1)

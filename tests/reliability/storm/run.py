@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.reliability.disconnects import storm
 from tests.reliability.soak.observed_process import ObservedProcess, Usage, observed_process
+from tests.reliability.storm.resets import storm
 
 QUIET_SECONDS: Final = 2.0
-WARM_UP_RESETS: Final = 1500
 TICKS_PER_SECOND: Final = os.sysconf("SC_CLK_TCK")
 
 
@@ -31,10 +30,10 @@ class StormRun:
     busy_share: float
 
 
-def run_storm(resets: int, seed: int) -> StormRun:
-    """A warm-up, which fills every bounded cache and free list, then the resets that count."""
+def run_storm(warm_up: int, resets: int, seed: int) -> StormRun:
+    """A warm-up of so many resets, which fill every bounded cache and free list, then the resets that count."""
     with observed_process() as server:
-        asyncio.run(storm("127.0.0.1", server.port, WARM_UP_RESETS, seed))
+        asyncio.run(storm("127.0.0.1", server.port, warm_up, seed))
         time.sleep(QUIET_SECONDS)
         before = server.usage(0)
         asyncio.run(storm("127.0.0.1", server.port, resets, seed + 1))

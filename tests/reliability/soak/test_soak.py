@@ -10,8 +10,8 @@ from tests.reliability.soak.questions import close
 from tests.reliability.soak.run import Pace, Soak, soak
 
 # Swaps leave objects of their own behind, so growth is measured without them.
-SWAPS = Pace(seconds=8, swap_seconds=2, look_seconds=2)
-GROWTH = Pace(seconds=10, swap_seconds=3600, look_seconds=1)
+SWAPS = Pace(seconds=6, swap_seconds=2, look_seconds=2, least_requests=500)
+GROWTH = Pace(seconds=5, swap_seconds=3600, look_seconds=0.5, least_requests=1500)
 LEAK_BYTES = 64
 
 

@@ -1,4 +1,4 @@
-"""10,000 clients that reset their connection before the answer: `python -m benchmarks.reliability.disconnects`.
+"""10,000 clients that reset their connection before the answer.
 
 Their work must be cancelled, and nothing may be left behind: no task, no open file, no object.
 """
@@ -6,8 +6,9 @@ Their work must be cancelled, and nothing may be left behind: no task, no open f
 from typing import Final
 
 from benchmarks.reliability.figure import Figure, read_options, write
-from tests.reliability.storm_run import StormRun, run_storm
+from tests.reliability.storm.run import StormRun, run_storm
 
+WARM_UP: Final = 1500
 RESETS: Final = 10_000
 FEW: Final = 500
 
@@ -15,8 +16,8 @@ FEW: Final = 500
 def main() -> None:
     """Run the storm and write the figures."""
     options = read_options(__doc__)
-    run = run_storm(FEW if options.quick else RESETS, options.seed)
-    command = "python -m benchmarks.reliability.disconnects"
+    run = run_storm(WARM_UP, FEW if options.quick else RESETS, options.seed)
+    command = "python -m benchmarks.reliability.lifecycle.disconnects"
     write("disconnects", command, figures(run), seed=options.seed, quick=options.quick)
 
 
