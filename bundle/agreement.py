@@ -35,7 +35,9 @@ Compute = Callable[[Rows], Tensors]
 MOST_ROWS: Final = 4096
 LEAST_ROWS: Final = 256
 MOST_NUMBERS: Final = 2**18
-# Further rows of both graphs, in steps, as long as there is time; every FURTHER_BROAD-th step is drawn more broadly.
+# Processor time for further rows in a preflight, and in training before it publishes.
+FURTHER_SECONDS: Final = 2.0
+# Further rows come in steps, as long as there is time; every FURTHER_BROAD-th step is drawn more broadly.
 MOST_FURTHER_ROWS: Final = 3 * 2**15
 FURTHER_STEP_ROWS: Final = 4096
 FURTHER_BROAD: Final = 3

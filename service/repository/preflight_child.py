@@ -19,6 +19,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
+from diffeo.bundle import agreement
 from diffeo.runtime.errors import EngineError
 
 from ..errors import ServiceError
@@ -29,8 +30,6 @@ from .scan import VersionKey
 
 # A good version loads in seconds.
 PROCESSOR_SECONDS: Final = 30
-# Of which each pair of graphs is compared on further rows for so long.
-FURTHER_SECONDS: Final = 2.0
 # Address space that a version may add: this, and as many copies of its files.
 ADDRESS_BYTES: Final = 2 * 2**30
 COPIES: Final = 8
@@ -60,7 +59,7 @@ def main() -> None:
 
 def _load(settings: Settings, key: VersionKey, executor: Executor) -> tuple[str | None, bool, tuple[str, int] | None]:
     try:
-        entry = repository.load_version(settings, key, executor, seconds=FURTHER_SECONDS)
+        entry = repository.load_version(settings, key, executor, seconds=agreement.FURTHER_SECONDS)
     except (ServiceError, EngineError):
         # Not an error of the version: the service meets the same error when it loads the version, and reports it.
         return None, False, None

@@ -18,8 +18,6 @@ from .edited_graph import Edit
 
 Files = dict[str, bytes]
 Compute = agreement.Compute
-# Processor time for further rows, as a preflight spends it.
-SECONDS: Final = 2.0
 GRAPHS: Final[tuple[FileName, FileName]] = ("forward.onnx", "inverse.onnx")
 
 
@@ -54,7 +52,7 @@ def publish(files: Mapping[str, bytes], path: Path) -> Path:
     return path
 
 
-def check(files: Mapping[str, bytes], seconds: float = SECONDS) -> tuple[Compute, Compute]:
+def check(files: Mapping[str, bytes], seconds: float = agreement.FURTHER_SECONDS) -> tuple[Compute, Compute]:
     """Load the graphs if every check of a service passes.
 
     Raises:
