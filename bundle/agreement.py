@@ -8,10 +8,13 @@ distribution, under a seed that is made of the digest of the bundle, and each an
 - forward and inverse undo each other: z -> x -> z gives z, the log-determinants cancel, log_prob stays the same.
 
 The same rows are computed alone, in small batches and in another order; the answers must be the same. A change of one
-graph fails one of these. A change of both graphs that keeps the golden rows and is again one density is not noticed:
-only a signature over the seal would show that.
+graph fails one of these. The rarer the rows that it changes, the more rows must be drawn to meet them, so a caller
+says how many seconds it can spend on further rows. A change of both graphs that keeps the golden rows and is again one
+density is not noticed: only a signature over the seal would show that.
 """
 
+import math
+import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -32,6 +35,12 @@ Compute = Callable[[Rows], Tensors]
 MOST_ROWS: Final = 4096
 LEAST_ROWS: Final = 256
 MOST_NUMBERS: Final = 2**18
+# Processor time for further rows in a preflight, and in training before it publishes.
+FURTHER_SECONDS: Final = 2.0
+# Further rows come in steps, as long as there is time; every FURTHER_BROAD-th step is drawn more broadly.
+MOST_FURTHER_ROWS: Final = 3 * 2**15
+FURTHER_STEP_ROWS: Final = 4096
+FURTHER_BROAD: Final = 3
 # Most rows of one call.
 BLOCK_ROWS: Final = 1024
 # Each quarter of the rows is drawn at one of these temperatures: the body of the density, and its tails.
@@ -42,6 +51,8 @@ DIFFERENTIATED_ROWS: Final = 64
 MOST_DIFFERENTIATED: Final = 16
 STEP: Final = 2.0**-8
 VOLUME_TOLERANCE: Final = 0.5
+# A certificate says that answers are finite within 20 standard deviations, of the data and of the base.
+FINITE_SIGMA: Final = 10.0
 # Boxes of x, in ranges of the golden rows.
 BOXES: Final = (1.5, 4.0, 12.0, 40.0)
 # Errors are relative to the largest term. Two graphs differ by what the certificate allows for the round trip, and by
@@ -58,7 +69,9 @@ BATCH_ROWS: Final = 32
 BATCHES: Final = (1, 7)
 
 
-def check(forward: Compute, inverse: Compute, golden: Golden, dtype: Dtype, digest: str) -> None:
+def check(  # noqa: PLR0913, PLR0917  (two graphs, and what is known of them)
+    forward: Compute, inverse: Compute, golden: Golden, dtype: Dtype, digest: str, seconds: float = 0.0
+) -> None:
     """Check a pair of graphs; each is called with at most BLOCK_ROWS rows.
 
     Args:
@@ -67,15 +80,14 @@ def check(forward: Compute, inverse: Compute, golden: Golden, dtype: Dtype, dige
         golden: the rows with known answers.
         dtype: type of x.
         digest: SHA-256 of the manifest in hex.
+        seconds: processor time for further rows.
 
     Raises:
         GoldenDisagrees: the graphs compute other numbers than the golden vectors.
         GraphsDisagree: the graphs do not compute one density, or a row depends on its batch.
     """
-    with np.errstate(over="ignore"):
-        x, z = golden.x.astype(dtype), golden.z.astype(np.float32)
-    golden.check_forward(_in_blocks(forward, x))
-    golden.check_inverse(_in_blocks(inverse, z))
+    check_golden(forward, inverse, golden, dtype)
+    x, z = _golden_rows(golden, dtype)
     dimension = z.shape[1]
     count = max(LEAST_ROWS, min(MOST_ROWS, MOST_NUMBERS // dimension))
     body = base.draw(int(digest[:12], 16), 0, count, dimension, BODY)
@@ -83,12 +95,47 @@ def check(forward: Compute, inverse: Compute, golden: Golden, dtype: Dtype, dige
     drawn = _check_pair(forward, inverse, golden, body, dtype, tolerance)
     for index, temperature in enumerate(TAILS, 1):
         tail = base.draw(int(digest[:12], 16), index * count, count // 4, dimension, temperature)
-        _check_terms(golden.files.inverse, tail, _in_blocks(inverse, tail), -1)
+        answer = _in_blocks(inverse, tail)
+        _check_finite(golden.files.inverse, answer, np.linalg.norm(tail, axis=1) <= FINITE_SIGMA)
+        _check_terms(golden.files.inverse, tail, answer, -1)
     if not golden.is_rounded and dimension <= MOST_DIFFERENTIATED:
         _check_volume(golden.files.inverse, inverse, body[:DIFFERENTIATED_ROWS])
     _check_beyond(forward, golden, x, dtype, int(digest[12:24], 16), count // 4)
     _check_batches(golden.files.forward, forward, drawn)
     _check_batches(golden.files.inverse, inverse, body)
+    _check_further(forward, inverse, golden, dtype, int(digest[24:36], 16), seconds)
+
+
+def check_golden(forward: Compute, inverse: Compute, golden: Golden, dtype: Dtype) -> None:
+    """Check the golden rows only.
+
+    Raises:
+        GoldenDisagrees: the graphs compute other numbers than the golden vectors.
+    """
+    x, z = _golden_rows(golden, dtype)
+    golden.check_forward(_in_blocks(forward, x))
+    golden.check_inverse(_in_blocks(inverse, z))
+
+
+def _golden_rows(golden: Golden, dtype: Dtype) -> tuple[Rows, Rows]:
+    with np.errstate(over="ignore"):
+        return golden.x.astype(dtype), golden.z.astype(np.float32)
+
+
+def _check_further(  # noqa: PLR0913, PLR0917  (two graphs, their rows, and the time)
+    forward: Compute, inverse: Compute, golden: Golden, dtype: Dtype, seed: int, seconds: float
+) -> None:
+    dimension = golden.x.shape[1]
+    # Broad enough to meet rare rows often, and less so in many columns, where the same temperature leaves the data.
+    broad = 1 + 1 / math.sqrt(2 * dimension)
+    tolerance = ROUNDED_BODY_TOLERANCE if golden.is_rounded else BODY_TOLERANCE
+    began = time.process_time()
+    for step, start in enumerate(range(0, MOST_FURTHER_ROWS, FURTHER_STEP_ROWS), 1):
+        if time.process_time() - began >= seconds:
+            return
+        temperature = BODY if step % FURTHER_BROAD else broad
+        z = base.draw(seed, start, FURTHER_STEP_ROWS, dimension, temperature)
+        _check_pair(forward, inverse, golden, z, dtype, tolerance)
 
 
 def _check_pair(  # noqa: PLR0913, PLR0917  (two graphs, their rows, and the law)
@@ -136,7 +183,20 @@ def _check_beyond(  # noqa: PLR0913, PLR0917  (a graph, its rows, and where they
         unit = generator.uniform(-size, size, (count, x.shape[1]))
         rows = ((low + high) / 2 + unit * (high - low) / 2).astype(dtype)
         answer = _in_blocks(forward, rows)
+        sigmas = np.linalg.norm((rows - x.mean(axis=0)) / np.maximum(x.std(axis=0), np.finfo(dtype).tiny), axis=1)
+        _check_finite(golden.files.forward, answer, sigmas <= FINITE_SIGMA)
         _check_terms(golden.files.forward, answer["z"], answer, 1)
+
+
+def _check_finite(name: str, answer: Tensors, certified: npt.NDArray[np.bool_]) -> None:
+    """Check that the answers of certified rows are finite."""
+    for output, values in answer.items():
+        missing = int(np.sum(certified & ~np.isfinite(values.reshape(len(certified), -1)).all(axis=1)))
+        if missing:
+            raise GraphsDisagree(
+                f"{name} computes {output} that is not finite on {missing} rows within {FINITE_SIGMA:g} standard "
+                f"deviations; the certificate excludes that"
+            )
 
 
 def _check_terms(name: str, z: Rows, answer: Tensors, sign: int) -> None:

@@ -15,7 +15,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from . import golden, graph
+from . import golden, graph, weights
 from .errors import (
     BundleError,
     BundleMissing,
@@ -43,6 +43,7 @@ from .manifest import (
     Manifest,
     VariantName,
 )
+from .proof import Proof
 from .tolerances import LEAST_ROWS, TOLERANCES, VARIANT_TOLERANCES
 
 MAX_MANIFEST_BYTES: Final = 2**20
@@ -59,6 +60,7 @@ class Bundle:
         golden: golden vectors of the main graphs.
         files: content of each file that the manifest names.
         variants: golden vectors of each variant.
+        row_bytes: most bytes that one of its graphs needs for each row of a batch.
     """
 
     path: Path
@@ -67,10 +69,20 @@ class Bundle:
     golden: Golden
     files: Mapping[FileName, bytes]
     variants: Mapping[VariantName, Golden]
+    row_bytes: int
+
+    @property
+    def proof(self) -> Proof:
+        """What a check of the loaded graphs proves."""
+        return Proof(self.digest, self.row_bytes)
 
 
-def read(path: Path) -> Bundle:
+def read(path: Path, proof: Proof | None = None) -> Bundle:
     """Read and verify the bundle in the folder `path`.
+
+    Args:
+        path: the folder.
+        proof: of an earlier check; the graphs of a bundle with its digest are not analysed again.
 
     Raises:
         BundleMissing: there is no such folder.
@@ -78,6 +90,7 @@ def read(path: Path) -> Bundle:
         ManifestInvalid: manifest.json breaks the schema.
         DigestMismatch: a file or the manifest is missing or has changed.
         GraphRefused: an ONNX file has content that is not allowed.
+        GraphsDisagree: the two graphs hold different weights.
         GoldenInvalid: a file of golden vectors does not fit the manifest.
         Uncertified: a certificate is incomplete, or a measurement is out of tolerance.
     """
@@ -91,11 +104,23 @@ def read(path: Path) -> Bundle:
     finally:
         os.close(folder)
     check_certificates(manifest)
-    for trio in (MAIN_FILES, *(VARIANT_FILES[variant] for variant in manifest.variants)):
-        for name in (trio.forward, trio.inverse):
-            graph.inspect(name, files[name], manifest.dimension, manifest.dtype)
+    row_bytes = proof.row_bytes if proof is not None and proof.digest == digest else inspect(manifest, files)
     vectors = golden.parse(files["golden.npy"], manifest.dimension)
-    return Bundle(path, manifest, digest, vectors, files, _variants(manifest, files))
+    return Bundle(path, manifest, digest, vectors, files, _variants(manifest, files), row_bytes)
+
+
+def inspect(manifest: Manifest, files: Mapping[FileName, bytes]) -> int:
+    """Check the content of all graphs; the most bytes that one of them needs for each row of a batch.
+
+    Raises:
+        GraphRefused: an ONNX file has content that is not allowed.
+        GraphsDisagree: the two graphs hold different weights.
+    """
+    trios = (MAIN_FILES, *(VARIANT_FILES[variant] for variant in manifest.variants))
+    names = [name for trio in trios for name in (trio.forward, trio.inverse)]
+    costs = [graph.inspect(name, files[name], manifest.dimension, manifest.dtype) for name in names]
+    weights.check(files)
+    return max(cost.row_bytes for cost in costs)
 
 
 def versions(model: Path) -> list[int]:

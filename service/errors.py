@@ -19,6 +19,7 @@ ServiceError
 │   ├── CrossSite           a page of another site sent the request
 │   └── HostNotAllowed      the service does not answer under the name that the request uses
 ├── DeadlinePassed          the answer was not computed before the deadline; it carries a time to try again too
+├── VersionLoading          the check of the version has not ended
 ├── VersionRefused          the version is on disk, but its bundle failed a check and is not served
 ├── SettingsInvalid         a setting is of the wrong type or out of range
 ├── NothingToServe          the repository holds no model that can be served
@@ -32,7 +33,7 @@ The errors of the engines are in `diffeo.runtime.errors`.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 from diffeo.bundle.errors import listed as listed  # noqa: PLC0414  (used by error sentences of the service)
 
@@ -168,6 +169,12 @@ class DeadlinePassed(ServiceError):
     def retry_after(self) -> int:
         """Whole seconds that a client must wait before it tries again, at least 1."""
         return _whole_seconds(self.seconds)
+
+
+class VersionLoading(ServiceError):
+    """The check of the version has not ended."""
+
+    retry_after: Final = 1
 
 
 class VersionRefused(ServiceError):

@@ -55,6 +55,7 @@ class Model:
         block_rows: rows of one block of a stream.
         precision: precision of the two graphs.
         variants: the same version in the other precisions of its bundle.
+        row_bytes: most bytes that one of its graphs needs for each row of a batch.
         golden: rows with known results in the precision of the manifest; the canary computes them.
     """
 
@@ -68,6 +69,7 @@ class Model:
     block_rows: int
     precision: str
     variants: Mapping[str, "Model"] = field(default_factory=dict)
+    row_bytes: int = 0
     golden: Golden | None = None
 
     def in_precision(self, precision: str | None) -> "Model":

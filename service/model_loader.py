@@ -2,7 +2,7 @@
 
 import time
 from concurrent.futures import Executor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from diffeo.bundle import agreement
 from diffeo.bundle.golden import Golden
 from diffeo.bundle.manifest import VARIANT_FILES, VariantName
+from diffeo.bundle.proof import Proof
 from diffeo.bundle.read import Bundle
 from diffeo.runtime.engines import ENGINES
 from diffeo.runtime.engines.engine import Engine, Graphs, Tensors
@@ -29,9 +30,19 @@ MAX_STREAM_BLOCK_CHUNKS: Final = 16
 MEASURED_CALLS: Final = 3
 # Longest engine call of a slow model: a request of one row waits for the call that runs.
 CALL_SECONDS: Final = 0.02
+# Most memory of one engine call. A call has fewer rows than `chunk_rows` if each needs much.
+CALL_BYTES: Final = 512 * 2**20
 
 
-def load(bundle: Bundle, name: str, version: int, settings: Settings, executor: Executor) -> Model:
+def load(  # noqa: PLR0913, PLR0917  (a bundle, its place, and how it is served)
+    bundle: Bundle,
+    name: str,
+    version: int,
+    settings: Settings,
+    executor: Executor,
+    proof: Proof | None = None,
+    seconds: float = 0.0,
+) -> Model:
     """Load the graphs of a bundle in each of its precisions.
 
     Args:
@@ -40,6 +51,8 @@ def load(bundle: Bundle, name: str, version: int, settings: Settings, executor: 
         version: version of the model.
         settings: engine, device, limits.
         executor: threads for engine calls.
+        proof: of the preflight; if it is about this bundle, only the golden rows are compared here.
+        seconds: processor time for which each pair of graphs is compared on further rows.
 
     Raises:
         EngineFailed: a graph does not load or run.
@@ -48,7 +61,9 @@ def load(bundle: Bundle, name: str, version: int, settings: Settings, executor: 
         GraphsDisagree: the two graphs do not compute one density, or a row depends on its batch.
     """
     manifest = bundle.manifest
-    forward, inverse = _batchers(name, bundle.files, bundle.golden, bundle, settings, executor)
+    settings = settings.model_copy(update={"chunk_rows": chunk_rows(settings.chunk_rows, bundle.row_bytes)})
+    checks = Checks(proof == bundle.proof, seconds)
+    forward, inverse = _batchers(name, bundle.files, bundle.golden, bundle, settings, executor, checks)
     block_rows = _stream_block_rows(inverse.seconds_per_row, settings)
     model = Model(
         name,
@@ -60,34 +75,59 @@ def load(bundle: Bundle, name: str, version: int, settings: Settings, executor: 
         executor,
         block_rows,
         manifest.precision,
+        row_bytes=bundle.row_bytes,
         golden=bundle.golden,
     )
     # The variants are made for ONNX Runtime on a processor; a GPU computes float32 faster than they do.
     if settings.engine != "onnx" or settings.execution_providers[0] != "cpu":
         return model
-    return replace(model, variants={variant: _variant(model, variant, bundle, settings) for variant in bundle.variants})
+    variants: dict[str, Model] = {
+        variant: _variant(model, variant, bundle, settings, checks) for variant in bundle.variants
+    }
+    return replace(model, variants=variants)
 
 
-def _variant(model: Model, variant: VariantName, bundle: Bundle, settings: Settings) -> Model:
+def chunk_rows(most: int, row_bytes: int) -> int:
+    """The most rows of one engine call: at most `most`, and fewer if they would need more than CALL_BYTES."""
+    return max(1, min(most, CALL_BYTES // max(1, row_bytes)))
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """What a load checks: whether the golden rows are enough, and the processor time for further rows."""
+
+    only_golden: bool
+    seconds: float
+
+
+def _variant(model: Model, variant: VariantName, bundle: Bundle, settings: Settings, checks: Checks) -> Model:
     files = VARIANT_FILES[variant]
     # An engine finds each graph by the name of its direction, so the files of a variant get those names.
     graphs: Graphs = {"forward.onnx": bundle.files[files.forward], "inverse.onnx": bundle.files[files.inverse]}
     golden = bundle.variants[variant]
-    forward, inverse = _batchers(model.name, graphs, golden, bundle, settings, model.executor)
+    forward, inverse = _batchers(model.name, graphs, golden, bundle, settings, model.executor, checks)
     block_rows = _stream_block_rows(inverse.seconds_per_row, settings)
     return replace(model, forward=forward, inverse=inverse, block_rows=block_rows, precision=variant, golden=golden)
 
 
 def _batchers(  # noqa: PLR0913, PLR0917  (a bundle's parts, and how they are served)
-    name: str, graphs: Graphs, golden: Golden, bundle: Bundle, settings: Settings, executor: Executor
+    name: str,
+    graphs: Graphs,
+    golden: Golden,
+    bundle: Bundle,
+    settings: Settings,
+    executor: Executor,
+    checks: Checks,
 ) -> tuple[Batcher, Batcher]:
     dtype = bundle.manifest.dtype
     forward, inverse = ENGINES[settings.engine](graphs, settings.engine_options)
     work = executor.work if isinstance(executor, EngineThreads) else WorkAhead()
     x, z = golden.x.astype(dtype), golden.z.astype(np.float32)
-    agreement.check(
-        _in_chunks(forward, "x", settings), _in_chunks(inverse, "z", settings), golden, dtype, bundle.digest
-    )
+    computes = _in_chunks(forward, "x", settings), _in_chunks(inverse, "z", settings)
+    if checks.only_golden:
+        agreement.check_golden(*computes, golden, dtype)
+    else:
+        agreement.check(*computes, golden, dtype, bundle.digest, checks.seconds)
     return (
         Batcher(forward, "x", executor, _batcher_options(name, forward, "x", x, settings), work),
         Batcher(inverse, "z", executor, _batcher_options(name, inverse, "z", z, settings), work),

@@ -29,6 +29,7 @@ from diffeo.service.codecs.v2 import request as v2_request
 from diffeo.service.codecs.v2 import response as v2_response
 from diffeo.service.codecs.v2.request import RequestedOutput
 from diffeo.service.errors import RequestError
+from diffeo.service.process.server import tune_interpreter
 from diffeo.service.requests import Limits
 
 ALLOWED_MULTIPLE: Final = 8
@@ -96,8 +97,11 @@ def measure(name: str, size: int) -> Cost:
         body = BODIES[name](size)
         # The first use of a library takes time and memory too.
         _decode(body._replace(content=body.small, encoding=None), size)
+        tune_interpreter()
         return _measured(lambda: _decode(body, size), size, _is_inline(body))
-    return _measured(_encoding(ANSWERS[name], size), size, inline=False)
+    work = _encoding(ANSWERS[name], size)
+    tune_interpreter()
+    return _measured(work, size, inline=False)
 
 
 def _measured(work: Callable[[], str], size: int, inline: bool) -> Cost:  # noqa: FBT001

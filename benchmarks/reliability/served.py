@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import random
 import signal
+import socket
 import sys
 import time
 from pathlib import Path
@@ -17,6 +19,21 @@ DIFFEO: Final = str(Path(sys.executable).with_name("diffeo"))
 MODELS: Final = ROOT / "models"
 WORKER_COMMAND: Final = b"diffeo.service.process.worker"
 START_SECONDS: Final = 120.0
+# Below the ports that Linux gives to clients. While no server runs, a client that has such a port could connect to
+# itself, and another program could get the port from the system.
+FIXED_PORTS: Final = range(20_000, 32_000)
+
+
+def fixed_port() -> int:
+    """A port that is free now, and that the system gives to nobody while its server restarts."""
+    while True:
+        port = random.choice(FIXED_PORTS)  # noqa: S311  (any of them)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
 
 
 class Served:
@@ -36,9 +53,12 @@ class Served:
         """Start a server and wait until it is ready, at most so many seconds."""
         command = [DIFFEO, "serve", "--models", str(models), "--port", str(port), "--workers", str(workers)]
         environment = {**os.environ, "DIFFEO_LOG_LEVEL": "error"}
-        served = cls(await asyncio.create_subprocess_exec(*command, env=environment), port)
+        process = await asyncio.create_subprocess_exec(*command, env=environment)
+        served = cls(process, port)
         async with asyncio.timeout(seconds):
-            while not await served.is_ready():  # noqa: ASYNC110  (another process becomes ready)
+            while not await served.is_ready():
+                if process.returncode is not None:
+                    raise RuntimeError(f"the server ended with code {process.returncode} before it was ready")
                 await asyncio.sleep(0.02)
         return served
 

@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
+
 from ..errors import GraphRefused
 from . import limits, messages, tensor
 from .messages import Message
@@ -88,6 +91,18 @@ def read(file: str, content: bytes) -> Content:
         tuple(_port(file, value) for value in graph.parts.get(11, ())),
         tuple(_port(file, value) for value in graph.parts.get(12, ())),
     )
+
+
+def weights(file: str, content: bytes) -> dict[str, npt.NDArray[np.floating]]:
+    """The weights of float32 and float64 by name.
+
+    Raises:
+        GraphRefused: the first problem found.
+    """
+    model = messages.read(file, memoryview(content), messages.MODEL)
+    graph = messages.read(file, model.parts[7][0], messages.GRAPH)
+    found = (tensor.read_floats(file, part) for part in graph.parts.get(5, ()))
+    return {name: numbers for name, numbers in found if numbers is not None}
 
 
 def _range(numbers: range) -> str:

@@ -14,6 +14,7 @@ from .value import BOOL, FLOAT32, FLOAT64, INT8, INT32, INT64, RANGES, TYPE_NAME
 
 DIMS, ELEMENT, FLOAT_DATA, INT32_DATA, INT64_DATA, NAME, RAW, DOUBLE_DATA = 1, 2, 4, 5, 7, 8, 9, 10
 EXTERNAL, LOCATION = 13, 14
+FLOATS: Final[dict[int, np.dtype[np.floating]]] = {FLOAT32: np.dtype("<f4"), FLOAT64: np.dtype("<f8")}
 # The field that lists the numbers of each type one by one.
 LISTS: Final = {
     FLOAT32: FLOAT_DATA, FLOAT64: DOUBLE_DATA, INT64: INT64_DATA,
@@ -53,6 +54,16 @@ def read(file: str, content: memoryview) -> Tensor:
         raise GraphRefused(f"{said} is of type {element}; expected one of {', '.join(TYPE_NAMES.values())}")
     _check_shape(said, shape)
     return Tensor(name, _value(element, shape, _numbers(said, message, element, math.prod(shape))))
+
+
+def read_floats(file: str, content: memoryview) -> tuple[str, npt.NDArray[np.floating] | None]:
+    """The name and the numbers of a TensorProto that `read` accepts; None for integers."""
+    message = messages.read(file, content, messages.TENSOR)
+    name, element, shape = message.text(NAME), message.integer(ELEMENT), tuple(message.integers.get(DIMS, ()))
+    if element not in FLOATS:
+        return name, None
+    numbers = _numbers(f"{file}: the weight {ascii(name)[:64]}", message, element, math.prod(shape))
+    return name, numbers.astype(DTYPES[element]).reshape(shape).view(FLOATS[element])
 
 
 def _check_shape(said: str, shape: tuple[int, ...]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from . import columns, csv_numbers, csv_readable, csv_text
+from . import columns, csv_numbers, csv_readable, csv_records, csv_text
 from .csv_numbers import Numbers, Wrong
 from .csv_readable import Readable, Size
 from .csv_text import Header
@@ -32,7 +32,7 @@ class CsvTable:
 
     def records(self) -> Iterator[tuple[int, list[str]]]:
         """The cells of each row as text, with the line on which the row begins."""
-        return csv_text.records(self.text.decode(), self.header.lines + 1)
+        return csv_records.records(self.text.decode(), self.header.lines + 1)
 
     def select(self, names: Sequence[str], wrong: Wrong = "refuse") -> Numbers:
         """The numbers of the columns of these names, in their order; by position where the table has no names.

@@ -1,6 +1,5 @@
 """Reads the numbers in the rows of a CSV text: with pyarrow where it gives the same result, else cell by cell."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
@@ -9,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .cells import EXPECTED, number, shown, spellings_of_missing
-from .csv_text import BYTE_ORDER_MARK, MAX_LINE_BYTES, Header, has_plain_quotes, record_ends, records
+from .csv_records import has_plain_quotes, record_ends, records
+from .csv_text import BYTE_ORDER_MARK, MAX_LINE_BYTES, Header
 from .errors import RaggedRow, UnreadableTable, WrongCell
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 # If pyarrow refuses a text, only the segments with wrong cells are read cell by cell, which is slow.
 SEGMENT_BYTES: Final = 2**20
-EMPTY_LINE: Final = re.compile(rb"(?:\A|\n)\n")
 # Below this, reading cell by cell takes less time than one call of pyarrow.
 SHORT_BYTES: Final = 1000
 # pyarrow refuses a line that is longer than two blocks.
@@ -117,9 +116,13 @@ def read_with_pyarrow(text: bytes, header: Header, wanted: Sequence[int]) -> Num
     for index, column in enumerate(chosen):
         rows[:, index] = table.column(column).to_numpy()  # NaN for null
     # pyarrow also reads nan(1) as missing, and an empty line as a row of missing cells.
-    if np.isnan(rows).any() and (b"(" in text or (header.width > 1 and EMPTY_LINE.search(text))):
+    if np.isnan(rows).any() and (b"(" in text or (header.width > 1 and _has_empty_line(text))):
         return None
     return rows
+
+
+def _has_empty_line(text: bytes) -> bool:
+    return text.startswith(b"\n") or b"\n\n" in text
 
 
 def _arrow_table(text: bytes, names: list[str], chosen: list[str], missing: list[str]) -> "pa.Table | None":

@@ -1,18 +1,16 @@
-"""Reads the header and the records of a CSV text in UTF-8, without pyarrow.
+"""Reads the header of a CSV text in UTF-8, and the text of its rows, without pyarrow.
 
 Cells are separated by commas. A cell may be enclosed in double quotes; it may then hold commas, line ends, and quotes
 written twice. Spaces and tabs around a cell and around its quotes do not count. Lines end with LF, CRLF or CR.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
-
 from .cells import BLANKS, number, shown
+from .csv_records import LINE_END, Cell, record
 from .errors import MixedHeader, UnreadableTable
 
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
@@ -28,14 +26,7 @@ ROW_BLANKS: Final = re.compile(rb"[ \t]*+")
 # Longer than any line of numbers for the largest model.
 MAX_LINE_BYTES: Final = 2**20
 
-QUOTED: Final = re.compile(r'[ \t]*+"([^"]*+(?:""[^"]*+)*+)"[ \t]*+(?=[,\r\n]|\Z)')
-PLAIN: Final = re.compile(r'(?![ \t]*+")([^,\r\n]*+)')
-SEPARATORS: Final = np.frombuffer(b",\n\r", np.uint8)
-LINE_END: Final = re.compile(r"\r\n|\n|\r")
 SPREADSHEET: Final = re.compile(r"sep=.?,?", re.IGNORECASE)
-
-Cell = tuple[str, bool]  # the text, and whether it is enclosed in quotes
-Positions = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +63,7 @@ def header(content: bytes) -> Header:
     text = _decoded(content[begin : begin + size], begin, cut=len(content) > begin + size)
     if not text or text.isspace():
         raise UnreadableTable("the table is empty; expected a line of names, then one row of numbers a line")
-    cells, end = _record(text, 0, 1)
+    cells, end = record(text, 0, 1)
     names = _names(cells)
     if names is None:
         return Header(None, len(cells), begin, 0)
@@ -90,6 +81,8 @@ def body(content: bytes, begin: int) -> bytes:
     Raises:
         UnreadableTable: it is not UTF-8.
     """
+    if len(content) - begin <= PIECE_BYTES:
+        return _body_at_once(content, begin)
     end = _end_of_rows(content, begin)
     # In pieces, because each operation on a long text would hold up all other threads; join() does not.
     pieces: list[bytes] = []
@@ -107,6 +100,20 @@ def body(content: bytes, begin: int) -> bytes:
             piece = piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         pieces.append(piece)
     return b"".join(pieces)
+
+
+def _body_at_once(content: bytes, begin: int) -> bytes:
+    text = content[begin:]
+    if not text.isascii():
+        _decoded(text, begin, cut=False)
+    if b"\r" in text:
+        text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    # Blanks at the end of the last row belong to it: they may be its last cell.
+    stripped = text.rstrip(BLANK_BYTES)
+    if not stripped:
+        return b""
+    end = text.find(b"\n", len(stripped))
+    return text if end < 0 else text[:end]
 
 
 def _end_of_rows(content: bytes, begin: int) -> int:
@@ -132,130 +139,6 @@ def _valid_start(piece: bytes, begin: int, *, last: bool) -> bytes:
     if not start:
         _decoded(piece, begin, cut=False)
     return start
-
-
-def records(text: str, line: int) -> Iterator[tuple[int, list[str]]]:
-    """The cells of each record, with the line on which the record begins; the first one begins on `line`.
-
-    Raises:
-        UnreadableTable: a quote does not enclose its cell.
-    """
-    at = 0
-    while at < len(text):
-        end = text.find("\n", at)
-        end = len(text) if end < 0 else end
-        plain = text[at:end]
-        if '"' in plain:
-            cells, end = _record(text, at, line)
-            yield line, [cell for cell, _ in cells]
-            line += text.count("\n", at, end)
-        else:
-            yield line, plain.split(",")
-        at = end + 1
-        line += 1
-
-
-def record_ends(content: bytes, *, last: bool) -> Positions:
-    """The positions at which the records of a segment end: for each record, the index of the first byte after it.
-
-    If a quote does not enclose its cell, the search stops there; the rest is one record if the text ends.
-
-    Args:
-        content: the segment, which begins with a record; its lines may end in any way.
-        last: whether the text ends with the segment; then the last record needs no line end.
-    """
-    lines = _line_ends(content, last=last)
-    if b'"' in content:
-        quotes = _quotes(content)
-        if _quotes_enclose_cells(content, quotes) and not (last and len(quotes) % 2):
-            # A line end with an even number of quotes before it is not inside quotes.
-            lines = lines[np.searchsorted(quotes, lines) % 2 == 0]
-        else:
-            lines = _record_ends_one_by_one(content, last=last)
-    if last and (lines[-1] if len(lines) else 0) < len(content):
-        lines = np.append(lines, len(content))
-    return lines
-
-
-def has_plain_quotes(content: bytes) -> bool:
-    """True if every double quote begins or ends a cell, or is one of two in a quoted cell.
-
-    A text without plain quotes may still be a table: blanks may surround quotes, and an unquoted cell may hold a quote.
-    """
-    quotes = _quotes(content)
-    return len(quotes) % 2 == 0 and _quotes_enclose_cells(content, quotes)
-
-
-def _quotes(content: bytes) -> Positions:
-    return np.flatnonzero(np.frombuffer(content, np.uint8) == ord('"'))
-
-
-def _quotes_enclose_cells(content: bytes, quotes: Positions) -> bool:
-    # The last quote may open a cell that ends in the next segment.
-    padded = np.frombuffer(b"\n" + content + b"\n", np.uint8)
-    opening, closing = quotes[0::2], quotes[1::2]
-    opens, closes = _is_separator(padded[opening]), _is_separator(padded[closing + 2])
-    # Two quotes side by side are one quote in a cell: the first closes, the second opens.
-    later = opening[1:]
-    double = later == closing[: len(later)] + 1
-    opens[1:] |= double
-    closes[: len(later)] |= double
-    return bool(opens.all() and closes.all())
-
-
-def _is_separator(characters: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
-    return np.isin(characters, SEPARATORS)
-
-
-def _line_ends(content: bytes, *, last: bool) -> Positions:
-    characters = np.frombuffer(content, np.uint8)
-    found = characters == ord("\n")
-    if b"\r" in content:
-        returns = characters == ord("\r")
-        # In CRLF the LF ends the line. A CR at the end of a segment may be followed by LF in the next one, so it waits.
-        returns[:-1] &= ~found[1:]
-        returns[-1:] &= last
-        found = found | returns
-    return np.flatnonzero(found) + 1
-
-
-def _record_ends_one_by_one(content: bytes, *, last: bool) -> Positions:
-    # Latin-1 has one character per byte, so a position in the text is the same position in the bytes.
-    text = content.decode("latin-1")
-    at = 0
-    found: list[int] = []
-    while at < len(text):
-        try:
-            _, end = _record(text, at, 0)
-        except UnreadableTable:
-            # The cell continues in the next segment, or it is wrong: then the reader of the record reports its line.
-            break
-        after = LINE_END.match(text, end)
-        # A CR at the end of a segment waits for the next segment, as above.
-        if after is None or (not last and text[end:] == "\r"):
-            break
-        at = after.end()
-        found.append(at)
-    return np.array(found, np.int64)
-
-
-def _record(text: str, at: int, line: int) -> tuple[list[Cell], int]:
-    """The cells of the record that begins at this character, and the position at which it ends."""
-    cells: list[Cell] = []
-    begin = at
-    while True:
-        if (plain := PLAIN.match(text, at)) is not None:
-            cells.append((plain[1], False))
-            at = plain.end()
-        elif (quoted := QUOTED.match(text, at)) is not None:
-            cells.append((quoted[1].replace('""', '"'), True))
-            at = quoted.end()
-        else:
-            line += len(LINE_END.findall(text, begin, at))
-            raise UnreadableTable(f"line {line}: a quote does not enclose its cell; close it, or write it twice")
-        if text[at : at + 1] != ",":
-            return cells, at
-        at += 1
 
 
 def _names(cells: Sequence[Cell]) -> tuple[str, ...] | None:

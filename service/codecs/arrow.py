@@ -25,6 +25,7 @@ class Arrow(StreamedTableCodec):
     name = "arrow"
     media_type = "application/vnd.apache.arrow.stream"
     single_array = False
+    decode_multiple = 2
 
     def decode_table(self, body: bytes, _: Limits) -> DecodedTable:
         """The rows and the names of their columns."""

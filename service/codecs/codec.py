@@ -50,6 +50,11 @@ class Codec(Protocol):
         """True if a body holds exactly one array, without a name."""
         ...
 
+    @property
+    def decode_multiple(self) -> int:
+        """The most bytes of memory that decoding takes for each of the `unpacked_bytes`."""
+        ...
+
     def unpacked_bytes(self, body: bytes) -> int:
         """How many bytes a request holds when it is decompressed: the size of the work to decode it."""
         ...

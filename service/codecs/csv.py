@@ -33,6 +33,7 @@ class Csv(StreamedTableCodec):
     name = "csv"
     media_type = "text/csv"
     single_array = False
+    decode_multiple = 7
 
     def decode_table(self, body: bytes, limits: Limits) -> DecodedTable:
         """The rows and, if line 1 is a header, the names of their columns."""

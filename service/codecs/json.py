@@ -46,6 +46,7 @@ class Json:
     name = "json"
     media_type = "application/json"
     single_array = False
+    decode_multiple = 5
 
     def unpacked_bytes(self, body: bytes) -> int:
         """The size of the body; see `Codec.unpacked_bytes`."""

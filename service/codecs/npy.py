@@ -21,6 +21,7 @@ class Npy(StreamedTableCodec):
     name = "npy"
     media_type = "application/x-npy"
     single_array = True
+    decode_multiple = 1
 
     def decode_table(self, body: bytes, _: Limits) -> DecodedTable:
         """The rows; npy has no names."""

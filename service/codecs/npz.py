@@ -29,6 +29,7 @@ class Npz(TableCodec):
     name = "npz"
     media_type = "application/x-npz"
     single_array = False
+    decode_multiple = 3
 
     def unpacked_bytes(self, body: bytes) -> int:
         """The size that the archive claims; no more than one byte beyond it is decompressed."""

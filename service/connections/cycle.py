@@ -1,19 +1,24 @@
-"""One request and its response on a connection: uvicorn's, but receiving the body can fail."""
+"""One request and its response on a connection: uvicorn's, but receiving can fail, and one write sends a response."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import Final
 
-from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
+from uvicorn._types import ASGI3Application, ASGIReceiveEvent, ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from ..errors import DeadlinePassed
+from .response_head import Header, response_head
+from .starts import Starts
 
 # Keys of scope["state"].
 FIRST_BYTE: Final = "first_byte"
 DEADLINE: Final = "deadline"
 BODY_FAILURE: Final = "body_failure"
+# Up to this size, joining head and body is faster than a system call with two buffers.
+JOINED_BYTES: Final = 64 * 1024
+LAST_CHUNK: Final = b"0\r\n\r\n"
 
 
 class RequestCycle(RequestResponseCycle):
@@ -21,10 +26,13 @@ class RequestCycle(RequestResponseCycle):
 
     Attributes:
         keeps_rest: tells if the connection can be kept after an answer that comes before the end of the body.
+        starts: the requests that wait for the start of their handlers.
     """
 
     keeps_rest: Callable[[], bool]
+    starts: Starts
     _failure: Exception | None = None
+    _head: bytes = b""
 
     def fail(self, error: Exception) -> None:
         """End receiving the body with an error, which the application answers; then the connection is closed."""
@@ -54,8 +62,86 @@ class RequestCycle(RequestResponseCycle):
         finally:
             timer.cancel()
 
-    def send(self, message: ASGISendEvent) -> Coroutine[object, object, None]:
-        """Send a part of the response. Its head tells if the connection will be closed because the body goes on."""
-        if self.more_body and not self.response_started and not self.keeps_rest():
-            self.keep_alive = False
-        return super().send(message)
+    async def run_asgi(self, app: ASGI3Application) -> None:
+        """Run the application. A response that it does not complete is cut off, so that the client notices."""
+        self.starts.began()
+        try:
+            await app(self.scope, self.receive, self.send)
+        except BaseException as error:
+            self.logger.exception("the application failed", exc_info=error)
+        if not (self.response_complete or self.disconnected):
+            await self._cut_off()
+        self.on_response = _ignore
+
+    async def _cut_off(self) -> None:
+        if self.response_started:
+            self._write(b"")
+            self.transport.close()
+        else:
+            await self.send_500_response()
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Send a part of the response. The head waits for the first part of the body: one system call sends both."""
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+        if self.disconnected:
+            return
+        if message["type"] == "http.response.start" and not self.response_started:
+            self._start_response(message["status"], message.get("headers", ()))
+        elif message["type"] == "http.response.body" and self.response_started and not self.response_complete:
+            self._send_body(message.get("body", b""), more=message.get("more_body", False))
+        else:
+            raise RuntimeError(f"the application sent {message['type']}, which does not fit the state of its response")
+
+    def _start_response(self, status: int, headers: Iterable[Header]) -> None:
+        self.response_started = True
+        self.waiting_for_100_continue = False
+        # The rest of a body that the application does not want may be too long to wait for.
+        keep_alive = self.keep_alive and (not self.more_body or self.keeps_rest())
+        has_body = self.scope["method"] != "HEAD"
+        head = response_head(status, [*self.default_headers, *headers], keep_alive=keep_alive, has_body=has_body)
+        self.keep_alive = not head.closes
+        self.chunked_encoding = head.length is None
+        self.expected_content_length = head.length or 0 if has_body else 0
+        self._head = head.content
+
+    def _send_body(self, body: bytes, *, more: bool) -> None:
+        if self.scope["method"] == "HEAD":
+            body = b""
+        elif self.chunked_encoding:
+            body = _chunks(body, is_last=not more)
+        else:
+            self.expected_content_length -= len(body)
+            if self.expected_content_length < 0:
+                raise RuntimeError("the body of the response is longer than its Content-Length")
+        self._write(body)
+        if not more:
+            self._complete()
+
+    def _write(self, body: bytes) -> None:
+        head, self._head = self._head, b""
+        if not head:
+            if body:
+                self.transport.write(body)
+        elif len(body) <= JOINED_BYTES:
+            self.transport.write(head + body)
+        else:
+            self.transport.writelines((head, body))
+
+    def _complete(self) -> None:
+        if self.expected_content_length:
+            raise RuntimeError("the body of the response is shorter than its Content-Length")
+        self.response_complete = True
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
+
+
+def _ignore() -> None:
+    """The connection has no further interest in this request."""
+
+
+def _chunks(body: bytes, *, is_last: bool) -> bytes:
+    chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
+    return chunk + LAST_CHUNK if is_last else chunk

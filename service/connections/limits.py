@@ -27,6 +27,7 @@ class ConnectionLimits:
         kept_bytes: up to this rest of a body, the connection is kept after an early answer.
         max_connections: most connections of a process.
         max_memory_bytes: most bytes that the requests of a process hold together.
+        max_wait_seconds: longest wait of a request for the start of its handler.
     """
 
     head_bytes: int = 16 * 1024
@@ -41,9 +42,10 @@ class ConnectionLimits:
     keep_alive_seconds: float = 75.0
     linger_seconds: float = 10.0
     linger_bytes: int = 2**28
-    kept_bytes: int = 64 * 1024
+    kept_bytes: int = 256 * 1024
     max_connections: int = 4096
     max_memory_bytes: int = 2**30
+    max_wait_seconds: float = 0.08
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -56,6 +58,7 @@ class ConnectionLimits:
             bytes_per_second=settings.min_bytes_per_second,
             max_connections=settings.max_connections,
             max_memory_bytes=settings.max_memory_bytes or default_limit(settings.workers),
+            max_wait_seconds=settings.max_wait_ms / 1000,
         )
 
     @property

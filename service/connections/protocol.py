@@ -8,7 +8,7 @@ import asyncio
 import functools
 import urllib.parse
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import httptools
 from uvicorn.config import Config
@@ -22,10 +22,7 @@ from .cycle import FIRST_BYTE, RequestCycle
 from .limits import ConnectionLimits
 from .raw_problem import RawProblem
 from .registry import Connections
-from .transport import HeadHoldingTransport
-
-if TYPE_CHECKING:
-    pass
+from .transport import ConnectionTransport
 
 # Keys of the state that uvicorn copies into the scope of each request.
 CONNECTIONS: Final = "connections"
@@ -61,7 +58,7 @@ class ConnectionProtocol(HttpToolsProtocol):
         limits: the limits of each connection, where `app_state` has no registry yet.
     """
 
-    transport: HeadHoldingTransport
+    transport: ConnectionTransport
     cycle: RequestCycle
 
     def __init__(
@@ -99,7 +96,7 @@ class ConnectionProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn declares it
         """Wrap the transport of a new connection."""
-        super().connection_made(HeadHoldingTransport(transport, self._linger))
+        super().connection_made(ConnectionTransport(transport, self._linger))
         self._beyond = self._registry.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -287,7 +284,13 @@ class ConnectionProtocol(HttpToolsProtocol):
             on_response=self.on_response_complete,
         )
         cycle.keeps_rest = self._keeps_rest
+        cycle.starts = starts = self._registry.starts
         if is_free:
+            # What is not a POST is cheap: health checks and metrics are never rejected.
+            if starts.are_late() and self.scope["method"] == "POST":
+                self._turn_request_away(cycle)
+                return
+            starts.add()
             self._start_asgi_task(cycle, self.app)
             return
         # A request that came before the answer to an earlier one waits for it.
@@ -328,14 +331,14 @@ class ConnectionProtocol(HttpToolsProtocol):
     # Answering
 
     def on_response_complete(self) -> None:
-        """Send the head of a response without a body; then start the next request, or wait for it."""
+        """Start the next request, or wait for it."""
         self.server_state.total_requests += 1
-        self.transport.flush()
         self.since = monotonic()
         if self._linger_until is not None or self.transport.is_closing():
             return
         if self.pipeline:
             cycle, app = self.pipeline.pop()
+            self._registry.starts.add()
             self._start_asgi_task(cycle, app)
         elif self._problem is not None:
             self._send(self._problem)
@@ -352,6 +355,16 @@ class ConnectionProtocol(HttpToolsProtocol):
             self._send(problem)
         else:
             self.flow.pause_reading()
+
+    def _turn_request_away(self, cycle: RequestCycle) -> None:
+        cycle.response_started = cycle.response_complete = True
+        problem = raw_problem.OVERLOADED
+        if not (cycle.keep_alive and self._keeps_rest()):
+            self._receiving = HEAD
+            self._stop(problem)
+        self._registry.count(problem.type)
+        self.since = monotonic()
+        self.transport.write(problem.kept_response)
 
     def _send(self, problem: RawProblem) -> None:
         self.transport.write(problem.response)

@@ -12,11 +12,14 @@ class RawProblem:
 
     Attributes:
         type: the last part of its URN.
-        response: head and body of the response. The request has no id, because its head was not read.
+        response: head and body of the response, which closes the connection. The request has no id, because its head
+            was not read.
+        kept_response: the same, but the connection stays open.
     """
 
     type: str
     response: bytes
+    kept_response: bytes
 
 
 def _problem(status: HTTPStatus, name: str, title: str, detail: str, headers: bytes = b"") -> RawProblem:
@@ -31,7 +34,8 @@ def _problem(status: HTTPStatus, name: str, title: str, detail: str, headers: by
     content = json.dumps(document, separators=(",", ":")).encode()
     head = b"HTTP/1.1 %d %s\r\n" % (status, status.phrase.encode())
     head += b"content-type: application/problem+json\r\ncontent-length: %d\r\n" % len(content)
-    return RawProblem(name, head + headers + b"connection: close\r\n\r\n" + content)
+    head += headers
+    return RawProblem(name, head + b"connection: close\r\n\r\n" + content, head + b"\r\n" + content)
 
 
 MALFORMED: Final = _problem(
@@ -69,6 +73,15 @@ TARGET_TOO_LONG: Final = _problem(
     "target-too-long",
     "The URL is above a limit",
     "path and query may have 8192 bytes; send the rows in the body",
+)
+# The only one after which the connection is kept, if the rest of the request is short.
+OVERLOADED: Final = _problem(
+    HTTPStatus.TOO_MANY_REQUESTS,
+    "overloaded",
+    "Too much work is queued",
+    "more requests arrived at once than the service reads and answers within the longest wait (DIFFEO_MAX_WAIT_MS); "
+    "try again in 1 s",
+    b"retry-after: 1\r\n",
 )
 HEAD_TIMEOUT: Final = _problem(
     HTTPStatus.REQUEST_TIMEOUT,

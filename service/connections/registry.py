@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 from .limits import ConnectionLimits
 from .memory import MemoryBudget
+from .starts import Starts
 
 # Descriptors that stay free for the files of bundles, for new models and their preflight.
 FILE_ROOM: Final = 64
@@ -55,6 +56,7 @@ class Connections:
     def __init__(self, limits: ConnectionLimits, memory: MemoryBudget | None = None) -> None:
         self.limits = limits
         self.memory = memory or MemoryBudget(limits.max_memory_bytes)
+        self.starts = Starts(limits.max_wait_seconds)
         most = min(limits.max_connections, _free_descriptors())
         self._extra = max(1, min(EXTRA, most // 3))
         self._most = max(1, most - self._extra)

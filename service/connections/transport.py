@@ -1,70 +1,44 @@
-"""A transport that sends the head and the body of a response in one system call, and that can close late.
-
-uvicorn writes the head, then the body, and uvloop sends each write at once, so the client would wake up twice.
-"""
+"""A transport that drops what is written after its end, that can close late, and that can reset."""
 
 import asyncio
 import socket
 import struct
-from collections.abc import Callable
-from typing import Final
-
-STATUS: Final = b"HTTP/1.1 "
-# A 1xx response: the client waits for it before it sends its body.
-INTERIM: Final = b"HTTP/1.1 1"
-END_OF_HEAD: Final = b"\r\n\r\n"
-# Up to this size, joining head and body is faster than a system call with two buffers.
-JOINED_BYTES: Final = 64 * 1024
+from collections.abc import Callable, Iterable
 
 
-class HeadHoldingTransport(asyncio.Transport):
-    """A transport that holds the head of a response until the next write, `flush` or `close`.
-
-    Other data is sent at once. A body that looks like a head is held in the same way, so it is sent as well.
+class ConnectionTransport(asyncio.Transport):
+    """The transport of one connection.
 
     Args:
         transport: sends the data.
         linger: called by `close`; True if it closes the connection later, so that the transport stays open.
     """
 
-    __slots__ = ("_head", "_linger", "_transport")
+    __slots__ = ("_linger", "_transport")
 
     def __init__(self, transport: asyncio.Transport, linger: Callable[[], bool] = lambda: False) -> None:
         super().__init__()
         self._transport = transport
         self._linger = linger
-        self._head = b""
 
     def write(self, data: "bytes | bytearray | memoryview[int]") -> None:
-        """Send the held head and `data`, or hold `data` if it is a head; drop both if the client has gone."""
-        if self._transport.is_closing():
-            # asyncio's own transports drop the data; that of uvloop raises.
-            self._head = b""
-        elif self._head:
-            head, self._head = self._head, b""
-            if len(data) <= JOINED_BYTES:
-                self._transport.write(b"".join((head, data)))
-            else:
-                self._transport.writelines((head, data))
-        elif isinstance(data, bytes) and _is_head(data):
-            self._head = data
-        else:
+        """Send data; drop it if the client has gone."""
+        # asyncio's own transports drop the data; that of uvloop raises.
+        if not self._transport.is_closing():
             self._transport.write(data)
 
-    def flush(self) -> None:
-        """Send the held head."""
-        if self._head:
-            self.write(b"")
+    def writelines(self, list_of_data: "Iterable[bytes | bytearray | memoryview[int]]") -> None:
+        """Send several buffers with one system call."""
+        if not self._transport.is_closing():
+            self._transport.writelines(list_of_data)
 
     def close(self) -> None:
-        """Send the held head and close, now or later."""
-        self.flush()
+        """Close, now or later."""
         if not self._linger():
             self._transport.close()
 
     def write_eof(self) -> None:
-        """Send the held head, then the end of the stream; the other direction stays open."""
-        self.flush()
+        """Send the end of the stream; the other direction stays open."""
         self._transport.write_eof()
 
     def get_write_buffer_size(self) -> int:
@@ -105,7 +79,3 @@ class HeadHoldingTransport(asyncio.Transport):
     def get_protocol(self) -> asyncio.BaseProtocol:
         """The protocol that gets the data."""
         return self._transport.get_protocol()
-
-
-def _is_head(data: bytes) -> bool:
-    return data.startswith(STATUS) and data.endswith(END_OF_HEAD) and not data.startswith(INTERIM)

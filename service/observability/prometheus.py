@@ -70,6 +70,7 @@ class VersionStatus:
         version: version of the model.
         digest: sha256 of the manifest; empty if the version is refused.
         precisions: the precisions in which it is served; none if the version is refused.
+        is_loading: True if its check has not ended, so that it is neither served nor refused yet.
         error: how far it computed from its golden vectors when it was last checked; None if it was not yet.
     """
 
@@ -77,6 +78,7 @@ class VersionStatus:
     version: str
     digest: str = ""
     precisions: Sequence[str] = ()
+    is_loading: bool = False
     error: float | None = None
 
 
@@ -212,9 +214,8 @@ def _state(versions: Sequence[VersionStatus]) -> Metric:
     text = "State of each model version on disk: 1 for its state, 0 for the other"
     family = GaugeMetricFamily("diffeo_model_state", text, labels=STATE_LABELS)
     for one in versions:
-        current = SERVED if one.precisions else REFUSED
-        for state in (SERVED, REFUSED):
-            family.add_metric((one.model, one.version, state), state == current)
+        family.add_metric((one.model, one.version, SERVED), bool(one.precisions))
+        family.add_metric((one.model, one.version, REFUSED), not one.precisions and not one.is_loading)
     return family
 
 

@@ -104,7 +104,7 @@ def preflight_results(settings: Settings, known: PreflightResults = NO_RESULTS) 
     keys = [(name, version) for name, versions in scan.find_versions(settings).items() for version in versions]
     # In a worker, uvicorn calls this inside its event loop, so the preflight gets an event loop in another thread.
     with ThreadPoolExecutor(1) as thread:
-        checks = preflight.check(settings, keys, known, preflight.PATIENCE_SECONDS)
+        checks = preflight.check(settings, keys, known, preflight.PATIENCE)
         return thread.submit(asyncio.run, checks).result()
 
 

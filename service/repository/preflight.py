@@ -9,6 +9,7 @@ import contextlib
 import math
 import time
 from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from diffeo.runtime.cores import usable_cores
@@ -20,13 +21,11 @@ from .result import NO_RESULTS, PreflightResult, PreflightResults
 from .scan import VersionKey
 
 # A good version loads in seconds. Its processor time is limited too, so only a version that waits takes this long.
-TIME_LIMIT_SECONDS: Final = 60.0
+TIME_LIMIT_SECONDS: Final = 120.0
 # A version that has taken this long no longer counts among those that are checked at the same time.
 SLOW_SECONDS: Final = 2.0
 # Most processes, those of slow versions included.
 MAX_PROCESSES: Final = 16
-# A start waits this long for slow versions if another version is good. They are checked again while it serves.
-PATIENCE_SECONDS: Final = 10.0
 # What a process keeps of the versions that it has loaded ends with it.
 VERSIONS_PER_PROCESS: Final = 100
 # The graphs of a version may crash because of what an earlier version left in the process, so a crash counts if it
@@ -35,6 +34,23 @@ CRASHES: Final = 2
 # The waits before a failure that is no fault of the version is tried again.
 BACKOFF_SECONDS: Final = (0.25, 0.5, 1.0)
 POLL_SECONDS: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a start waits for a slow version if another version is good; then it loads while the service runs.
+
+    Attributes:
+        processor_seconds: of the version. A busy machine makes no good version take more.
+        seconds: since its check began.
+    """
+
+    processor_seconds: float
+    seconds: float
+
+
+PATIENCE: Final = Patience(10.0, 60.0)
+UNENDING: Final = Patience(math.inf, math.inf)
 
 
 class Preflight:
@@ -51,6 +67,7 @@ class Preflight:
         self._idle: list[PreflightProcess] = []
         self._wanted = 0
         self._began: dict[VersionKey, float] = {}
+        self._running: dict[VersionKey, PreflightProcess] = {}
 
     async def check(self, key: VersionKey) -> PreflightResult:
         """Check one version. It raises nothing: every failure is a reason to refuse the version."""
@@ -63,12 +80,17 @@ class Preflight:
             self._began.pop(key, None)
             if not self._wanted:
                 await self._stop_idle()
-        return PreflightResult(fingerprint, report.reason, report.can_pass, report.digest)
+        return PreflightResult(fingerprint, report.reason, report.can_pass, report.proof)
 
-    def waits_only_for(self, keys: Iterable[VersionKey], seconds: float) -> bool:
-        """True if the check of each of these versions began more than so many seconds ago."""
-        latest = time.monotonic() - seconds
-        return all(self._began.get(key, math.inf) < latest for key in keys)
+    def waits_only_for(self, keys: Iterable[VersionKey], patience: Patience) -> bool:
+        """True if the check of each of these versions takes longer than that."""
+        return all(self._is_slow(key, patience) for key in keys)
+
+    def _is_slow(self, key: VersionKey, patience: Patience) -> bool:
+        if time.monotonic() - self._began.get(key, math.inf) > patience.seconds:
+            return True
+        process = self._running.get(key)
+        return process is not None and process.used_seconds > patience.processor_seconds
 
     async def _report(self, key: VersionKey) -> Report:
         crashes, waits = 0, list(BACKOFF_SECONDS)
@@ -78,18 +100,22 @@ class Preflight:
             except Crashed as error:
                 crashes += 1
                 if crashes == CRASHES:
-                    return Report(str(error), can_pass=False, digest=None)
+                    return Report(str(error), can_pass=False, proof=None)
             except (Killed, NotStarted) as error:
                 if not waits:
-                    return Report(str(error), can_pass=True, digest=None)
+                    return Report(str(error), can_pass=True, proof=None)
                 await asyncio.sleep(waits.pop(0))
             except ProcessError as error:
-                return Report(str(error), isinstance(error, TimedOut), digest=None)
+                return Report(str(error), isinstance(error, TimedOut), proof=None)
 
     async def _try(self, key: VersionKey) -> Report:
         async with self._processes, self._turn(key):
             process = self._idle.pop() if self._idle else await PreflightProcess.start(self._settings)
-            report = await process.check(key, TIME_LIMIT_SECONDS)
+            self._running[key] = process
+            try:
+                report = await process.check(key, TIME_LIMIT_SECONDS)
+            finally:
+                del self._running[key]
             if process.checked < VERSIONS_PER_PROCESS:
                 self._idle.append(process)
             else:
@@ -118,7 +144,7 @@ async def check(
     settings: Settings,
     keys: Sequence[VersionKey],
     known: PreflightResults = NO_RESULTS,
-    patience: float = math.inf,
+    patience: Patience = UNENDING,
 ) -> PreflightResults:
     """Check versions of the repository folder.
 
@@ -126,7 +152,7 @@ async def check(
         settings: how the versions will be served.
         keys: the versions.
         known: earlier results; a version whose files are unchanged is not checked again.
-        patience: seconds after which a slow version is left, if a version is good and only slow ones are left.
+        patience: how long to wait for slow versions, if a version is good and only slow ones are left.
     """
     now = {key: scan.fingerprint(settings.models, key) for key in keys if key in known}
     results = {key: known[key] for key, fingerprint in now.items() if known[key].fingerprint == fingerprint}
@@ -139,7 +165,7 @@ async def check(
             break
     for task, key in left.items():
         task.cancel()
-        reason = f"its graphs were not loaded within {patience:g} seconds of the start; it is checked again"
-        results[key] = PreflightResult(scan.fingerprint(settings.models, key), reason, can_pass=True)
+        fingerprint = scan.fingerprint(settings.models, key)
+        results[key] = PreflightResult(fingerprint, "its check has not ended", can_pass=True, is_loading=True)
     await asyncio.gather(*left, return_exceptions=True)
     return {key: results[key] for key in keys}

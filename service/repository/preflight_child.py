@@ -5,7 +5,7 @@ output. So the socket has a number that no library knows, and the standard strea
 
 The parent sends the settings, then each version, one JSON line each. This process answers the settings with its process
 id, and a version with its name, its number, the reason to refuse it or null, whether that reason can pass by itself,
-and the digest of its manifest or null.
+and null or what was proved: the digest of its manifest, and the bytes that its graphs need for a row.
 """
 
 import contextlib
@@ -19,6 +19,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
+from diffeo.bundle import agreement
 from diffeo.runtime.errors import EngineError
 
 from ..errors import ServiceError
@@ -56,15 +57,15 @@ def main() -> None:
             print(json.dumps([name, version, *_load(settings, (name, version), executor)]), file=lines, flush=True)
 
 
-def _load(settings: Settings, key: VersionKey, executor: Executor) -> tuple[str | None, bool, str | None]:
+def _load(settings: Settings, key: VersionKey, executor: Executor) -> tuple[str | None, bool, tuple[str, int] | None]:
     try:
-        entry = repository.load_version(settings, key, executor)
+        entry = repository.load_version(settings, key, executor, seconds=agreement.FURTHER_SECONDS)
     except (ServiceError, EngineError):
         # Not an error of the version: the service meets the same error when it loads the version, and reports it.
         return None, False, None
     if isinstance(entry, RefusedVersion):
         return entry.reason, entry.can_pass, None
-    return None, False, entry.digest
+    return None, False, (entry.digest, entry.row_bytes)
 
 
 def _yield_to_requests() -> None:

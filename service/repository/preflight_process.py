@@ -12,7 +12,10 @@ import signal
 import socket
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Self
+
+from diffeo.bundle.proof import Proof
 
 from ..settings import Settings
 from .scan import VersionKey
@@ -65,12 +68,12 @@ class Report:
     Attributes:
         reason: why the version is refused; None if it is good.
         can_pass: True if the reason can pass by itself.
-        digest: sha256 of the manifest; None if the version is refused.
+        proof: what was proved; None if the version is refused or was not loaded.
     """
 
     reason: str | None
     can_pass: bool
-    digest: str | None
+    proof: Proof | None
 
 
 class PreflightProcess:
@@ -84,6 +87,7 @@ class PreflightProcess:
         self, child: asyncio.subprocess.Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         self.checked = 0
+        self._used_before = 0.0
         self._child = child
         self._reader = reader
         self._writer = writer
@@ -138,6 +142,7 @@ class PreflightProcess:
             Crashed: the process ended, or sent something that is no report.
         """
         self.checked += 1
+        self._used_before = _processor_seconds(self._child.pid)
         try:
             async with asyncio.timeout(seconds):
                 await self._write(json.dumps(key))
@@ -153,6 +158,11 @@ class PreflightProcess:
         ended = self._reader.at_eof()
         code = await self.stop()
         raise _error(code) if ended else Crashed("the process that loaded its graphs sent something that is no report")
+
+    @property
+    def used_seconds(self) -> float:
+        """Processor time that the version which it loads has taken."""
+        return _processor_seconds(self._child.pid) - self._used_before
 
     async def stop(self) -> int:
         """End the process; its exit code. If it is ending by itself, that code is its own."""
@@ -178,12 +188,24 @@ class PreflightProcess:
             return None
 
 
+def _processor_seconds(pid: int) -> float:
+    try:
+        # The name of the command comes first, in brackets, and may hold any character.
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    user, system = fields[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
 def _report(key: VersionKey, answer: object) -> Report | None:
     """The report on this version; None if the answer is anything else."""
     match answer:
-        case [name, version, reason, bool(can_pass), digest] if (name, version) == key:
-            if isinstance(reason, str | None) and isinstance(digest, str | None):
-                return Report(reason, can_pass, digest)
+        case [name, version, reason, bool(can_pass), None] if (name, version) == key:
+            if isinstance(reason, str | None):
+                return Report(reason, can_pass, None)
+        case [name, version, None, False, [str(digest), int(row_bytes)]] if (name, version) == key:
+            return Report(None, can_pass=False, proof=Proof(digest, row_bytes))
     return None
 
 

@@ -17,6 +17,7 @@ from ..errors import (
     ModelNotFound,
     RequestError,
     SettingsInvalid,
+    VersionLoading,
     VersionNotFound,
     VersionRefused,
     listed,
@@ -41,11 +42,13 @@ class RefusedVersion:
         version: its number.
         reason: one sentence.
         can_pass: True if the reason can pass by itself, so that the version is checked again later.
+        is_loading: True if its check has not ended, so that it is not refused yet.
     """
 
     version: int
     reason: str
     can_pass: bool = False
+    is_loading: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +202,8 @@ class Repository:
     def _version(self, name: str, version: int) -> Model:
         entry = self.entry(name, version)
         if isinstance(entry, RefusedVersion):
+            if entry.is_loading:
+                raise VersionLoading(f"{name} version {entry.version} is loading: {entry.reason}")
             raise VersionRefused(f"{name} version {entry.version} was refused: {entry.reason}")
         return entry
 
@@ -233,7 +238,7 @@ def load(settings: Settings, executor: Executor, results: PreflightResults | Non
 
     def load_one(key: VersionKey) -> Entry:
         if results is not None and key not in results:
-            return _refuse(key, "its preflight has not run yet", can_pass=True)
+            return RefusedVersion(key[1], "its preflight has not run yet", can_pass=True, is_loading=True)
         return load_version(settings, key, executor, (results or {}).get(key))
 
     found = find_versions(settings)
@@ -250,21 +255,33 @@ def load(settings: Settings, executor: Executor, results: PreflightResults | Non
 
 
 def load_version(
-    settings: Settings, key: VersionKey, executor: Executor, result: PreflightResult | None = None
+    settings: Settings,
+    key: VersionKey,
+    executor: Executor,
+    result: PreflightResult | None = None,
+    seconds: float = 0.0,
 ) -> Entry:
     """Read and load one bundle. A bundle that cannot be served is logged and returned as refused, with the reason.
+
+    Args:
+        settings: the folder, and how to serve it.
+        key: the version.
+        executor: threads for engine calls.
+        result: of its preflight; what that has proved is not checked again.
+        seconds: processor time for which each pair of graphs is compared on further rows.
 
     Raises:
         ProviderMissing: this machine lacks the execution provider that the settings name.
     """
     name, version = key
     if result is not None and result.reason is not None:
-        return _refuse(key, result.reason, can_pass=result.can_pass)
+        return _unserved(key, result.reason, result)
     try:
-        bundle = read(settings.models / name / str(version))
-        if result is not None and result.digest not in {None, bundle.digest}:
+        proof = None if result is None else result.proof
+        bundle = read(settings.models / name / str(version), proof)
+        if proof is not None and proof.digest != bundle.digest:
             return _refuse(key, "its files changed after its preflight", can_pass=True)
-        return model_loader.load(bundle, name, version, settings, executor)
+        return model_loader.load(bundle, name, version, settings, executor, proof, seconds)
     except ProviderMissing:
         raise
     except (BundleError, EngineFailed) as error:
@@ -277,6 +294,14 @@ def load_version(
         return _refuse(key, f"it could not be loaded ({type(error).__name__}: {error})", can_pass=False)
 
 
+def _unserved(key: VersionKey, reason: str, result: PreflightResult) -> RefusedVersion:
+    if not result.is_loading:
+        return _refuse(key, reason, can_pass=result.can_pass)
+    name, version = key
+    log.info("loading", extra={"model": name, "version": version, "reason": reason})
+    return RefusedVersion(version, reason, can_pass=True, is_loading=True)
+
+
 def _refuse(key: VersionKey, reason: str, *, can_pass: bool) -> RefusedVersion:
     name, version = key
     shown = reason.partition("\n")[0][:REASON_CHARACTERS]
@@ -287,7 +312,7 @@ def _refuse(key: VersionKey, reason: str, *, can_pass: bool) -> RefusedVersion:
 def _check_precision(repository: Repository, name: str) -> None:
     try:
         repository.find(ModelSelector(name, None))
-    except VersionRefused:
+    except (VersionRefused, VersionLoading):
         # The log and the responses name the reason, and it is not an error of the settings.
         return
     except RequestError as error:
@@ -308,7 +333,9 @@ def _newest_served(found: Versions) -> Model | None:
     return max(served, key=lambda entry: entry.version, default=None)
 
 
-def _none_served(name: str, found: Versions) -> VersionRefused:
+def _none_served(name: str, found: Versions) -> VersionRefused | VersionLoading:
     newest = found[max(found)]
+    if isinstance(newest, RefusedVersion) and newest.is_loading:
+        return VersionLoading(f"no version of {name} is served yet; version {newest.version} is loading")
     reason = newest.reason if isinstance(newest, RefusedVersion) else ""
     return VersionRefused(f"no version of {name} is served; version {max(found)} was refused: {reason}")

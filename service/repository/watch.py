@@ -42,10 +42,11 @@ class Retry:
     wait: float
 
     @classmethod
-    def after(cls, last: "Retry | None") -> "Retry":
-        """The retry after another one."""
+    def after(cls, last: "Retry | None", entry: Entry) -> "Retry":
+        """The retry after another one; at once if the check of the version did not end."""
         wait = FIRST_RETRY_SECONDS if last is None else min(2 * last.wait, MAX_RETRY_SECONDS)
-        return cls(time.monotonic() + wait, wait)
+        is_loading = isinstance(entry, RefusedVersion) and entry.is_loading
+        return cls(time.monotonic() + (0 if is_loading else wait), wait)
 
 
 class RepositoryWatcher:
@@ -80,7 +81,7 @@ class RepositoryWatcher:
         self._last_scan = Found(dict(loaded))
         self._tasks: dict[VersionKey, asyncio.Task[None]] = {}
         self._retries = {
-            key: Retry.after(None) for key, entry in _by_key(repository.loaded).items() if _can_pass(entry)
+            key: Retry.after(None, entry) for key, entry in _by_key(repository.loaded).items() if _can_pass(entry)
         }
 
     async def run(self) -> None:
@@ -141,7 +142,7 @@ class RepositoryWatcher:
             return
         last = self._retries.pop(key, None)
         if _can_pass(entry):
-            self._retries[key] = Retry.after(last)
+            self._retries[key] = Retry.after(last, entry)
         # If the new version is refused, the served one of the same number stays.
         if isinstance(entry, Model) or not isinstance(self._entries().get(key), Model):
             self._apply({key: entry})

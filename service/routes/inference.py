@@ -164,7 +164,8 @@ class Inference:
         # While a large body is decoded, its work counts for the requests that arrive meanwhile.
         reservation = self.work.reserve(request.client, 1, 0.0 if work is None else work.seconds)
         try:
-            return await offload.in_thread(codec.decode, body, query, self.limits)
+            with request.hold_meanwhile(codec.unpacked_bytes(body) * codec.decode_multiple):
+                return await offload.in_thread(codec.decode, body, query, self.limits)
         finally:
             reservation.release()
 

@@ -12,7 +12,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, choose_encode
 from ..model import Model
 from ..observability.prometheus import PrometheusMetrics, VersionStatus
 from ..observability.registry import CounterRegistry
-from ..repository.repository import Repository
+from ..repository.repository import Entry, Repository
 
 FORGET_INTERVAL_SECONDS: Final = 30.0
 
@@ -46,18 +46,16 @@ async def forget_withdrawn(repository: Repository, counters: CounterRegistry) ->
 def version_statuses(repository: Repository) -> list[VersionStatus]:
     """All versions on disk, served or refused, as the metrics show them."""
     return [
-        replace(
-            _status(name, version, entry if isinstance(entry, Model) else None), error=repository.error(name, version)
-        )
+        replace(_status(name, version, entry), error=repository.error(name, version))
         for name, versions in repository.models.items()
         for version, entry in versions.items()
     ]
 
 
-def _status(name: str, version: int, model: Model | None) -> VersionStatus:
-    if model is None:
-        return VersionStatus(name, str(version))
-    return VersionStatus(name, str(version), model.digest, (model.precision, *model.variants))
+def _status(name: str, version: int, entry: Entry) -> VersionStatus:
+    if isinstance(entry, Model):
+        return VersionStatus(name, str(version), entry.digest, (entry.precision, *entry.variants))
+    return VersionStatus(name, str(version), is_loading=entry.is_loading)
 
 
 def _served(repository: Repository) -> Iterator[Model]:

@@ -13,12 +13,14 @@ from ..repository.repository import RefusedVersion, Repository
 from ..repository.scan import version_number
 from ..settings import Settings
 
+State = Literal["ready", "refused", "loading"]
+
 
 class VersionSummary(BaseModel):
     """One version in the list of versions."""
 
     version: int
-    state: Literal["ready", "refused"]
+    state: State
     reason: str | None = None
 
 
@@ -44,7 +46,7 @@ class VersionDetail(BaseModel):
 
     model: str
     version: int
-    state: Literal["ready", "refused"]
+    state: State
     reason: str | None = None
     digest: str | None = None
     columns: tuple[str, ...] | None = None
@@ -111,13 +113,17 @@ def _summary(repository: Repository, name: str) -> ModelSummary:
 
 def _version(entry: Model | RefusedVersion) -> VersionSummary:
     if isinstance(entry, RefusedVersion):
-        return VersionSummary(version=entry.version, state="refused", reason=entry.reason)
+        return VersionSummary(version=entry.version, state=_unserved(entry), reason=entry.reason)
     return VersionSummary(version=entry.version, state="ready")
+
+
+def _unserved(entry: RefusedVersion) -> State:
+    return "loading" if entry.is_loading else "refused"
 
 
 def _detail(entry: Model | RefusedVersion, name: str, settings: Settings) -> VersionDetail:
     if isinstance(entry, RefusedVersion):
-        return VersionDetail(model=name, version=entry.version, state="refused", reason=entry.reason)
+        return VersionDetail(model=name, version=entry.version, state=_unserved(entry), reason=entry.reason)
     manifest = entry.manifest
     return VersionDetail(
         model=name,

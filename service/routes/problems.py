@@ -53,6 +53,7 @@ PROBLEM_TYPES: Final[dict[type[Exception], ProblemType]] = {
     errors.Overloaded: ProblemType(HTTPStatus.TOO_MANY_REQUESTS, "overloaded", "Too much work is queued"),
     errors.QuotaExceeded: ProblemType(HTTPStatus.TOO_MANY_REQUESTS, "quota-exceeded", "The quota is used up"),
     errors.DeadlinePassed: ProblemType(HTTPStatus.GATEWAY_TIMEOUT, "deadline-passed", "The deadline has passed"),
+    errors.VersionLoading: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "version-loading", "The version is loading"),
     errors.VersionRefused: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "version-refused", "The version was refused"),
     errors.Unauthorized: ProblemType(HTTPStatus.UNAUTHORIZED, "unauthorized", "An API key is needed"),
     errors.Forbidden: ProblemType(HTTPStatus.FORBIDDEN, "forbidden", "The API key does not allow this"),
@@ -120,7 +121,7 @@ def http_headers(error: HTTPException) -> list[Header]:
 
 def error_headers(error: Exception) -> list[Header]:
     """The headers that tell a client how to send a request again."""
-    if isinstance(error, Overloaded | DeadlinePassed):
+    if isinstance(error, Overloaded | DeadlinePassed | errors.VersionLoading):
         return [(b"retry-after", b"%d" % error.retry_after)]
     return [AUTHENTICATE] if isinstance(error, Unauthorized) else []
 

@@ -4,8 +4,9 @@ The operations do not use the request objects of FastAPI and Starlette, which co
 """
 
 import contextlib
+import sys
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -80,8 +81,8 @@ class RequestContext:
     """
 
     __slots__ = (
-        "_held", "_memory", "_receive", "counters", "disconnected", "headers", "model", "parameters", "problem", "rows",
-        "scope", "status", "timing",
+        "_announced", "_held", "_memory", "_receive", "counters", "disconnected", "headers", "model", "parameters",
+        "problem", "rows", "scope", "status", "timing",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive, counters: EndpointCounters) -> None:
@@ -98,6 +99,7 @@ class RequestContext:
         self._receive = receive
         # An application without our connections, as under Ray, has no budget.
         self._memory: MemoryBudget | None = scope.get("state", NO_PARAMETERS).get("memory")
+        self._announced: int | None = None
         self._held = 0
 
     @property
@@ -180,14 +182,11 @@ class RequestContext:
         Raises:
             TooLarge: it is above the limit.
         """
-        announced = self.headers.get(b"content-length")
-        if announced is None or not announced.isdigit():
-            return 0
-        # The number of digits is compared first: int() raises on a number of thousands of digits.
-        digits = announced.lstrip(b"0")
-        if len(digits) > MAX_DIGITS or int(digits or b"0") > limit:
+        if self._announced is None:
+            self._announced = _length(self.headers.get(b"content-length", b""))
+        if self._announced > limit:
             raise _too_large(limit)
-        return int(digits or b"0")
+        return self._announced
 
     async def raw_body(self, limit: int) -> bytes:
         """The whole body as it was sent, compressed or not.
@@ -233,6 +232,25 @@ class RequestContext:
             self._memory.reserve(size)
             self._held += size
 
+    @contextlib.contextmanager
+    def hold_meanwhile(self, size: int) -> Iterator[None]:
+        """Count the most bytes that the work in this block can take, and give them back at its end.
+
+        It is never more than half of the memory that other requests may hold, so that such work can run at all.
+
+        Raises:
+            Overloaded: the memory budget of the process has no room for them.
+        """
+        if self._memory is None:
+            yield
+            return
+        size = min(size, max(0, self._memory.limit - self._held) // 2)
+        self._memory.reserve(size)
+        try:
+            yield
+        finally:
+            self._memory.release(size)
+
     def hold_values(self, rows: int, columns: int) -> None:
         """Count a table of numbers in float64, which is about to be computed, until `release`.
 
@@ -264,6 +282,14 @@ class RequestContext:
         if self.rows is not None:
             fields["rows"] = self.rows
         return fields
+
+
+def _length(text: bytes) -> int:
+    digits = text.lstrip(b"0")
+    if not digits.isdigit():
+        return 0
+    # The number of digits is compared first: int() raises on a number of thousands of digits.
+    return int(digits) if len(digits) <= MAX_DIGITS else sys.maxsize
 
 
 def _too_large(limit: int) -> TooLarge:

@@ -9,12 +9,12 @@ import onnx
 import pytest
 
 from diffeo.bundle import graph
-from diffeo.bundle.errors import BundleError, GraphRefused
+from diffeo.bundle.errors import BundleError, GraphRefused, GraphsDisagree
 from tests.given.flows import affine
 from tests.given.manifest_changes import Change, put
 from tests.given.manifest_changes import copy as copy_value
 from tests.reliability.hostile_bundles import benign, broken_structure, loaded_numbers, row_mixing, wrong_numbers
-from tests.reliability.hostile_bundles.edited_graph import Case, add, live, node, rename
+from tests.reliability.hostile_bundles.edited_graph import Case, Constants, Edit, add, live, node, rename
 from tests.reliability.hostile_bundles.sealing import check, edited, files_of, sealed
 
 ROOT = Path(__file__).parents[2]
@@ -68,9 +68,32 @@ def test_no_changed_bundle_with_the_old_seal_loads() -> None:
     assert counts.loaded == 0
 
 
+def _one_column_more(column: int, threshold: float, by: float) -> Edit:
+    """Add `by` to x where one column of z is above the threshold; that graph alone does not show it."""
+    constants: Constants = {
+        "c": np.array(column, np.int64),
+        "t": np.array(threshold, np.float32),
+        "n": np.array([[by, 0.0]], np.float32),
+    }
+    nodes = [
+        node("Gather", "z c", "zc", axis=1), node("Greater", "zc t", "q"), node("Cast", "q", "p", to=1),
+        node("Unsqueeze", "p i1", "pp"), node("Mul", "pp n", "extra"),
+    ]  # fmt: skip
+    return live(nodes, constants, "x")
+
+
+def test_rows_that_the_load_seldom_draws_are_met_by_the_further_rows_of_the_preflight() -> None:
+    content = edited(MOONS["inverse.onnx"], _one_column_more(0, 4.2, 0.07))
+    files = sealed({**MOONS, "inverse.onnx": content})
+    check(files, seconds=0.0)
+    with pytest.raises(GraphsDisagree, match="differ in z"):
+        check(files)
+
+
 def test_a_check_without_the_agreement_lets_wrong_numbers_load(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("diffeo.bundle.agreement.check", lambda *_: None)
     monkeypatch.setattr("diffeo.bundle.golden._check_terms", lambda _: None)
+    monkeypatch.setattr("diffeo.bundle.weights.check", lambda _: None)
     assert loaded_numbers.resealed(affine.PATH, 60, seed=1).wrong != []
 
 

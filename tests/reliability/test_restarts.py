@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from benchmarks import process_tree
 from tests.given.flows import affine
 from tests.given.servers.paced_clients import PacedClients, post
 from tests.given.servers.server_process import DIFFEO, free_port
@@ -43,9 +44,12 @@ def wait_until(holds: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_every_connection_is_answered_when_the_server_stops(workers: int) -> None:
-    server = WatchedServer(affine.DATA, workers=workers)
+def test_every_connection_is_answered_when_one_process_stops() -> None:
+    check_stop(WatchedServer(affine.DATA, workers=1))
+
+
+def check_stop(server: WatchedServer) -> None:
+    """Stop a server while connections are in each state; each one is answered."""
     silent, kept, probing, half, stream = (connect(server) for _ in range(5))
     for each in (kept, probing):
         each.sendall(REQUEST)
@@ -71,17 +75,17 @@ def test_every_connection_is_answered_when_the_server_stops(workers: int) -> Non
 
 
 def test_a_second_signal_cuts_off_running_requests() -> None:
-    server = WatchedServer(affine.DATA, workers=2)
+    # That the supervisor of several workers does so too is tested without an application.
+    server = WatchedServer(affine.DATA, workers=1)
     with connect(server) as half:
         half.sendall(REQUEST[:-10])
         time.sleep(0.2)
         server.process.terminate()
         time.sleep(1)
         assert server.process.poll() is None
-        began = time.monotonic()
         server.process.terminate()
-        server.finish()
-        assert time.monotonic() - began < 10
+        # It has not waited for the request, which would end after the time limit of the stop with another exit code.
+        assert server.finish()[0] == 1
 
 
 def test_no_request_is_lost_when_a_loaded_server_is_stopped_and_started_again() -> None:
@@ -90,7 +94,7 @@ def test_no_request_is_lost_when_a_loaded_server_is_stopped_and_started_again() 
 
     async def main() -> None:
         running = asyncio.create_task(clients.run())
-        for workers in ("1", "2", "1"):
+        for workers in ("2", "1"):
             command = [DIFFEO, "serve", "--models", str(affine.DATA), "--port", str(port), "--workers", workers]
             server = await asyncio.create_subprocess_exec(*command, stdout=subprocess.DEVNULL)
             before = len(clients.seconds)
@@ -103,7 +107,7 @@ def test_no_request_is_lost_when_a_loaded_server_is_stopped_and_started_again() 
         await running
 
     asyncio.run(main())
-    assert clients.ends["answered"] >= 300
+    assert clients.ends["answered"] >= 200
     assert not clients.unanswered
 
 
@@ -114,7 +118,8 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WatchedServer]:
     server = WatchedServer(affine.DATA, workers=2, TMPDIR=str(nowhere))
     wait_until(lambda: len(server.pids) == 2)
     yield server
-    assert server.stop()[0] == 0
+    if server.process.poll() is None:
+        server.stop()
 
 
 def test_a_rolling_restart_loses_no_request_and_refuses_no_connection(pair: WatchedServer) -> None:
@@ -152,20 +157,13 @@ def test_a_stopped_worker_is_replaced_and_the_other_one_answers(pair: WatchedSer
     assert before[1] in pair.pids
 
 
-def test_a_killed_supervisor_takes_its_workers_along() -> None:
-    server = WatchedServer(affine.DATA, workers=2)
-    workers = server.pids
-    server.process.kill()
-    assert server.finish()[0] == -signal.SIGKILL
-    wait_until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
-    with pytest.raises(httpx.ConnectError):
-        httpx.get(server.url)
+def test_every_connection_is_answered_when_two_workers_stop(pair: WatchedServer) -> None:
+    check_stop(pair)
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_of_two_servers_that_start_on_one_port_one_refuses_at_once(workers: str) -> None:
+def test_one_of_two_servers_on_a_port_refuses_and_a_killed_supervisor_takes_its_workers_along() -> None:
     port = free_port()
-    command = [DIFFEO, "serve", "--models", str(affine.DATA), "--port", str(port), "--workers", workers]
+    command = [DIFFEO, "serve", "--models", str(affine.DATA), "--port", str(port), "--workers", "2"]
     with ThreadPoolExecutor(2) as threads, contextlib.ExitStack() as stack:
         servers = [
             stack.enter_context(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True))
@@ -177,10 +175,13 @@ def test_of_two_servers_that_start_on_one_port_one_refuses_at_once(workers: str)
         assert loser.returncode == 1
         assert loser.stderr is not None
         assert loser.stderr.read() == f"diffeo serve: cannot listen on 127.0.0.1 port {port}; is it taken?\n"
-        # Until it serves, the signal would end it before it can stop as it should.
         wait_until(lambda: listens(port))
         assert winner.poll() is None
-        winner.terminate()
+        workers = process_tree.descendants(winner.pid)
+        assert len(workers) >= 2
+        winner.kill()
+    wait_until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
+    assert not listens(port)
 
 
 def listens(port: int) -> bool:

@@ -45,7 +45,7 @@ def check_agreement(subject: Subject) -> None:
     dtype: Dtype = "float64" if subject.forward.takes_float64 else "float32"
     digest = hashlib.sha256(golden.to_bytes()).hexdigest()
     try:
-        agreement.check(subject.forward.run, subject.inverse.run, golden, dtype, digest)
+        agreement.check(subject.forward.run, subject.inverse.run, golden, dtype, digest, agreement.FURTHER_SECONDS)
     except BundleError as error:
         raise CertificateError(f"a service would refuse the graphs: {error}") from error
 

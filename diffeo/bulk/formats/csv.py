@@ -11,15 +11,8 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from diffeo.tables.csv_numbers import Wrong
-from diffeo.tables.csv_text import (
-    MAX_HEADER_BYTES,
-    MAX_LINE_BYTES,
-    body,
-    has_plain_quotes,
-    header,
-    record_ends,
-    records,
-)
+from diffeo.tables.csv_records import has_plain_quotes, record_ends, records
+from diffeo.tables.csv_text import MAX_HEADER_BYTES, MAX_LINE_BYTES, body, header
 from diffeo.tables.errors import RaggedRow, UnreadableTable
 
 from ..block import RowRange

@@ -12,7 +12,7 @@ from .long_list import LongList, malformed
 from .strict_json import check_no_byte_order_mark
 
 # A longer document is read in pieces; up to this size a whole document takes few ms and little memory.
-LONG_BYTES: Final = 64 * 1024
+LONG_BYTES: Final = 512 * 1024
 # The most bytes of a document beside its lists of numbers and its white space.
 MAX_OTHER_BYTES: Final = 64 * 1024
 

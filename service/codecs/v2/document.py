@@ -12,7 +12,7 @@ import orjson
 import simdjson
 
 from ...errors import InvalidRequest
-from ..parsing.long_document import LONG_BYTES, without_lists
+from ..parsing.long_document import without_lists
 from ..parsing.long_list import TABLE_NUMBER_BYTES
 from ..parsing.strict_json import LONG_INTEGER, parse_object, to_python, unique_keys
 from .long_data import LongData, LongDataReader
@@ -20,6 +20,8 @@ from .signature import Array
 
 # Up to this size orjson and Python lists are faster than simdjson and its buffer.
 SMALL_BYTES: Final = 1024
+# A longer text is read in pieces, which is faster too.
+LONG_BYTES: Final = 128 * 1024
 # Several times the tensors of any model.
 MAX_TENSORS: Final = 64
 DATA_KEY: Final = b'"data":'

@@ -28,6 +28,8 @@ from .inputs import SHARED_MEMORY, BinaryTail, read_input, read_raw
 from .signature import ANY_SIZE, Array, Signature, TensorSpec, is_floating
 
 MAX_LENGTH_DIGITS: Final = 18
+# The most bytes of memory that decoding takes for each byte of a body.
+DECODE_MULTIPLE: Final = 5
 
 
 class RequestedOutput(NamedTuple):

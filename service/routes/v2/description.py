@@ -41,7 +41,7 @@ SCHEMAS: Final[Document] = {
     "V2Configuration": _object({"name": TEXT, "platform": TEXT, "backend": TEXT, "max_batch_size": COUNT}),
     "V2Statistics": _object({"model_stats": _list(_object({"name": TEXT, "version": TEXT, "inference_count": COUNT}))}),
     "V2Index": _list(
-        _object({"name": TEXT, "version": TEXT, "state": {"enum": ["READY", "UNAVAILABLE"]}, "reason": TEXT})
+        _object({"name": TEXT, "version": TEXT, "state": {"enum": ["READY", "UNAVAILABLE", "LOADING"]}, "reason": TEXT})
     ),
     "V2IndexRequest": _object({}, {"ready": FLAG}),
     "V2InferRequest": _object(

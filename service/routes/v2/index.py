@@ -43,10 +43,15 @@ def _only_ready(body: bytes) -> bool:
 
 
 def _entry(kind: ProtocolModel, name: str, number: int, entry: Model | RefusedVersion) -> dict[str, object]:
-    refused = isinstance(entry, RefusedVersion)
     return {
         "name": kind.name(name),
         "version": str(number),
-        "state": "UNAVAILABLE" if refused else "READY",
+        "state": _state(entry),
         "reason": entry.reason if isinstance(entry, RefusedVersion) else "",
     }
+
+
+def _state(entry: Model | RefusedVersion) -> str:
+    if isinstance(entry, RefusedVersion):
+        return "LOADING" if entry.is_loading else "UNAVAILABLE"
+    return "READY"

@@ -88,7 +88,7 @@ class Infer:
         # While a large body is decoded, its work counts for the requests that arrive meanwhile.
         reservation = graph.reserve(rows, request.client) if rows else None
         try:
-            parsed = await _decode(undecoded, undecoded.kind.signature(model.manifest), self._limits)
+            parsed = await _decode(request, undecoded, undecoded.kind.signature(model.manifest), self._limits)
         finally:
             if reservation is not None:
                 reservation.release()
@@ -116,7 +116,11 @@ class Infer:
             raise UnsupportedFormat(f"Content-Encoding must be {', '.join(CONTENT_ENCODINGS)} or {IDENTITY}")
         body = await request.raw_body(limit)
         # A few compressed bytes can expand to very many, so inflate has the same limit.
-        return body if encoding == IDENTITY else await offload.in_thread(inflate, body, encoding, limit)
+        if encoding == IDENTITY:
+            return body
+        inflated = await offload.in_thread(inflate, body, encoding, limit)
+        request.hold(len(inflated))
+        return inflated
 
     def _in_precision(self, undecoded: UndecodedRequest, model: Model, parameters: Parameters) -> Model:
         if "precision" not in parameters:
@@ -168,11 +172,14 @@ class Infer:
         return await model.sample(model.with_seed(sample_request), deadline, request.timing, request.client)
 
 
-async def _decode(undecoded: UndecodedRequest, signature: Signature, limits: Limits) -> InferRequest:
+async def _decode(
+    request: RequestContext, undecoded: UndecodedRequest, signature: Signature, limits: Limits
+) -> InferRequest:
     arguments = undecoded.body, undecoded.json_length, signature, limits
     if len(undecoded.body) <= offload.DECODE_BYTES:
         return v2_request.decode(*arguments)
-    return await offload.in_thread(v2_request.decode, *arguments)
+    with request.hold_meanwhile(len(undecoded.body) * v2_request.DECODE_MULTIPLE):
+        return await offload.in_thread(v2_request.decode, *arguments)
 
 
 async def _encode(kind: ProtocolModel, parsed: InferRequest, answer: Answer) -> ResponseBody:

@@ -1,16 +1,22 @@
-"""Fuzzes every decoder and writes the figures: `python -m tests.reliability.fuzz --small 1000000 --large 10000`."""
+"""Fuzzes every decoder and writes the figures: `python -m tests.reliability.fuzz --small 1000000 --large 10000`.
+
+The inputs of all runs add up: runs/reliability/fuzz_totals.json holds them by decoder, with the seed of the next batch.
+"""
 
 import argparse
 import json
 import sys
 from collections.abc import Mapping
+from typing import Final
 
 from tqdm import tqdm
 
-from benchmarks.reliability.figure import Figure, write
+from benchmarks.reliability.figure import FIGURES, Figure, write
 
 from .decoders import DECODERS
 from .run import LARGE_BATCH, SMALL_BATCH, Result, added, run_batch, run_in_child
+
+TOTALS: Final = FIGURES / "fuzz_totals.json"
 
 
 def main() -> None:
@@ -28,17 +34,22 @@ def main() -> None:
         sys.stdout.write(json.dumps(run_batch(name, *map(int, numbers))))
         return
     small, large = (2000, 4) if given.quick else (given.small, given.large)
-    results = {name: fuzz(name, small, large, given.seed) for name in given.only.split(",")}
+    totals = {} if given.quick else read_totals()
+    for name in given.only.split(","):
+        before = totals.get(name, Result(next_seed=given.seed))
+        totals[name] = added(before, fuzz(name, small, large, before.next_seed))
+        if not given.quick:
+            save_totals(totals)
     command = f"python -m tests.reliability.fuzz --small {small} --large {large}"
-    write("fuzz", command, figures(results), seed=given.seed, quick=given.quick)
-    sys.exit(any(result.failures for result in results.values()))
+    write("fuzz", command, figures(totals), seed=given.seed, quick=given.quick)
+    sys.exit(any(result.failures for result in totals.values()))
 
 
 def fuzz(name: str, small: int, large: int, seed: int) -> Result:
     """Decode many inputs with one decoder, in batches of a process each."""
     batches = [(min(SMALL_BATCH, small - at), 0) for at in range(0, small, SMALL_BATCH)]
     batches += [(0, min(LARGE_BATCH, large - at)) for at in range(0, large, LARGE_BATCH)]
-    result = Result()
+    result = Result(next_seed=seed + len(batches))
     for index, batch in enumerate(tqdm(batches, name)):
         result = added(result, run_in_child(name, *batch, seed + index))
     for failure in result.failures:
@@ -47,6 +58,23 @@ def fuzz(name: str, small: int, large: int, seed: int) -> Result:
         f"{name}: {result.small} small, {result.large} large, {result.decoded} decoded, {result.kinds} kinds\n"
     )
     return result
+
+
+def read_totals() -> dict[str, Result]:
+    """The results of all runs so far."""
+    if not TOTALS.exists():
+        return {}
+    found = json.loads(TOTALS.read_text(encoding="utf-8"))
+    return {
+        name: Result(small, large, decoded, kinds, tuple(failures), next_seed)
+        for name, (small, large, decoded, kinds, failures, next_seed) in found.items()
+    }
+
+
+def save_totals(totals: Mapping[str, Result]) -> None:
+    """Write the results of all runs."""
+    TOTALS.parent.mkdir(parents=True, exist_ok=True)
+    TOTALS.write_text(json.dumps(totals), encoding="utf-8")
 
 
 def figures(results: Mapping[str, Result]) -> list[Figure]:

@@ -16,6 +16,8 @@ from diffeo.service.query import read_query
 from diffeo.service.requests import Limits
 from diffeo.service.routes.request_context import MAX_PARAMETERS
 
+from .references import csv_agrees, json_agrees, ndjson_agrees
+
 LIMITS: Final = Limits(1_000_000, 1_000_000)
 INFLATE_LIMIT: Final = 2**24
 STRICT_LIMIT: Final = 64 * 1024
@@ -28,11 +30,13 @@ class Decoder(NamedTuple):
         decode: decodes bytes; it must return or raise a RequestError.
         seeds: small valid inputs.
         units: texts that repeat in its large inputs.
+        agrees: whether a slow reader reads the same as was decoded; None if there is none.
     """
 
     decode: Callable[[bytes], object]
     seeds: tuple[bytes, ...]
     units: tuple[bytes, ...]
+    agrees: Callable[[bytes, object], bool] | None = None
 
 
 def _codec(name: str) -> Callable[[bytes], object]:
@@ -104,9 +108,9 @@ V2_SEEDS: Final = (
 PACKED: Final = b"[1,2]," * 9
 
 DECODERS: Final[Mapping[str, Decoder]] = {
-    "json": Decoder(_codec("json"), JSON_SEEDS, JSON_UNITS),
-    "ndjson": Decoder(_codec("ndjson"), (b"[1,2]\n[3,null]\n", b'{"x":[1]}\n{"x":[2]}'), LINE_UNITS),
-    "csv": Decoder(_codec("csv"), (b"a,b\n1,2\n,3\n", b'1,"2"\r\nNA,4\r\n'), CSV_UNITS),
+    "json": Decoder(_codec("json"), JSON_SEEDS, JSON_UNITS, json_agrees),
+    "ndjson": Decoder(_codec("ndjson"), (b"[1,2]\n[3,null]\n", b'{"x":[1]}\n{"x":[2]}'), LINE_UNITS, ndjson_agrees),
+    "csv": Decoder(_codec("csv"), (b"a,b\n1,2\n,3\n", b'1,"2"\r\nNA,4\r\n'), CSV_UNITS, csv_agrees),
     "npy": Decoder(_codec("npy"), _small("npy"), BINARY_UNITS),
     "npz": Decoder(_codec("npz"), _small("npz"), BINARY_UNITS),
     "arrow": Decoder(_codec("arrow"), _small("arrow"), BINARY_UNITS),

@@ -7,15 +7,17 @@ from typing import Final
 from .decoders import Decoder
 
 SIZES: Final = (0, 1, 2**8, 2**16 - 1, 2**24 - 1, 2**24, 2**31 - 1, 2**31, 2**32 - 1, 2**63, 2**64 - 1)
-MAX_MUTATIONS: Final = 6
+MUTATIONS: Final = (1, 1, 1, 2, 3, 6)
 MAX_SMALL: Final = 4096
 MEBIBYTE: Final = 2**20
+# A list of 2^24 elements takes at least 32 MiB.
+LARGE_MEBIBYTES: Final = (1, 1, 1, 1, 2, 2, 4, 8, 16, 34, 64)
 
 
 def small_input(decoder: Decoder, corpus: list[bytes], rng: random.Random) -> bytes:
     """A mutation of an input of the corpus."""
     content = bytearray(rng.choice(corpus))
-    for _ in range(rng.randint(1, MAX_MUTATIONS)):
+    for _ in range(rng.choice(MUTATIONS)):
         _mutate(content, decoder, corpus, rng)
     return bytes(content[:MAX_SMALL])
 
@@ -24,7 +26,7 @@ def large_input(decoder: Decoder, rng: random.Random, most_mebibytes: int = 64) 
     """One to 64 MiB: the begin of a seed, repeated units, the end of a seed; sometimes a mix of two units."""
     seed = rng.choice(decoder.seeds)
     cut = rng.randint(0, len(seed))
-    size = rng.choice([1, 2, 4, 8, 16, 32, 40, 64])
+    size = rng.choice(LARGE_MEBIBYTES)
     size = min(size, most_mebibytes) * MEBIBYTE - len(seed)
     first, second = rng.choice(decoder.units), rng.choice(decoder.units)
     share = rng.choice([1.0, 1.0, 0.5, rng.random()])

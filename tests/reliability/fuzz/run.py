@@ -20,6 +20,8 @@ from .inputs import large_input, small_input
 SMALL_BATCH: Final = 50_000
 LARGE_BATCH: Final = 200
 MAX_CORPUS: Final = 2000
+# A slow reader reads no larger input.
+MAX_COMPARED: Final = 4096
 CHILD_SECONDS: Final = 1200
 VALUES: Final = re.compile(r"[0-9]+|'[^']*'")
 
@@ -32,7 +34,9 @@ class Result(NamedTuple):
         large: number of large inputs.
         decoded: inputs that gave a payload.
         kinds: different answers, numbers aside.
-        failures: other exceptions, and processes that died or hung, each with the seed of its batch.
+        failures: other exceptions, results that a slow reader does not read, and processes that died or hung; each
+            with the seed of its batch.
+        next_seed: the seed of the first batch that did not run.
     """
 
     small: int = 0
@@ -40,6 +44,7 @@ class Result(NamedTuple):
     decoded: int = 0
     kinds: int = 0
     failures: tuple[str, ...] = ()
+    next_seed: int = 0
 
 
 def run_batch(name: str, small: int, large: int, seed: int, most_mebibytes: int = 64) -> Result:
@@ -49,7 +54,9 @@ def run_batch(name: str, small: int, large: int, seed: int, most_mebibytes: int 
     for index in range(small + large):
         content = small_input(decoder, corpus, rng) if index < small else large_input(decoder, rng, most_mebibytes)
         try:
-            decoder.decode(content)
+            found = decoder.decode(content)
+            if decoder.agrees is not None and len(content) <= MAX_COMPARED and not decoder.agrees(content, found):
+                failures.append(f"{name}, seed {seed}, input {index}: another result than that of the slow reader")
             kind = "decoded"
             decoded += 1
         except RequestError as error:
@@ -75,7 +82,7 @@ def run_in_child(name: str, small: int, large: int, seed: int) -> Result:
         return Result(
             small, large, failures=(f"{name}, seed {seed}: exit code {child.returncode} {child.stderr[-200:]}",)
         )
-    done, all_large, decoded, kinds, failures = json.loads(child.stdout)
+    done, all_large, decoded, kinds, failures, _ = json.loads(child.stdout)
     return Result(done, all_large, decoded, kinds, tuple(failures))
 
 
@@ -87,4 +94,5 @@ def added(first: Result, second: Result) -> Result:
         first.decoded + second.decoded,
         max(first.kinds, second.kinds),
         first.failures + second.failures,
+        max(first.next_seed, second.next_seed),
     )

@@ -8,9 +8,9 @@ from typing import Final
 
 import onnx
 
-from diffeo.bundle import agreement, golden, graph
+from diffeo.bundle import agreement, golden
 from diffeo.bundle.manifest import FileName
-from diffeo.bundle.read import check_certificates, parse_manifest, seal
+from diffeo.bundle.read import check_certificates, inspect, parse_manifest, seal
 from diffeo.runtime.engines import onnx as engine
 from diffeo.runtime.engines.options import EngineOptions
 
@@ -52,7 +52,7 @@ def publish(files: Mapping[str, bytes], path: Path) -> Path:
     return path
 
 
-def check(files: Mapping[str, bytes]) -> tuple[Compute, Compute]:
+def check(files: Mapping[str, bytes], seconds: float = agreement.FURTHER_SECONDS) -> tuple[Compute, Compute]:
     """Load the graphs if every check of a service passes.
 
     Raises:
@@ -61,12 +61,12 @@ def check(files: Mapping[str, bytes]) -> tuple[Compute, Compute]:
     """
     manifest = parse_manifest(files["manifest.json"])
     check_certificates(manifest)
-    for name in GRAPHS:
-        graph.inspect(name, files[name], manifest.dimension, manifest.dtype)
+    # Only what the manifest names is read; the mutations leave its list of names as it is.
+    inspect(manifest, {name: files[name] for name in manifest.files})
     vectors = golden.parse(files["golden.npy"], manifest.dimension)
     digest = hashlib.sha256(files["manifest.json"]).hexdigest()
     forward, inverse = computes(files)
-    agreement.check(forward, inverse, vectors, manifest.dtype, digest)
+    agreement.check(forward, inverse, vectors, manifest.dtype, digest, seconds)
     return forward, inverse
 
 

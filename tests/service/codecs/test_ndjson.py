@@ -200,3 +200,9 @@ def test_a_line_is_one_row_of_the_answer_and_null_marks_a_row_without_a_result()
     ]
     vector = NDJSON.encode(Answer("m", 2, ("a", "b"), {"log_prob": tensors["log_prob"]}))
     assert vector == b'{"log_prob":-0.1}\n{"log_prob":null}\n{"log_prob":3.0}\n'
+
+
+def test_lines_with_escaped_keys_are_not_read_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("diffeo.service.codecs.ndjson._decode_line_by_line", None)
+    assert NDJSON.decode(b'{"\\u0078": [1, 2]}\n{"x": [3, null]}\n', {}).rows_name == "x"
+    assert NDJSON.decode(b'{"\\u007a": [1]}\n{"\\u007A": [3]}\n', {}).rows_name == "z"

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from diffeo.service.connections.transport import HeadHoldingTransport
+from diffeo.service.connections.transport import ConnectionTransport
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n"
 
@@ -24,7 +24,7 @@ class ClosedTransport(asyncio.Transport):
 
 @pytest.mark.parametrize("parts", [(HEAD, b"x"), (HEAD,), (b"x",)])
 def test_what_is_written_after_the_end_of_the_connection_is_dropped(parts: tuple[bytes, ...]) -> None:
-    holding = HeadHoldingTransport(ClosedTransport())
+    holding = ConnectionTransport(ClosedTransport())
     for part in parts:
         holding.write(part)
     holding.close()

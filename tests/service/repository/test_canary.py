@@ -73,7 +73,8 @@ class Served:
     """A repository with one model, and its canary."""
 
     def __init__(self, models: Path) -> None:
-        self.repository = repository.load(Settings(models=models), ThreadPoolExecutor(1))
+        # One thread loads the versions in their order.
+        self.repository = repository.load(Settings(models=models, threads=1), ThreadPoolExecutor(1))
         self.canary = Canary(self.repository)
         self.model = self.repository.find(NEWEST)
         self.check()

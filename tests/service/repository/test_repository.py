@@ -10,8 +10,17 @@ import onnx
 import pytest
 import torch
 
+from diffeo.bundle import agreement, graph
+from diffeo.bundle.proof import Proof
 from diffeo.bundle.read import Bundle, read, seal
-from diffeo.service.errors import InvalidRequest, ModelNotFound, NothingToServe, VersionNotFound, VersionRefused
+from diffeo.service.errors import (
+    InvalidRequest,
+    ModelNotFound,
+    NothingToServe,
+    VersionLoading,
+    VersionNotFound,
+    VersionRefused,
+)
 from diffeo.service.model import Model
 from diffeo.service.repository import repository
 from diffeo.service.repository.repository import RefusedVersion, Repository
@@ -87,7 +96,7 @@ def test_a_repository_in_which_nothing_can_be_served_is_not_ready(
 
 
 def _raise(error: Exception) -> Callable[..., Bundle]:
-    def read(_: Path) -> Bundle:
+    def read(*_: object) -> Bundle:
         raise error
 
     return read
@@ -127,15 +136,61 @@ def test_a_version_that_came_after_the_preflight_is_not_loaded_without_one(tmp_p
     affine.copy_to(tmp_path, version=2)
     models = repository.load(settings, executor, {("affine2d", 1): good})
     assert models.find(NO_NAME).version == 1
-    assert models.entry("affine2d", 2) == RefusedVersion(2, "its preflight has not run yet", can_pass=True)
+    late = RefusedVersion(2, "its preflight has not run yet", can_pass=True, is_loading=True)
+    assert models.entry("affine2d", 2) == late
+    with pytest.raises(VersionLoading, match="affine2d version 2 is loading: its preflight has not run yet"):
+        models.find(ModelSelector("affine2d", 2))
+
+
+def test_a_model_whose_only_version_is_loading_says_so_and_harms_no_other(tmp_path: Path, executor: Executor) -> None:
+    affine.copy_to(tmp_path)
+    affine.copy_to(tmp_path, "slow")
+    results = {
+        ("affine2d", 1): PreflightResult((), None),
+        ("slow", 1): PreflightResult((), "its check has not ended", can_pass=True, is_loading=True),
+    }
+    models = repository.load(Settings(models=tmp_path), executor, results)
+    assert models.ready
+    assert models.find(NO_NAME).name == "affine2d"
+    with pytest.raises(VersionLoading, match="no version of slow is served yet; version 1 is loading"):
+        models.find(ModelSelector("slow", None))
 
 
 def test_files_that_change_after_their_preflight_are_refused(tmp_path: Path, executor: Executor) -> None:
     """A preflight protects only the files that it has seen."""
     affine.copy_to(tmp_path)
-    seen = PreflightResult((), None, digest="0" * 64)
+    seen = PreflightResult((), None, proof=Proof("0" * 64, 524))
     entry = repository.load_version(Settings(models=tmp_path), ("affine2d", 1), executor, seen)
     assert entry == RefusedVersion(1, "its files changed after its preflight", can_pass=True)
+
+
+def test_only_a_preflight_of_the_same_bytes_replaces_the_checks_of_the_graphs(
+    tmp_path: Path, executor: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    affine.copy_to(tmp_path)
+    settings, key = Settings(models=tmp_path), ("affine2d", 1)
+    done: list[str] = []
+    for place, name in ((graph, "inspect"), (agreement, "check"), (agreement, "check_golden")):
+        monkeypatch.setattr(place, name, _noted(getattr(place, name), name, done))
+    first = repository.load_version(settings, key, executor)
+    assert isinstance(first, Model)
+    assert set(done) == {"inspect", "check", "check_golden"}
+    done.clear()
+    proof = Proof(first.digest, first.row_bytes)
+    second = repository.load_version(settings, key, executor, PreflightResult((), None, proof=proof))
+    assert isinstance(second, Model)
+    assert (done, second.row_bytes) == (["check_golden"], first.row_bytes)
+    done.clear()
+    repository.load_version(settings, key, executor, PreflightResult((), None))
+    assert set(done) == {"inspect", "check", "check_golden"}
+
+
+def _noted(function: Callable[..., object], name: str, done: list[str]) -> Callable[..., object]:
+    def noted(*arguments: object, **named: object) -> object:
+        done.append(name)
+        return function(*arguments, **named)
+
+    return noted
 
 
 def test_the_newest_version_is_served_unless_one_is_named(tmp_path: Path, load: Callable[..., Repository]) -> None:

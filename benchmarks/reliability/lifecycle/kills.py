@@ -10,10 +10,9 @@ import signal
 import time
 
 from benchmarks.reliability.figure import Figure, read_options, write
-from benchmarks.reliability.restarts import REQUEST
-from benchmarks.reliability.served import Served
+from benchmarks.reliability.lifecycle.restarts import REQUEST
+from benchmarks.reliability.served import Served, fixed_port
 from tests.given.servers.paced_clients import PacedClients
-from tests.given.servers.server_process import free_port
 
 SECONDS, QUICK_SECONDS = 60.0, 8.0
 EVERY_SECONDS = 2.0
@@ -24,7 +23,7 @@ WORKERS = 2
 async def measure(seconds: float, seed: int) -> list[Figure]:
     """The figures of kills for this time."""
     choice = random.Random(seed)  # noqa: S311  (which worker dies)
-    served = await Served.start(free_port(), WORKERS)
+    served = await Served.start(fixed_port(), WORKERS)
     clients = PacedClients(served.port, REQUEST, pause=0.005)
     running = asyncio.create_task(clients.run())
     await _capacity(served, set())
@@ -74,7 +73,7 @@ def main() -> None:
     """Measure and write the figures."""
     options = read_options(__doc__)
     figures = asyncio.run(measure(QUICK_SECONDS if options.quick else SECONDS, options.seed))
-    command = f"python -m benchmarks.reliability.kills --seed {options.seed}"
+    command = f"python -m benchmarks.reliability.lifecycle.kills --seed {options.seed}"
     write("kills", command, figures, seed=options.seed, quick=options.quick)
 
 

@@ -9,9 +9,8 @@ import itertools
 import sys
 
 from benchmarks.reliability.figure import Figure, read_options, write
-from benchmarks.reliability.served import Served
+from benchmarks.reliability.served import Served, fixed_port
 from tests.given.servers.paced_clients import ANSWERED, PacedClients, post
-from tests.given.servers.server_process import free_port
 
 REQUEST = post("/log_prob", b'{"model":"moons","x":[[0.3,-0.4]]}')
 RESTARTS, REQUESTS = 200, 200_000
@@ -20,7 +19,7 @@ QUICK_RESTARTS, QUICK_REQUESTS = 4, 1000
 
 async def measure(restarts: int, requests: int) -> list[Figure]:
     """The figures of this number of restarts, spread over at least this number of answered requests."""
-    port = free_port()
+    port = fixed_port()
     clients = PacedClients(port, REQUEST, count=16, pause=0.002)
     running = asyncio.create_task(clients.run())
     codes, stops = [], []
@@ -48,7 +47,7 @@ def main() -> None:
     options = read_options(__doc__)
     counts = (QUICK_RESTARTS, QUICK_REQUESTS) if options.quick else (RESTARTS, REQUESTS)
     figures = asyncio.run(measure(*counts))
-    write("restarts", "python -m benchmarks.reliability.restarts", figures, seed=None, quick=options.quick)
+    write("restarts", "python -m benchmarks.reliability.lifecycle.restarts", figures, seed=None, quick=options.quick)
 
 
 if __name__ == "__main__":

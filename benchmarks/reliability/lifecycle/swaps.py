@@ -12,9 +12,8 @@ from pathlib import Path
 import httpx
 
 from benchmarks.reliability.figure import Figure, read_options, write
-from benchmarks.reliability.served import MODELS, Served
+from benchmarks.reliability.served import MODELS, Served, fixed_port
 from tests.given.servers.paced_clients import PacedClients, post
-from tests.given.servers.server_process import free_port
 
 REQUEST = post("/log_prob", b'{"x":[[0.3,-0.4]]}')
 SWAPS, QUICK_SWAPS = 500, 5
@@ -25,7 +24,7 @@ WARM_UP_SHARE = 0.2
 async def measure(swaps: int, folder: Path) -> list[Figure]:
     """The figures of this number of swaps in an empty repository folder."""
     publish(folder, 1)
-    served = await Served.start(free_port(), 1, folder)
+    served = await Served.start(fixed_port(), 1, folder)
     expected: dict[int, object] = {}
     clients = PacedClients(served.port, REQUEST, lambda body: is_right(expected, body), count=4)
     running = asyncio.create_task(clients.run())
@@ -87,7 +86,7 @@ def main() -> None:
     options = read_options(__doc__)
     with tempfile.TemporaryDirectory() as folder:
         figures = asyncio.run(measure(QUICK_SWAPS if options.quick else SWAPS, Path(folder)))
-    write("swaps", "python -m benchmarks.reliability.swaps", figures, seed=None, quick=options.quick)
+    write("swaps", "python -m benchmarks.reliability.lifecycle.swaps", figures, seed=None, quick=options.quick)
 
 
 if __name__ == "__main__":

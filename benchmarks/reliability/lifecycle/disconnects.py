@@ -1,4 +1,4 @@
-"""10,000 clients that reset their connection before the answer: `python -m benchmarks.reliability.disconnects`.
+"""10,000 clients that reset their connection before the answer.
 
 Their work must be cancelled, and nothing may be left behind: no task, no open file, no object.
 """
@@ -17,7 +17,7 @@ def main() -> None:
     """Run the storm and write the figures."""
     options = read_options(__doc__)
     run = run_storm(WARM_UP, FEW if options.quick else RESETS, options.seed)
-    command = "python -m benchmarks.reliability.disconnects"
+    command = "python -m benchmarks.reliability.lifecycle.disconnects"
     write("disconnects", command, figures(run), seed=options.seed, quick=options.quick)
 
 

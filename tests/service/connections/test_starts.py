@@ -1,0 +1,129 @@
+"""Reading heads takes a part of the longest wait; requests that are read later are rejected without a handler."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import pytest
+import uvicorn
+from uvicorn.server import ServerState
+
+from diffeo.service.connections.limits import ConnectionLimits
+from diffeo.service.connections.protocol import ConnectionProtocol
+from diffeo.service.connections.starts import Starts
+from tests.service.connections.test_protocol import RecordingTransport, responding
+
+POST: Final = b"POST /log_prob HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}"
+HEALTH: Final = b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n"
+LONG: Final = b"POST /log_prob HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999\r\n\r\n{}"
+
+
+def test_requests_are_late_when_the_oldest_waits_for_a_quarter_of_the_longest_wait() -> None:
+    now = 100.0
+    starts = Starts(0.08, lambda: now)
+    assert not starts.are_late()
+    starts.add()
+    now += 0.019
+    starts.add()
+    assert not starts.are_late()
+    now += 0.002
+    assert starts.are_late()
+    starts.began()
+    assert starts.are_late()
+    starts.began()
+    assert not starts.are_late()
+    starts.add()
+    assert not starts.are_late()
+
+
+class Turn:
+    """Connections that the event loop reads in one turn, each with what was written to it.
+
+    Args:
+        max_wait_seconds: the longest wait of a request.
+    """
+
+    def __init__(self, max_wait_seconds: float) -> None:
+        config = uvicorn.Config(responding(b"ok"), log_config=None, access_log=False)
+        config.load()
+        self._limits = ConnectionLimits(max_wait_seconds=max_wait_seconds)
+        self._config, self._state, self._app_state = config, ServerState(), dict[str, object]()
+        self._opened: list[ConnectionProtocol] = []
+
+    def read(self, data: bytes) -> RecordingTransport:
+        """Read data from a new connection."""
+        transport = RecordingTransport()
+        protocol = ConnectionProtocol(self._config, self._state, self._app_state, limits=self._limits)
+        protocol.connection_made(transport)
+        protocol.data_received(data)
+        self._opened.append(protocol)
+        return transport
+
+    def read_again(self, data: bytes) -> None:
+        """Read data from the connection that was opened last."""
+        self._opened[-1].data_received(data)
+
+    async def end(self) -> None:
+        """Run the handlers."""
+        while self._state.tasks:
+            await asyncio.gather(*self._state.tasks)
+
+
+def in_turn(scenario: Callable[[Turn], list[RecordingTransport]], max_wait_seconds: float = 0.0) -> list[bytes]:
+    """What was written to each connection of a scenario."""
+
+    async def run() -> list[bytes]:
+        turn = Turn(max_wait_seconds)
+        transports = scenario(turn)
+        await turn.end()
+        return [b"".join(transport.writes) for transport in transports]
+
+    return asyncio.run(run())
+
+
+def test_in_one_turn_the_first_request_is_answered_and_late_ones_are_rejected_at_once() -> None:
+    first, second, third = in_turn(lambda turn: [turn.read(POST) for _ in range(3)])
+    assert first.startswith(b"HTTP/1.1 200")
+    for late in (second, third):
+        assert late.startswith(b"HTTP/1.1 429")
+        assert b"\r\nretry-after: 1\r\n" in late
+        assert b"urn:diffeo:problem:overloaded" in late
+
+
+def test_within_the_longest_wait_every_request_is_answered() -> None:
+    answers = in_turn(lambda turn: [turn.read(POST) for _ in range(20)], max_wait_seconds=60)
+    assert {answer[:12] for answer in answers} == {b"HTTP/1.1 200"}
+
+
+def test_health_checks_are_answered_at_any_load() -> None:
+    _, late, health = in_turn(lambda turn: [turn.read(POST), turn.read(POST), turn.read(HEALTH)])
+    assert late.startswith(b"HTTP/1.1 429")
+    assert health.startswith(b"HTTP/1.1 200")
+
+
+def test_the_connection_of_a_late_request_is_kept_for_the_next_one() -> None:
+    def scenario(turn: Turn) -> list[RecordingTransport]:
+        turn.read(POST)
+        transport = turn.read(POST)
+        turn.read_again(HEALTH)
+        assert not transport.closed
+        return [transport]
+
+    (written,) = in_turn(scenario)
+    assert [part[:3] for part in written.split(b"HTTP/1.1 ")[1:]] == [b"429", b"200"]
+
+
+@pytest.mark.parametrize("last", [LONG, POST.replace(b"1.1", b"1.0"), LONG + POST], ids=["long", "1.0", "more"])
+def test_a_connection_that_cannot_be_kept_is_closed_after_the_answer(last: bytes) -> None:
+    transports: list[RecordingTransport] = []
+
+    def scenario(turn: Turn) -> list[RecordingTransport]:
+        turn.read(POST)
+        transports.append(turn.read(last))
+        return transports
+
+    (written,) = in_turn(scenario)
+    assert written.count(b"HTTP/1.1 ") == 1
+    assert written.startswith(b"HTTP/1.1 429")
+    assert b"\r\nconnection: close\r\n" in written
+    assert transports[0].ended or transports[0].closed
