@@ -11,6 +11,9 @@ from typing import Final
 
 # The share of the longest wait that reading may take: the handlers of what was read take about the rest.
 READING_SHARE: Final = 0.25
+# No small request takes longer. If only few wait, the delay comes from something else, such as a busy machine, and they
+# are still answered in time.
+LONGEST_HANDLER_SECONDS: Final = 0.0005
 
 
 class Starts:
@@ -24,12 +27,13 @@ class Starts:
         waiting: number of these requests.
     """
 
-    __slots__ = ("_clock", "_oldest", "_seconds", "waiting")
+    __slots__ = ("_clock", "_few", "_oldest", "_seconds", "waiting")
 
     def __init__(self, max_wait_seconds: float, clock: Callable[[], float] = monotonic) -> None:
         self.waiting = 0
         self._oldest = 0.0
         self._seconds = max_wait_seconds * READING_SHARE
+        self._few = int(max_wait_seconds / LONGEST_HANDLER_SECONDS)
         self._clock = clock
 
     def add(self) -> None:
@@ -43,5 +47,5 @@ class Starts:
         self.waiting -= 1
 
     def are_late(self) -> bool:
-        """True if the oldest of them waits for so long that one more would wait too long."""
-        return self.waiting > 0 and self._clock() - self._oldest > self._seconds
+        """True if they are many, and the oldest of them waits for so long that one more would wait too long."""
+        return self.waiting > self._few and self._clock() - self._oldest > self._seconds

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from pyarrow import parquet
 
+from diffeo.bundle.columns import problem
 from diffeo.tables.cells import number
 from diffeo.training import data
 from diffeo.training.errors import (
@@ -34,7 +35,7 @@ FINITE = st.floats(allow_nan=False, allow_infinity=False)
 TABLES = arrays.arrays(np.float64, st.tuples(st.integers(1, 20), st.integers(1, 5)), elements=FINITE)
 # A byte order mark that begins a file is no part of a name.
 LETTERS = st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp", "Zs"], exclude_characters="\ufeff")
-NAMES = st.text(LETTERS, min_size=1, max_size=128)
+NAMES = st.text(LETTERS, min_size=1, max_size=128).filter(lambda name: problem(name) is None)
 # Everything that can confuse a reader of numbers, one character or one word at a time.
 CELLS = st.text("0123456789+-.eE \t_xX٣\u00a0\u000b\u2028\ufeff\x00", max_size=6) | st.sampled_from(
     ["1", "-2.5", "+.5", "5.", "1e5", "1E-400", "1e400", "nan", "-Inf", "infinity", "NULL", "NA", "true", "1_0", "1f"]

@@ -18,11 +18,12 @@ HEALTH: Final = b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n"
 LONG: Final = b"POST /log_prob HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999\r\n\r\n{}"
 
 
-def test_requests_are_late_when_the_oldest_waits_for_a_quarter_of_the_longest_wait() -> None:
+def test_requests_are_late_when_many_wait_and_the_oldest_waits_for_a_quarter_of_the_longest_wait() -> None:
     now = 100.0
     starts = Starts(0.08, lambda: now)
     assert not starts.are_late()
-    starts.add()
+    for _ in range(200):
+        starts.add()
     now += 0.019
     starts.add()
     assert not starts.are_late()
@@ -30,9 +31,19 @@ def test_requests_are_late_when_the_oldest_waits_for_a_quarter_of_the_longest_wa
     assert starts.are_late()
     starts.began()
     assert starts.are_late()
-    starts.began()
+    for _ in range(200):
+        starts.began()
     assert not starts.are_late()
     starts.add()
+    assert not starts.are_late()
+
+
+def test_few_requests_are_never_late_because_the_machine_is_busy() -> None:
+    now = 100.0
+    starts = Starts(0.08, lambda: now)
+    for _ in range(100):
+        starts.add()
+    now += 5
     assert not starts.are_late()
 
 
