@@ -43,6 +43,10 @@ class RequestCycle(RequestResponseCycle):
 
     async def receive(self) -> ASGIReceiveEvent:
         """The next part of the body, at the latest when the deadline of the request passes."""
+        unusual = self.response_complete or self.disconnected or self._failure or self.waiting_for_100_continue
+        if self.message_event.is_set() and not unusual:
+            # Nearly every body is here before the handler starts.
+            return self._take_body()
         if not self.more_body or self.message_event.is_set():
             message = await super().receive()
         else:
@@ -51,6 +55,12 @@ class RequestCycle(RequestResponseCycle):
             self.scope["state"][BODY_FAILURE] = self._failure
             return {"type": "http.disconnect"}
         return message
+
+    def _take_body(self) -> ASGIReceiveEvent:
+        self.flow.resume_reading()
+        self.message_event.clear()
+        body, self.body = self.body, bytearray()
+        return {"type": "http.request", "body": bytes(body), "more_body": self.more_body}
 
     async def _receive_until(self, deadline: float | None) -> ASGIReceiveEvent:
         if deadline is None:
