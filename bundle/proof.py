@@ -1,4 +1,4 @@
-"""What an earlier check has proved about a bundle, so that the same bytes are not analysed again."""
+"""The facts that an earlier check has proved about a bundle, so that the same bytes are not analysed again."""
 
 from dataclasses import dataclass
 

@@ -73,7 +73,7 @@ class Bundle:
 
     @property
     def proof(self) -> Proof:
-        """What a check of the loaded graphs proves."""
+        """The facts that a check of the loaded graphs proves."""
         return Proof(self.digest, self.row_bytes)
 
 

@@ -94,7 +94,7 @@ def chunk_rows(most: int, row_bytes: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Checks:
-    """What a load checks: whether the golden rows are enough, and the processor time for further rows."""
+    """The checks of a load: whether the golden rows are enough, and the processor time for further rows."""
 
     only_golden: bool
     seconds: float

@@ -42,7 +42,7 @@ COLUMNS: Final = ("x0", "x1")
 
 
 class Cost(NamedTuple):
-    """What one case cost.
+    """The cost of one case.
 
     Attributes:
         multiple: peak of memory beyond the start and beyond the body, in multiples of the allowed size.

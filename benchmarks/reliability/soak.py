@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def figures(run: Soak) -> list[Figure]:
-    """What a soak measured, beside the promises."""
+    """The figures of a soak, beside the promises."""
     n, usages = run.load.requests, run.usages
     first, last = usages[0], usages[-1]
     return [
@@ -57,7 +57,7 @@ def figures(run: Soak) -> list[Figure]:
 
 
 def control(leaky: Soak) -> Figure:
-    """What the same soak measures if the server leaves an object behind at every request."""
+    """The figures of the same soak if the server leaves an object behind at every request."""
     growth, n = leaky.growth(lambda used: used.objects), leaky.load.requests
     return Figure.at_least(f"control: objects lost a request with a leak of {LEAK_BYTES} bytes", growth, 0.9, n=n)
 

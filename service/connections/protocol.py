@@ -31,7 +31,7 @@ MEMORY: Final = "memory"
 HEALTH_PATHS: Final = frozenset({"/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"})
 # A connection beyond the limit has this time to send a health check.
 EXTRA_SECONDS: Final = 1.0
-# What follows a rejected head is discarded for this time.
+# The data after a rejected head are discarded for this time.
 REJECTED_SECONDS: Final = 2.0
 FRAMING: Final = frozenset({b"content-length", b"expect", b"host", b"transfer-encoding"})
 CHUNKED: Final = -1
@@ -286,7 +286,7 @@ class ConnectionProtocol(HttpToolsProtocol):
         cycle.keeps_rest = self._keeps_rest
         cycle.starts = starts = self._registry.starts
         if is_free:
-            # What is not a POST is cheap: health checks and metrics are never rejected.
+            # Other methods are cheap: health checks and metrics are never rejected.
             if starts.are_late() and self.scope["method"] == "POST":
                 self._turn_request_away(cycle)
                 return

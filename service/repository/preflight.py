@@ -26,7 +26,7 @@ TIME_LIMIT_SECONDS: Final = 120.0
 SLOW_SECONDS: Final = 2.0
 # Most processes, those of slow versions included.
 MAX_PROCESSES: Final = 16
-# What a process keeps of the versions that it has loaded ends with it.
+# The memory that a process keeps of the versions that it has loaded ends with it.
 VERSIONS_PER_PROCESS: Final = 100
 # The graphs of a version may crash because of what an earlier version left in the process, so a crash counts if it
 # happens in two processes.

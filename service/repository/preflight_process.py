@@ -63,7 +63,7 @@ class Crashed(ProcessError):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What the process found out about one version.
+    """The findings of the process about one version.
 
     Attributes:
         reason: why the version is refused; None if it is good.

@@ -51,7 +51,7 @@ class BodyWork(NamedTuple):
 
 
 class BodyHead(NamedTuple):
-    """What the head of a request tells about its body."""
+    """The facts about a body that the head of its request tells."""
 
     codec: Codec
     length: int

@@ -27,7 +27,7 @@ FORMAT: Final = "name:scope:sha256-of-the-key, and optionally :rows-per-second"
 
 
 class KeyScope(StrEnum):
-    """What a key allows: READ uses models, ADMIN may call every path."""
+    """The permission of a key: READ uses models, ADMIN may call every path."""
 
     READ = "read"
     ADMIN = "admin"

@@ -114,7 +114,7 @@ def _content(file: Path) -> bytes:
 
 
 def _fingerprint(file: Path | None) -> Fingerprint | None:
-    """What changes when the file changes; None if there is no file."""
+    """A value that changes when the file changes; None if there is no file."""
     if file is None:
         return None
     try:

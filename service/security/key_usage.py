@@ -15,7 +15,7 @@ NO_STATE: Final[Mapping[str, "KeyUsage"]] = {}
 
 
 class KeyUsage:
-    """What one key has used in this process.
+    """The requests and rows of one key in this process.
 
     Args:
         counters: count its requests and rows.

@@ -17,7 +17,7 @@ POLICY: Final = (
     "default-src 'none'; script-src 'self'{scripts}; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-# What a path may hold unencoded (RFC 3986).
+# The characters that a path may hold unencoded (RFC 3986).
 PATH_CHARACTERS: Final = "/:@!$&'()*+,;=~-._"
 
 

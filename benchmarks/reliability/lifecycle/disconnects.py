@@ -22,7 +22,7 @@ def main() -> None:
 
 
 def figures(run: StormRun) -> list[Figure]:
-    """What a storm left behind, beside the promises."""
+    """The figures of a storm, beside the promises."""
     n, before, after = run.resets, run.before, run.after
     memory = (after.memory_bytes - before.memory_bytes) / n
     return [

@@ -20,7 +20,7 @@ def main() -> None:
 
 
 def figures(run: Run) -> list[Figure]:
-    """What a run measured, beside the promises."""
+    """The figures of a run, beside the promises."""
     n = run.cases
     answers = [answer for outcome in run.outcomes for answer in outcome.answers]
     errors = sum(answer.status >= 500 for answer in answers)

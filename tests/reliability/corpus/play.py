@@ -28,7 +28,7 @@ BUFFER_BYTES: Final = 1 << 22
 
 @dataclass(slots=True)
 class Outcome:
-    """What happened to one case.
+    """The outcome of one case.
 
     Attributes:
         answers: in the order they came.

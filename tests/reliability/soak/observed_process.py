@@ -20,7 +20,7 @@ from tests.reliability.soak.questions import MOVING, STABLE
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What the process holds after so many requests."""
+    """The memory of the process after some requests."""
 
     requests: int
     memory_bytes: int
@@ -40,7 +40,7 @@ class ObservedProcess:
     models: Path
 
     def usage(self, requests: int) -> Usage:
-        """What it holds now."""
+        """The memory that it holds now."""
         return Usage(requests, **httpx.get(self.url + observed_server.USAGE, timeout=30).json())
 
 
