@@ -289,7 +289,7 @@ def load_version(
     except OSError as error:
         return _refuse(key, f"its files cannot be read ({error.strerror or type(error).__name__})", can_pass=True)
     except Exception as error:
-        # Whatever a bundle makes the libraries raise, only this version is refused.
+        # A bundle can make the libraries raise any error. Only this version is refused.
         log.exception("a version could not be loaded", extra={"model": name, "version": version})
         return _refuse(key, f"it could not be loaded ({type(error).__name__}: {error})", can_pass=False)
 

@@ -135,7 +135,7 @@ class RepositoryWatcher:
             arguments = self._settings, key, self._executor, result
             entry = await running.run_in_executor(self._loader, repository.load_version, *arguments)
         except Exception as error:
-            # Whatever happens to one version, the others are scanned and served.
+            # An error of one version leaves the others alone: they are scanned and served.
             log.exception("a version could not be checked", extra={"model": key[0], "version": key[1]})
             entry = RefusedVersion(key[1], f"it could not be checked ({type(error).__name__})", can_pass=True)
         if not self._is_present(key):
@@ -165,7 +165,7 @@ class RepositoryWatcher:
         return _by_key(self._repository.loaded)
 
     def _is_present(self, key: VersionKey) -> bool:
-        # Nobody knows what lies in a folder that cannot be listed, so its versions stay as they are.
+        # A folder that cannot be listed may still hold its versions, so they stay as they are.
         return key in self._last_scan.versions or key[0] in self._last_scan.unreadable
 
 

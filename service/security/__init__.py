@@ -1,1 +1,1 @@
-"""Who may call the service: API keys and quotas, allowed hosts, requests from web pages, addresses behind proxies."""
+"""Access to the service: API keys and quotas, allowed hosts, requests from web pages, addresses behind proxies."""

@@ -61,7 +61,7 @@ class AccessControl:
             CrossSite: a page of another site sent the request.
         """
         headers: Headers = dict(scope["headers"])
-        # Whatever reads headers later need not make this dict again: it costs more than all checks.
+        # The readers of headers that come later use this dict too: to make it costs more than all checks.
         scope[HEADERS] = headers
         if self._hosts is not None and (host := headers.get(b"host")) is not None:
             self._hosts.check(host)

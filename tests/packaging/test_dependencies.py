@@ -1,4 +1,4 @@
-"""What is installed is pinned: packages by version and hash, images by full version, and none below a known fault."""
+"""All that is installed is pinned: packages by version and hash, images by full version, and none below a known fault."""
 
 import re
 import tomllib

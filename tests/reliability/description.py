@@ -29,7 +29,7 @@ FAILURES: Final = re.compile(r"^- (ST\d+.*)$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What schemathesis did: the number of its cases, one sentence for each violation, and its whole output."""
+    """A run of schemathesis: the number of its cases, one sentence for each violation, and its whole output."""
 
     cases: int
     violations: list[str]

@@ -15,7 +15,7 @@ WORKER_COMMAND: Final = b"diffeo.service.process.worker"
 
 
 class Usage(NamedTuple):
-    """What all serving processes hold: bytes of memory of their own, open files and threads."""
+    """The memory in bytes, the open files and the threads of all serving processes."""
 
     memory_bytes: int
     open_files: int
@@ -44,7 +44,7 @@ class WatchedServer(Server):
         return tuple(sorted(found)) or (self.process.pid,)
 
     def usage(self) -> Usage:
-        """What the serving processes hold now."""
+        """The memory, files and threads that they hold now."""
         pids = self.pids
         return Usage(
             sum(map(_own_bytes, pids)), sum(_count(pid, "fd") for pid in pids), sum(_count(pid, "task") for pid in pids)

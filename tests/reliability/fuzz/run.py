@@ -27,7 +27,7 @@ VALUES: Final = re.compile(r"[0-9]+|'[^']*'")
 
 
 class Result(NamedTuple):
-    """What the inputs of a decoder led to.
+    """The outcomes of the inputs of a decoder.
 
     Attributes:
         small: number of small inputs.

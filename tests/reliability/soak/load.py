@@ -21,7 +21,7 @@ TOO_MANY: Final = 429
 
 @dataclass(slots=True)
 class Load:
-    """What the load has seen so far.
+    """The answers that the load has seen so far.
 
     Attributes:
         requests: all that were sent.

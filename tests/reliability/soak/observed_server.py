@@ -46,7 +46,7 @@ class ObservedApp:
 
 
 def usage() -> dict[str, int]:
-    """What this process holds after its free memory is returned."""
+    """The memory of this process after its free memory is returned."""
     gc.collect()
     ctypes.CDLL("libc.so.6").malloc_trim(0)
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])

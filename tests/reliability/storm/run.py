@@ -16,7 +16,7 @@ TICKS_PER_SECOND: Final = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, slots=True)
 class StormRun:
-    """What a storm left behind.
+    """The figures of a storm.
 
     Attributes:
         before: usage after a warm-up by a smaller storm.

@@ -81,7 +81,7 @@ class Turn:
 
 
 def in_turn(scenario: Callable[[Turn], list[RecordingTransport]], max_wait_seconds: float = 0.0) -> list[bytes]:
-    """What was written to each connection of a scenario."""
+    """The bytes that were written to each connection of a scenario."""
 
     async def run() -> list[bytes]:
         turn = Turn(max_wait_seconds)

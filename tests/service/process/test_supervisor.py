@@ -105,7 +105,7 @@ class Service:
         return first, second
 
     async def answers(self, count: int) -> set[int]:
-        """Who answers, over this number of connections."""
+        """The workers that answer, over this number of connections."""
         return {await asyncio.to_thread(self._ask) for _ in range(count)}
 
     def _ask(self) -> int:

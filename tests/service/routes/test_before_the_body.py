@@ -1,4 +1,4 @@
-"""What the head of a request tells is checked before its body is read."""
+"""The facts in the head of a request are checked before its body is read."""
 
 import asyncio
 import time
