@@ -1,4 +1,4 @@
-"""All that is installed is pinned: packages by version and hash, images by full version, and none below a known fault."""
+"""Installed packages are pinned by version and hash, images by full version; none is below a known fault."""
 
 import re
 import tomllib
