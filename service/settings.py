@@ -115,7 +115,7 @@ class Settings(BaseSettings):
         description="Time limit of a request; then it is rejected with 504. X-Request-Timeout-Ms can shorten it.",
     )
     max_wait_ms: Positive = Field(
-        default=80,
+        default=60,
         description="Longest wait for the work of other requests. A request that would wait longer gets 429 at once.",
     )
     max_queue_rows: Positive = Field(

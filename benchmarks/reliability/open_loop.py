@@ -84,15 +84,20 @@ class Connection(asyncio.Protocol):
         self._due = 0.0
         self._waiting: bytes | None = None
         self._pending = False
-        self._has_retry_after = self._closes = False
+        self._has_retry_after = self._closes = self._was_open = False
         self.done: asyncio.Future[int] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # a stream's transport
         """Send the request that waits for the connection."""
-        self._transport = transport
+        self._transport, self._was_open = transport, True
         if self._waiting is not None:
             transport.write(self._waiting)
             self._waiting = None
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the server has closed the connection, or said that it will."""
+        return self._closes or (self._was_open and self._transport is None)
 
     def send(self, request: bytes, due: float) -> None:
         """Send a request now, or as soon as the connection is open."""
@@ -124,7 +129,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, _: Exception | None) -> None:
         """Note a request that gets no answer."""
-        self._transport = None
+        self._transport, self._was_open = None, True
         if self in self._idle:
             self._idle.remove(self)
         self._end(0)
@@ -201,15 +206,14 @@ async def closed_loop(  # noqa: PLR0913, PLR0917  (a load, and where it comes fr
     async def one() -> None:
         connection: Connection | None = None
         while time.monotonic() < ends:
-            if connection is None:
+            began = time.monotonic()
+            if connection is None or connection.is_closed:
                 connection = Connection([], load)
                 await connect(port, connection, host)
             connection.done = done = asyncio.get_running_loop().create_future()
-            connection.send(request, time.monotonic())
+            connection.send(request, began)
             load.sent += 1
             status = await done
-            if status == 0:
-                connection = None
             await asyncio.sleep(rejected_pause if status == REJECTED else pause)
         if connection is not None:
             connection.close()

@@ -1,7 +1,8 @@
 """Offers ten times the capacity in an open loop: `python -m benchmarks.reliability.overload`.
 
 The server has one worker on one core, the load comes from the other core. Requests have 10,000 rows or one row, without
-and with a deadline of one second. Of one row, the generator may offer less than ten times; the page has the multiple.
+and with a deadline of one second. The generator cannot send ten times as many requests of one row as the service
+answers, so it offers them at twice the peak. The peak is the mean of one measured before the load and one after it.
 """
 
 import asyncio
@@ -14,13 +15,14 @@ from benchmarks.reliability.figure import Figure, read_options, write
 from benchmarks.reliability.open_loop import OK, REJECTED, Load, closed_loop, open_loop, percentile, repeated
 from benchmarks.reliability.pinned_server import LIVEZ, pinned_server, request_of
 
-MULTIPLE: Final = 10
+# By rows of a request: what is offered, in peaks; and how many connections have the peak throughput.
+MULTIPLES: Final = {10_000: 10, 1: 2}
+CONNECTIONS: Final = {10_000: 4, 1: 128}
 DEADLINE: Final = "X-Request-Timeout-Ms: 1000"
-# By rows of a request, how many connections are tried to find the capacity.
-CONNECTIONS: Final = {10_000: (1, 2, 4), 1: (16, 64, 256)}
 OTHER_CLIENT: Final = "127.0.0.9"
 AFTER_SECONDS: Final = 3.0
-PEAK_SECONDS: Final = 3.0
+PEAK_SECONDS: Final = 10.0
+ALONE_SECONDS: Final = 5.0
 SLOW: Final = 1.5  # times the p99 alone
 
 
@@ -42,19 +44,18 @@ async def measure(  # noqa: PLR0913  (a server, and a load)
 ) -> list[Figure]:
     """The figures of one kind of load."""
     await closed_loop(port, request, 2, 1.0)
-    peak, service = 0.0, await closed_loop(port, request, 1, PEAK_SECONDS)
-    for connections in CONNECTIONS[rows]:
-        closed = await closed_loop(port, request, connections, PEAK_SECONDS)
-        peak = max(peak, closed.statuses()[OK] / PEAK_SECONDS)
+    service = await closed_loop(port, request, 1, ALONE_SECONDS)
+    first = await peak_of(port, request, rows)
     one = request_of(1, 0)
-    alone = percentile((await closed_loop(port, one, 1, PEAK_SECONDS, pause=0.02)).seconds(OK), 0.99)
+    alone = percentile((await closed_loop(port, one, 1, ALONE_SECONDS, pause=0.02)).seconds(OK), 0.99)
     before = resident_bytes([pid])
     beside = asyncio.ensure_future(closed_loop(port, one, 1, seconds + AFTER_SECONDS, OTHER_CLIENT, 0.02))
     health = asyncio.ensure_future(closed_loop(port, LIVEZ, 1, seconds, pause=0.05))
     began = asyncio.get_running_loop().time()
-    load = await open_loop(port, repeated(request), peak * MULTIPLE, seconds)
+    load = await open_loop(port, repeated(request), first * MULTIPLES[rows], seconds)
     after = resident_bytes([pid])
     small, livez = await beside, await health
+    peak = (first + await peak_of(port, request, rows)) / 2
     ended = began + seconds
     slow = [each.due - ended for each in small.answers if each.due > ended and each.seconds * 1000 > SLOW * alone]
     name = f"{rows:,} rows" if rows > 1 else "one row"
@@ -62,7 +63,7 @@ async def measure(  # noqa: PLR0913  (a server, and a load)
     recovery, offered = max(slow, default=0.0), load.sent / seconds / peak
     goodput = load.good_between(began, ended) / seconds / peak
     return [
-        Figure.observed(f"{name}: peak", peak, "requests/s", n=int(peak * PEAK_SECONDS)),
+        Figure.observed(f"{name}: peak", peak, "requests/s", n=int(2 * peak * PEAK_SECONDS)),
         Figure.observed(f"{name}: offered, by the peak", offered, n=load.sent),
         Figure.at_least(f"{name}: goodput by peak", goodput, 0.85 if limited else 0.9, n=load.sent),
         *_answers(load, name, percentile(service.seconds(OK), 0.99)),
@@ -70,6 +71,12 @@ async def measure(  # noqa: PLR0913  (a server, and a load)
         Figure.at_most(f"{name}: slow after the load for", recovery, 1, "s", n=len(small.answers)),
         Figure.observed(f"{name}: p99 of /livez", percentile(livez.seconds(OK), 0.99), "ms", n=len(livez.answers)),
     ]
+
+
+async def peak_of(port: int, request: bytes, rows: int) -> float:
+    """Good answers a second in a closed loop."""
+    closed = await closed_loop(port, request, CONNECTIONS[rows], PEAK_SECONDS)
+    return closed.statuses()[OK] / PEAK_SECONDS
 
 
 def _answers(load: Load, name: str, service: float) -> list[Figure]:

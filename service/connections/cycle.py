@@ -27,10 +27,12 @@ class RequestCycle(RequestResponseCycle):
     Attributes:
         keeps_rest: tells if the connection can be kept after an answer that comes before the end of the body.
         starts: the requests that wait for the start of their handlers.
+        status: status code of the response; 0 before there is one.
     """
 
     keeps_rest: Callable[[], bool]
     starts: Starts
+    status: int = 0
     _failure: Exception | None = None
     _head: bytes = b""
 
@@ -105,6 +107,7 @@ class RequestCycle(RequestResponseCycle):
 
     def _start_response(self, status: int, headers: Iterable[Header]) -> None:
         self.response_started = True
+        self.status = status
         self.waiting_for_100_continue = False
         # The rest of a body that the application does not want may be too long to wait for.
         keep_alive = self.keep_alive and (not self.more_body or self.keeps_rest())

@@ -7,6 +7,7 @@ ambiguous messages itself: two lengths, a length and chunks, bare line feeds, fo
 import asyncio
 import functools
 import urllib.parse
+from http import HTTPStatus
 from time import monotonic
 from typing import Final
 
@@ -35,6 +36,7 @@ EXTRA_SECONDS: Final = 1.0
 REJECTED_SECONDS: Final = 2.0
 FRAMING: Final = frozenset({b"content-length", b"expect", b"host", b"transfer-encoding"})
 CHUNKED: Final = -1
+REJECTED: Final = int(HTTPStatus.TOO_MANY_REQUESTS)
 
 # The parts of a request that a connection receives: nothing yet, its head, its body.
 NOTHING: Final = 0
@@ -342,7 +344,18 @@ class ConnectionProtocol(HttpToolsProtocol):
             self._start_asgi_task(cycle, app)
         elif self._problem is not None:
             self._send(self._problem)
+        elif self.cycle.status == REJECTED:
+            self._pause_after_rejection()
         else:
+            self.flow.resume_reading()
+
+    def _pause_after_rejection(self) -> None:
+        # A client that sends again at once would take the processor from the requests that are accepted.
+        self.flow.pause_reading()
+        self.loop.call_later(self._limits.rejected_seconds, self._resume_reading)
+
+    def _resume_reading(self) -> None:
+        if not self.transport.is_closing():
             self.flow.resume_reading()
 
     def _reject(self, problem: RawProblem) -> None:
@@ -365,6 +378,7 @@ class ConnectionProtocol(HttpToolsProtocol):
         self._registry.count(problem.type)
         self.since = monotonic()
         self.transport.write(problem.kept_response)
+        self._pause_after_rejection()
 
     def _send(self, problem: RawProblem) -> None:
         self.transport.write(problem.response)

@@ -43,6 +43,9 @@ HEADER_NAMES: Final = {
 }
 
 
+NPY: Final = "npy"
+
+
 class BodyWork(NamedTuple):
     """The least seconds of work of a body that is not read yet, and its model; empty if the body names it."""
 
@@ -130,9 +133,12 @@ class Inference:
             work = self._work_of_json(length)
         else:
             work = self._work_of_table(request, BodyHead(codec, length, query), graph)
+        check_start = None
         if work is not None:
             self.work.check(request.client, work.seconds, deadline, work.model)
-        body = await request.raw_body(limit)
+            if work.seconds and codec.name == NPY:
+                check_start = functools.partial(self._check_start_of_npy, request, work, length, deadline)
+        body = await request.raw_body(limit, check_start)
         self.disconnects.watch(request)
         if body and codec is negotiation.QUERY_ONLY and b"content-type" not in request.headers:
             raise negotiation.unsupported_format()
@@ -157,6 +163,13 @@ class Inference:
         batcher = graph(model, parameters)
         rows = rows_at_least(head.length, head.codec.name, model.manifest.dimension)
         return BodyWork(batcher.work_seconds(rows), model.name)
+
+    def _check_start_of_npy(
+        self, request: RequestContext, work: BodyWork, length: int, deadline: float, start: bytes
+    ) -> None:
+        # The head of the body names the type of the numbers: only now is their number known.
+        seconds = work.seconds * rows_at_least(length, NPY, 1, start) / rows_at_least(length, NPY, 1)
+        self.work.check(request.client, seconds, deadline, work.model)
 
     async def _decode_in_thread(
         self, request: RequestContext, codec: Codec, body: bytes, query: dict[str, str], work: BodyWork | None

@@ -6,7 +6,7 @@ The operations do not use the request objects of FastAPI and Starlette, which co
 import contextlib
 import sys
 import time
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -188,8 +188,13 @@ class RequestContext:
             raise _too_large(limit)
         return self._announced
 
-    async def raw_body(self, limit: int) -> bytes:
+    async def raw_body(self, limit: int, check_start: Callable[[bytes], None] | None = None) -> bytes:
         """The whole body as it was sent, compressed or not.
+
+        Args:
+            limit: most bytes.
+            check_start: called with the first part of the body; an error that it raises ends the request before the
+                rest is read.
 
         Raises:
             TooLarge: the body is longer; where Content-Length says so, the body is not read.
@@ -202,6 +207,8 @@ class RequestContext:
         if announced > UNCOUNTED_BYTES and self._memory is not None:
             self._memory.check(announced)
         message = await self._receive()
+        if check_start is not None and message["type"] == "http.request":
+            check_start(message.get("body", b""))
         chunks: list[bytes] = []
         size = counted = 0
         while message["type"] == "http.request":

@@ -23,6 +23,7 @@ class RecordingTransport(asyncio.Transport):
         self.writes: list[bytes] = []
         self.closed = False
         self.ended = False
+        self.paused = False
 
     def write(self, data: "bytes | bytearray | memoryview[int]") -> None:
         self.writes.append(bytes(data))
@@ -43,10 +44,10 @@ class RecordingTransport(asyncio.Transport):
         self.ended = True
 
     def pause_reading(self) -> None:
-        pass
+        self.paused = True
 
     def resume_reading(self) -> None:
-        pass
+        self.paused = False
 
 
 class Received(NamedTuple):
