@@ -30,7 +30,9 @@ from .observability.registry import CounterRegistry
 from .observability.shared_counters import SharedCounters
 from .repository import repository, scan
 from .repository.canary import Canary
-from .repository.result import PreflightResults
+from .repository.preflight import Preflight
+from .repository.result import Check, PreflightResults
+from .repository.shared_results import SharedResults
 from .repository.watch import RepositoryWatcher
 from .requests import Limits
 from .route_table import ERROR_RESPONSES, route_table
@@ -67,9 +69,10 @@ def create_app(
     settings: Settings,
     results: PreflightResults | None = None,
     counters: SharedCounters | None = None,
+    shared_results: SharedResults | None = None,
 ) -> ASGIApp:
     """The application of `create_service`; arguments and errors are the same."""
-    return create_service(settings, results, counters).app
+    return create_service(settings, results, counters, shared_results=shared_results).app
 
 
 def create_service(
@@ -77,6 +80,7 @@ def create_service(
     results: PreflightResults | None = None,
     counters: SharedCounters | None = None,
     labels: Mapping[str, str] | None = None,
+    shared_results: SharedResults | None = None,
 ) -> Service:
     """The service over the repository of the settings.
 
@@ -87,6 +91,7 @@ def create_service(
         results: of the preflight of the versions; without it, they are loaded without a preflight.
         counters: counters that it shares with other processes; private counters unless given.
         labels: labels of every metric.
+        shared_results: gets the results of the preflights of new versions, for other processes.
 
     Raises:
         NothingToServe: the repository is empty or absent.
@@ -99,7 +104,10 @@ def create_service(
     # The scan comes before loading, so that the first comparison finds changes that happen while models load.
     fingerprints = scan.fingerprints(settings.models)
     loaded = repository.load(settings, executor, results)
-    watcher = RepositoryWatcher(loaded, settings, executor, loader, fingerprints)
+    check: Check = Preflight(settings).check
+    if shared_results is not None:
+        check = shared_results.adding(check)
+    watcher = RepositoryWatcher(loaded, settings, executor, loader, fingerprints, check)
     canary = Canary(loaded)
     shared = counters or SharedCounters()
     registry = CounterRegistry(shared, REJECTIONS)

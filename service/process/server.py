@@ -19,8 +19,9 @@ from ..connections.registry import raise_file_limit
 from ..errors import WorkerFailed
 from ..observability import logs
 from ..observability.shared_counters import SharedCounters
-from ..repository import preflight, result, scan
+from ..repository import preflight, scan
 from ..repository.result import NO_RESULTS, PreflightResults
+from ..repository.shared_results import SharedResults
 from ..security import key_store
 from ..settings import Settings
 from .graceful_server import GracefulServer
@@ -57,30 +58,31 @@ def serve(settings: Settings) -> None:
 
 
 def _serve_alone(settings: Settings, port: PortReservation) -> None:
-    app = create_worker_app(settings, NO_RESULTS, SharedCounters())
+    app = create_worker_app(settings, SharedCounters())
     _log_start(settings, port)
     run(GracefulServer(server_config(app, settings), port.open_sockets(), settings.stop_delay_seconds))
 
 
 def _serve_with_workers(settings: Settings, port: PortReservation) -> None:
     # One preflight serves all workers. An empty repository is an error here, before a worker starts.
-    results = result.dump(preflight_results(settings))
+    results = memory_file()
+    SharedResults(results).add(preflight_results(settings))
     groups = [port.open_sockets() for _ in range(settings.workers)]
     listeners = [listener.fileno() for group in groups for listener in group]
     # While workers are restarted, old and new ones count at the same time.
     counters = [memory_file() for _ in range(2 * settings.workers + 1)]
     start = WorkerStart(
-        settings.model_dump_json(), results, tuple(listeners), tuple(file.fileno() for file in counters)
+        settings.model_dump_json(), results.fileno(), tuple(listeners), tuple(file.fileno() for file in counters)
     )
     with memory_file() as content:
         start.write(content)
         size = len(groups[0])
         numbers = [range(first, first + size) for first in range(0, len(listeners), size)]
-        supervisor = Supervisor(Launch(content, (*start.listeners, *start.counters)), numbers)
+        supervisor = Supervisor(Launch(content, (*start.listeners, *start.counters, start.results)), numbers)
         _log_start(settings, port)
         asyncio.run(supervisor.run())
     _close(listener for group in groups for listener in group)
-    _close(counters)
+    _close((*counters, results))
     if supervisor.failed:
         raise WorkerFailed("the workers could not start; the log has the reason")
 
@@ -108,19 +110,23 @@ def preflight_results(settings: Settings, known: PreflightResults = NO_RESULTS) 
         return thread.submit(asyncio.run, checks).result()
 
 
-def create_worker_app(settings: Settings, known: PreflightResults, counters: SharedCounters) -> ASGIApp:
+def create_worker_app(
+    settings: Settings, counters: SharedCounters, shared_results: SharedResults | None = None
+) -> ASGIApp:
     """The application of one process, with all models loaded.
 
     Args:
         settings: how the service runs.
-        known: results of a preflight; a version whose files are unchanged is not checked again.
         counters: counters that it shares with other processes.
+        shared_results: results that it shares with other processes; a version whose files are unchanged is not checked
+            again.
     """
     # Imported here: the supervisor of several workers needs neither the application nor a runtime.
     from ..app import create_app  # noqa: PLC0415
 
-    # A worker that replaces a dead one also checks the versions published since then: one may have killed the other.
-    app = create_app(settings, preflight_results(settings, known), counters)
+    # A worker that replaces a dead one checks the versions that no worker has checked: one may have killed the other.
+    known = NO_RESULTS if shared_results is None else shared_results.read()
+    app = create_app(settings, preflight_results(settings, known), counters, shared_results)
     tune_interpreter()
     return app
 

@@ -20,7 +20,7 @@ from diffeo.runtime.errors import EngineError
 from ..errors import ServiceError
 from ..observability import logs
 from ..observability.shared_counters import SharedCounters
-from ..repository import result
+from ..repository.shared_results import SharedResults
 from ..settings import Settings
 from .channel import BEAT, LEAVE, LISTEN, READY, RETIRE, STOP, Channel
 from .graceful_server import SIGNALS, GracefulServer
@@ -110,7 +110,7 @@ def main() -> None:
     logs.configure(settings.log_level)
     try:
         counters = SharedCounters(start.counter_files)
-        app = create_worker_app(settings, result.parse(start.preflight), counters)
+        app = create_worker_app(settings, counters, SharedResults(start.results))
     except (ServiceError, EngineError) as error:
         log.error("the worker could not start", extra={"reason": str(error)})  # noqa: TRY400  (the reason is enough; a traceback is for bugs)
         sys.exit(STARTUP_FAILURE)

@@ -14,13 +14,13 @@ class WorkerStart:
 
     Attributes:
         settings: the settings as JSON.
-        preflight: the results of the preflight, as its module writes them.
+        results: descriptor of the file of the preflight results.
         listeners: descriptors of the listening sockets.
         counters: descriptors of the files of the shared counters.
     """
 
     settings: str
-    preflight: str
+    results: int
     listeners: tuple[int, ...]
     counters: tuple[int, ...]
 

@@ -1,7 +1,7 @@
 """The result of a preflight: whether a version is good, or why it is refused; as JSON for other processes."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -31,6 +31,8 @@ class PreflightResult:
 
 
 PreflightResults = Mapping[VersionKey, PreflightResult]
+# Runs the preflight of one version.
+Check = Callable[[VersionKey], Awaitable[PreflightResult]]
 NO_RESULTS: Final[PreflightResults] = MappingProxyType({})
 
 

@@ -8,7 +8,7 @@ that they started with. A bad version is refused and changes nothing else, and a
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
@@ -16,9 +16,8 @@ from typing import Final
 from ..model import Model
 from ..settings import Settings
 from . import repository, scan
-from .preflight import Preflight
 from .repository import Entry, RefusedVersion, Repository, Versions
-from .result import PreflightResult
+from .result import Check
 from .scan import Fingerprint, Found, VersionKey
 
 # A version is loaded after two scans, so a new version is noticed within twice this time.
@@ -28,8 +27,6 @@ PAUSE: Final = 25
 # A version whose reason can pass is checked again after the first time, then after twice that time, and so on.
 FIRST_RETRY_SECONDS: Final = 10.0
 MAX_RETRY_SECONDS: Final = 320.0
-
-Check = Callable[[VersionKey], Awaitable[PreflightResult]]
 
 log = logging.getLogger("diffeo")
 
@@ -68,13 +65,13 @@ class RepositoryWatcher:
         executor: Executor,
         loader: Executor,
         loaded: Mapping[VersionKey, Fingerprint],
-        check: Check | None = None,
+        check: Check,
     ) -> None:
         self._repository = repository
         self._settings = settings
         self._executor = executor
         self._loader = loader
-        self._check = check or Preflight(settings).check
+        self._check = check
         # A disk that does not answer must not take a thread that requests need.
         self._scanner = ThreadPoolExecutor(1, thread_name_prefix="scan")
         self._loaded = dict(loaded)
