@@ -22,9 +22,11 @@ from diffeo.runtime.errors import EngineError
 
 from .admission.engine_threads import EngineThreads
 from .admission.work_ahead import WorkAhead
+from .connections.registry import COUNT_REJECTED
 from .errors import FieldError, InvalidRequest, ServiceError
 from .health_probe import HealthProbe
 from .observability import tracing
+from .observability.client_counters import ClientCounters
 from .observability.prometheus import PrometheusMetrics
 from .observability.registry import CounterRegistry
 from .observability.shared_counters import SharedCounters
@@ -114,7 +116,7 @@ def create_service(
     tracer = tracing.tracer(settings.opentelemetry)
 
     @contextlib.asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, object]]:
         # asyncio.to_thread uses the default executor to decode and encode large bodies.
         asyncio.get_running_loop().set_default_executor(_threads("codec", settings.threads))
         watching = [
@@ -124,7 +126,7 @@ def create_service(
         ]
         if keys is not None:
             watching.append(asyncio.create_task(keys.watch()))
-        yield
+        yield {COUNT_REJECTED: ClientCounters.bound_to(shared, "").count_rejected}
         for task in watching:
             task.cancel()
         await asyncio.gather(*watching, return_exceptions=True)

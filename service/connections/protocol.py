@@ -7,9 +7,10 @@ ambiguous messages itself: two lengths, a length and chunks, bare line feeds, fo
 import asyncio
 import functools
 import urllib.parse
+from collections.abc import Callable
 from http import HTTPStatus
 from time import monotonic
-from typing import Final
+from typing import Final, cast
 
 import httptools
 from uvicorn.config import Config
@@ -22,7 +23,7 @@ from . import raw_problem
 from .cycle import FIRST_BYTE, RequestCycle
 from .limits import ConnectionLimits
 from .raw_problem import RawProblem
-from .registry import Connections
+from .registry import COUNT_REJECTED, Connections
 from .transport import ConnectionTransport
 
 # Keys of the state that uvicorn copies into the scope of each request.
@@ -498,6 +499,9 @@ def limited(limits: ConnectionLimits) -> "functools.partial[ConnectionProtocol]"
 def _registry(app_state: dict[str, object], limits: ConnectionLimits | None) -> Connections:
     registry = app_state.get(CONNECTIONS)
     if not isinstance(registry, Connections):
-        app_state[CONNECTIONS] = registry = Connections(limits or ConnectionLimits())
+        # An application that has no metrics has no such function.
+        count_rejected = cast("Callable[[str], None] | None", app_state.get(COUNT_REJECTED))
+        registry = Connections(limits or ConnectionLimits(), count_rejected=count_rejected)
+        app_state[CONNECTIONS] = registry
         app_state[MEMORY] = registry.memory
     return registry

@@ -5,6 +5,7 @@ import logging
 import os
 import resource
 from collections import Counter, deque
+from collections.abc import Callable
 from time import monotonic
 from typing import Final, Protocol
 
@@ -18,6 +19,9 @@ FILE_ROOM: Final = 64
 EXTRA: Final = 16
 # One line of the log counts all requests of one kind that were turned away in this time.
 REPORT_SECONDS: Final = 10.0
+
+# Key of the state of the application: a function that counts a request which was turned away, by its problem type.
+COUNT_REJECTED: Final = "count_rejected"
 
 log = logging.getLogger("diffeo")
 
@@ -51,9 +55,15 @@ class Connections:
     Args:
         limits: the time limits and the largest number.
         memory: what all requests hold together.
+        count_rejected: counts a request that was turned away, for the metrics.
     """
 
-    def __init__(self, limits: ConnectionLimits, memory: MemoryBudget | None = None) -> None:
+    def __init__(
+        self,
+        limits: ConnectionLimits,
+        memory: MemoryBudget | None = None,
+        count_rejected: Callable[[str], None] | None = None,
+    ) -> None:
         self.limits = limits
         self.memory = memory or MemoryBudget(limits.max_memory_bytes)
         self.starts = Starts(limits.max_wait_seconds)
@@ -64,6 +74,7 @@ class Connections:
         self._idle: list[Connection] = []
         self._beyond: deque[Connection] = deque()
         self._turned_away: Counter[str] = Counter()
+        self._count_rejected = count_rejected
         self._reported = monotonic()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -93,8 +104,10 @@ class Connections:
             self._beyond.remove(connection)
 
     def count(self, problem: str) -> None:
-        """Count a request that was turned away before it reached the application, for the log."""
+        """Count a request that was turned away before it reached the application, for the log and the metrics."""
         self._turned_away[problem] += 1
+        if self._count_rejected is not None:
+            self._count_rejected(problem)
 
     def _close_oldest_idle(self) -> bool:
         if not self._idle:

@@ -17,6 +17,15 @@ REJECTIONS: Final = {
     "cross-site": FIRST_COUNTER + 4,
     "host-not-allowed": FIRST_COUNTER + 5,
     "unsupported-format": FIRST_COUNTER + 6,
+    "overloaded": FIRST_COUNTER + 7,
+    "malformed-request": FIRST_COUNTER + 8,
+    "head-too-large": FIRST_COUNTER + 9,
+    "target-too-long": FIRST_COUNTER + 10,
+    "request-timeout": FIRST_COUNTER + 11,
+    "too-many-connections": FIRST_COUNTER + 12,
+    # Connections that are closed without an answer.
+    "slow-reader": FIRST_COUNTER + 13,
+    "silent": FIRST_COUNTER + 14,
 }
 
 

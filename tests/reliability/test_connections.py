@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests.given.flows import affine
+from tests.given.servers.metrics_scrape import Scrape
 from tests.given.servers.server_process import Server
 from tests.reliability.slow_kinds import POST, SlowClient, kinds, play
 
@@ -128,6 +129,20 @@ def test_an_ambiguous_or_oversized_request_is_answered_once_and_the_connection_e
     document = json.loads(received.rpartition(b"\r\n\r\n")[2])
     assert document["status"] == expected[-1]
     assert document["type"].startswith("urn:diffeo:problem:")
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [("no Host", "malformed-request"), ("101 headers", "head-too-large"), ("a long target", "target-too-long")],
+)
+def test_a_request_that_is_turned_away_unread_counts_in_the_metrics(server: Server, name: str, problem: str) -> None:
+    def rejected() -> float:
+        text = httpx.get(f"{server.url}/metrics").text
+        return Scrape(text).of("diffeo_requests_rejected_total", problem=problem)
+
+    before = rejected()
+    exchange(server, FRAMING[name][0])
+    assert rejected() == before + 1
 
 
 @pytest.mark.parametrize("name", ACCEPTED)

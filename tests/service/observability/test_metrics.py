@@ -15,6 +15,7 @@ from diffeo.runtime.engines.engine import Tensors
 from diffeo.runtime.errors import EngineFailed
 from diffeo.runtime.finite_rows import Rows
 from diffeo.service.batcher import Batcher
+from diffeo.service.observability import client_counters
 from diffeo.service.observability.timing import RequestTiming
 from diffeo.service.routes.openapi import OPERATIONS
 from diffeo.service.routes.problems import REJECTIONS
@@ -91,7 +92,7 @@ def test_a_served_model_is_exported_with_zeros_before_its_first_request(fresh: A
         labels = {**MODEL, "operation": path.strip("/"), "code": "200"}
         assert found.samples["diffeo_requests_total", frozenset(labels.items())] == 0
     problems = {dict(labels)["problem"] for name, labels in found.samples if name == "diffeo_requests_rejected_total"}
-    assert problems == {problem for problem, _ in REJECTIONS}
+    assert problems == {problem for problem, _ in REJECTIONS} | client_counters.REJECTIONS.keys()
     later = scrape(fresh)
     assert later.samples == found.samples
 
