@@ -1,61 +1,88 @@
-"""Changes bundles at random, sealed and unsealed, and writes how many loaded and how many computed other numbers."""
+"""Loads hostile bundles, and bundles changed at random: `python -m tests.reliability.hostile_bundles`.
 
-import argparse
-import dataclasses
-import json
+The changed ones have a new seal or the old one. No hostile graph may load, and no changed bundle that loads may compute
+other numbers than the original.
+"""
+
 import sys
-from pathlib import Path
+from collections.abc import Iterable
+from typing import Final
 
-import onnxruntime
+from tqdm import tqdm
 
-from . import loaded_numbers
+from benchmarks.paths import ROOT
+from benchmarks.reliability.figure import Figure, read_options, write
+from diffeo.bundle import graph
+from diffeo.bundle.errors import BundleError, GraphRefused
+
+from . import broken_structure, loaded_numbers, row_mixing, wrong_numbers
+from .edited_graph import Case
 from .loaded_numbers import Counts
+from .sealing import check, edited, files_of, sealed
 
-ROOT = Path(__file__).parents[3]
-BUNDLES = [ROOT / "tests/data/affine2d/1", ROOT / "models/moons/1", ROOT / "models/circles/1"]
+BUNDLES: Final = [ROOT / "tests/data/affine2d/1", ROOT / "models/moons/1", ROOT / "models/circles/1"]
+SEALED, UNSEALED = 3000, 10_000
+QUICK_SEALED, QUICK_UNSEALED = 60, 150
 
 
-def main() -> int:
-    """Run the command; returns 1 if a changed bundle computes other numbers."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sealed", type=int, default=3000)
-    parser.add_argument("--unsealed", type=int, default=10_000)
-    parser.add_argument("--seed", type=int, default=14)
-    parser.add_argument("--output", type=Path, help="file of the results, JSON; else standard output")
-    options = parser.parse_args()
+def main() -> None:
+    """Run, write the figures and each wrong bundle."""
+    options = read_options(__doc__)
+    counts = (QUICK_SEALED, QUICK_UNSEALED) if options.quick else (SEALED, UNSEALED)
+    static = [*row_mixing.cases(), *broken_structure.cases()]
+    wrong_graphs = list(wrong_numbers.cases())
+    loaded = sum(not _is_refused(each) for each in tqdm(static, "hostile graphs"))
+    loaded += sum(not _is_refused_at_load(each) for each in tqdm(wrong_graphs, "graphs of another density"))
     share = len(BUNDLES)
-    results: dict[str, object] = {
-        "seed": options.seed,
-        "onnxruntime": onnxruntime.__version__,
-        "rows": loaded_numbers.ROWS,
-    }
-    all_right = True
-    for kind, count, run in (
-        ("sealed", options.sealed, loaded_numbers.resealed),
-        ("unsealed", options.unsealed, loaded_numbers.unsealed),
-    ):
-        parts = [run(path, -(-count // share), options.seed + index) for index, path in enumerate(BUNDLES)]
-        results[kind] = _total(parts)
-        all_right &= not any(part.wrong for part in parts)
-    text = json.dumps(results, indent=1) + "\n"
-    if options.output:
-        options.output.write_text(text, encoding="utf-8")
-    else:
-        sys.stdout.write(text)
-    return 0 if all_right else 1
+    parts = [
+        [run(path, -(-count // share), options.seed + index) for index, path in enumerate(BUNDLES)]
+        for run, count in zip((loaded_numbers.resealed, loaded_numbers.unsealed), counts, strict=True)
+    ]
+    resealed, unsealed = (_total(each) for each in parts)
+    sys.stderr.writelines(f"wrong: {each}\n" for each in (*resealed.wrong, *unsealed.wrong))
+    command = "python -m tests.reliability.hostile_bundles"
+    figures = figures_of(len(static) + len(wrong_graphs), loaded, resealed, unsealed)
+    write("hostile_bundles", command, figures, seed=options.seed, quick=options.quick)
 
 
-def _total(parts: list[Counts]) -> dict[str, object]:
+def figures_of(hostile: int, loaded: int, resealed: Counts, unsealed: Counts) -> list[Figure]:
+    """The figures of one run."""
+    figures = [Figure.at_most("hostile graphs with a valid seal that load", loaded, 0, n=hostile)]
+    for name, counts in (("sealed again", resealed), ("with the old seal", unsealed)):
+        figures += [
+            Figure.at_most(f"changed bundles, {name}, of other numbers", len(counts.wrong), 0, n=counts.tried),
+            Figure.observed(f"changed bundles, {name}, that load", counts.loaded, n=counts.tried),
+        ]
+    return [*figures, Figure.observed("largest relative error of one that loads", resealed.largest, n=resealed.loaded)]
+
+
+def _is_refused(case: Case) -> bool:
+    content = edited(files_of(BUNDLES[0])["forward.onnx"], case.edit)
+    try:
+        graph.inspect("forward.onnx", content, 2, "float32")
+    except GraphRefused:
+        return True
+    return False
+
+
+def _is_refused_at_load(case: Case) -> bool:
+    files = files_of(BUNDLES[1])
+    try:
+        check(sealed({**files, "forward.onnx": edited(files["forward.onnx"], case.edit)}))
+    except BundleError:
+        return True
+    return False
+
+
+def _total(parts: Iterable[Counts]) -> Counts:
     total = Counts()
     for part in parts:
         total.tried += part.tried
         total.loaded += part.loaded
         total.wrong += part.wrong
         total.largest = max(total.largest, part.largest)
-        for name, count in part.reasons.items():
-            total.reasons[name] = total.reasons.get(name, 0) + count
-    return dataclasses.asdict(total)
+    return total
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
