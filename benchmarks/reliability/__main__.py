@@ -32,6 +32,7 @@ RUNS: Final = (
     ("tests.reliability.hostile_bundles", 20),
     ("benchmarks.reliability.many_models", 10),
     ("benchmarks.reliability.soak", 11),
+    ("benchmarks.reliability.throughput", 10),
 )
 PAGE: Final = RESULTS / "reliability.md"
 
