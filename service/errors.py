@@ -12,14 +12,15 @@ ServiceError
 │   ├── VersionNotFound     the model is served, but it has no such version
 │   ├── PrecisionNotFound   the version is served, but not in this precision
 │   ├── FileNotInBundle     the version is served, but its bundle has no such file
-│   ├── Overloaded          too much work is queued; the error carries a time to try again
+│   ├── Overloaded          too much work is queued; it is Retryable too
 │   │   └── QuotaExceeded   the API key has used its rows a second
 │   ├── Unauthorized        the path needs an API key, and the request has none that is valid
 │   ├── Forbidden           the scope of the API key does not allow the path
 │   ├── CrossSite           a page of another site sent the request
 │   └── HostNotAllowed      the service does not answer under the name that the request uses
-├── DeadlinePassed          the answer was not computed before the deadline; it carries a time to try again too
-├── VersionLoading          the check of the version has not ended
+├── Retryable               the same request can succeed later; the error carries a time to try again
+│   ├── DeadlinePassed      the answer was not computed before the deadline
+│   └── VersionLoading      the check of the version has not ended
 ├── VersionRefused          the version is on disk, but its bundle failed a check and is not served
 ├── SettingsInvalid         a setting is of the wrong type or out of range
 ├── NothingToServe          the repository holds no model that can be served
@@ -33,7 +34,7 @@ The errors of the engines are in `diffeo.runtime.errors`.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Self
 
 from diffeo.bundle.errors import listed as listed  # noqa: PLC0414  (used by error sentences of the service)
 
@@ -115,12 +116,12 @@ class FileNotInBundle(RequestError):
     """The version is served, but its bundle has no such file."""
 
 
-class Overloaded(RequestError):
-    """Too much work is queued.
+class Retryable(ServiceError):
+    """The same request can succeed later.
 
     Args:
         detail: the sentence.
-        seconds: estimated time until the request would be accepted.
+        seconds: estimated time until then.
     """
 
     def __init__(self, detail: str, seconds: float = 1.0) -> None:
@@ -131,6 +132,10 @@ class Overloaded(RequestError):
     def retry_after(self) -> int:
         """Whole seconds that a client must wait before it tries again, at least 1."""
         return _whole_seconds(self.seconds)
+
+
+class Overloaded(Retryable, RequestError):
+    """Too much work is queued."""
 
 
 class QuotaExceeded(Overloaded):
@@ -153,28 +158,12 @@ class HostNotAllowed(RequestError):
     """The service does not answer under the name that the request uses."""
 
 
-class DeadlinePassed(ServiceError):
-    """The answer was not computed before the deadline of the request.
-
-    Args:
-        detail: the sentence.
-        seconds: estimated time until the work that is queued now is computed.
-    """
-
-    def __init__(self, detail: str, seconds: float = 1.0) -> None:
-        super().__init__(detail)
-        self.seconds = seconds
-
-    @property
-    def retry_after(self) -> int:
-        """Whole seconds that a client must wait before it tries again, at least 1."""
-        return _whole_seconds(self.seconds)
+class DeadlinePassed(Retryable):
+    """The answer was not computed before the deadline of the request."""
 
 
-class VersionLoading(ServiceError):
+class VersionLoading(Retryable):
     """The check of the version has not ended."""
-
-    retry_after: Final = 1
 
 
 class VersionRefused(ServiceError):

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from diffeo.runtime.errors import EngineFailed
 
 from .. import errors
-from ..errors import DeadlinePassed, FieldError, Overloaded, RequestError, Unauthorized
+from ..errors import FieldError, RequestError, Retryable, Unauthorized
 from .access import log_problem, request_id
 from .request_context import Header, HttpResponse
 
@@ -121,7 +121,7 @@ def http_headers(error: HTTPException) -> list[Header]:
 
 def error_headers(error: Exception) -> list[Header]:
     """The headers that tell a client how to send a request again."""
-    if isinstance(error, Overloaded | DeadlinePassed | errors.VersionLoading):
+    if isinstance(error, Retryable):
         return [(b"retry-after", b"%d" % error.retry_after)]
     return [AUTHENTICATE] if isinstance(error, Unauthorized) else []
 

@@ -1,0 +1,101 @@
+"""Registers a connection when it is made; a sweep over all connections checks their time limits.
+
+So a request costs no timer.
+"""
+
+import asyncio
+from typing import Final
+
+from ..errors import BodyTooSlow
+from . import raw_problem
+from .answering import BODY, HEAD, NOTHING, AnsweringProtocol
+from .transport import ConnectionTransport
+
+# A connection beyond the limit has this time to send a health check.
+EXTRA_SECONDS: Final = 1.0
+
+
+class TimedProtocol(AnsweringProtocol):
+    """One connection that the registry of connections watches."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn declares it
+        """Wrap the transport of a new connection."""
+        super().connection_made(ConnectionTransport(transport, self._linger))
+        self._beyond = self._registry.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection, and what it held."""
+        self._registry.remove(self)
+        self._linger_until = self.since
+        self._count_unwritten(0)
+        super().connection_lost(exc)
+        # The parser and the transport refer to this object; without this, only the garbage collector would free it.
+        self._deaf = True
+
+    @property
+    def is_idle(self) -> bool:
+        """True between two requests."""
+        return self._receiving == NOTHING and self._has_request and self.cycle.response_complete
+
+    def close_idle(self) -> None:
+        """Close a connection between two requests."""
+        self.transport.close()
+
+    def turn_away(self) -> None:
+        """Answer that there are too many connections, and close."""
+        if not self._has_request and not self._deaf:
+            self._registry.count(raw_problem.CROWDED.type)
+            self.transport.write(raw_problem.CROWDED.response)
+            self._linger_until = self.since
+            self.transport.close()
+
+    def check(self, now: float) -> None:
+        """Close the connection, or end its request, if a time limit has passed."""
+        if self._is_slow_reader(now):
+            self._registry.count("slow-reader")
+            self.transport.reset()
+        elif self.transport.is_closing():
+            self._closing_at = self._closing_at or now
+        elif self._linger_until is not None:
+            if now > self._linger_until and self._write_paused_at is None:
+                self.transport.close()
+        elif self._receiving == HEAD:
+            if now - self._first_byte > self._head_seconds:
+                self._reject(raw_problem.HEAD_TIMEOUT)
+        elif self._receiving == BODY:
+            self._check_body(now)
+        else:
+            self._check_idle(now)
+
+    def _is_slow_reader(self, now: float) -> bool:
+        seconds = self._limits.write_seconds
+        if self._write_paused_at is None:
+            return self._closing_at is not None and now - self._closing_at > seconds
+        taken = max(0, self._unwritten - self.transport.get_write_buffer_size())
+        return now - self._write_paused_at > seconds + taken / self._limits.bytes_per_second
+
+    def _check_idle(self, now: float) -> None:
+        if not self._has_request:
+            if now - self.since > self._head_seconds:
+                self._registry.count("silent")
+                self.transport.close()
+        elif self.cycle.response_complete and now - self.since > self._limits.keep_alive_seconds:
+            self.transport.close()
+
+    @property
+    def _head_seconds(self) -> float:
+        return min(self._limits.head_seconds, EXTRA_SECONDS) if self._beyond else self._limits.head_seconds
+
+    def _check_body(self, now: float) -> None:
+        limits = self._limits
+        if self.cycle.response_complete:
+            if now - self.since > limits.linger_seconds:
+                self.transport.close()
+        elif not (self.flow.read_paused or self._deaf):
+            allowed = limits.body_seconds + self._body_bytes / limits.bytes_per_second
+            if now - self._first_byte > allowed:
+                error = BodyTooSlow(
+                    f"the body did not arrive within {limits.body_seconds:g} seconds plus one for each "
+                    f"{limits.bytes_per_second} bytes (DIFFEO_BODY_SECONDS, DIFFEO_MIN_BYTES_PER_SECOND)"
+                )
+                self._fail_body(error)
