@@ -171,8 +171,10 @@ class PreflightProcess:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(END_SECONDS):
                     return await self._child.wait()
-        with contextlib.suppress(ProcessLookupError):
-            self._child.kill()
+        if self._child.returncode is None:
+            # asyncio's own kill would collect the exit code of an ended process before asyncio waits for it, and lose it.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._child.pid, signal.SIGKILL)
         return await self._child.wait()
 
     async def _write(self, line: str) -> None:

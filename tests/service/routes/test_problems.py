@@ -24,7 +24,7 @@ START_ERRORS = {
 }  # fmt: skip
 # Raised only by the health probe of the process.
 PROBE_ERRORS = {errors.NotComputing}
-BASE_CLASSES = {ServiceError, RequestError}
+BASE_CLASSES = {ServiceError, RequestError, errors.Retryable}
 LONG = "A" * 5000
 
 HOSTILE = {
