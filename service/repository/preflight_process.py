@@ -172,7 +172,7 @@ class PreflightProcess:
                 async with asyncio.timeout(END_SECONDS):
                     return await self._child.wait()
         if self._child.returncode is None:
-            # asyncio's own kill would collect the exit code of an ended process before asyncio waits for it, and lose it.
+            # asyncio's own kill would collect the exit code of an ended process, and asyncio would then miss it.
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._child.pid, signal.SIGKILL)
         return await self._child.wait()
