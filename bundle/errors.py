@@ -3,6 +3,7 @@
 BundleError
 ├── BundleMissing      no bundle folder at this path
 ├── VersionExists      the version already exists
+├── NoVersionLeft      the model already has the largest version number
 ├── UnsafeFile         a link, a device, or a file that the manifest does not name
 ├── ManifestInvalid    manifest.json breaks the schema
 ├── DigestMismatch     a file is missing, or its size or SHA-256 differs from the manifest or the seal
@@ -29,6 +30,10 @@ class BundleMissing(BundleError):
 
 class VersionExists(BundleError):
     """The version already exists; a published version never changes."""
+
+
+class NoVersionLeft(BundleError):
+    """The model already has the largest version number."""
 
 
 class UnsafeFile(BundleError):

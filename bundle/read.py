@@ -47,6 +47,8 @@ from .proof import Proof
 from .tolerances import LEAST_ROWS, TOLERANCES, VARIANT_TOLERANCES
 
 MAX_MANIFEST_BYTES: Final = 2**20
+# Clients hold a version in a number that JavaScript and databases keep exact.
+MAX_VERSION_DIGITS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +126,14 @@ def inspect(manifest: Manifest, files: Mapping[FileName, bytes]) -> int:
 
 
 def versions(model: Path) -> list[int]:
-    """The version numbers in models/NAME, ascending; a version is a folder named by a positive integer."""
+    """The version numbers in models/NAME, ascending; a version is a folder named by a positive integer.
+
+    A folder of more than MAX_VERSION_DIGITS digits is no version: no service reads it.
+    """
     if not model.is_dir():
         return []
     names = (entry.name for entry in os.scandir(model))
-    return sorted(int(name) for name in names if is_version(name))
+    return sorted(int(name) for name in names if is_version(name) and len(name) <= MAX_VERSION_DIGITS)
 
 
 def is_version(name: str) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .errors import VersionExists
+from .errors import NoVersionLeft, VersionExists
 from .manifest import (
     FORMAT,
     MANIFEST_NAME,
@@ -31,7 +31,7 @@ from .manifest import (
     Variant,
     VariantName,
 )
-from .read import Bundle, check_certificates, read, seal, versions
+from .read import MAX_VERSION_DIGITS, Bundle, check_certificates, read, seal, versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +128,18 @@ def write_files(files: Mapping[str, bytes], path: Path) -> Bundle:
 
 
 def publish(bundle_content: BundleContent, model: Path) -> Bundle:
-    """Write `bundle_content` as the next version in the model's folder, models/NAME."""
+    """Write `bundle_content` as the next version in the model's folder, models/NAME.
+
+    Raises:
+        NoVersionLeft: the model already has the largest version number.
+        BundleError: the content is no valid bundle.
+    """
     while True:
+        version = str(max(versions(model), default=0) + 1)
+        if len(version) > MAX_VERSION_DIGITS:
+            raise NoVersionLeft(f"{model} has version {int(version) - 1}, the largest; publish under another name")
         try:
-            return write(bundle_content, model / str(max(versions(model), default=0) + 1))
+            return write(bundle_content, model / version)
         except VersionExists:
             # Another process published this version number first, so the next number is tried.
             continue

@@ -72,17 +72,23 @@ def create_app(
     results: PreflightResults | None = None,
     counters: SharedCounters | None = None,
     shared_results: SharedResults | None = None,
+    *,
+    checks_settings: bool = True,
 ) -> ASGIApp:
     """The application of `create_service`; arguments and errors are the same."""
-    return create_service(settings, results, counters, shared_results=shared_results).app
+    return create_service(
+        settings, results, counters, shared_results=shared_results, checks_settings=checks_settings
+    ).app
 
 
-def create_service(
+def create_service(  # noqa: PLR0913  (all that one service is made of)
     settings: Settings,
     results: PreflightResults | None = None,
     counters: SharedCounters | None = None,
     labels: Mapping[str, str] | None = None,
     shared_results: SharedResults | None = None,
+    *,
+    checks_settings: bool = True,
 ) -> Service:
     """The service over the repository of the settings.
 
@@ -94,6 +100,7 @@ def create_service(
         counters: counters that it shares with other processes; private counters unless given.
         labels: labels of every metric.
         shared_results: gets the results of the preflights of new versions, for other processes.
+        checks_settings: check the names in the settings, as `repository.load` describes.
 
     Raises:
         NothingToServe: the repository is empty or absent.
@@ -105,7 +112,7 @@ def create_service(
     executor, loader = EngineThreads(settings.threads, work, _lower_priority), _threads("loader", 1)
     # The scan comes before loading, so that the first comparison finds changes that happen while models load.
     fingerprints = scan.fingerprints(settings.models)
-    loaded = repository.load(settings, executor, results)
+    loaded = repository.load(settings, executor, results, checks_settings=checks_settings)
     check: Check = Preflight(settings).check
     if shared_results is not None:
         check = shared_results.adding(check)

@@ -116,7 +116,8 @@ class Settings(BaseSettings):
     )
     max_wait_ms: Positive = Field(
         default=60,
-        description="Longest wait for the work of other requests. A request that would wait longer gets 429 at once.",
+        description="Longest wait for the work of other requests. A request that would wait longer gets 429 at once. A "
+        "client without another request may wait four times as long.",
     )
     max_queue_rows: Positive = Field(
         default=10_000_000,
@@ -171,7 +172,7 @@ class Settings(BaseSettings):
         default=None, description="The lines of such a file. With any of the two, every path but health needs a key."
     )
     open_without_key: Annotated[tuple[KeylessPaths, ...], NoDecode, BeforeValidator(_split)] = Field(
-        default=(), description="What needs no key although there are keys: docs, downloads, metrics."
+        default=(), description="Paths that need no key although there are keys: docs, downloads, metrics."
     )
     allowed_hosts: HostNames = Field(
         default_factory=_allowed_hosts,

@@ -114,7 +114,7 @@ class WorkAhead:
             client: key of the client.
             seconds: work of the request.
             deadline: time.monotonic() at which the request fails.
-            name: name of the model, for the sentence.
+            name: name of the model, for the sentence; empty if the body that is not read yet names it.
 
         Raises:
             Overloaded: too much work is ahead.
@@ -124,14 +124,14 @@ class WorkAhead:
         own = seconds * self.pace.slowdown
         left = math.inf if deadline is None else deadline - self._clock()
         if left <= 0:
-            raise DeadlinePassed(f"model {name}: the deadline passed before the request was complete", self.seconds)
+            raise DeadlinePassed(f"{_of(name)}the deadline passed before the request was complete", self.seconds)
         # A server without work tries every request: its measured pace may be out of date.
         if not ahead or (ahead <= self._max_wait_seconds and ahead + own <= left):
             return
         wait = self.wait_seconds(client, seconds)
-        if wait > self._max_wait_seconds * (1 if client in self._clients else FIRST_REQUEST):
-            limit = f"the limit is {self._max_wait_seconds * 1000:g} ms (DIFFEO_MAX_WAIT_MS)"
-            raise _overloaded(name, wait, limit, wait - self._max_wait_seconds)
+        longest = self._max_wait_seconds * (1 if client in self._clients else FIRST_REQUEST)
+        if wait > longest:
+            raise _overloaded(name, wait, f"the limit is {longest * 1000:g} ms (DIFFEO_MAX_WAIT_MS)", wait - longest)
         if wait + own > left:
             limit = f"it needs {_seconds(own)} itself, and its deadline is in {_seconds(left)}"
             raise _overloaded(name, wait, limit, wait)
@@ -155,10 +155,14 @@ class WorkAhead:
             del self._clients[client.key]
 
 
+def _of(name: str) -> str:
+    return f"model {name}: " if name else ""
+
+
 def _overloaded(name: str, wait: float, limit: str, retry: float) -> Overloaded:
     again = max(1, math.ceil(retry))
     return Overloaded(
-        f"model {name}: this request would wait {_seconds(wait)} for work ahead of it; {limit}; try again in {again} s",
+        f"{_of(name)}this request would wait {_seconds(wait)} for work ahead of it; {limit}; try again in {again} s",
         retry,
     )
 

@@ -70,7 +70,7 @@ class SharedCounters:
     def move(self, key: SlotKey, target: SlotKey) -> Values:
         """Add the counts of one key to those of another one, and forget the first; returns the values of the other.
 
-        Who holds the values of the first key must count into those of the other one from now on.
+        A holder of the values of the first key must count into those of the other one from now on.
         """
         total = self.slot(*target)
         self._file.move(key, lambda values: add_values(total, values))

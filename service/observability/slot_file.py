@@ -26,7 +26,7 @@ KEY_BYTES: Final = 256
 VALUES_PER_SLOT: Final = (SLOT_BYTES - KEY_BYTES) // 8
 SLOT: Final = np.dtype([("key", f"S{KEY_BYTES}"), ("values", np.float64, VALUES_PER_SLOT)])
 KEY_SEPARATOR: Final = "\n"
-# The slot of the generation, which is odd while values move between slots. Who read meanwhile reads again.
+# The slot of the generation, which is odd while values move between slots. A reader reads again if it changed.
 GENERATION_SLOT: Final = 0
 READS: Final = 20
 READ_AGAIN_SECONDS: Final = 0.001
@@ -66,7 +66,8 @@ class SlotFile:
         number = self._free.pop()
         memory = self._memory(number)
         # The first byte is written last: until then a concurrent reader sees a free slot, never half a key.
-        memory[1 : len(name)] = name[1:]
+        # A process that was killed here may have left a part of a longer key.
+        memory[1:KEY_BYTES] = name[1:].ljust(KEY_BYTES - 1, b"\0")
         memory[0] = name[0]
         self.numbers[key] = number
         return True

@@ -31,7 +31,7 @@ class PortReservation:
         number: the reserved port.
 
     Raises:
-        NotListening: the port is taken, or this machine does not have the address.
+        NotListening: the port is taken or needs other rights, or this machine does not have the address.
     """
 
     def __init__(self, host: str, number: int) -> None:
@@ -40,9 +40,9 @@ class PortReservation:
         try:
             for address in _addresses(host):
                 self._reserve(address)
-        except OSError:
+        except OSError as error:
             self.close()
-            raise NotListening(f"cannot listen on {host} port {number}; is it taken?") from None
+            raise NotListening(f"cannot listen on {host} port {number}{_reason(error)}") from None
         if not self._guards:
             raise NotListening(f"cannot listen on {host} port {number}: this machine does not have the address")
 
@@ -73,6 +73,10 @@ class PortReservation:
             raise
         self._guards.append((address, guard))
         self.number = guard.getsockname()[1]
+
+
+def _reason(error: OSError) -> str:
+    return "; is it taken?" if error.errno == errno.EADDRINUSE else f": {error.strerror}"
 
 
 def _addresses(host: str) -> Sequence[Address]:

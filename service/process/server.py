@@ -65,6 +65,7 @@ def _serve_alone(settings: Settings, port: PortReservation) -> None:
 
 def _serve_with_workers(settings: Settings, port: PortReservation) -> None:
     # One preflight serves all workers. An empty repository is an error here, before a worker starts.
+    scan.check_default_model(settings)
     results = memory_file()
     SharedResults(results).add(preflight_results(settings))
     groups = [port.open_sockets() for _ in range(settings.workers)]
@@ -111,7 +112,11 @@ def preflight_results(settings: Settings, known: PreflightResults = NO_RESULTS) 
 
 
 def create_worker_app(
-    settings: Settings, counters: SharedCounters, shared_results: SharedResults | None = None
+    settings: Settings,
+    counters: SharedCounters,
+    shared_results: SharedResults | None = None,
+    *,
+    is_replacement: bool = False,
 ) -> ASGIApp:
     """The application of one process, with all models loaded.
 
@@ -120,13 +125,15 @@ def create_worker_app(
         counters: counters that it shares with other processes.
         shared_results: results that it shares with other processes; a version whose files are unchanged is not checked
             again.
+        is_replacement: True if a worker of this service has served before.
     """
     # Imported here: the supervisor of several workers needs neither the application nor a runtime.
     from ..app import create_app  # noqa: PLC0415
 
     # A worker that replaces a dead one checks the versions that no worker has checked: one may have killed the other.
     known = NO_RESULTS if shared_results is None else shared_results.read()
-    app = create_app(settings, preflight_results(settings, known), counters, shared_results)
+    results = preflight_results(settings, known)
+    app = create_app(settings, results, counters, shared_results, checks_settings=not is_replacement)
     tune_interpreter()
     return app
 
@@ -150,7 +157,7 @@ def server_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
         access_log=False,
         log_config=None,
         server_header=False,
-        # The service does not use the client's address.
+        # The service reads the headers of trusted proxies itself.
         proxy_headers=False,
     )
 

@@ -67,6 +67,11 @@ class Slot:
     start_after: float = 0.0
     restart: bool = False
 
+    def wait_longer(self, now: float) -> None:
+        """Count a failure; the next start waits twice as long as the one before."""
+        self.failures += 1
+        self.start_after = now + min(FIRST_BACKOFF_SECONDS * 2**self.failures, LONGEST_BACKOFF_SECONDS)
+
 
 class Supervisor:
     """Runs workers until a signal stops it: SIGINT or SIGTERM; the second one cuts off running requests.
@@ -113,12 +118,18 @@ class Supervisor:
         self._kill_hung(now)
         self._remove_ended(now)
         if not self._stopping:
-            self._replace()
+            self._replace(now)
             self._start_missing(now)
             self._share_sockets(now)
 
-    def _start_worker(self) -> WorkerProcess:
-        worker = WorkerProcess(self._launch)
+    def _start_worker(self, slot: Slot, now: float) -> WorkerProcess | None:
+        try:
+            worker = WorkerProcess(self._launch, is_replacement=self._was_ready)
+        except OSError as error:
+            # The system may have no room for a process or a descriptor now. The other workers serve on.
+            log.error("a worker could not start", extra={"reason": error.strerror or type(error).__name__})  # noqa: TRY400  (the reason is enough)
+            slot.wait_longer(now)
+            return None
         asyncio.get_running_loop().add_reader(worker.fileno(), self._read, worker)
         return worker
 
@@ -146,8 +157,10 @@ class Supervisor:
         for slot in self._slots:
             if slot.successor is not None and slot.successor.exit_code is not None:
                 self._log_end(slot.successor)
+                # A worker that was asked to stop gets another successor later.
                 slot.successor, slot.restart = None, False
-                log.error("the restart failed; the worker stays")
+                slot.wait_longer(now)
+                log.error("a restart failed; the worker serves on")
             if slot.worker is not None and (code := slot.worker.exit_code) is not None:
                 self._log_end(slot.worker)
                 self._on_death(slot, slot.worker, code, now)
@@ -158,10 +171,11 @@ class Supervisor:
     def _on_death(self, slot: Slot, worker: WorkerProcess, code: int, now: float) -> None:
         # A successor that already starts takes the place.
         slot.worker, slot.successor, slot.restart = slot.successor, None, False
-        slot.failures = 0 if worker.ready else slot.failures + 1
-        # A worker that lived is replaced at once.
-        backoff = min(FIRST_BACKOFF_SECONDS * 2**slot.failures, LONGEST_BACKOFF_SECONDS) if slot.failures else 0.0
-        slot.start_after = now + backoff
+        if worker.ready:
+            # A worker that lived is replaced at once.
+            slot.failures, slot.start_after = 0, now
+        else:
+            slot.wait_longer(now)
         if not self._was_ready and (code == STARTUP_FAILURE or slot.failures >= STARTS) and not self._stopping:
             self.failed = True
             self._stop()
@@ -176,23 +190,24 @@ class Supervisor:
         asyncio.get_running_loop().remove_reader(worker.fileno())
         worker.close()
 
-    def _replace(self) -> None:
+    def _replace(self, now: float) -> None:
         """Start one successor at a time, and let it take over when it is ready."""
         for slot in self._slots:
             if slot.worker is not None and slot.successor is not None and slot.successor.ready:
                 slot.worker.retire()
                 self._retired.append(slot.worker)
                 slot.worker, slot.successor, slot.restart = slot.successor, None, False
+                slot.failures = 0
                 log.info("a worker was restarted", extra={"worker": slot.worker.pid})
             slot.restart |= slot.worker is not None and slot.worker.leaving
-        waiting = [slot for slot in self._slots if slot.restart and slot.worker is not None]
+        waiting = [slot for slot in self._slots if slot.restart and slot.worker is not None and now >= slot.start_after]
         if waiting and not any(slot.successor for slot in self._slots):
-            waiting[0].successor = self._start_worker()
+            waiting[0].successor = self._start_worker(waiting[0], now)
 
     def _start_missing(self, now: float) -> None:
         for slot in self._slots:
             if slot.worker is None and now >= slot.start_after:
-                slot.worker = self._start_worker()
+                slot.worker = self._start_worker(slot, now)
 
     def _share_sockets(self, now: float) -> None:
         """Each worker accepts from its own sockets; workers that respond also from those of the others."""

@@ -1,6 +1,7 @@
 """One worker process: serves on the sockets that its supervisor names, and sends signs of life from its event loop.
 
-The supervisor runs this module with two numbers: the descriptor of the channel, and that of the file of `WorkerStart`.
+The supervisor runs this module with three numbers: the descriptor of the channel, that of the file of `WorkerStart`,
+and 1 if a worker of the service has served before, else 0.
 """
 
 import asyncio
@@ -103,14 +104,15 @@ def main() -> None:
     # A signal to all processes of the service reaches the supervisor too, which ends the workers that still start.
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    channel_descriptor, start_descriptor = map(int, sys.argv[1:])
+    channel_descriptor, start_descriptor, is_replacement = map(int, sys.argv[1:])
     channel = Channel(socket.socket(fileno=channel_descriptor))
     start = WorkerStart.read(start_descriptor)
     settings = Settings.model_validate_json(start.settings)
     logs.configure(settings.log_level)
     try:
         counters = SharedCounters(start.counter_files)
-        app = create_worker_app(settings, counters, SharedResults(start.results))
+        shared_results = SharedResults(start.results)
+        app = create_worker_app(settings, counters, shared_results, is_replacement=bool(is_replacement))
     except (ServiceError, EngineError) as error:
         log.error("the worker could not start", extra={"reason": str(error)})  # noqa: TRY400  (the reason is enough; a traceback is for bugs)
         sys.exit(STARTUP_FAILURE)

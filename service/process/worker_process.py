@@ -40,6 +40,10 @@ class WorkerProcess:
 
     Args:
         launch: all that the worker needs to start.
+        is_replacement: True if a worker of the service has served before.
+
+    Raises:
+        OSError: the system has no room for one more process or descriptor.
 
     Attributes:
         started: time.monotonic() of its start.
@@ -49,12 +53,17 @@ class WorkerProcess:
         retired: time.monotonic() at which the supervisor told it to stop; None before.
     """
 
-    def __init__(self, launch: Launch) -> None:
+    def __init__(self, launch: Launch, *, is_replacement: bool = False) -> None:
         self._channel, theirs = Channel.pair()
         with theirs:
             inherited = [theirs.fileno(), launch.content.fileno(), *launch.descriptors]
-            command = [*COMMAND, str(theirs.fileno()), str(launch.content.fileno())]
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=inherited)  # noqa: S603  (our own module)
+            numbers = theirs.fileno(), launch.content.fileno(), int(is_replacement)
+            command = [*COMMAND, *map(str, numbers)]
+            try:
+                self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=inherited)  # noqa: S603  (our own module)
+            except OSError:
+                self._channel.close()
+                raise
         self.started = self.last_beat = time.monotonic()
         self.ready = self.leaving = False
         self.retired: float | None = None

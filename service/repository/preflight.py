@@ -83,8 +83,9 @@ class Preflight:
         return PreflightResult(fingerprint, report.reason, report.can_pass, report.proof)
 
     def waits_only_for(self, keys: Iterable[VersionKey], patience: Patience) -> bool:
-        """True if the check of each of these versions takes longer than that."""
-        return all(self._is_slow(key, patience) for key in keys)
+        """True if each of these versions takes longer than that, or waits for a process while all that run are slow."""
+        begun = [key for key in keys if key in self._began]
+        return bool(begun) and all(self._is_slow(key, patience) for key in begun)
 
     def _is_slow(self, key: VersionKey, patience: Patience) -> bool:
         if time.monotonic() - self._began.get(key, math.inf) > patience.seconds:

@@ -99,7 +99,10 @@ class PreflightProcess:
         Raises:
             NotStarted: it could not start, or ended before it was ready.
         """
-        ours, theirs = socket.socketpair()
+        try:
+            ours, theirs = socket.socketpair()
+        except OSError as error:
+            raise NotStarted(f"the process that loads it could not start ({error.strerror})") from None
         try:
             nowhere = asyncio.subprocess.DEVNULL
             child = await asyncio.create_subprocess_exec(

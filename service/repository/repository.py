@@ -26,7 +26,7 @@ from ..model import Model
 from ..requests import ModelSelector
 from ..settings import Settings
 from .result import PreflightResult, PreflightResults
-from .scan import VersionKey, find_versions
+from .scan import VersionKey, check_default_model, find_versions, unreadable_models
 
 # The error text of a runtime can have many lines and name its source files; the first line has the reason.
 REASON_CHARACTERS: Final = 400
@@ -221,7 +221,9 @@ class _State:
         return cls(models, newest, fastest)
 
 
-def load(settings: Settings, executor: Executor, results: PreflightResults | None = None) -> Repository:
+def load(
+    settings: Settings, executor: Executor, results: PreflightResults | None = None, *, checks_settings: bool = True
+) -> Repository:
     """Read and load every bundle in the repository folder.
 
     Args:
@@ -229,6 +231,8 @@ def load(settings: Settings, executor: Executor, results: PreflightResults | Non
         executor: threads for engine calls.
         results: of the preflight; a version that failed it, or that came after it, is not read. Without results, there
             was no preflight, and every version is read.
+        checks_settings: check the names in the settings. A process that replaces one which served does not, because a
+            model that has gone since then must not end the others.
 
     Raises:
         NothingToServe: the folder does not exist, cannot be read, has no version in it, or lacks the default model.
@@ -249,8 +253,10 @@ def load(settings: Settings, executor: Executor, results: PreflightResults | Non
         for (name, number), entry in zip(keys, threads.map(load_one, keys), strict=True):
             models[name][number] = entry
     repository = Repository(models, settings.default_model, settings.precisions)
-    for name in settings.precisions:
-        _check_precision(repository, name)
+    if checks_settings:
+        check_default_model(settings)
+        for name in settings.precisions.keys() - unreadable_models(settings):
+            _check_precision(repository, name)
     return repository
 
 

@@ -11,13 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from diffeo.bundle.read import is_version
+from diffeo.bundle.read import MAX_VERSION_DIGITS, is_version
 
 from ..errors import NothingToServe, listed
 from ..requests import MODEL_NAME
 from ..settings import Settings
 
-MAX_VERSION_DIGITS: Final = 10
 # A bundle has at most a dozen files. Of a folder with more than this, the fingerprint does not list each file.
 MAX_FILES: Final = 64
 
@@ -58,7 +57,7 @@ def find_versions(settings: Settings) -> dict[str, list[int]]:
     """The versions of each model in the repository folder.
 
     Raises:
-        NothingToServe: the folder does not exist, cannot be read, has no version in it, or lacks the default model.
+        NothingToServe: the folder does not exist, cannot be read, or has no version in it.
     """
     folder = settings.models
     if not os.path.isdir(folder):  # noqa: PTH112  (unlike pathlib, it raises nothing if the folder cannot be reached)
@@ -72,9 +71,26 @@ def find_versions(settings: Settings) -> dict[str, list[int]]:
         found.setdefault(name, []).append(number)
     if not found:
         raise NothingToServe(f"{folder} holds no bundle; expected {folder}/NAME/VERSION/manifest.json")
-    if settings.default_model is not None and settings.default_model not in found:
-        raise NothingToServe(f"the default model {settings.default_model!a} is not among {listed(found)}")
     return found
+
+
+def unreadable_models(settings: Settings) -> frozenset[str]:
+    """The models whose folders cannot be listed now."""
+    try:
+        return frozenset(find(settings.models).unreadable)
+    except OSError:
+        return frozenset()
+
+
+def check_default_model(settings: Settings) -> None:
+    """Check that the repository folder has the default model; its folder may be one that cannot be listed now.
+
+    Raises:
+        NothingToServe: it has not, or `find_versions` raises it.
+    """
+    names = {*find_versions(settings), *unreadable_models(settings)}
+    if settings.default_model is not None and settings.default_model not in names:
+        raise NothingToServe(f"the default model {settings.default_model!a} is not among {listed(sorted(names))}")
 
 
 def find(folder: Path) -> Found:

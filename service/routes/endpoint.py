@@ -83,8 +83,9 @@ class Endpoint:
             return _no_response(request)
         except Exception as error:  # noqa: BLE001  (an unexpected error becomes a problem document too)
             request.problem = problems.problem_type_of(error).type
-            if isinstance(error, RequestError) and error.parameters:
-                request.parameters = error.parameters
+            if isinstance(error, RequestError):
+                request.refund()
+                request.parameters = error.parameters or request.parameters
             return self._error_response(error, request_id(request.scope))
 
 

@@ -31,7 +31,6 @@ from ..requests import (
     SampleRequest,
     TransformRequest,
 )
-from ..security import key_usage
 from ..settings import Settings
 from . import negotiation
 from .disconnects import DisconnectWatcher
@@ -81,8 +80,7 @@ class Inference:
         payload, codec = await self._receive(request, deadline)
         model = self._find_model(request, payload)
         sample_request = SampleRequest.parse(payload, self.limits)
-        request.rows = sample_request.num_samples
-        key_usage.charge(request.scope, request.rows)
+        request.charge(sample_request.num_samples)
         _check_output_count(codec, sample_request.outputs)
         seeded = model.with_seed(sample_request)
         if sample_request.num_samples > min(model.block_rows, self.settings.max_json_samples):
@@ -185,8 +183,7 @@ class Inference:
     def _find_model(self, request: RequestContext, payload: Payload) -> Model:
         request.parameters = payload.parameters
         if payload.rows is not None:
-            request.rows = len(payload.rows)
-            key_usage.charge(request.scope, request.rows)
+            request.charge(len(payload.rows))
             request.hold(payload.rows.nbytes)
         request.model = model = self.repository.find(ModelSelector.parse(payload.parameters))
         request.counters = self.counters.counters_for(request.counters.operation, model)

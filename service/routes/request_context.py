@@ -20,6 +20,7 @@ from ..model import Model
 from ..observability.counters import EndpointCounters
 from ..observability.logs import named_model
 from ..observability.timing import RequestTiming
+from ..security import key_usage
 from ..security.access_control import HEADERS
 
 Header = tuple[bytes, bytes]
@@ -81,8 +82,8 @@ class RequestContext:
     """
 
     __slots__ = (
-        "_announced", "_held", "_memory", "_receive", "counters", "disconnected", "headers", "model", "parameters",
-        "problem", "rows", "scope", "status", "timing",
+        "_announced", "_charged", "_held", "_memory", "_receive", "counters", "disconnected", "headers", "model",
+        "parameters", "problem", "rows", "scope", "status", "timing",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive, counters: EndpointCounters) -> None:
@@ -100,6 +101,7 @@ class RequestContext:
         # An application without our connections, as under Ray, has no budget.
         self._memory: MemoryBudget | None = scope.get("state", NO_PARAMETERS).get("memory")
         self._announced: int | None = None
+        self._charged = 0
         self._held = 0
 
     @property
@@ -257,6 +259,25 @@ class RequestContext:
             yield
         finally:
             self._memory.release(size)
+
+    def charge(self, rows: int) -> None:
+        """Note the rows that the request sends or asks for, and count them against its API key, if it has one.
+
+        Raises:
+            QuotaExceeded: the quota of the key has no row left.
+        """
+        self.rows = rows
+        usage = key_usage.usage_of(self.scope)
+        if usage is not None:
+            usage.charge(rows)
+            self._charged += rows
+
+    def refund(self) -> None:
+        """Give back the rows that were charged: the request is rejected."""
+        usage = key_usage.usage_of(self.scope)
+        if usage is not None and self._charged:
+            usage.refund(self._charged)
+            self._charged = 0
 
     def hold_values(self, rows: int, columns: int) -> None:
         """Count a table of numbers in float64, which is about to be computed, until `release`.

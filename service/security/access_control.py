@@ -28,7 +28,7 @@ BEARER: Final = b"bearer"
 
 
 class AccessControl:
-    """The checks of one service. What the settings do not ask for costs nothing for each request.
+    """The checks of one service. A check that the settings do not ask for costs nothing.
 
     Args:
         settings: allowed hosts, trusted proxies, and the paths that need no key.
@@ -51,7 +51,7 @@ class AccessControl:
         """Check a request, and name its client in its state.
 
         Returns:
-            What makes the headers for its response; None if there are none.
+            A function that makes headers of its response; None if there are none.
 
         Raises:
             HostNotAllowed: the service does not answer under this name.

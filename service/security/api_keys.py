@@ -18,6 +18,7 @@ from ..errors import SettingsInvalid
 # A name goes to logs and metrics. It holds no dot and no colon, so it is never mistaken for an address.
 NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+EMPTY_DIGEST: Final = hashlib.sha256(b"").hexdigest()
 RATE: Final = re.compile(r"[1-9][0-9]{0,11}")
 # Scanners for leaked secrets find a key by its beginning.
 KEY_PREFIX: Final = "diffeo_"
@@ -71,6 +72,8 @@ class ApiKey:
             raise ValueError(f"the scope must be {' or '.join(KeyScope)}")
         if not DIGEST.fullmatch(digest):
             raise ValueError("the hash must be 64 hexadecimal digits in lower case; `diffeo key` prints it")
+        if hmac.compare_digest(digest, EMPTY_DIGEST):
+            raise ValueError("the hash is that of an empty key, which every request has; `diffeo key` makes a key")
         if line.count(":") == 3 and not RATE.fullmatch(rate):  # noqa: PLR2004  (the colons before a quota)
             raise ValueError("the rows per second must be a whole number above 0")
         return cls(name, KeyScope(scope), bytes.fromhex(digest), int(rate) if rate else None)

@@ -54,8 +54,12 @@ class KeyStore:
         """Follow the changes of the file until cancelled."""
         while self._file is not None:
             await asyncio.sleep(POLL_SECONDS)
-            # The file may be on a network disk, so the event loop does not wait for it.
-            await offload.in_thread(self.poll)
+            try:
+                # The file may be on a network disk, so the event loop does not wait for it.
+                await offload.in_thread(self.poll)
+            except Exception:
+                # A revoked key must not stay valid because one poll failed, for example if no thread could start.
+                log.exception("the file of API keys could not be checked")
 
     def poll(self) -> None:
         """Read the file again if it has changed, and two polls in a row found the same: it is then written completely.

@@ -36,6 +36,11 @@ class KeyUsage:
             self.quota.charge(rows)
         self.counters.count_rows(rows)
 
+    def refund(self, rows: int) -> None:
+        """Give the rows of a rejected request back to the quota; the count of rows that were sent stays."""
+        if self.quota is not None:
+            self.quota.refund(rows)
+
 
 class KeyUsages:
     """The usage of every key, and the rejections of requests without a valid key."""
@@ -56,12 +61,7 @@ class KeyUsages:
         return found
 
 
-def charge(scope: Scope, rows: int) -> None:
-    """Count the rows of a request against its API key, if it has one.
-
-    Raises:
-        QuotaExceeded: the quota of the key has no row left.
-    """
+def usage_of(scope: Scope) -> KeyUsage | None:
+    """The usage of the API key of a request; None if it has none."""
     usage: KeyUsage | None = scope.get("state", NO_STATE).get(USAGE)
-    if usage is not None:
-        usage.charge(rows)
+    return usage

@@ -48,6 +48,10 @@ class Quota:
             )
         self._paid_at = now + owed + rows / self.rows_per_second
 
+    def refund(self, rows: int) -> None:
+        """Give back the rows of a request that was rejected after it was charged."""
+        self._paid_at -= rows / self.rows_per_second
+
     def headers(self) -> list[tuple[bytes, bytes]]:
         """The headers RateLimit-Policy and RateLimit: the rate, the rows that are left, and when all are left again."""
         owed = max(0.0, self._paid_at - self._clock())

@@ -162,7 +162,7 @@ def test_a_version_is_a_positive_integer_in_ascii_digits(name: str, expected: bo
 
 
 def test_versions_are_listed_in_ascending_order(tmp_path: Path) -> None:
-    for name in ("10", "9", "1.report", ".draft-11-abc", "latest"):
+    for name in ("10", "9", "1.report", ".draft-11-abc", "latest", "1" * 20, "1" + "0" * 10):
         (tmp_path / name).mkdir()
     assert versions(tmp_path) == [9, 10]
     assert versions(tmp_path / "nowhere") == []

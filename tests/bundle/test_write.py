@@ -8,7 +8,7 @@ from typing import Protocol
 
 import pytest
 
-from diffeo.bundle.errors import BundleError, Uncertified, VersionExists
+from diffeo.bundle.errors import BundleError, NoVersionLeft, Uncertified, VersionExists
 from diffeo.bundle.read import read, versions
 from diffeo.bundle.write import BundleContent, content_of, publish, write
 
@@ -126,3 +126,9 @@ def test_an_unfinished_draft_is_ignored(bundle_content: BundleContent, tmp_path:
     (tmp_path / ".draft-1-dead" / "forward.onnx").write_bytes(b"half")
     publish(bundle_content, tmp_path)
     assert versions(tmp_path) == [1]
+
+
+def test_no_version_follows_the_largest_one(bundle_content: BundleContent, tmp_path: Path) -> None:
+    (tmp_path / "9999999999").mkdir()
+    with pytest.raises(NoVersionLeft, match="has version 9999999999, the largest; publish under another name"):
+        publish(bundle_content, tmp_path)

@@ -18,7 +18,6 @@ from ...codecs.v2.signature import Signature
 from ...errors import InvalidRequest, TooLarge, UnsupportedFormat, listed
 from ...model import Model
 from ...requests import Limits, LogProbRequest, ModelSelector, Parameters, Payload, SampleRequest, TransformRequest
-from ...security import key_usage
 from ..inference import Inference
 from ..request_context import Header, HttpResponse, RequestContext
 from .address import ModelPath
@@ -135,8 +134,7 @@ class Infer:
         if kind is SAMPLE:
             return await self._sample(request, model, parsed, parameters, deadline)
         rows = parsed.rows(kind.input_name)
-        request.rows = len(rows)
-        key_usage.charge(request.scope, request.rows)
+        request.charge(len(rows))
         request.hold(rows.nbytes)
         if kind is LOG_PROB:
             payload = Payload(parameters, rows, kind.input_name)
@@ -160,8 +158,7 @@ class Infer:
         number = {} if tensor is None else {NUM_SAMPLES: int(tensor[0])}
         payload = Payload({**parameters, **number, "return": _outputs(parsed)})
         sample_request = SampleRequest.parse(payload, self._limits)
-        request.rows = sample_request.num_samples
-        key_usage.charge(request.scope, request.rows)
+        request.charge(sample_request.num_samples)
         limit = self._settings.max_json_samples
         if sample_request.num_samples > limit:
             raise TooLarge(

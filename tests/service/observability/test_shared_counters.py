@@ -13,7 +13,7 @@ import pytest
 
 from diffeo.service.observability import slot_file
 from diffeo.service.observability.shared_counters import FIRST_COUNTER, GAUGE, LATEST, SharedCounters
-from diffeo.service.observability.slot_file import MAXIMUM_SEGMENTS, SEGMENT_SLOTS, SlotFile
+from diffeo.service.observability.slot_file import MAXIMUM_SEGMENTS, SEGMENT_SLOTS, SlotFile, slots
 
 
 def test_every_process_reads_the_sum_over_all_processes(new_counters: Callable[[], SharedCounters]) -> None:
@@ -152,6 +152,13 @@ def test_files_that_vanish_end_no_sum(new_counters: Callable[[], SharedCounters]
     first.slot("b")[FIRST_COUNTER] += 1
     # The counts of this process are still there.
     assert {key: cells[FIRST_COUNTER] for key, cells in first.sums().items()} == {("a",): 1, ("b",): 1}
+
+
+def test_a_key_that_a_killed_process_wrote_in_part_changes_no_other_key() -> None:
+    file = SlotFile(-1)
+    file._memory(file._free[-1])[1:30] = b"Z" * 29  # noqa: SLF001  (a process that was killed between two writes)
+    assert file.add(("client", "al"))
+    assert [key for _, key, _ in slots(file.content())] == [("client", "al")]
 
 
 def test_a_key_that_is_too_long_gets_private_values() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -76,6 +77,10 @@ class Service:
     def supervise(self, patience: Patience) -> None:
         """Replace the supervisor by one with this patience."""
         self.supervisor = Supervisor(self._launch, self._groups, patience)
+
+    def noted_at(self, worker: int, word: str) -> int:
+        """When a worker wrote down a word last."""
+        return (self.folder / f"{worker}.{word}").stat().st_mtime_ns
 
     def workers(self) -> set[int]:
         """The process ids of the workers that have started and not ended."""
@@ -212,10 +217,11 @@ def test_a_worker_that_is_asked_to_stop_gets_a_successor_first(service: Service)
     async def during() -> None:
         first, second = await service.both()
         os.kill(first, signal.SIGTERM)
-        await service.until(lambda: len(service.workers()) == 3)
-        assert not service.told(first, "retire")
         await service.until(lambda: bool(service.told(first, "retire")) and first not in service.workers())
-        assert second in await service.both()
+        both = await service.both()
+        assert second in both
+        (successor,) = {*both} - {second}
+        assert service.noted_at(successor, "started") < service.noted_at(first, "retire")
 
     run(service, during)
 
@@ -234,6 +240,40 @@ def test_workers_that_die_at_each_start_are_started_a_few_times_only(
     asyncio.run(asyncio.wait_for(service.supervisor.run(), 60))
     assert service.supervisor.failed
     assert len(list(service.folder.glob("*.started"))) <= 2 * supervisor.STARTS
+
+
+def test_a_process_that_the_system_refuses_ends_no_other(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    async def during() -> None:
+        first, second = await service.both()
+        with monkeypatch.context() as full:
+            full.setattr("subprocess.Popen", refuse)
+            os.kill(first, signal.SIGKILL)
+            await service.until(lambda: service.workers() == {second})
+            await asyncio.sleep(0.5)
+            assert await service.answers(5) == {second}
+        assert second in await service.both()
+
+    run(service, during)
+
+
+def test_failed_restarts_of_a_worker_that_leaves_wait_longer_each_time(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def during() -> None:
+        first, second = await service.both()
+        monkeypatch.setenv("AT_START", "sys.exit(3)")
+        started = len(list(service.folder.glob("*.started")))
+        os.kill(first, signal.SIGTERM)
+        await service.until(lambda: len(list(service.folder.glob("*.started"))) > started)
+        await asyncio.sleep(1.5)
+        # Without a wait, one would start at every tick.
+        assert len(list(service.folder.glob("*.started"))) - started <= 3
+        assert await service.answers(20) == {first, second}
+
+    run(service, during)
 
 
 def test_a_successor_that_cannot_start_ends_nothing(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:

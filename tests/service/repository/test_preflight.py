@@ -150,6 +150,21 @@ def test_a_process_that_cannot_start_is_a_reason_that_can_pass(tmp_path: Path, m
         assert result.can_pass
 
 
+def test_a_missing_descriptor_is_a_reason_that_can_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise OSError(24, "Too many open files")
+
+    async def check_one() -> PreflightResult:
+        # The event loop itself needs a pair of sockets, and has it by now.
+        monkeypatch.setattr("socket.socketpair", refuse)
+        return await preflight.Preflight(Settings(models=tmp_path)).check(("a", 1))
+
+    monkeypatch.setattr(preflight, "BACKOFF_SECONDS", (0.01,))
+    result = asyncio.run(check_one())
+    assert result.can_pass
+    assert "Too many open files" in str(result.reason)
+
+
 @pytest.mark.usefixtures("_fake_process")
 def test_a_version_that_waits_delays_no_other_however_many_wait(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

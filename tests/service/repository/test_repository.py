@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
@@ -358,6 +359,34 @@ def test_a_default_model_must_exist(tmp_path: Path, load: Callable[..., Reposito
     affine.copy_to(tmp_path)
     with pytest.raises(NothingToServe, match="the default model 'moons' is not among affine2d"):
         load(default_model="moons")
+
+
+def test_a_process_that_replaces_another_one_serves_the_models_that_are_left(
+    tmp_path: Path, executor: Executor
+) -> None:
+    affine.copy_to(tmp_path)
+    settings = Settings(models=tmp_path, default_model="gone", precisions={"lost": "int8"})
+    with pytest.raises(NothingToServe):
+        repository.load(settings, executor)
+    loaded = repository.load(settings, executor, checks_settings=False)
+    assert loaded.find(ModelSelector("affine2d", None)).name == "affine2d"
+
+
+def test_a_model_whose_folder_cannot_be_listed_ends_no_start(
+    tmp_path: Path, load: Callable[..., Repository], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    affine.copy_to(tmp_path)
+    (tmp_path / "hidden").mkdir()
+    scandir = os.scandir
+
+    def refuse(path: Path) -> object:
+        if path.name == "hidden":
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    found = load(default_model="hidden", precisions={"hidden": "int8"})
+    assert found.find(ModelSelector("affine2d", None)).name == "affine2d"
 
 
 def test_an_error_lists_only_the_first_of_many_names(tmp_path: Path, load: Callable[..., Repository]) -> None:

@@ -41,17 +41,35 @@ def test_the_last_result_of_a_version_counts(file: IO[bytes]) -> None:
 def test_a_line_that_is_not_complete_is_not_read(file: IO[bytes]) -> None:
     results = SharedResults(file)
     results.add({("moons", 1): GOOD})
-    file.write(b'[["circles", 1, [')
+    os.pwrite(file.fileno(), b'[["circles", 1, [', os.fstat(file.fileno()).st_size)
     assert results.read() == {("moons", 1): GOOD}
+    results.add({("moons", 2): GOOD})
+    assert results.read() == {("moons", 1): GOOD, ("moons", 2): GOOD}
 
 
-def test_a_full_file_stays_as_it_is(file: IO[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared_results, "MOST_BYTES", 200)
+def test_a_result_that_is_known_takes_no_room(file: IO[bytes]) -> None:
     results = SharedResults(file)
-    for version in range(1, 20):
+    results.add({("moons", 1): GOOD})
+    size = os.fstat(file.fileno()).st_size
+    SharedResults(file).add({("moons", 1): GOOD})
+    assert os.fstat(file.fileno()).st_size == size
+
+
+def test_a_full_file_keeps_the_newest_results(file: IO[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_results, "MOST_BYTES", 2000)
+    results = SharedResults(file)
+    for version in range(1, 100):
         results.add({("moons", version): GOOD})
-    assert 1 <= len(results.read()) < 19
-    assert os.fstat(file.fileno()).st_size <= 200
+        assert ("moons", version) in results.read()
+        assert os.fstat(file.fileno()).st_size <= 2000
+
+
+def test_a_full_file_of_one_version_keeps_its_last_result(file: IO[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_results, "MOST_BYTES", 500)
+    results = SharedResults(file)
+    for number in range(50):
+        results.add({("moons", 1): REFUSED if number % 2 else GOOD, ("circles", 1): GOOD})
+    assert results.read() == {("moons", 1): REFUSED, ("circles", 1): GOOD}
 
 
 def test_a_check_adds_its_result(file: IO[bytes]) -> None:

@@ -1,6 +1,7 @@
 """A key is a line with a name, a scope, a hash and perhaps a quota; the file of the lines may change at any time."""
 
 import ast
+import asyncio
 import hashlib
 import inspect
 import os
@@ -40,6 +41,7 @@ def test_a_line_has_name_scope_hash_and_perhaps_a_quota() -> None:
         (f"alice:READ:{HASH}", "the scope must be read or admin"),
         ("alice:read:secret", "the hash must be 64"),
         (f"alice:read:{HASH.upper()}", "the hash must be 64"),
+        (f"alice:read:{hashlib.sha256(b'').hexdigest()}", "the hash is that of an empty key"),
         (f"{LINE}:", "the rows per second must be"),
         (f"{LINE}:0", "the rows per second must be"),
         (f"{LINE}:1.5", "the rows per second must be"),
@@ -145,6 +147,26 @@ def test_a_file_that_becomes_wrong_changes_nothing(
     store.poll()
     store.poll()
     assert names(store) == ["bob"]
+
+
+def test_a_poll_that_fails_ends_no_watch(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, polls = KeyStore(None, file), 0
+
+    def poll() -> None:
+        nonlocal polls
+        polls += 1
+        raise RuntimeError("can't start new thread")
+
+    async def watch() -> None:
+        watching = asyncio.create_task(store.watch())
+        while polls < 3 and not watching.done():  # noqa: ASYNC110  (a poll is enough here)
+            await asyncio.sleep(0.001)
+        watching.cancel()
+
+    monkeypatch.setattr(key_store, "POLL_SECONDS", 0.001)
+    monkeypatch.setattr(store, "poll", poll)
+    asyncio.run(watch())
+    assert polls >= 3
 
 
 @pytest.mark.parametrize("content", [b"alice", b"\xff", f"fixed:read:{HASH}".encode(), None])

@@ -54,6 +54,15 @@ def test_a_quota_that_is_used_up_comes_back_with_time() -> None:
     assert left(quota) == (100, 0)
 
 
+def test_a_refund_gives_back_the_rows_of_a_rejected_request() -> None:
+    quota = Quota(100, Clock())
+    quota.charge(30)
+    before = left(quota)
+    quota.charge(10_000)
+    quota.refund(10_000)
+    assert left(quota) == before
+
+
 def test_a_request_above_the_quota_is_accepted_and_then_paid_for() -> None:
     clock = Clock()
     quota = Quota(100, clock)
