@@ -8,6 +8,8 @@ import asyncio
 import itertools
 import sys
 
+from tqdm import tqdm
+
 from benchmarks.reliability.figure import Figure, read_options, write
 from benchmarks.reliability.served import Served, fixed_port
 from tests.given.servers.paced_clients import ANSWERED, PacedClients, post
@@ -23,9 +25,12 @@ async def measure(restarts: int, requests: int) -> list[Figure]:
     clients = PacedClients(port, REQUEST, count=16, pause=0.002)
     running = asyncio.create_task(clients.run())
     codes, stops = [], []
-    for number, workers in zip(range(restarts), itertools.cycle((1, 2)), strict=False):
+    for number, workers in zip(tqdm(range(restarts), "restarts"), itertools.cycle((1, 2)), strict=False):
         served = await Served.start(port, workers)
-        while clients.ends[ANSWERED] < requests * (number + 1) / restarts:  # noqa: ASYNC110  (the clients count)
+        while clients.ends[ANSWERED] < requests * (number + 1) / restarts:
+            if running.done():
+                # They end only with an error, which stands in the result.
+                await running
             await asyncio.sleep(0.01)
         code, seconds = await served.stop()
         codes.append(code)

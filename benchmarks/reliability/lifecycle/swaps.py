@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 import httpx
+from tqdm import tqdm
 
 from benchmarks.reliability.figure import Figure, read_options, write
 from benchmarks.reliability.served import MODELS, Served, fixed_port
@@ -29,7 +30,7 @@ async def measure(swaps: int, folder: Path) -> list[Figure]:
     clients = PacedClients(served.port, REQUEST, lambda body: is_right(expected, body), count=4)
     running = asyncio.create_task(clients.run())
     memory = []
-    for version in range(1, swaps + 1):
+    for version in tqdm(range(1, swaps + 1), "swaps"):
         await until_served(served, version)
         if version > 1:
             shutil.rmtree(folder / "model" / str(version - 1))
