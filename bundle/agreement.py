@@ -39,7 +39,7 @@ MOST_NUMBERS: Final = 2**18
 FURTHER_SECONDS: Final = 2.0
 # Further rows come in steps, as long as there is time; every FURTHER_BROAD-th step is drawn more broadly.
 MOST_FURTHER_ROWS: Final = 3 * 2**15
-FURTHER_STEP_ROWS: Final = 4096
+FURTHER_STEP_ROWS: Final = 4096  # at most
 FURTHER_BROAD: Final = 3
 # Most rows of one call.
 BLOCK_ROWS: Final = 1024
@@ -129,12 +129,14 @@ def _check_further(  # noqa: PLR0913, PLR0917  (two graphs, their rows, and the 
     # Broad enough to meet rare rows often, and less so in many columns, where the same temperature leaves the data.
     broad = 1 + 1 / math.sqrt(2 * dimension)
     tolerance = ROUNDED_BODY_TOLERANCE if golden.is_rounded else BODY_TOLERANCE
+    # A step of many columns has fewer rows, so that the time is read as often.
+    rows = max(LEAST_ROWS, min(FURTHER_STEP_ROWS, MOST_NUMBERS // dimension))
     began = time.process_time()
-    for step, start in enumerate(range(0, MOST_FURTHER_ROWS, FURTHER_STEP_ROWS), 1):
+    for step, start in enumerate(range(0, MOST_FURTHER_ROWS, rows), 1):
         if time.process_time() - began >= seconds:
             return
         temperature = BODY if step % FURTHER_BROAD else broad
-        z = base.draw(seed, start, FURTHER_STEP_ROWS, dimension, temperature)
+        z = base.draw(seed, start, min(rows, MOST_FURTHER_ROWS - start), dimension, temperature)
         _check_pair(forward, inverse, golden, z, dtype, tolerance)
 
 

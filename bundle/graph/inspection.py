@@ -89,7 +89,3 @@ def _describe(ports: Sequence[Port]) -> str:
 
 def _sizes(port: Port) -> str:
     return str(["*" if size is ROWS else size for size in port.shape])
-
-
-def _element(port: Port) -> str:
-    return ELEMENT.get(port.element, "another type")

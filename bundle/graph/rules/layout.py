@@ -18,7 +18,7 @@ def shape_of(call: Call) -> Value:
 def reshape(call: Call) -> Value:
     """Reshape: the products of the sizes before and after the batch axis stay the same."""
     value, target = call.value(0), _content(call.value(1), "its shape")
-    if call.integer("allowzero", 0):
+    if call.flag("allowzero", default=False):
         raise Unprovable("it allows sizes of zero")
     if value.tells_rows:
         raise Unprovable("it reshapes the number of rows")
@@ -58,7 +58,10 @@ def squeeze(call: Call) -> Value:
     value = call.value(0)
     if call.optional(1) is None:
         raise Unprovable("it names no axes, and a batch of one row has one axis of size 1 more")
-    axes = {axis_of(axis, value.rank) for axis in call.value(1).integers("its list of axes")}
+    listed = call.value(1).integers("its list of axes")
+    if not listed:
+        raise Unprovable("its list of axes is empty, which takes away every axis of size 1")
+    axes = {axis_of(axis, value.rank) for axis in listed}
     if any(value.shape[axis] != 1 for axis in axes):
         raise Unprovable(f"it takes away an axis of {list(value.shape)} that is not of size 1")
     return _moved(value, tuple(size for axis, size in enumerate(value.shape) if axis not in axes))
@@ -168,11 +171,6 @@ def _check_same_rows(before: Shape, after: Shape) -> None:
         same = parts[0] == parts[1]
     if not same:
         raise Unprovable(f"{list(before)} does not keep its rows apart as {list(after)}")
-
-
-def _around_rows(shape: Shape) -> tuple[int, int]:
-    axis = shape.index(ROWS)
-    return product(shape[:axis]), product(shape[axis:])
 
 
 def _merged(sizes: Shape) -> Size:

@@ -41,8 +41,8 @@ def gemm(call: Call) -> Value:
     elements = {value.element for value in (left, right, bias) if value is not None}
     if len(elements) > 1 or left.element not in FLOATS:
         raise Unprovable("its inputs are no floats of one type")
-    a = left.shape[::-1] if call.integer("transA", 0) else left.shape
-    b = right.shape[::-1] if call.integer("transB", 0) else right.shape
+    a = left.shape[::-1] if call.flag("transA", default=False) else left.shape
+    b = right.shape[::-1] if call.flag("transB", default=False) else right.shape
     shape = _product(a, b)
     if bias is not None and broadcast(shape, bias.shape) != shape:
         raise Unprovable(f"its bias of shape {list(bias.shape)} does not fit {list(shape)}")

@@ -10,6 +10,7 @@ def quantize(call: Call) -> Value:
     if value.element not in FLOATS:
         raise Unprovable("its input is no float")
     _check_scale(call, value)
+    call.flag("saturate", default=True)
     element = point.element if point is not None else UINT8
     if element not in {UINT8, INT8}:
         raise Unprovable("its zero point is no 8-bit integer")

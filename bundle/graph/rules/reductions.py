@@ -15,10 +15,11 @@ def reduction(operator: str) -> Callable[[Call], Value]:
 
     def derive(call: Call) -> Value:
         value, axes = call.value(0), _axes(operator, call)
+        keep, is_empty_noop = call.flag("keepdims", default=True), call.flag("noop_with_empty_axes", default=False)
         if operator == "ReduceSum" and value.element not in FLOATS | {INT64}:
             raise Unprovable("it sums no floats and no int64")
         if not axes:
-            if call.integer("noop_with_empty_axes", 0):
+            if is_empty_noop:
                 return value
             axes = tuple(range(value.rank))
         chosen = [axis_of(axis, value.rank) for axis in axes]
@@ -26,7 +27,6 @@ def reduction(operator: str) -> Callable[[Call], Value]:
             raise Unprovable("it names an axis twice")
         if value.axis in chosen:
             raise Unprovable("it combines the rows of the batch")
-        keep = call.integer("keepdims", 1)
         sizes: list[Size] = [
             1 if axis in chosen else size for axis, size in enumerate(value.shape) if keep or axis not in chosen
         ]

@@ -45,6 +45,13 @@ class Call:
             raise Unprovable(f"its attribute {name} is no integer")
         return value
 
+    def flag(self, name: str, *, default: bool) -> bool:
+        """An attribute that is 0 or 1; of other numbers, runtimes disagree which of the two they are."""
+        value = self.integer(name, int(default))
+        if value not in {0, 1}:
+            raise Unprovable(f"its attribute {name} is {value}; expected 0 or 1")
+        return value == 1
+
     def integers(self, name: str) -> tuple[int, ...] | None:
         """A list of integers, or None if the attribute is absent."""
         value = self.attributes.get(name)

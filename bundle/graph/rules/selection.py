@@ -29,6 +29,8 @@ def slices(call: Call) -> Value:
             if (start, step) != (0, 1) or end < LAST:
                 raise Unprovable("it takes some rows of the batch")
             continue
+        if step < 0 and (start < -size or end >= LAST):
+            raise Unprovable("its start or end has another meaning with a negative step")
         taken = _indices(size, start, end, step)
         sizes[axis] = len(taken)
         content = tuple(content[index] for index in taken) if content is not None else None

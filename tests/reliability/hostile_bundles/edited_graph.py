@@ -40,7 +40,7 @@ SHARED: dict[str, Array] = {
     "position": np.arange(64, dtype=np.float32).reshape(32, 2), "column": np.arange(32, dtype=np.float32),
     "m21": ints(-1, 2), "m1": ints(-1), "i1m": ints(1, -1), "i2m": ints(2, -1), "im1": ints(-1, 1), "im4": ints(-1, 4),
     "i4m": ints(4, -1), "rows32": ints(32, 2), "table": np.ones(1000, np.float32), "i02": ints(0, 2), "i20": ints(2, 0),
-    "wide": ints(1, 2**20),
+    "wide": ints(1, 2**20), "none": ints(), "i_32_bits": ints(2**31 - 1), "i_minus_5": ints(-5),
 }  # fmt: skip
 
 

@@ -21,6 +21,7 @@ def cases() -> Iterator[Case]:
     yield from _shapes()
     yield from _numbers_of_rows()
     yield from _data_as_sizes()
+    yield from _second_meanings()
 
 
 def _mix(name: str, *nodes: NodeProto) -> Case:
@@ -252,3 +253,25 @@ def _data_as_sizes() -> Iterator[Case]:
     above = row, node("Clip", "r s0 s32", "c")
     yield _mix("Gather one place too far", *above, node("Gather", "column c", "extra", axis=0))
     yield _mix("division of integers", row, node("Div", "r r", "q"), node("Cast", "q", "extra", to=TensorProto.FLOAT))
+
+
+def _second_meanings() -> Iterator[Case]:
+    """Numbers that ONNX Runtime reads otherwise than most readers would: it sees axes that they do not see."""
+    total = node("ReduceMax", "r i1", "extra", keepdims=0)
+    for name, positions in (
+        ("an end of INT64_MAX", "i0 i_all"),
+        ("an end of INT32_MAX", "i0 i_32_bits"),
+        ("a start before the first place", "i_minus_5 i_minus_all"),
+    ):
+        axes = node("Slice", f"i0 {positions} i0 i_last", "more"), node("Concat", "i1 more", "axes", axis=0)
+        yield _mix(f"Slice backwards with {name}", *axes, node("ReduceMax", "x axes", "r", keepdims=1), total)
+    for operator in ("ReduceMax", "ReduceSum"):
+        one, two = node(operator, "x i1", "a", keepdims=2), node(operator, "x i1", "b", keepdims=1)
+        yield _mix(f"{operator} with keepdims 2", one, two, node("Max", "a b", "r"), total)
+        yield _mix(f"{operator} with noop_with_empty_axes 2", node(operator, "x", "r", noop_with_empty_axes=2), total)
+    whole = node("Cast", "lp", "k", to=TensorProto.INT64)
+    for saturate in (0, 2):
+        cast = node("Cast", "k", "n", to=TensorProto.INT32, saturate=saturate)
+        yield _mix(f"Cast with saturate {saturate}", whole, cast, node("Cast", "n", "extra", to=TensorProto.FLOAT))
+    column = node("ReduceMax", "x i1", "a", keepdims=1)
+    yield _mix("Squeeze by an empty list", column, node("Squeeze", "a none", "b"), node("Max", "a b", "r"), total)
