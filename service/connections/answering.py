@@ -7,13 +7,16 @@ from time import monotonic
 from typing import Final, cast
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from . import raw_problem
 from .cycle import RequestCycle
 from .limits import ConnectionLimits
 from .raw_problem import RawProblem
+from .read_flow import ReadFlow
+from .reader_pace import ReaderPace
 from .registry import COUNT_REJECTED, Connections
 from .transport import ConnectionTransport
 
@@ -50,6 +53,7 @@ class AnsweringProtocol(HttpToolsProtocol):
 
     transport: ConnectionTransport
     cycle: RequestCycle
+    flow: ReadFlow
 
     def __init__(
         self,
@@ -65,8 +69,10 @@ class AnsweringProtocol(HttpToolsProtocol):
         self._limits = self._registry.limits
         self.since = self._first_byte = monotonic()
         self._receiving = NOTHING
+        self._unread_before = 0.0
         self._has_request = False
         self._head_bytes = 0
+        self._may_be_large = False
         self._hosts = 0
         self._content_length = 0
         self._has_encoding = False
@@ -76,22 +82,33 @@ class AnsweringProtocol(HttpToolsProtocol):
         self._problem: RawProblem | None = None
         self._deaf = False
         self._replaying = False
+        self._running: RequestResponseCycle | None = None
+        self._rejection: asyncio.TimerHandle | None = None
+        self._linger_seconds = 0.0
         self._linger_until: float | None = None
         self._lingered_bytes = 0
-        self._write_paused_at: float | None = None
+        self._pace = ReaderPace()
         self._unwritten = 0
         self._closing_at: float | None = None
 
     def pause_writing(self) -> None:
         """The client takes the answer more slowly than it is written."""
-        self._write_paused_at = monotonic()
+        self._pace.pause(monotonic(), self.transport.sent)
         self._count_unwritten(self.transport.get_write_buffer_size())
         super().pause_writing()
 
     def resume_writing(self) -> None:
         """The client has taken nearly all that was written."""
-        self._write_paused_at = None
+        now = monotonic()
+        self._pace.resume(now)
         self._count_unwritten(0)
+        # The times that follow an answer begin when the client has taken it, not when it was written.
+        self._closing_at = None
+        if self._linger_until is not None:
+            self._linger_until = now + self._linger_seconds
+        if self._has_request and self.cycle.response_complete:
+            self.since = now
+            self._pace.restart()
         super().resume_writing()
 
     def _count_unwritten(self, size: int) -> None:
@@ -107,10 +124,13 @@ class AnsweringProtocol(HttpToolsProtocol):
         if self._linger_until is not None or self.transport.is_closing():
             return
         if self.pipeline:
-            cycle, app = self.pipeline.pop()
+            self._running, app = self.pipeline.pop()
             self._registry.starts.add()
-            self._start_asgi_task(cycle, app)
-        elif self._problem is not None:
+            self._start_asgi_task(self._running, app)
+            return
+        if self._pace.paused_at is None:
+            self._pace.restart()
+        if self._problem is not None:
             self._send(self._problem)
         elif self.cycle.status == REJECTED:
             self._pause_after_rejection()
@@ -120,10 +140,15 @@ class AnsweringProtocol(HttpToolsProtocol):
     def _pause_after_rejection(self) -> None:
         # A client that sends again at once would take the processor from the requests that are accepted.
         self.flow.pause_reading()
-        self.loop.call_later(self._limits.rejected_seconds, self._resume_reading)
+        if self._rejection is None:
+            self._rejection = self.loop.call_later(self._limits.rejected_seconds, self._end_rejection)
 
-    def _resume_reading(self) -> None:
-        if not self.transport.is_closing():
+    def _end_rejection(self) -> None:
+        self._rejection = None
+        cycle = self.cycle
+        # A request that came meanwhile may have paused reading for itself; then it also resumes reading.
+        waits = not cycle.response_complete and (self._deaf or self.pipeline or len(cycle.body) > HIGH_WATER_LIMIT)
+        if not (waits or self.transport.is_closing()):
             self.flow.resume_reading()
 
     def _reject(self, problem: RawProblem) -> None:
@@ -173,8 +198,8 @@ class AnsweringProtocol(HttpToolsProtocol):
         if self._linger_until is not None or not unread or self.transport.is_closing():
             return False
         # After a body that is refused in its middle, a client may send much more; after a head it has little to send.
-        seconds = self._limits.linger_seconds if self._problem is None else REJECTED_SECONDS
-        self._linger_until = monotonic() + seconds
+        self._linger_seconds = self._limits.linger_seconds if self._problem is None else REJECTED_SECONDS
+        self._linger_until = monotonic() + self._linger_seconds
         self._deaf = True
         self.transport.write_eof()
         self.flow.resume_reading()

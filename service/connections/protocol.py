@@ -34,14 +34,16 @@ class ConnectionProtocol(TimedProtocol):
         if self._deaf:
             self._discard(len(data))
             return
-        before, body_bytes = self._receiving, self._body_bytes
-        if before != BODY and self._head_bytes + len(data) > self._limits.head_bytes and not self._head_may_end(data):
+        before, body_bytes, cycle, limit = self._receiving, self._body_bytes, self.cycle, self._limits.head_bytes
+        self._may_be_large = before == HEAD or len(data) > limit
+        if before != BODY and self._head_bytes + len(data) > limit and not self._head_may_end(data):
             self._reject(self._too_large_head(data))
             return
         self._feed(data)
         if self._receiving == HEAD:
-            # The rest of an earlier body in the same data does not count.
-            self._head_bytes += len(data) if before != BODY else 0
+            # Where earlier requests end in the same data is unknown. A lower bound is enough: `_check_head` is exact.
+            is_first = before != BODY and self.cycle is cycle
+            self._head_bytes = self._head_bytes + len(data) if is_first else self._parsed_bytes()
         elif self._receiving == before == BODY and self._content_length == CHUNKED:
             self._framing_bytes += len(data) - (self._body_bytes - body_bytes)
             if self._framing_bytes > self._limits.framing_bytes + self._body_bytes:
@@ -87,12 +89,17 @@ class ConnectionProtocol(TimedProtocol):
         in_target = in_target and data.find(b"\n", 0, self._limits.head_bytes) < 0
         return raw_problem.TARGET_TOO_LONG if in_target else raw_problem.HEAD_TOO_LARGE
 
+    def _parsed_bytes(self) -> int:
+        # Beside the target, a request line has about 16 bytes.
+        return 16 + len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+
     def on_message_begin(self) -> None:
         """Note the time of the first byte of a request."""
         if self._replaying:
             return
         super().on_message_begin()
         self._first_byte = self.scope["state"][FIRST_BYTE] = monotonic()
+        self._unread_before = self.flow.unread_seconds
         self._receiving = HEAD
         self._head_bytes = self._hosts = self._content_length = self._body_bytes = self._framing_bytes = 0
         self._has_encoding = False
@@ -161,7 +168,9 @@ class ConnectionProtocol(TimedProtocol):
             self._stop(raw_problem.TRANSFER_ENCODING)
         if len(self.url) > self._limits.target_bytes:
             self._stop(raw_problem.TARGET_TOO_LONG)
-        if len(self.headers) > self._limits.fields:
+        if len(self.headers) > self._limits.fields or (
+            self._may_be_large and self._parsed_bytes() > self._limits.head_bytes
+        ):
             self._stop(raw_problem.HEAD_TOO_LARGE)
 
     def _start(self, *, keep_alive: bool) -> None:
@@ -188,6 +197,7 @@ class ConnectionProtocol(TimedProtocol):
                 self._turn_request_away(cycle)
                 return
             starts.add()
+            self._running = cycle
             self._start_asgi_task(cycle, self.app)
             return
         # A request that came before the answer to an earlier one waits for it.

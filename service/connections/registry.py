@@ -45,7 +45,7 @@ class Connection(Protocol):
         ...
 
     def turn_away(self) -> None:
-        """Answer that there are too many connections, and close."""
+        """Answer that there are too many connections, if nothing was answered yet, and close at once."""
         ...
 
 
@@ -93,7 +93,8 @@ class Connections:
             return False
         self._beyond.append(connection)
         if len(self._beyond) > self._extra:
-            # A health check sends its request at once. The oldest of these has had the most time for it.
+            # A health check sends its request at once. The oldest of these has had the most time for it. It closes
+            # at once, in whatever state it is; else the limit on connections would be none.
             self._beyond.popleft().turn_away()
         return True
 

@@ -9,6 +9,7 @@ from typing import Final
 from ..errors import BodyTooSlow
 from . import raw_problem
 from .answering import BODY, HEAD, NOTHING, AnsweringProtocol
+from .read_flow import ReadFlow
 from .transport import ConnectionTransport
 
 # A connection beyond the limit has this time to send a health check.
@@ -20,33 +21,52 @@ class TimedProtocol(AnsweringProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn declares it
         """Wrap the transport of a new connection."""
-        super().connection_made(ConnectionTransport(transport, self._linger))
+        wrapped = ConnectionTransport(transport, self._linger)
+        super().connection_made(wrapped)
+        self.flow = ReadFlow(wrapped)
         self._beyond = self._registry.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection, and what it held."""
+        """Forget the connection, and what it held; its requests end."""
         self._registry.remove(self)
+        self._disconnect()
+        if self._rejection is not None:
+            # The timer would keep this object.
+            self._rejection.cancel()
         self._linger_until = self.since
         self._count_unwritten(0)
         super().connection_lost(exc)
         # The parser and the transport refer to this object; without this, only the garbage collector would free it.
         self._deaf = True
 
+    def _disconnect(self) -> None:
+        # The base class knows only the newest request. The running one may be an earlier one.
+        waiting = [cycle for cycle, _ in self.pipeline]
+        self.pipeline.clear()
+        for cycle in waiting if self._running is None else (self._running, *waiting):
+            cycle.disconnected = not cycle.response_complete
+            cycle.message_event.set()
+
     @property
     def is_idle(self) -> bool:
-        """True between two requests."""
-        return self._receiving == NOTHING and self._has_request and self.cycle.response_complete
+        """True between two requests, when the client has taken the answer: closing takes no time then."""
+        is_between = self._receiving == NOTHING and self._has_request and self.cycle.response_complete
+        is_open = not (self._deaf or self.transport.is_closing())
+        return is_between and is_open and not self.transport.get_write_buffer_size()
 
     def close_idle(self) -> None:
         """Close a connection between two requests."""
         self.transport.close()
 
     def turn_away(self) -> None:
-        """Answer that there are too many connections, and close."""
-        if not self._has_request and not self._deaf:
+        """Answer that there are too many connections, if nothing was answered yet, and close at once."""
+        self._linger_until = self.since
+        if self._has_request or self._deaf or self.transport.is_closing():
+            # Closing could wait for a client that does not read, and this connection counts no longer.
+            self.transport.abort()
+        else:
             self._registry.count(raw_problem.CROWDED.type)
             self.transport.write(raw_problem.CROWDED.response)
-            self._linger_until = self.since
             self.transport.close()
 
     def check(self, now: float) -> None:
@@ -57,22 +77,25 @@ class TimedProtocol(AnsweringProtocol):
         elif self.transport.is_closing():
             self._closing_at = self._closing_at or now
         elif self._linger_until is not None:
-            if now > self._linger_until and self._write_paused_at is None:
+            if now > self._linger_until and self._pace.paused_at is None:
                 self.transport.close()
         elif self._receiving == HEAD:
-            if now - self._first_byte > self._head_seconds:
+            if not self.flow.read_paused and self._receiving_seconds(now) > self._head_seconds:
                 self._reject(raw_problem.HEAD_TIMEOUT)
         elif self._receiving == BODY:
             self._check_body(now)
-        else:
+        elif self._pace.paused_at is None:
             self._check_idle(now)
+
+    def _receiving_seconds(self, now: float) -> float:
+        # A pause of reading is not the fault of the client.
+        return now - self._first_byte - (self.flow.unread_seconds - self._unread_before)
 
     def _is_slow_reader(self, now: float) -> bool:
         seconds = self._limits.write_seconds
-        if self._write_paused_at is None:
+        if self._pace.paused_at is None:
             return self._closing_at is not None and now - self._closing_at > seconds
-        taken = max(0, self._unwritten - self.transport.get_write_buffer_size())
-        return now - self._write_paused_at > seconds + taken / self._limits.bytes_per_second
+        return self._pace.is_slow(now, self.transport.sent, seconds, self._limits.bytes_per_second)
 
     def _check_idle(self, now: float) -> None:
         if not self._has_request:
@@ -89,11 +112,11 @@ class TimedProtocol(AnsweringProtocol):
     def _check_body(self, now: float) -> None:
         limits = self._limits
         if self.cycle.response_complete:
-            if now - self.since > limits.linger_seconds:
+            if self._pace.paused_at is None and now - self.since > limits.linger_seconds:
                 self.transport.close()
         elif not (self.flow.read_paused or self._deaf):
             allowed = limits.body_seconds + self._body_bytes / limits.bytes_per_second
-            if now - self._first_byte > allowed:
+            if self._receiving_seconds(now) > allowed:
                 error = BodyTooSlow(
                     f"the body did not arrive within {limits.body_seconds:g} seconds plus one for each "
                     f"{limits.bytes_per_second} bytes (DIFFEO_BODY_SECONDS, DIFFEO_MIN_BYTES_PER_SECOND)"

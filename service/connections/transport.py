@@ -12,25 +12,33 @@ class ConnectionTransport(asyncio.Transport):
     Args:
         transport: sends the data.
         linger: called by `close`; True if it closes the connection later, so that the transport stays open.
+
+    Attributes:
+        written: all bytes that were written.
     """
 
-    __slots__ = ("_linger", "_transport")
+    __slots__ = ("_linger", "_transport", "written")
 
     def __init__(self, transport: asyncio.Transport, linger: Callable[[], bool] = lambda: False) -> None:
         super().__init__()
         self._transport = transport
         self._linger = linger
+        self.written = 0
 
     def write(self, data: "bytes | bytearray | memoryview[int]") -> None:
         """Send data; drop it if the client has gone."""
         # asyncio's own transports drop the data; that of uvloop raises.
         if not self._transport.is_closing():
+            # Writing may call `pause_writing`, which needs the sum.
+            self.written += len(data)
             self._transport.write(data)
 
     def writelines(self, list_of_data: "Iterable[bytes | bytearray | memoryview[int]]") -> None:
         """Send several buffers with one system call."""
         if not self._transport.is_closing():
-            self._transport.writelines(list_of_data)
+            buffers = [*list_of_data]
+            self.written += sum(map(len, buffers))
+            self._transport.writelines(buffers)
 
     def close(self) -> None:
         """Close, now or later."""
@@ -40,6 +48,11 @@ class ConnectionTransport(asyncio.Transport):
     def write_eof(self) -> None:
         """Send the end of the stream; the other direction stays open."""
         self._transport.write_eof()
+
+    @property
+    def sent(self) -> int:
+        """Bytes that the operating system has taken."""
+        return self.written - self._transport.get_write_buffer_size()
 
     def get_write_buffer_size(self) -> int:
         """Bytes that the operating system has not taken yet."""

@@ -1,11 +1,12 @@
 """GET /models/{model}/versions/{version}/files/{file}: downloads one file of a bundle for local computation."""
 
 import asyncio
+import functools
 import hashlib
 import pathlib
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Header, HTTPException, Path, Response
+from fastapi import APIRouter, Header, HTTPException, Path, Request, Response
 
 from diffeo.bundle.errors import BundleError
 from diffeo.bundle.manifest import KNOWN_FILES, MANIFEST_NAME, SEAL_NAME
@@ -14,19 +15,21 @@ from diffeo.bundle.read import seal_of
 from ..downloads import byte_range
 from ..downloads.byte_range import ByteRange
 from ..downloads.response import FileDownload
+from ..downloads.slots import DownloadSlots
 from ..downloads.verified_file import VerifiedFile, VerifiedFiles
-from ..errors import FileNotInBundle, Overloaded, VersionRefused, listed
+from ..errors import FileNotInBundle, VersionRefused, listed
 from ..model import Model
 from ..repository.repository import Repository
 from ..requests import ModelSelector
 from ..settings import Settings
 from .models import Name, Version
 from .openapi import Document
+from .request_context import client_of
 
 MEDIA_TYPE: Final = "application/octet-stream"
 # Each running download keeps a file open.
 MAX_DOWNLOADS: Final = 32
-RETRY_SECONDS: Final = 1.0
+MAX_OF_CLIENT: Final = 8
 UNSATISFIABLE: Final = 416
 FILES: Final = sorted({*KNOWN_FILES, MANIFEST_NAME, SEAL_NAME})
 PROBLEM: Final[Document] = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
@@ -66,6 +69,7 @@ def router(repository: Repository, settings: Settings) -> APIRouter:
     @routes.head(path, include_in_schema=False)
     @routes.get(path, summary="One file of a bundle", response_class=Response, responses=RESPONSES)
     async def fetch_file(  # noqa: PLR0913, PLR0917  (parts of the path, and headers)
+        request: Request,
         model: Name,
         version: Version,
         file: FileName,
@@ -79,49 +83,46 @@ def router(repository: Repository, settings: Settings) -> APIRouter:
         headers = {"etag": tag, "cache-control": "no-cache", "accept-ranges": "bytes"}
         if tag in if_none_match:
             return Response(status_code=304, headers=headers)
-        opened = await downloads.open(found, file, digest)
+        client = client_of(request.scope)
+        opened = await downloads.open(client, found, file, digest)
         part = byte_range.parse(range, opened.size) if not if_range or if_range == tag else None
         if part is not None and part.start == part.end and opened.size:
-            downloads.close(opened)
+            opened.close()
+            downloads.slots.free(client)
             raise HTTPException(UNSATISFIABLE, headers={"content-range": f"bytes */{opened.size}"})
-        return FileDownload(opened, part or ByteRange(0, opened.size), headers, MEDIA_TYPE, downloads.end)
+        return FileDownload(
+            opened,
+            part or ByteRange(0, opened.size),
+            headers,
+            MEDIA_TYPE,
+            functools.partial(downloads.slots.free, client),
+        )
 
     return routes
 
 
 class _Downloads:
-    """Opens the files of a repository, and counts the downloads that run."""
+    """Opens the files of a repository while there are slots for downloads."""
 
     def __init__(self, models: pathlib.Path) -> None:
         self._models = models
         self._files = VerifiedFiles()
-        self._running = 0
+        self.slots = DownloadSlots(MAX_DOWNLOADS, MAX_OF_CLIENT)
 
-    async def open(self, model: Model, file: str, digest: str) -> VerifiedFile:
-        """Open and verify one file; `end` must be called when its download has ended."""
-        if self._running >= MAX_DOWNLOADS:
-            raise Overloaded(f"{MAX_DOWNLOADS} downloads run in this process; try again later", RETRY_SECONDS)
-        self._running += 1
+    async def open(self, client: str, model: Model, file: str, digest: str) -> VerifiedFile:
+        """Open and verify one file, and take a slot, which must be freed when its download has ended."""
+        self.slots.take(client)
         folder = self._models / model.name / str(model.version)
         try:
             return await asyncio.to_thread(self._files.open, folder, file, digest)
         except BundleError as error:
-            self.end()
+            self.slots.free(client)
             raise VersionRefused(
                 f"{model.name} version {model.version} changed on disk after it was loaded: {error}"
             ) from None
         except BaseException:
-            self.end()
+            self.slots.free(client)
             raise
-
-    def close(self, file: VerifiedFile) -> None:
-        """Close a file that is not sent."""
-        file.close()
-        self.end()
-
-    def end(self) -> None:
-        """Count a download that has ended."""
-        self._running -= 1
 
 
 def _digest(model: Model, file: str) -> str:

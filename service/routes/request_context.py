@@ -107,11 +107,7 @@ class RequestContext:
     @property
     def client(self) -> str:
         """The key of the client for its share: the name of its API key, else its address."""
-        key: str | None = self.scope.get("state", {}).get("client")
-        if key is not None:
-            return key
-        address = self.scope.get("client")
-        return "" if address is None else str(address[0])
+        return client_of(self.scope)
 
     def header(self, name: bytes, default: str = "") -> str:
         """The value of a header in lower case; `default` if the request does not have the header."""
@@ -322,3 +318,12 @@ def _length(text: bytes) -> int:
 
 def _too_large(limit: int) -> TooLarge:
     return TooLarge(f"the body is above the limit of {limit} bytes; send the rows in several requests")
+
+
+def client_of(scope: Scope) -> str:
+    """The key of a client for its share: the name of its API key, else its address; empty if it has neither."""
+    key: str | None = scope.get("state", NO_PARAMETERS).get("client")
+    if key is not None:
+        return key
+    address = scope.get("client")
+    return "" if address is None else str(address[0])

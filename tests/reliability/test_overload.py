@@ -61,7 +61,7 @@ def many_at_once(url: str, headers: dict[str, str]) -> tuple[list[httpx.Response
 
 
 @pytest.mark.parametrize("headers", [{}, {"x-request-timeout-ms": "5000"}], ids=["no deadline", "deadline"])
-def test_what_cannot_be_computed_soon_is_rejected_and_one_row_is_always_answered(
+def test_a_request_that_cannot_be_computed_soon_is_rejected_and_one_row_is_always_answered(
     server: Server, headers: dict[str, str]
 ) -> None:
     large, small = many_at_once(server.url, headers)

@@ -1,7 +1,7 @@
 """Runs the service in this process, without a socket: one request is one call of the ASGI application."""
 
 import asyncio
-from collections.abc import AsyncIterable, Mapping
+from collections.abc import AsyncIterable, Coroutine, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -35,6 +35,10 @@ class App:
         """Send one request; the arguments are those of `httpx.AsyncClient.request`."""
         sending = self._client.request(method, path, content=content, json=json, data=data, headers=headers)
         return self._runner.run(sending)
+
+    def run(self, work: Coroutine[None, None, None]) -> None:
+        """Run a coroutine in the event loop of the app."""
+        self._runner.run(work)
 
     def run_loop(self, seconds: float) -> None:
         """Run the event loop, which stands still between requests, so that pending callbacks run."""

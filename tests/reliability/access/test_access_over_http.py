@@ -199,7 +199,9 @@ FOREIGN = "host: localhost:8000\norigin: http://evil.example\n"
         ("GET /models HTTP/1.0\n", 200),
     ],
 )
-def test_what_a_page_of_another_site_can_make_a_browser_send_is_refused(url: str, head: str, status: int) -> None:
+def test_a_request_that_a_page_of_another_site_can_make_a_browser_send_is_refused(
+    url: str, head: str, status: int
+) -> None:
     body = json.dumps({"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1, 2]}]}).encode()
     content = body if "infer" in head else b""
     answer = raw(url, head + f"content-length: {len(content)}\n", content)

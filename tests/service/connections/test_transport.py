@@ -23,7 +23,7 @@ class ClosedTransport(asyncio.Transport):
 
 
 @pytest.mark.parametrize("parts", [(HEAD, b"x"), (HEAD,), (b"x",)])
-def test_what_is_written_after_the_end_of_the_connection_is_dropped(parts: tuple[bytes, ...]) -> None:
+def test_data_written_after_the_end_of_the_connection_are_dropped(parts: tuple[bytes, ...]) -> None:
     holding = ConnectionTransport(ClosedTransport())
     for part in parts:
         holding.write(part)

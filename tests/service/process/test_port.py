@@ -61,7 +61,7 @@ def test_another_program_cannot_take_the_port(reservation: tuple[str, PortReserv
             other.bind((host, port.number))
 
 
-def test_nobody_can_connect_to_a_port_that_is_only_reserved() -> None:
+def test_a_port_that_is_only_reserved_takes_no_connection() -> None:
     with PortReservation("127.0.0.1", 0) as port, pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port.number))
 

@@ -108,7 +108,7 @@ DISTURBANCES = {
 
 @pytest.mark.usefixtures("_fake_process")
 @pytest.mark.parametrize(("name", "reason"), DISTURBANCES.items(), ids=DISTURBANCES.keys())
-def test_whatever_a_version_makes_its_process_do_only_that_version_is_refused(
+def test_a_version_that_disturbs_its_process_is_the_only_one_that_is_refused(
     name: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(preflight_process, "END_SECONDS", 0.2)
@@ -211,7 +211,7 @@ def test_many_versions_share_few_processes_and_none_shares_its_time(
 
 
 @pytest.mark.usefixtures("_fake_process")
-def test_what_a_graph_prints_is_no_report(tmp_path: Path) -> None:
+def test_text_that_a_graph_prints_is_no_report(tmp_path: Path) -> None:
     """ONNX Runtime prints a name that is not UTF-8 on standard output."""
     assert reasons(tmp_path, "a", "shouter", "b") == {"a": None, "shouter": None, "b": None}
 

@@ -113,7 +113,7 @@ def _raise(error: Exception) -> Callable[..., Bundle]:
     ],
     ids=["a disk that fails", "no memory", "recursion", "bytes that are no text"],
 )
-def test_whatever_loading_raises_refuses_the_version(  # noqa: PLR0913  (a case and three fixtures)
+def test_an_error_that_loading_raises_refuses_the_version(  # noqa: PLR0913  (a case and three fixtures)
     error: Exception,
     reason: str,
     tmp_path: Path,

@@ -1,11 +1,15 @@
 """Downloads of bundle files: byte for byte as they were loaded, and no file outside the bundle."""
 
+import asyncio
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from starlette.types import Message
 
+from diffeo.service.routes.files import MAX_OF_CLIENT
 from diffeo.service.settings import Settings
 from tests.given.flows import affine
 from tests.given.servers.asgi_app import App
@@ -124,3 +128,49 @@ def test_head_has_the_length_and_no_body(app: App) -> None:
     response = app.request("HEAD", f"{FOLDER}/forward.onnx")
     length = str((affine.PATH / "forward.onnx").stat().st_size)
     assert (response.status_code, response.content, response.headers["content-length"]) == (200, b"", length)
+
+
+def test_a_client_that_reads_its_downloads_slowly_leaves_slots_to_others(app: App) -> None:
+    statuses: list[int] = []
+
+    async def run() -> None:
+        leave, all_answered = asyncio.Event(), asyncio.Event()
+
+        async def download(client: str) -> None:
+            scope = {
+                "type": "http",
+                "method": "GET",
+                "path": f"{FOLDER}/forward.onnx",
+                "raw_path": f"{FOLDER}/forward.onnx".encode(),
+                "root_path": "",
+                "scheme": "http",
+                "query_string": b"",
+                "headers": [(b"host", b"service.test")],
+                "client": (client, 1),
+                "server": ("service.test", 80),
+            }
+
+            async def receive() -> Message:
+                await leave.wait()
+                return {"type": "http.disconnect"}
+
+            async def send(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    statuses.append(message["status"])
+                    if len(statuses) == 41:
+                        all_answered.set()
+                else:
+                    await leave.wait()
+
+            await app.asgi(scope, receive, send)
+
+        async with asyncio.TaskGroup() as tasks:
+            for client in [*["192.0.2.1"] * 40, "192.0.2.2"]:
+                tasks.create_task(download(client))
+            async with asyncio.timeout(10):
+                await all_answered.wait()
+            leave.set()
+
+    app.run(run())
+    assert Counter(statuses) == {200: MAX_OF_CLIENT + 1, 429: 40 - MAX_OF_CLIENT}
+    assert app.get(f"{FOLDER}/forward.onnx").status_code == 200
