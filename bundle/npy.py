@@ -17,6 +17,9 @@ import numpy.typing as npt
 Table = npt.NDArray[np.floating]
 
 AXES: Final = 2
+# NumPy refuses to describe more axes or numbers, also in an array that an axis of size 0 makes empty.
+MAX_AXES: Final = 32
+MAX_NUMBERS: Final = 2**59
 MAGIC: Final = b"\x93NUMPY\x01\x00"
 PREAMBLE: Final = 10
 HEADER_LIMIT: Final = 256
@@ -74,7 +77,10 @@ def layout(content: bytes | memoryview) -> Layout | None:
 
 
 def _is_shape(shape: object) -> TypeGuard[tuple[int, ...]]:
-    return isinstance(shape, tuple) and all(type(size) is int and size >= 0 for size in shape)
+    if not isinstance(shape, tuple) or len(shape) > MAX_AXES:
+        return False
+    is_plain = all(type(size) is int and size >= 0 for size in shape)
+    return is_plain and math.prod(size or 1 for size in shape) <= MAX_NUMBERS
 
 
 def _begin(content: bytes | memoryview) -> int:
@@ -84,7 +90,7 @@ def _begin(content: bytes | memoryview) -> int:
 def _is_table(shape: object) -> TypeGuard[tuple[int, int]]:
     if not isinstance(shape, tuple) or len(shape) != AXES or any(type(size) is not int for size in shape):
         return False
-    return bool(shape[0] >= 0 and shape[1] >= 1)
+    return bool(shape[0] >= 0 and shape[1] >= 1 and (shape[0] or 1) * shape[1] <= MAX_NUMBERS)
 
 
 def _read_header(content: bytes | memoryview) -> tuple[Mapping[object, object], int]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
 from diffeo.bundle import npy
 from diffeo.service.answer import Answer
@@ -16,6 +17,8 @@ from diffeo.service.codecs.v2.signature import ANY_SIZE, Signature, TensorSpec
 SIGNATURE: Final = Signature(
     (TensorSpec("x", ("FP32", "FP64"), (ANY_SIZE, 2)),), (TensorSpec("y", ("FP32",), (ANY_SIZE,)),)
 )
+
+NARROW_COLUMNS: Final = 512
 
 
 class Body(NamedTuple):
@@ -72,6 +75,24 @@ def _arrow(size: int) -> Body:
         return Arrow().encode(Answer("m", 1, ("a", "b"), {"x": np.zeros((rows, 2), np.float32)}, {}, ()))
 
     return Body("arrow", table(size // 8 - 100), table(1))
+
+
+def _narrow_arrow(batches: int) -> Callable[[int], Body]:
+    # One float64 column among columns of single bytes makes every value eight bytes wide.
+    def stream(rows: int) -> bytes:
+        columns = [*[np.ones(rows, np.int8)] * NARROW_COLUMNS, np.ones(rows)]
+        batch = pa.record_batch(columns, names=[*map(str, range(NARROW_COLUMNS)), "wide"])
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, batch.schema) as writer:
+            for _ in range(batches):
+                writer.write_batch(batch)
+        content: bytes = sink.getvalue().to_pybytes()
+        return content
+
+    def build(size: int) -> Body:
+        return Body("arrow", stream(max(1, size // batches // (NARROW_COLUMNS + 8) - 100)), stream(1))
+
+    return build
 
 
 def _npy(size: int) -> Body:
@@ -148,6 +169,8 @@ BODIES: Final[Mapping[str, Callable[[int], Body]]] = {
     "npz: deflated": _npz(zipfile.ZIP_DEFLATED, 1.0),
     "npz: above the limit": _npz(zipfile.ZIP_DEFLATED, 8.0),
     "arrow": _arrow,
+    "arrow: 512 columns of bytes, one of float64": _narrow_arrow(1),
+    "arrow: 512 columns of bytes, one of float64, in 2 batches": _narrow_arrow(2),
     "v2: flat data": _text("v2", V2_DATA, "1,", "1]}]}", V2_SMALL),
     "v2: rows of 2": _text("v2", V2_DATA, "[1,2],", "[1,2]]}]}", V2_SMALL),
     "v2: data [[],[],...]": _text("v2", V2_DATA, "[],", "[]]}]}", V2_SMALL),

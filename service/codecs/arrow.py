@@ -25,11 +25,11 @@ class Arrow(StreamedTableCodec):
     name = "arrow"
     media_type = "application/vnd.apache.arrow.stream"
     single_array = False
-    decode_multiple = 2
+    decode_multiple = 8
 
-    def decode_table(self, body: bytes, _: Limits) -> DecodedTable:
+    def decode_table(self, body: bytes, limits: Limits) -> DecodedTable:
         """The rows and the names of their columns."""
-        table = arrow_ipc.read(body)
+        table = arrow_ipc.read(body, limits.max_rows)
         unreadable = [
             UnreadableColumn(name, FieldError("", f"the column {shown(name)} holds {content}; expected numbers"))
             for name, content in table.others

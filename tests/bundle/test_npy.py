@@ -40,8 +40,8 @@ def with_header(description: str, body: bytes = b"", version: bytes = b"\x01\x00
     return b"\x93NUMPY" + version + len(text).to_bytes(2, "little") + text + body
 
 
-def with_shape(shape: str, descr: str = "'<f4'", order: str = "False") -> bytes:
-    return with_header(f"{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, }}", b"\0" * 32)
+def with_shape(shape: str, descr: str = "'<f4'", order: str = "False", data: bytes = b"\0" * 32) -> bytes:
+    return with_header(f"{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, }}", data)
 
 
 REFUSED = {
@@ -60,6 +60,8 @@ REFUSED = {
     "a huge shape": with_shape("(1125899906842624, 2)"),
     "a product that wraps": with_shape("(4611686018427387904, 4611686018427387904)"),
     "beyond 64 bits": with_shape("(18446744073709551616, 1)"),
+    "no rows, and columns beyond 62 bits": with_shape("(0, 4611686018427387904)", data=b""),
+    "no rows, and columns beyond 64 bits": with_shape("(0, 1180591620717411303424)", data=b""),
     "a negative shape": with_shape("(-1, 2)"),
     "a negative pair": with_shape("(-4, -2)"),
     "no columns": with_shape("(4, 0)"),
@@ -74,3 +76,20 @@ REFUSED = {
 def test_other_files_are_refused_before_memory_is_allocated(content: bytes) -> None:
     with pytest.raises(npy.NpyInvalid):
         npy.read(content)
+
+
+SIZES = st.integers(0, 3) | st.integers(0, 80).map(lambda bits: 2**bits)
+
+
+@given(shape=st.tuples(st.just(0), SIZES) | st.lists(SIZES, max_size=60).map(tuple))
+def test_an_accepted_shape_is_one_that_numpy_can_describe(shape: tuple[int, ...]) -> None:
+    content = with_shape(str(shape).replace(" ", ""), data=b"")
+    try:
+        layout = npy.layout(content)
+    except npy.NpyInvalid:
+        return
+    assert layout is not None
+    if not layout.size:
+        assert np.empty(0, layout.dtype).reshape(layout.shape).shape == shape
+        if len(shape) == npy.AXES and shape[1]:
+            assert npy.read(content).shape == shape

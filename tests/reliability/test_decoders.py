@@ -13,6 +13,7 @@ HEAVY = (
     "json: another key [[],[],...]",
     "csv: 1000 missing cells a row",
     "npz: above the limit",
+    "arrow: 512 columns of bytes, one of float64, in 2 batches",
     "v2: deflated [[],[],...]",
 )
 

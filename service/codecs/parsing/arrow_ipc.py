@@ -2,12 +2,13 @@
 
 pyarrow would read more types, but it unpacks a schema before its size can be checked: names and metadata that many
 fields share cost the square of their bytes, and a compressed buffer costs the size that it claims. This reader checks
-shapes first, accepts a buffer only inside its own message, and rejects buffers that share bytes.
+shapes first: a message claims no more parts than its bytes can hold, a buffer lies inside its own message, and no
+buffers share bytes. So time and memory are proportional to the body.
 
 Reference: Arrow Columnar Format 1.5, IPC streaming format; Message.fbs, Schema.fbs.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final
@@ -15,53 +16,23 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from diffeo.bundle.manifest import MAX_COLUMNS
-
-from ...errors import InvalidRequest, MalformedBody
+from ...errors import MalformedBody, TooLarge
 from ...requests import Rows
+from .arrow_schema import Column, check_claim, common_dtype, read_columns
 from .flatbuffers import FlatbufferInvalid, FlatbufferTable
 
 Vector = npt.NDArray[np.floating]  # [rows]
 
-FLOAT32: Final[np.dtype[np.floating]] = np.dtype(np.float32)
-FLOAT64: Final[np.dtype[np.floating]] = np.dtype(np.float64)
-EXACT_INTEGER_BYTES: Final = 2  # the widest integers that float32 represents exactly
-
+WRONG_PARTS: Final = "a record batch of the Arrow stream does not have the nodes and buffers of its columns"
 CONTINUATION: Final = b"\xff\xff\xff\xff"
 END_OF_STREAM: Final = CONTINUATION + bytes(4)
 PREFIX_BYTES: Final = len(END_OF_STREAM)
 FILE_MAGIC: Final = b"ARROW1"
 VERSIONS: Final = (3, 4)  # V4 and V5; they differ only in types that are not read here
 SCHEMA, DICTIONARY_BATCH, RECORD_BATCH = 1, 2, 3
-INTEGER, FLOAT = 2, 3
-# Types of columns that a model does not take but that may stand beside those it takes, and how many buffers each has.
-OTHER_TYPES: Final[Mapping[int, tuple[str, int]]] = {
-    1: ("nothing but nulls", 0),
-    INTEGER: ("integers of another size", 2),
-    FLOAT: ("floats of another size", 2),
-    4: ("bytes", 3),
-    5: ("text", 3),
-    6: ("booleans", 2),
-    7: ("decimals", 2),
-    8: ("dates", 2),
-    9: ("times", 2),
-    10: ("timestamps", 2),
-    11: ("intervals", 2),
-    15: ("bytes", 2),
-    18: ("durations", 2),
-    19: ("bytes", 3),
-    20: ("text", 3),
-    23: ("bytes", 2),
-    24: ("text", 2),
-}
-# These have further buffers, which each record batch counts.
-VIEWS: Final = frozenset({23, 24})
-INTEGER_BITS: Final = (8, 16, 32, 64)
-FLOAT_BYTES: Final = (2, 4, 8)  # by precision: half, single, double
-EXTENSION_KEY: Final = b"ARROW:extension:name"
-# A name in a manifest has up to 128 characters, each up to four bytes in UTF-8.
-MAX_NAME_BYTES: Final = 512
-MAX_METADATA: Final = 64
+STRUCT_BYTES: Final = 16  # of a node or a buffer: two int64
+# A buffer of text views that pyarrow writes holds at least 32 KiB.
+MAX_FURTHER_BUFFERS: Final = 65_535
 # Each message costs some twenty microseconds, however few rows it has.
 MAX_MESSAGES: Final = 10_000
 
@@ -73,25 +44,6 @@ class Message:
     kind: int
     header: FlatbufferTable
     body: memoryview
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column of the schema.
-
-    Attributes:
-        name: its name.
-        dtype: the type of its numbers; None if it does not hold numbers and is skipped.
-        holds: the type of a column that does not hold numbers, as a sentence names it.
-        buffers: how many buffers it has in each record batch.
-        is_view: whether each record batch counts further buffers of it.
-    """
-
-    name: str
-    dtype: np.dtype[np.generic] | None
-    holds: str = ""
-    buffers: int = 2
-    is_view: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,26 +62,45 @@ class ArrowTable:
 
 
 @dataclass(frozen=True, slots=True)
-class _ColumnBuffers:
-    # One column of a record batch: (length, nulls) of its node, and (offset, length) of each of its two buffers.
-    body: memoryview
-    node: tuple[int, int]
-    validity: tuple[int, int]
-    values: tuple[int, int]
+class RecordBatch:
+    """A record batch whose header is checked.
 
-    def read(self, buffer: tuple[int, int], needed: int) -> memoryview:
+    Attributes:
+        message: its message.
+        rows: the number of its rows; 0 if no column holds numbers.
+    """
+
+    message: Message
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class _ColumnBuffers:
+    # One column of a record batch: [length, nulls] of its node, and [offset, length] of each of its two buffers.
+    body: memoryview
+    node: list[int]
+    validity: list[int]
+    values: list[int]
+
+    def read(self, buffer: list[int], needed: int) -> memoryview:
         offset, length = buffer
         if offset < 0 or not needed <= length <= len(self.body) - offset:
             raise MalformedBody("a buffer of the Arrow stream is shorter than its column, or is outside its message")
         return self.body[offset : offset + needed]
 
 
-def read(body: bytes) -> ArrowTable:
+def read(body: bytes, max_rows: int) -> ArrowTable:
     """Read the columns of numbers, and the names of the other columns.
 
     The rows are float64 if a column is float64 or has integers that float32 cannot represent exactly; else float32.
+    A value takes at least one byte of the body, so the table is at most eight times as large.
+
+    Args:
+        body: the stream.
+        max_rows: the most rows to read.
 
     Raises:
+        TooLarge: the stream has more rows than `max_rows`.
         MalformedBody: not an Arrow IPC stream of uncompressed buffers, or its parts contradict each other.
         InvalidRequest: a column has a type that cannot be skipped, or a name that is too long.
     """
@@ -137,15 +108,33 @@ def read(body: bytes) -> ArrowTable:
         raise MalformedBody("the body is in the Arrow file format; send the Arrow stream format")
     try:
         messages = _messages(memoryview(body))
-        columns = _columns(next(messages, None))
-        dtype = _common_dtype(columns)
+        schema = next(messages, None)
+        if schema is None or schema.kind != SCHEMA:
+            raise MalformedBody("the Arrow stream does not begin with a schema")
+        columns = read_columns(schema.header)
         # The dictionaries belong to columns that are skipped.
-        tables = [_table(message, columns, dtype) for message in messages if message.kind != DICTIONARY_BATCH]
+        batches = [_batch(message, columns) for message in messages if message.kind != DICTIONARY_BATCH]
+        names = tuple(column.name for column in columns if column.dtype is not None)
+        rows = _read_rows(batches, columns, len(names), max_rows)
     except FlatbufferInvalid:
         raise MalformedBody("a message of the Arrow stream has an offset outside the message") from None
-    names = tuple(column.name for column in columns if column.dtype is not None)
-    rows = tables[0] if len(tables) == 1 else np.concatenate([np.empty((0, len(names)), dtype), *tables])
     return ArrowTable(names, rows, tuple((column.name, column.holds) for column in columns if column.dtype is None))
+
+
+def _read_rows(batches: Sequence[RecordBatch], columns: Sequence[Column], width: int, max_rows: int) -> Rows:
+    count = sum(batch.rows for batch in batches)
+    if count > max_rows:
+        raise TooLarge.at(
+            "", f"the Arrow stream has {count} rows; the limit is {max_rows}: send them in several requests"
+        )
+    # One table for all batches: tables of each batch, joined at the end, would take the memory twice.
+    table = np.empty((count, width), common_dtype(columns))
+    at = 0
+    for batch in batches:
+        if batch.rows:
+            _fill_table(table[at : at + batch.rows], batch, columns)
+            at += batch.rows
+    return table
 
 
 def _messages(body: memoryview) -> Iterator[Message]:
@@ -172,102 +161,56 @@ def _messages(body: memoryview) -> Iterator[Message]:
         raise MalformedBody(f"the Arrow stream ends at byte {end} of {len(body)}; send one stream in each body")
 
 
-def _columns(message: Message | None) -> Sequence[Column]:
-    if message is None or message.kind != SCHEMA:
-        raise MalformedBody("the Arrow stream does not begin with a schema")
-    count = message.header.count(1)
-    if not 1 <= count <= MAX_COLUMNS:
-        raise InvalidRequest.at("", f"the Arrow schema has {count} columns; send 1 to {MAX_COLUMNS}")
-    byte_order = ">" if message.header.number(0, "<h") else "<"
-    return [_column(field, byte_order, index) for index, field in enumerate(message.header.tables(1))]
-
-
-def _column(field: FlatbufferTable, byte_order: str, index: int) -> Column:
-    dtype, kind = _column_dtype(field, byte_order), field.number(2, "<B")
-    # A field with more metadata than any writer produces is rejected without reading it.
-    if (dtype is None and kind not in OTHER_TYPES) or field.count(6) > MAX_METADATA:
-        detail = f"column {index + 1} does not hold plain numbers; send floats or integers, or leave the column out"
-        raise InvalidRequest.at("", detail)
-    name = field.text(0, MAX_NAME_BYTES + 1)
-    if len(name) > MAX_NAME_BYTES:
-        raise InvalidRequest.at("", f"the name of column {index + 1} is longer than {MAX_NAME_BYTES} bytes")
-    try:
-        return _typed_column(field, name.decode(), dtype)
-    except UnicodeDecodeError:
-        raise MalformedBody(f"the name of column {index + 1} is not UTF-8") from None
-
-
-def _typed_column(field: FlatbufferTable, name: str, dtype: np.dtype[np.generic] | None) -> Column:
-    if field.table(4) is not None:
-        return Column(name, None, "a dictionary")
-    if _is_extension(field):
-        kind = field.number(2, "<B")
-        return Column(name, None, "values of an extension type", OTHER_TYPES[kind][1], kind in VIEWS)
-    if dtype is not None:
-        return Column(name, dtype)
-    kind = field.number(2, "<B")
-    holds, buffers = OTHER_TYPES[kind]
-    return Column(name, None, holds, buffers, kind in VIEWS)
-
-
-def _column_dtype(field: FlatbufferTable, byte_order: str) -> np.dtype[np.generic] | None:
-    kind, details = field.number(2, "<B"), field.table(3)
-    if details is None:
-        return None
-    if kind == FLOAT and 0 <= (precision := details.number(0, "<h")) < len(FLOAT_BYTES):
-        return np.dtype(f"{byte_order}f{FLOAT_BYTES[precision]}")
-    if kind == INTEGER and (bits := details.number(0, "<i")) in INTEGER_BITS:
-        return np.dtype(f"{byte_order}{'i' if details.number(1, '<B') else 'u'}{bits // 8}")
-    return None
-
-
-def _is_extension(field: FlatbufferTable) -> bool:
-    # This reader does not know the meaning of the numbers of an extension type.
-    return any(entry.text(0, len(EXTENSION_KEY) + 1) == EXTENSION_KEY for entry in field.tables(6))
-
-
-def _common_dtype(columns: Sequence[Column]) -> np.dtype[np.floating]:
-    dtypes = [column.dtype for column in columns if column.dtype is not None]
-    wide = any(dtype.itemsize > (FLOAT32.itemsize if dtype.kind == "f" else EXACT_INTEGER_BYTES) for dtype in dtypes)
-    return FLOAT64 if wide else FLOAT32
-
-
-def _table(message: Message, columns: Sequence[Column], dtype: np.dtype[np.floating]) -> Rows:
+def _batch(message: Message, columns: Sequence[Column]) -> RecordBatch:
+    # The facts in the header of a record batch. No value is read, so that all batches are checked before memory is
+    # allocated for one.
     header = message.header
     if message.kind != RECORD_BATCH:
         raise MalformedBody("the Arrow stream has a message that is not a record batch; send columns of plain numbers")
     if header.table(3) is not None:
         raise MalformedBody("the buffers of the Arrow stream are compressed; send them without compression")
+    nodes, buffers = header.count(1), header.count(2)
+    check_claim(header, (nodes + buffers) * STRUCT_BYTES)
     rows = header.number(0, "<q")
+    if rows < 0 or nodes != len(columns):
+        raise MalformedBody(WRONG_PARTS)
     counts = _buffer_counts(header, columns)
-    if rows < 0 or header.count(1) != len(columns) or header.count(2) != sum(counts):
-        raise MalformedBody("a record batch of the Arrow stream does not have the nodes and buffers of its columns")
+    if buffers != sum(counts):
+        raise MalformedBody(WRONG_PARTS)
     # Columns could share bytes: then a small body would become a large table.
     widths = [column.dtype.itemsize for column in columns if column.dtype is not None]
     if rows * sum(widths) > len(message.body):
         raise MalformedBody("a record batch of the Arrow stream claims more values than it holds")
-    table = np.empty((rows if widths else 0, len(widths)), dtype)
-    if rows and widths:
-        nodes, buffers, begins = header.pairs(1), header.pairs(2), accumulate(counts, initial=0)
-        parts = [
-            (column.dtype, _ColumnBuffers(message.body, node, buffers[begin], buffers[begin + 1]))
-            for column, node, begin in zip(columns, nodes, begins, strict=False)
-            if column.dtype is not None
-        ]
-        for target, (own_dtype, column_buffers) in zip(table.T, parts, strict=True):
-            _fill(target, own_dtype, column_buffers)
-    return table
+    return RecordBatch(message, rows if widths else 0)
 
 
 def _buffer_counts(header: FlatbufferTable, columns: Sequence[Column]) -> list[int]:
     views = sum(column.is_view for column in columns)
     if header.count(4) != views:
         raise MalformedBody("a record batch of the Arrow stream does not count the buffers of its text views")
-    further = iter(header.integers(4))
-    counts = [column.buffers + (next(further) if column.is_view else 0) for column in columns]
-    if min(counts) < 0 or max(counts) > header.count(2):
-        raise MalformedBody("a record batch of the Arrow stream does not have the nodes and buffers of its columns")
-    return counts
+    if not views:
+        return [column.buffers for column in columns]
+    numbers: list[int] = header.integers(4).tolist()
+    if min(numbers) < 0 or max(numbers) > MAX_FURTHER_BUFFERS:
+        raise MalformedBody(
+            f"a text view of the Arrow stream has fewer than 0 or more than {MAX_FURTHER_BUFFERS} buffers"
+        )
+    further = iter(numbers)
+    return [column.buffers + (next(further) if column.is_view else 0) for column in columns]
+
+
+def _fill_table(table: Rows, batch: RecordBatch, columns: Sequence[Column]) -> None:
+    header, body = batch.message.header, batch.message.body
+    nodes, buffers = header.pairs(1), header.pairs(2)
+    begins = accumulate(_buffer_counts(header, columns), initial=0)
+    wanted = [
+        (column.dtype, index, begin)
+        for index, (column, begin) in enumerate(zip(columns, begins, strict=False))
+        if column.dtype is not None
+    ]
+    for target, (dtype, index, begin) in zip(table.T, wanted, strict=True):
+        node, validity, values = nodes[index].tolist(), buffers[begin].tolist(), buffers[begin + 1].tolist()
+        _fill(target, dtype, _ColumnBuffers(body, node, validity, values))
 
 
 def _fill(target: Vector, dtype: np.dtype[np.generic], buffers: _ColumnBuffers) -> None:

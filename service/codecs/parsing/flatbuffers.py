@@ -11,6 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Self
 
+import numpy as np
+import numpy.typing as npt
+
+Integers = npt.NDArray[np.int64]
+
+INT64: Final = np.dtype("<i8")
 # Only the first fields of a table are read. A hostile layout may claim 32,000, shared by a million tables.
 MAX_FIELDS: Final = 8
 
@@ -43,7 +49,7 @@ class FlatbufferTable:
         layout = begin - _read_number(content, "<i", begin)
         size = _read_number(content, "<H", layout)
         count = min(max(size - 4, 0) // 2, MAX_FIELDS)
-        return cls(content, begin, _read_numbers(content, "<H", layout + 4, count))
+        return cls(content, begin, _read_layout(content, layout + 4, count))
 
     def number(self, field: int, form: str, default: int = 0) -> int:
         """The number in a field.
@@ -76,16 +82,15 @@ class FlatbufferTable:
         for position in range(at, at + 4 * size, 4):
             yield self._at(self.content, position + _read_number(self.content, "<I", position))
 
-    def pairs(self, field: int) -> list[tuple[int, int]]:
-        """The structs of two int64 in a vector."""
+    def pairs(self, field: int) -> Integers:
+        """The structs of two int64 in a vector, as an array [structs, 2] over the bytes of the buffer."""
         at, size = self._vector(field)
-        flat = _read_numbers(self.content, "<q", at, 2 * size)
-        return list(zip(flat[::2], flat[1::2], strict=True))
+        return np.frombuffer(_slice(self.content, at, 2 * INT64.itemsize * size), INT64).reshape(size, 2)
 
-    def integers(self, field: int) -> tuple[int, ...]:
-        """The int64 numbers in a vector."""
+    def integers(self, field: int) -> Integers:
+        """The int64 numbers in a vector, as an array over the bytes of the buffer."""
         at, size = self._vector(field)
-        return _read_numbers(self.content, "<q", at, size)
+        return np.frombuffer(_slice(self.content, at, INT64.itemsize * size), INT64)
 
     def _field_position(self, field: int) -> int | None:
         offset = self.field_offsets[field] if field < len(self.field_offsets) else 0
@@ -113,6 +118,6 @@ def _read_number(content: memoryview, form: str, at: int) -> int:
     return int(value)
 
 
-def _read_numbers(content: memoryview, form: str, at: int, count: int) -> tuple[int, ...]:
-    repeated_form = form[0] + form[1] * count
-    return struct.unpack(repeated_form, _slice(content, at, struct.calcsize(repeated_form)))
+def _read_layout(content: memoryview, at: int, count: int) -> tuple[int, ...]:
+    # The struct module keeps formats that it has seen: a repeat count keeps them short, and MAX_FIELDS keeps them few.
+    return struct.unpack(f"<{count}H", _slice(content, at, 2 * count))

@@ -22,6 +22,7 @@ MAX_ROW_BYTES: Final = 2**21
 
 NULL: Final = b"null"
 TABLE_NUMBER_BYTES: Final = NUMBER_BYTES + b"\n"
+NOT_WHOLE: Final = "the list holds something else than whole numbers of 64 bits"
 NOT_A_ROW: Final = "this row is not a list of one or more numbers"
 SPACE: Final = re.compile(rb"[ \t\r\n]*+")
 ROW_SKELETON: Final = re.compile(rb"\[,*+\]")
@@ -55,9 +56,6 @@ class WrongList(Exception):
 
 class TooManyValues(Exception):
     """The list has more rows, or more values, than its reader may return."""
-
-
-NOT_WHOLE: Final = WrongList("", "the list holds something else than whole numbers of 64 bits")
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +197,11 @@ def _read_rows(body: bytes, at: int, max_rows: int, values: _Values) -> tuple[in
             end = last.start() + 1
             count = reader.add(body[at:end])
         if not count:
-            raise _first_wrong_row(body, at, rows, reader.width) if values.number_type == "d" else NOT_WHOLE
+            raise (
+                _first_wrong_row(body, at, rows, reader.width)
+                if values.number_type == "d"
+                else WrongList("", NOT_WHOLE)
+            )
         rows += count
         if rows > max_rows:
             raise TooManyValues
@@ -304,7 +306,7 @@ def _read_numbers(body: bytes, at: int, most: int, values: _Values) -> int:
         skeleton, has_null = _skeleton(piece)
         count = len(skeleton) + 1
         if skeleton.strip(b",") or not values.add(b"[%b]" % piece, count, has_null=has_null):
-            raise _wrong_number(body, at, values.count) if values.number_type == "d" else NOT_WHOLE
+            raise _wrong_number(body, at, values.count) if values.number_type == "d" else WrongList("", NOT_WHOLE)
         if values.count > most:
             raise TooManyValues
         if close >= 0:

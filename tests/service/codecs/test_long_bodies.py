@@ -1,5 +1,6 @@
 """Long JSON bodies are read in pieces, with the same result as short ones, and none is too long for the parser."""
 
+import gc
 import json
 import math
 import subprocess
@@ -208,3 +209,29 @@ def test_more_elements_than_simdjson_counts_are_an_error_and_not_a_crash(case: t
     )
     assert child.returncode == 0, child.stderr
     assert child.stdout.strip() in {"InvalidRequest", "TooLarge", "MalformedBody"}
+
+
+def v2_data(data: bytes, datatype: bytes) -> bytes:
+    return b'{"inputs":[{"name":"x","shape":[2,2],"datatype":"%b","data":%b}]}' % (datatype, data) + LONG
+
+
+REJECTED = {
+    "v2: a fraction in a list of integers": v2_data(b"[1,2,3,1.5]", b"INT64"),
+    "v2: a fraction in rows of integers": v2_data(b"[[1,2],[3,1.5]]", b"INT64"),
+    "v2: a text in a list of floats": v2_data(b'[1,2,3,"a"]', b"FP64"),
+    "v2: a ragged row": v2_data(b"[[1,2],[3]]", b"FP64"),
+    "json: a ragged row": b'{"x":[[1,2],[3]]}' + LONG,
+    "json: a text": b'{"x":[[1,2],[3,"a"]]}' + LONG,
+    "json: no end": b'{"x":[[1,2],[3,4' + LONG,
+}
+
+
+@pytest.mark.parametrize("name", REJECTED)
+def test_nothing_keeps_a_body_that_was_rejected(name: str) -> None:
+    body = REJECTED[name]
+    before = sys.getrefcount(body)
+    for _ in range(3):
+        with pytest.raises(RequestError):
+            decode(body, None, V2) if name.startswith("v2") else JSON.decode(body, {})
+    gc.collect()
+    assert sys.getrefcount(body) == before

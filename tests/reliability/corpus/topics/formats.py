@@ -43,6 +43,7 @@ ENCODINGS: Final = (
     "*",
     "a" * 3000,
 )
+EMPTY: Final = "{{'descr': '<f4', 'fortran_order': False, 'shape': (0, {}), }}\n"
 MUTATIONS_EACH: Final = 55
 SEED: Final = 14
 
@@ -160,6 +161,9 @@ def _npy_by_hand() -> dict[str, bytes]:
         "a deep header": _header("(" * 3000 + ")" * 3000),
         "an expression": _header("{'descr': '<f4', 'fortran_order': False, 'shape': (2**62, 2)}\n") + data,
         "a repeated key": _header("{'descr': '<f4', 'descr': '<f8', 'fortran_order': False, 'shape': (2, 2)}\n") + data,
+        "no rows and many columns": _header(EMPTY.format(10_000_000)),
+        "no rows and columns beyond 62 bits": _header(EMPTY.format(2**62)),
+        "no rows and columns beyond 64 bits": _header(EMPTY.format(2**70)),
         "more data": npy(ROWS) + bytes(100),
         "less data": npy(ROWS)[:-1],
         "two files": npy(ROWS) * 2,
@@ -190,6 +194,7 @@ def _npz_by_hand() -> dict[str, bytes]:
         "a NUL in a name": npz({"x.npy": member}).replace(b"x.npy", b"x\x00npy"),
         "two members": npz({"x.npy": member, "z.npy": member}),
         "a thousand members": npz({f"x{number}.npy": b"" for number in range(1000)}),
+        "no rows and columns beyond 62 bits": npz({"x.npy": _header(EMPTY.format(2**62))}),
         "no file inside": npz({"x.npy": b""}),
         "text inside": npz({"x.npy": b"hello"}),
         "a long name": npz({"x" * 60_000: member}),
