@@ -36,12 +36,15 @@ class Patience:
 
     Attributes:
         silent: seconds without a sign of life until another worker accepts its connections too.
+        spare: seconds without a sign of life until a successor starts. If the worker is still silent when its successor
+            is ready, it is killed; else the successor ends.
         hung: seconds without a sign of life until it is killed.
         start: seconds until a worker that starts is killed.
         stop: seconds until a worker that stops is killed.
     """
 
     silent: float = 1.0
+    spare: float = 1.0
     hung: float = 5.0
     start: float = 600.0
     stop: float = DRAIN_SECONDS + 5.0
@@ -193,16 +196,33 @@ class Supervisor:
     def _replace(self, now: float) -> None:
         """Start one successor at a time, and let it take over when it is ready."""
         for slot in self._slots:
-            if slot.worker is not None and slot.successor is not None and slot.successor.ready:
-                slot.worker.retire()
-                self._retired.append(slot.worker)
-                slot.worker, slot.successor, slot.restart = slot.successor, None, False
-                slot.failures = 0
-                log.info("a worker was restarted", extra={"worker": slot.worker.pid})
-            slot.restart |= slot.worker is not None and slot.worker.leaving
-        waiting = [slot for slot in self._slots if slot.restart and slot.worker is not None and now >= slot.start_after]
-        if waiting and not any(slot.successor for slot in self._slots):
-            waiting[0].successor = self._start_worker(waiting[0], now)
+            if slot.worker is None:
+                continue
+            is_silent = slot.worker.ready and now - slot.worker.last_beat > self._patience.spare
+            if slot.successor is not None and slot.successor.ready:
+                if slot.restart or is_silent:
+                    self._take_over(slot, slot.worker, slot.successor)
+                else:
+                    # The worker was only slow.
+                    slot.successor.retire()
+                    self._retired.append(slot.successor)
+                    slot.wait_longer(now)
+                slot.successor = None
+            slot.restart |= slot.worker.leaving
+            is_wanted = (slot.restart or is_silent) and now >= slot.start_after
+            if is_wanted and not any(each.successor for each in self._slots):
+                slot.successor = self._start_worker(slot, now)
+
+    def _take_over(self, slot: Slot, worker: WorkerProcess, successor: WorkerProcess) -> None:
+        if slot.restart:
+            worker.retire()
+            log.info("a worker was restarted", extra={"worker": successor.pid})
+        else:
+            reason = "its event loop was blocked, and a successor is ready"
+            log.error("a worker is killed", extra={"worker": worker.pid, "reason": reason})
+            worker.kill()
+        self._retired.append(worker)
+        slot.worker, slot.restart, slot.failures = successor, False, 0
 
     def _start_missing(self, now: float) -> None:
         for slot in self._slots:

@@ -42,7 +42,7 @@ async def measure(seconds: float, seed: int) -> list[Figure]:
         Figure.at_most("requests without an answer after one retry", sum(clients.lost.values()), 0, n=n),
         Figure.observed("requests that needed a retry", sum(clients.unanswered.values()), n=n),
         Figure.at_most("longest time until two workers served after SIGKILL", max(back), 3.0, "s", n=len(back)),
-        Figure.at_most("time until two workers served after SIGSTOP", hung, 10.0, "s", n=1),
+        Figure.at_most("time until two workers served after SIGSTOP", hung, 3.0, "s", n=1),
         Figure.at_most("exit code at the end", code, 0, n=1),
     ]
 

@@ -57,7 +57,7 @@ while True:
 """
 # Longer than a test: on a busy machine a worker that lives may be silent for seconds.
 LONG = 600.0
-PATIENT = Patience(silent=LONG, hung=LONG, start=LONG, stop=LONG)
+PATIENT = Patience(silent=LONG, spare=LONG, hung=LONG, start=LONG, stop=LONG)
 
 
 class Service:
@@ -186,6 +186,35 @@ def test_a_stopped_worker_that_continues_in_time_stays(service: Service) -> None
         await service.until(lambda: "(1, 0)" in service.told(second, "listen")[before:])
         os.kill(first, signal.SIGCONT)
         assert await service.both() == (first, second)
+
+    run(service, during)
+
+
+def test_a_silent_worker_is_killed_when_its_successor_is_ready(service: Service) -> None:
+    service.supervise(replace(PATIENT, spare=0.5))
+
+    async def during() -> None:
+        first, second = await service.both()
+        os.kill(first, signal.SIGSTOP)
+        await service.until(lambda: first not in service.workers())
+        (successor,) = {*await service.both()} - {second}
+        assert service.told(successor, "listen")
+
+    run(service, during)
+
+
+def test_a_successor_ends_if_the_worker_was_only_slow(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    service.supervise(replace(PATIENT, spare=0.5))
+
+    async def during() -> None:
+        first, second = await service.both()
+        monkeypatch.setenv("AT_START", "time.sleep(1)")
+        os.kill(first, signal.SIGSTOP)
+        await service.until(lambda: len(service.workers()) == 3)
+        os.kill(first, signal.SIGCONT)
+        (successor,) = service.workers() - {first, second}
+        await service.until(lambda: bool(service.told(successor, "retire")) and successor not in service.workers())
+        assert {*await service.both()} == {first, second}
 
     run(service, during)
 
