@@ -25,6 +25,8 @@ ROUNDED_TOLERANCE: Final = 3e-2
 TERMS_TOLERANCE: Final = 1e-6
 # Every version of training wrote 32 rows or more; it now writes more (`certification/subject.py`).
 LEAST_ROWS: Final = 32
+# A service computes all of them every minute, beside its requests.
+MOST_ROWS: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ def parse(content: bytes, dimension: int, files: Trio = MAIN_FILES, tolerance: f
     """Read the bytes of a file of golden vectors for a model of D = dimension columns.
 
     Raises:
-        GoldenInvalid: wrong type or shape, too few rows, a value that is not finite, or terms that do not add up.
+        GoldenInvalid: wrong type, shape or number of rows, a value that is not finite, or terms that do not add up.
     """
     try:
         table = npy.read(content)
@@ -91,10 +93,11 @@ def parse(content: bytes, dimension: int, files: Trio = MAIN_FILES, tolerance: f
     width = 2 * dimension + 2
     if table.dtype != np.float64 or table.shape[1] != width or not len(table):
         raise GoldenInvalid(f"{files.golden} holds {table.dtype} {table.shape}; expected float64 (rows, {width})")
+    if not LEAST_ROWS <= len(table) <= MOST_ROWS:
+        expected = f"from {LEAST_ROWS} to {MOST_ROWS}"
+        raise GoldenInvalid(f"{files.golden} holds {len(table)} rows; expected {expected}")
     if not np.isfinite(table).all():
         raise GoldenInvalid(f"{files.golden} holds a value that is not finite")
-    if len(table) < LEAST_ROWS:
-        raise GoldenInvalid(f"{files.golden} holds {len(table)} rows; expected {LEAST_ROWS} or more")
     wide = table.astype(np.float64)
     d = dimension
     golden = Golden(wide[:, :d], wide[:, d : 2 * d], wide[:, 2 * d], wide[:, 2 * d + 1], files, tolerance)

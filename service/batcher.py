@@ -182,8 +182,18 @@ class Batcher:
         )
 
     async def probe(self, rows: Rows) -> Tensors:
-        """Compute rows in a thread without queueing: the length of the queue says nothing about the engine."""
-        return await offload.in_thread(self._engine.run, {self._source: rows}, executor=self._executor)
+        """Compute one row or more in a thread, without the queue: its length says nothing about the engine."""
+        count = self.options.call_rows(self._seconds_per_row)
+        # One call after the other: the calls of requests come between them.
+        parts = [
+            await offload.in_thread(
+                self._engine.run, {self._source: rows[start : start + count]}, executor=self._executor
+            )
+            for start in range(0, len(rows), count)
+        ]
+        return (
+            parts[0] if len(parts) == 1 else {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        )
 
     def _enqueue(self, rows: Rows, deadline: float | None, timing: RequestTiming, client: str) -> PendingRequest:
         # get_running_loop is called once per flush: where system calls are slow, it costs more than the rest of this.

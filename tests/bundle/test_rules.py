@@ -171,7 +171,8 @@ def _session(
         for index, (kind, rank) in enumerate(kinds)
     ]
     names = [f"o{index}" for index in range(outputs)]
-    node = helper.make_node(operator, [port.name for port in inputs], names, **dict(attributes))
+    node = helper.make_node(operator, [port.name for port in inputs], names)
+    node.attribute.extend(helper.make_attribute(name, value) for name, value in attributes)
     ports = [helper.make_empty_tensor_value_info(name) for name in names]
     graph = helper.make_graph([node], "one node", inputs, ports)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=9)

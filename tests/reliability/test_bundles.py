@@ -131,9 +131,12 @@ def test_names_of_real_columns_are_kept(name: str) -> None:
     check(sealed(FILES, put("columns", value=[name, "other"])))
 
 
-def test_golden_vectors_of_few_or_repeated_rows_are_refused() -> None:
+def test_golden_vectors_of_few_many_or_repeated_rows_are_refused() -> None:
     whole = np.load(io.BytesIO(FILES["golden.npy"]))
-    for rows, words in ((whole[:1], "holds 1 rows"), (whole[:31], "31 rows"), (np.repeat(whole[:1], 32, 0), "repeats")):
+    for rows, words in (
+        (whole[:1], "holds 1 rows"), (whole[:31], "31 rows"), (np.repeat(whole[:1], 32, 0), "repeats"),
+        (np.resize(whole, (4097, whole.shape[1])), "holds 4097 rows; expected from 32 to 4096"),
+    ):  # fmt: skip
         buffer = io.BytesIO()
         np.save(buffer, rows)
         with pytest.raises(BundleError, match=words):

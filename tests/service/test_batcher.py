@@ -1,6 +1,7 @@
 """The batcher changes no result, delays no cheap request, and computes no row of a request that has ended."""
 
 import asyncio
+import math
 import threading
 import time
 from concurrent.futures import Executor
@@ -314,3 +315,16 @@ def test_the_timestamps_of_a_request_enclose_all_its_engine_calls(executor: Exec
     timing.freeze()
     assert timing.queue_seconds == timing.compute_started - timing.queued
     assert timing.compute_seconds == timing.compute_ended - timing.compute_started
+
+
+@pytest.mark.parametrize(("seconds_per_row", "most"), [(math.inf, 100), (0.001, 20)])
+def test_a_probe_computes_in_calls_of_a_chunk_and_joins_their_results(
+    executor: Executor, engine: GatedEngine, seconds_per_row: float, most: int
+) -> None:
+    options = BatcherOptions(1, 100, seconds_per_row=seconds_per_row, call_seconds=0.02)
+    rows = np.random.default_rng(5).standard_normal((250, 2)).astype(np.float32)
+    engine.gate.set()
+    answer = run_with_timeout(Batcher(engine, "x", executor, options).probe(rows))
+    assert max(map(len, engine.calls)) == most
+    for name, expected in DoublingEngine().run({"x": rows}).items():
+        np.testing.assert_array_equal(answer[name], expected)

@@ -72,9 +72,10 @@ def _drifting_engines(monkeypatch: pytest.MonkeyPatch) -> None:
 class Served:
     """A repository with one model, and its canary."""
 
-    def __init__(self, models: Path) -> None:
+    def __init__(self, models: Path, chunk_rows: int = 1024) -> None:
         # One thread loads the versions in their order.
-        self.repository = repository.load(Settings(models=models, threads=1), ThreadPoolExecutor(1))
+        settings = Settings(models=models, threads=1, chunk_rows=chunk_rows)
+        self.repository = repository.load(settings, ThreadPoolExecutor(1))
         self.canary = Canary(self.repository)
         self.model = self.repository.find(NEWEST)
         self.check()
@@ -98,6 +99,21 @@ def test_right_numbers_keep_a_version_served(served: Served) -> None:
     error = served.repository.error(*KEY)
     assert error is not None
     assert 0 <= error < 1e-6
+
+
+def test_no_engine_call_of_the_canary_has_more_rows_than_a_chunk(tmp_path: Path) -> None:
+    affine.copy_to(tmp_path)
+    sizes: list[int] = []
+
+    def count(tensors: Tensors) -> Tensors:
+        sizes.append(len(tensors["log_prob"]))
+        return tensors
+
+    served = Served(tmp_path, chunk_rows=16)
+    DriftingEngine.drift = count
+    assert served.check()
+    assert max(sizes) == 16
+    assert sum(sizes) == 2 * len(np.load(affine.PATH / "golden.npy"))
 
 
 DRIFTS = {
