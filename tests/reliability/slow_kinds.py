@@ -16,12 +16,16 @@ class SlowKind(NamedTuple):
     Attributes:
         start: sent at once.
         drip: sent again and again; nothing if empty.
-        reads: whether the client reads.
+        reads: whether the client reads as fast as it can.
+        takes: bytes that a client which does not takes at once, after each pause.
+        pause: seconds of that pause.
     """
 
     start: bytes
     drip: bytes = b""
     reads: bool = True
+    takes: int = 0
+    pause: float = 0.9
 
 
 def kinds(model: str) -> Mapping[str, SlowKind]:
@@ -45,6 +49,7 @@ def kinds(model: str) -> Mapping[str, SlowKind]:
         "idle after an answer": SlowKind(LIVE + b"\r\n"),
         "idle, then one byte": SlowKind(LIVE + b"\r\nG"),
         "reads nothing of a stream": SlowKind(sample % (10_000_000, b"csv"), reads=False),
+        "reads 64 KiB at the end of each pause": SlowKind(sample % (10_000_000, b"csv"), reads=False, takes=65_536),
         "reads nothing of one large answer": SlowKind(sample % (300_000, b"json"), reads=False),
     }
 
@@ -57,6 +62,7 @@ class SlowClient:
     connection: socket.socket
     began: float = field(default_factory=time.monotonic)
     received: bytes = b""
+    taken_at: float = field(default_factory=time.monotonic)
     closed_after: float | None = None
 
     @classmethod
@@ -77,6 +83,9 @@ class SlowClient:
                 established = 1
                 if self.connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 8)[0] != established:
                     self._close()
+                elif self.kind.takes and time.monotonic() - self.taken_at > self.kind.pause:
+                    self.taken_at = time.monotonic()
+                    self._take()
                 return
             if self.kind.drip:
                 self.connection.send(self.kind.drip)
@@ -88,6 +97,12 @@ class SlowClient:
             pass
         except OSError:
             self._close()
+
+    def _take(self) -> None:
+        taken, part = 0, b"x"
+        while taken < self.kind.takes and part:
+            part = self.connection.recv(self.kind.takes - taken)
+            taken += len(part)
 
     def _close(self) -> None:
         self.closed_after = time.monotonic() - self.began
