@@ -22,6 +22,8 @@ DRAW_ROWS: Final = 256
 CHECK_ROWS: Final = 16_384
 # Bytes of a request body to decode.
 DECODE_BYTES: Final = 64 * 1024
+# The same, of a format in which each column takes time: such a body may have thousands of columns and one row.
+DECODE_TABLE_BYTES: Final = 4 * 1024
 # Numbers of an answer to encode.
 ENCODE_VALUES: Final = 8 * 1024
 # Bytes of an answer that are copied as they are.

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from diffeo.bundle import npy
+from diffeo.bundle.manifest import MAX_COLUMNS
 from diffeo.service.answer import Answer
 from diffeo.service.codecs.arrow import Arrow
 from diffeo.service.codecs.v2.signature import ANY_SIZE, Signature, TensorSpec
@@ -95,6 +96,17 @@ def _narrow_arrow(batches: int) -> Callable[[int], Body]:
     return build
 
 
+def _wide_csv(cell: str) -> Callable[[int], Body]:
+    # As many columns as a model may have, and few rows.
+    def build(size: int) -> Body:
+        names = ",".join(f"a{number}" for number in range(min(MAX_COLUMNS, size // 10)))
+        line = ",".join([cell] * (names.count(",") + 1)) + "\n"
+        lines = line * max(1, (size - len(names)) // len(line))
+        return Body("csv", f"{names}\n{lines}".encode(), CSV_SMALL.encode())
+
+    return build
+
+
 def _npy(size: int) -> Body:
     return Body("npy", npy.write(np.zeros((size // 8 - 32, 2), np.float32)), npy.write(np.zeros((1, 2))))
 
@@ -159,6 +171,8 @@ BODIES: Final[Mapping[str, Callable[[int], Body]]] = {
     "csv: 1000 missing cells a row": _text(
         "csv", ",".join(f"a{i}" for i in range(1000)) + "\n", "," * 999 + "\n", "", CSV_SMALL
     ),
+    "csv: thousands of columns of text": _wide_csv("b"),
+    "csv: thousands of columns of numbers": _wide_csv("1"),
     "csv: quotes": _text("csv", "x0,x1\n", '"1","2"\n', "", CSV_SMALL),
     "csv: one cell of quotes": _text("csv", "x0,x1\n", '"', "", CSV_SMALL),
     "csv: no line end": _text("csv", "x0,x1\n", "1,", "", CSV_SMALL),

@@ -105,9 +105,9 @@ def measure(name: str, size: int) -> Cost:
     if name in BODIES:
         body = BODIES[name](size)
         # The first use of a library takes time and memory too.
-        _decode(body._replace(content=body.small, encoding=None), size)
+        decode(body._replace(content=body.small, encoding=None), size)
         tune_interpreter()
-        return _measured(lambda: _decode(body, size), size, _is_inline(body))
+        return _measured(lambda: decode(body, size), size, _is_inline(body))
     work = _encoding(ANSWERS[name], size)
     tune_interpreter()
     return _measured(work, size, inline=False)
@@ -146,11 +146,14 @@ async def _watched(work: Callable[[], str], *, inline: bool) -> tuple[str, float
 def _is_inline(body: Body) -> bool:
     if body.encoding is not None:
         return False
-    size = len(body.content) if body.codec == "v2" else CODEC[body.codec].unpacked_bytes(body.content)
-    return size <= offload.DECODE_BYTES
+    if body.codec == "v2":
+        return len(body.content) <= offload.DECODE_BYTES
+    codec = CODEC[body.codec]
+    return codec.unpacked_bytes(body.content) <= codec.inline_bytes
 
 
-def _decode(body: Body, size: int) -> str:
+def decode(body: Body, size: int) -> str:
+    """The shape of the rows in a body, or the error, where `size` bytes are allowed."""
     limits = Limits(1_000_000, 1_000_000, max_body_bytes=size)
     try:
         content = body.content if body.encoding is None else inflate(body.content, body.encoding, size)

@@ -49,6 +49,9 @@ def number_of(value: object) -> float | None:
 
 def shown(cell: object) -> str:
     """A cell as error sentences quote it, in at most 40 characters."""
+    # A table may have thousands of wrong cells; nearly all are short texts.
+    if type(cell) is str and len(text := repr(cell[:SHOWN_CHARACTERS])) <= SHOWN_CHARACTERS:
+        return text
     short = Repr()
     short.maxstring = short.maxother = SHOWN_CHARACTERS
     return short.repr(cell)

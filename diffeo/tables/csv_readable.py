@@ -64,13 +64,14 @@ def readable(text: bytes, header: Header, most: Size | None = None) -> Readable:
     every = tuple(range(header.width))
     if not text:
         return Readable(every, numbers(text, header, every), ())
-    if len(text) <= SEGMENT_BYTES and (rows := read_with_pyarrow(text, header, every)) is not None:
+    is_one_segment = len(text) <= SEGMENT_BYTES
+    if is_one_segment and (rows := read_with_pyarrow(text, header, every)) is not None:
         return Readable(every, rows, ())
     positions, wrong = every, dict[int, WrongCell]()
     gathered = _GatheredRows(text, header.width, most)
     start = SegmentStart(header, 0, header.lines)
     for segment in segments(text):
-        rows = read_with_pyarrow(segment, header, positions)
+        rows = None if is_one_segment else read_with_pyarrow(segment, header, positions)
         for part in segments(segment, SLOW_BYTES) if rows is None else [segment]:
             if rows is not None:
                 found = rows

@@ -8,6 +8,7 @@ import numpy as np
 
 from diffeo.tables.cells import shown
 
+from .. import offload
 from ..answer import AnswerSchema, Tensor
 from ..errors import FieldError
 from ..requests import Limits, UnreadableColumn
@@ -26,6 +27,7 @@ class Arrow(StreamedTableCodec):
     media_type = "application/vnd.apache.arrow.stream"
     single_array = False
     decode_multiple = 8
+    inline_bytes = offload.DECODE_TABLE_BYTES
 
     def decode_table(self, body: bytes, limits: Limits) -> DecodedTable:
         """The rows and the names of their columns."""

@@ -55,6 +55,11 @@ class Codec(Protocol):
         """The most bytes of memory that decoding takes for each of the `unpacked_bytes`."""
         ...
 
+    @property
+    def inline_bytes(self) -> int:
+        """The most `unpacked_bytes` that are decoded on the event loop; a larger body is decoded in a thread."""
+        ...
+
     def unpacked_bytes(self, body: bytes) -> int:
         """How many bytes a request holds when it is decompressed: the size of the work to decode it."""
         ...

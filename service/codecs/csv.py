@@ -11,6 +11,7 @@ from diffeo.tables import cells, csv
 from diffeo.tables.csv_readable import Size
 from diffeo.tables.errors import MixedHeader, RaggedRow, TooManyCells, UnreadableTable, WrongCell
 
+from .. import offload
 from ..answer import AnswerSchema, Tensor
 from ..errors import FieldError, InvalidRequest, MalformedBody, TooLarge
 from ..requests import Limits, UnreadableColumn
@@ -34,6 +35,7 @@ class Csv(StreamedTableCodec):
     media_type = "text/csv"
     single_array = False
     decode_multiple = 7
+    inline_bytes = offload.DECODE_TABLE_BYTES
 
     def decode_table(self, body: bytes, limits: Limits) -> DecodedTable:
         """The rows and, if line 1 is a header, the names of their columns."""

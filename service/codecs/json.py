@@ -13,6 +13,7 @@ import numpy as np
 import orjson
 import simdjson
 
+from .. import offload
 from ..answer import Answer, AnswerSchema, InvalidRow, Tensor
 from ..errors import InvalidRequest, MalformedBody, RequestError, TooLarge
 from ..requests import DEFAULT_LIMITS, ROWS_NAMES, Limits, Payload, Rows
@@ -47,6 +48,7 @@ class Json:
     media_type = "application/json"
     single_array = False
     decode_multiple = 5
+    inline_bytes = offload.DECODE_BYTES
 
     def unpacked_bytes(self, body: bytes) -> int:
         """The size of the body; see `Codec.unpacked_bytes`."""

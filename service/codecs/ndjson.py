@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 import simdjson
 
+from .. import offload
 from ..answer import AnswerSchema, Tensor
 from ..errors import InvalidRequest, MalformedBody, TooLarge
 from ..requests import ROWS_NAMES, Limits, Rows
@@ -36,6 +37,7 @@ class Ndjson(StreamedTableCodec):
     media_type = "application/x-ndjson"
     single_array = False
     decode_multiple = 5
+    inline_bytes = offload.DECODE_BYTES
 
     def decode_table(self, body: bytes, limits: Limits) -> DecodedTable:
         """The rows, and their name if the lines are objects."""

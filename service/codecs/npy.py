@@ -8,6 +8,7 @@ import numpy as np
 
 from diffeo.bundle import npy
 
+from .. import offload
 from ..answer import AnswerSchema, Tensor
 from ..errors import MalformedBody, NotAcceptable
 from ..requests import Limits
@@ -22,6 +23,7 @@ class Npy(StreamedTableCodec):
     media_type = "application/x-npy"
     single_array = True
     decode_multiple = 1
+    inline_bytes = offload.DECODE_BYTES
 
     def decode_table(self, body: bytes, _: Limits) -> DecodedTable:
         """The rows; npy has no names."""

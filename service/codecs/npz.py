@@ -9,6 +9,7 @@ import numpy as np
 
 from diffeo.bundle import npy
 
+from .. import offload
 from ..answer import Answer, AnswerSchema
 from ..errors import MalformedBody
 from ..requests import ROWS_NAMES, Limits
@@ -30,6 +31,7 @@ class Npz(TableCodec):
     media_type = "application/x-npz"
     single_array = False
     decode_multiple = 3
+    inline_bytes = offload.DECODE_BYTES
 
     def unpacked_bytes(self, body: bytes) -> int:
         """The size that the archive claims; no more than one byte beyond it is decompressed."""

@@ -140,7 +140,7 @@ class Inference:
         self.disconnects.watch(request)
         if body and codec is negotiation.QUERY_ONLY and b"content-type" not in request.headers:
             raise negotiation.unsupported_format()
-        if codec.unpacked_bytes(body) <= offload.DECODE_BYTES:
+        if codec.unpacked_bytes(body) <= codec.inline_bytes:
             return codec.decode(body, query, self.limits), response_codec
         return await self._decode_in_thread(request, codec, body, query, work), response_codec
 

@@ -1,6 +1,7 @@
 """Every CSV text gives the same numbers read cell by cell and read with pyarrow, as a whole and in segments."""
 
 from collections.abc import Sequence
+from reprlib import Repr
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffeo.errors import WrongTable
-from diffeo.tables import csv, csv_numbers, csv_text
+from diffeo.tables import cells, csv, csv_numbers, csv_text
 from diffeo.tables.csv_numbers import SegmentStart
 from diffeo.tables.csv_text import Header
 
@@ -40,6 +41,7 @@ def read_whole(text: bytes, wanted: Sequence[int]) -> Outcome:
 @pytest.fixture(autouse=True)
 def _short_texts_go_through_pyarrow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(csv_numbers, "SHORT_BYTES", 0)
+    monkeypatch.setattr(csv_numbers, "SHORT_COLUMN_BYTES", 0)
 
 
 @settings(max_examples=2000)
@@ -136,3 +138,10 @@ def test_a_quoted_text_column_of_many_segments_is_skipped() -> None:
     table = csv.read(b"a,label,b\n" + rows)
     np.testing.assert_array_equal(table.select(["b", "a"]), np.tile([2.0, 1.0], (200_000, 1)))
     np.testing.assert_array_equal(csv.read(b"a,label,b\n" + rows + b' "1",5" pipe,2').select(["b"]).sum(), 400_002)
+
+
+@given(st.text(max_size=60))
+def test_a_cell_is_shown_as_the_standard_library_shortens_it(text: str) -> None:
+    short = Repr()
+    short.maxstring = cells.SHOWN_CHARACTERS
+    assert cells.shown(text) == short.repr(text)

@@ -2,11 +2,14 @@
 
 import io
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 import numpy as np
 import pytest
 
+from diffeo.service.codecs.csv import Csv
+from diffeo.service.requests import DEFAULT_LIMITS, Limits, Payload
 from diffeo.service.settings import Settings
 from tests.given.flows import affine
 from tests.given.servers.asgi_app import App
@@ -25,6 +28,10 @@ def saved(array: np.ndarray) -> bytes:
 def loaded(content: bytes) -> np.ndarray:
     array: np.ndarray = np.load(io.BytesIO(content), allow_pickle=False)
     return array
+
+
+def padded_csv(size: int) -> bytes:
+    return b"height,weight\n1,2\n0.".ljust(size - 3, b"0") + b"1,2"
 
 
 @pytest.fixture(scope="module")
@@ -191,3 +198,19 @@ def test_a_content_length_above_the_limit_is_rejected_before_the_body_is_read(sm
 def test_a_content_length_that_is_no_number_is_ignored(small: App, length: str) -> None:
     response = small.post("/sample", content=b"{}", headers={"content-type": JSON, "content-length": length})
     assert response.status_code == 200
+
+
+def test_a_csv_body_above_its_size_is_decoded_in_a_thread(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[threading.Thread] = []
+    decode = Csv.decode
+
+    def watched(self: Csv, body: bytes, query: Mapping[str, str], limits: Limits = DEFAULT_LIMITS) -> Payload:
+        seen.append(threading.current_thread())
+        return decode(self, body, query, limits)
+
+    monkeypatch.setattr(Csv, "decode", watched)
+    for size in (Csv.inline_bytes, Csv.inline_bytes, Csv.inline_bytes + 1):
+        response = app.post("/log_prob", content=padded_csv(size), headers={"content-type": Csv.media_type})
+        assert response.status_code == 200
+    assert seen[0] is seen[1]
+    assert seen[2] is not seen[0]
