@@ -134,7 +134,6 @@ def cast(call: Call) -> Value:
     if element not in WIDTHS:
         raise Unprovable(f"it casts to type {element}, which no flow needs")
     if not call.flag("saturate", default=True):
-        # ONNX Runtime then leaves the result unwritten, with whatever the memory held before.
         raise Unprovable("it does not saturate, which has a meaning for 8-bit floats only")
     if value.content is not None and element == INT64 and value.element in INTEGERS:
         return Value(element, value.shape, value.content, value.bounds)
