@@ -1,4 +1,8 @@
-"""Estimates from the size of a body, before it is read, how many rows it holds at least."""
+"""Estimates from the size of a body, before it is read, how many rows it holds, if it holds the model's columns only.
+
+The estimate is low for short numbers. It is high for further columns, such as text that is skipped, and for much white
+space; the work of such a body counts as more than it is until the body is decoded.
+"""
 
 import re
 from collections.abc import Mapping
@@ -16,7 +20,7 @@ NPY_HEAD_BYTES: Final = 256
 
 
 def rows_at_least(length: int, format_name: str, dimension: int, start: bytes = b"") -> int:
-    """The number of rows that a body of this size holds at least; 0 for a small body.
+    """The fewest rows of a body of this size that has the model's columns only; 0 for a small body.
 
     Args:
         length: bytes of the body.

@@ -27,6 +27,7 @@ class Arrow(StreamedTableCodec):
     media_type = "application/vnd.apache.arrow.stream"
     single_array = False
     decode_multiple = 8
+    encode_multiple = 3
     inline_bytes = offload.DECODE_TABLE_BYTES
 
     def decode_table(self, body: bytes, limits: Limits) -> DecodedTable:

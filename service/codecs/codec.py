@@ -56,6 +56,11 @@ class Codec(Protocol):
         ...
 
     @property
+    def encode_multiple(self) -> int:
+        """The most bytes of memory that encoding takes for each byte of the tensors, invalid rows aside."""
+        ...
+
+    @property
     def inline_bytes(self) -> int:
         """The most `unpacked_bytes` that are decoded on the event loop; a larger body is decoded in a thread."""
         ...

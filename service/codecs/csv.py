@@ -35,6 +35,7 @@ class Csv(StreamedTableCodec):
     media_type = "text/csv"
     single_array = False
     decode_multiple = 7
+    encode_multiple = 7
     inline_bytes = offload.DECODE_TABLE_BYTES
 
     def decode_table(self, body: bytes, limits: Limits) -> DecodedTable:

@@ -48,6 +48,7 @@ class Json:
     media_type = "application/json"
     single_array = False
     decode_multiple = 5
+    encode_multiple = 7
     inline_bytes = offload.DECODE_BYTES
 
     def unpacked_bytes(self, body: bytes) -> int:

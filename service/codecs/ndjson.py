@@ -37,6 +37,7 @@ class Ndjson(StreamedTableCodec):
     media_type = "application/x-ndjson"
     single_array = False
     decode_multiple = 5
+    encode_multiple = 11
     inline_bytes = offload.DECODE_BYTES
 
     def decode_table(self, body: bytes, limits: Limits) -> DecodedTable:

@@ -23,6 +23,7 @@ class Npy(StreamedTableCodec):
     media_type = "application/x-npy"
     single_array = True
     decode_multiple = 1
+    encode_multiple = 2
     inline_bytes = offload.DECODE_BYTES
 
     def decode_table(self, body: bytes, _: Limits) -> DecodedTable:

@@ -31,6 +31,7 @@ class Npz(TableCodec):
     media_type = "application/x-npz"
     single_array = False
     decode_multiple = 3
+    encode_multiple = 3
     inline_bytes = offload.DECODE_BYTES
 
     def unpacked_bytes(self, body: bytes) -> int:

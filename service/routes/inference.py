@@ -40,13 +40,17 @@ HEADER_NAMES: Final = {
     name: f"diffeo-{name.replace('_', '-')}".encode()
     for name in ("precision", "seed", "start", "next_start", "temperature")
 }
+# If an answer has invalid rows, JSON encodes its rows one by one, in blocks. Each entry of such a row takes memory too.
+SINGLE_ROW_BYTES: Final = 6 * 1024
+SINGLE_ROWS: Final = 4096
+INVALID_ROW_BYTES: Final = 512
 
 
 NPY: Final = "npy"
 
 
 class BodyWork(NamedTuple):
-    """The least seconds of work of a body that is not read yet, and its model; empty if the body names it."""
+    """The estimated seconds of work of a body that is not read yet, and its model; empty if the body names it."""
 
     seconds: float
     model: str
@@ -248,7 +252,8 @@ async def _respond(request: RequestContext, codec: Codec, answer: Answer) -> Htt
     timing = request.timing
     timing.rows, timing.invalid_rows = rows, len(answer.invalid_rows)
     timing.encode_started = perf_counter()
-    content = codec.encode(answer) if values <= offload.ENCODE_VALUES else await offload.in_thread(codec.encode, answer)
+    is_small = values <= offload.ENCODE_VALUES
+    content = codec.encode(answer) if is_small else await _encode_in_thread(request, codec, answer)
     timing.encode_seconds = perf_counter() - timing.encode_started
     headers = _headers(codec, answer.model, answer.version, answer.metadata)
     request.hold(len(content))
@@ -256,6 +261,20 @@ async def _respond(request: RequestContext, codec: Codec, answer: Answer) -> Htt
     if answer.invalid_rows:
         headers.append((b"diffeo-invalid-rows", b"%d" % len(answer.invalid_rows)))
     return HttpResponse(200, headers, content)
+
+
+def encoding_bytes(codec: Codec, answer: Answer) -> int:
+    """The most bytes of memory that encoding a large answer takes, a fixed part aside."""
+    size = sum(tensor.nbytes for tensor in answer.tensors.values()) * codec.encode_multiple
+    if answer.invalid_rows:
+        rows = len(next(iter(answer.tensors.values())))
+        size += min(rows, SINGLE_ROWS) * SINGLE_ROW_BYTES + len(answer.invalid_rows) * INVALID_ROW_BYTES
+    return size
+
+
+async def _encode_in_thread(request: RequestContext, codec: Codec, answer: Answer) -> bytes:
+    with request.hold_meanwhile(encoding_bytes(codec, answer)):
+        return await offload.in_thread(codec.encode, answer)
 
 
 async def _encode_stream(

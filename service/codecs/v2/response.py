@@ -15,6 +15,10 @@ from .request import RequestedOutput
 
 DATATYPES: Final = {np.dtype(np.float32): "FP32", np.dtype(np.float64): "FP64"}
 
+# The most bytes of memory that encoding takes for each byte of a tensor, as JSON and as bytes.
+TEXT_MULTIPLE: Final = 7
+COPY_MULTIPLE: Final = 2
+
 
 class ResponseBody(NamedTuple):
     """The bytes of a response.

@@ -102,7 +102,7 @@ class Infer:
         answer = await self._compute(request, undecoded.kind, model, parsed, deadline)
         timing = request.timing
         timing.encode_started = perf_counter()
-        encoded = await _encode(undecoded.kind, parsed, answer)
+        encoded = await _encode(request, undecoded.kind, parsed, answer)
         timing.encode_seconds = perf_counter() - timing.encode_started
         request.hold(len(encoded.content))
         timing.rows, timing.invalid_rows = len(next(iter(answer.tensors.values()))), len(answer.invalid_rows)
@@ -179,13 +179,15 @@ async def _decode(
         return await offload.in_thread(v2_request.decode, *arguments)
 
 
-async def _encode(kind: ProtocolModel, parsed: InferRequest, answer: Answer) -> ResponseBody:
+async def _encode(request: RequestContext, kind: ProtocolModel, parsed: InferRequest, answer: Answer) -> ResponseBody:
     written = sum(answer.tensors[output.name].size for output in parsed.outputs if not output.binary)
     copied = sum(answer.tensors[output.name].nbytes for output in parsed.outputs if output.binary)
     arguments = _metadata(kind, parsed, answer), parsed.outputs, answer.tensors
     if written <= offload.ENCODE_VALUES and copied <= offload.COPY_BYTES:
         return v2_response.encode(*arguments)
-    return await offload.in_thread(v2_response.encode, *arguments)
+    texts = sum(answer.tensors[output.name].nbytes for output in parsed.outputs if not output.binary)
+    with request.hold_meanwhile(texts * v2_response.TEXT_MULTIPLE + copied * v2_response.COPY_MULTIPLE):
+        return await offload.in_thread(v2_response.encode, *arguments)
 
 
 def _metadata(kind: ProtocolModel, parsed: InferRequest, answer: Answer) -> dict[str, object]:

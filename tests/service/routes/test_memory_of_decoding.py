@@ -1,15 +1,20 @@
-"""The memory that the decoding of a large body can take counts in the budget until it is decoded."""
+"""The memory that decoding a large body or encoding a large answer can take counts in the budget meanwhile."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import httpx
+import numpy as np
+import numpy.typing as npt
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from diffeo.service.app import create_app
+from diffeo.service.codecs import json as json_codec
 from diffeo.service.codecs.json import Json
+from diffeo.service.codecs.parsing import number_text
+from diffeo.service.codecs.v2 import response as v2_response
 from diffeo.service.connections.memory import MemoryBudget
 from diffeo.service.requests import DEFAULT_LIMITS, Limits, Payload
 from diffeo.service.settings import Settings
@@ -67,4 +72,31 @@ def test_a_body_is_decoded_if_nothing_else_is_held() -> None:
     budget = MemoryBudget(len(BODY) * 8)
     app = WithBudget(create_app(Settings(models=affine.DATA)), budget)
     assert asyncio.run(post(app, "/log_prob", BODY)) == 200
+    assert budget.used == 0
+
+
+ROWS: Final = 20_000
+SAMPLE: Final = b'{"num_samples":%d}' % ROWS
+V2_SAMPLE: Final = b'{"inputs":[],"parameters":{"num_samples":%d}}' % ROWS
+SAMPLES: Final = {"/sample": SAMPLE, "/v2/models/affine2d.sample/infer": V2_SAMPLE}
+ANSWER_BYTES: Final = ROWS * 2 * 4
+
+
+@pytest.mark.parametrize(("path", "body"), SAMPLES.items())
+def test_an_answer_that_is_being_encoded_counts_with_what_its_text_can_take(
+    path: str, body: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    budget = MemoryBudget(100 * MIB)
+    seen: list[int] = []
+    number_texts = number_text.number_texts
+
+    def watched(numbers: npt.NDArray[np.floating]) -> Iterator[bytes]:
+        seen.append(budget.used)
+        return number_texts(numbers)
+
+    for module in (number_text, json_codec, v2_response):
+        monkeypatch.setattr(module, "number_texts", watched, raising=False)
+    app = WithBudget(create_app(Settings(models=affine.DATA)), budget)
+    assert asyncio.run(post(app, path, body)) == 200
+    assert min(seen) >= ANSWER_BYTES * Json.encode_multiple
     assert budget.used == 0
