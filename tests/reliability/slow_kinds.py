@@ -49,7 +49,7 @@ def kinds(model: str) -> Mapping[str, SlowKind]:
         "idle after an answer": SlowKind(LIVE + b"\r\n"),
         "idle, then one byte": SlowKind(LIVE + b"\r\nG"),
         "reads nothing of a stream": SlowKind(sample % (10_000_000, b"csv"), reads=False),
-        "reads 64 KiB at the end of each pause": SlowKind(sample % (10_000_000, b"csv"), reads=False, takes=65_536),
+        "reads 2 MiB at the end of each pause": SlowKind(sample % (10_000_000, b"csv"), reads=False, takes=2**21),
         "reads nothing of one large answer": SlowKind(sample % (300_000, b"json"), reads=False),
     }
 

@@ -89,7 +89,7 @@ def server() -> Iterator[Server]:
         DIFFEO_BODY_SECONDS="1",
         DIFFEO_WRITE_SECONDS="1",
         DIFFEO_KEEP_ALIVE_SECONDS="1",
-        DIFFEO_MIN_BYTES_PER_SECOND="1000000",
+        DIFFEO_MIN_BYTES_PER_SECOND="10000000",
         DIFFEO_MAX_MEMORY_BYTES="100000000",
     )
     yield running
