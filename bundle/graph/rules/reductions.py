@@ -56,8 +56,11 @@ def _axes(operator: str, call: Call) -> tuple[int, ...]:
 
 
 def _bounds(operator: str, value: Value, chosen: list[int]) -> tuple[int, int] | None:
-    if value.bounds is None or operator == "ReduceMax":
-        return value.bounds
+    if value.bounds is None:
+        return None
+    if operator == "ReduceMax":
+        # The largest of no values is the least number of the type, below every bound.
+        return None if any(value.shape[axis] == 0 for axis in chosen) else value.bounds
     count = 1
     for axis in chosen:
         size = value.shape[axis]
