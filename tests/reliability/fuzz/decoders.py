@@ -1,16 +1,18 @@
 """The decoders that take bytes of a client, each with seeds for its small inputs and units for its large ones."""
 
 import gzip
+import struct
 import zlib
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
-from benchmarks.reliability.bodies import BODIES, SIGNATURE
+from benchmarks.reliability.bodies import BODIES
 from diffeo.service.codecs import CODECS
 from diffeo.service.codecs.parsing import zip_member
 from diffeo.service.codecs.parsing.inflate import inflate
 from diffeo.service.codecs.parsing.strict_json import parse_object, to_python, unique_keys
 from diffeo.service.codecs.v2 import request as v2_request
+from diffeo.service.codecs.v2.signature import ANY_SIZE, Signature, TensorSpec
 from diffeo.service.errors import RequestError
 from diffeo.service.query import read_query
 from diffeo.service.requests import Limits
@@ -18,6 +20,9 @@ from diffeo.service.routes.request_context import MAX_PARAMETERS
 
 from .references import csv_agrees, json_agrees, ndjson_agrees
 
+SIGNATURE: Final = Signature(
+    (TensorSpec("x", ("FP32", "FP64", "INT64"), (ANY_SIZE, 2)),), (TensorSpec("y", ("FP32",), (ANY_SIZE,)),)
+)
 LIMITS: Final = Limits(1_000_000, 1_000_000)
 INFLATE_LIMIT: Final = 2**24
 STRICT_LIMIT: Final = 64 * 1024
@@ -85,6 +90,8 @@ CSV_UNITS: Final = (
     b"\xc3\xa9,1\n",
 )
 BINARY_UNITS: Final = (b"\0", b"\xff", b"\0\0\x80?", b"PK\3\4", b"PK\1\2", b"\xff\xff\xff\xff\x10\0\0\0", b"\x01\0\0\0")
+# Offsets and counts of flatbuffers, by which many parts become one shared part.
+SHARED_UNITS: Final = (*(struct.pack("<I", number) for number in (4, 64, 4096, 8192)), bytes(16), bytes(64))
 
 
 def _small(codec: str) -> tuple[bytes, ...]:
@@ -103,6 +110,8 @@ JSON_SEEDS: Final = (
 )
 V2_SEEDS: Final = (
     *_small("v2"),
+    b'{"inputs":[{"name":"x","shape":[2,2],"datatype":"INT64","data":[1,2,3,4]}]}',
+    b'{"inputs":[{"name":"x","shape":[1,2],"datatype":"INT64","data":[1.5,2]}]}',
     b'{"id":"1","inputs":[{"name":"x","shape":[2,2],"datatype":"FP64","data":[[1,2],[3,4]]}]}',
 )
 PACKED: Final = b"[1,2]," * 9
@@ -113,7 +122,7 @@ DECODERS: Final[Mapping[str, Decoder]] = {
     "csv": Decoder(_codec("csv"), (b"a,b\n1,2\n,3\n", b'1,"2"\r\nNA,4\r\n'), CSV_UNITS, csv_agrees),
     "npy": Decoder(_codec("npy"), _small("npy"), BINARY_UNITS),
     "npz": Decoder(_codec("npz"), _small("npz"), BINARY_UNITS),
-    "arrow": Decoder(_codec("arrow"), _small("arrow"), BINARY_UNITS),
+    "arrow": Decoder(_codec("arrow"), _small("arrow"), (*BINARY_UNITS, *SHARED_UNITS)),
     "v2 json": Decoder(lambda body: v2_request.decode(body, None, SIGNATURE, LIMITS), V2_SEEDS, JSON_UNITS),
     "v2 binary": Decoder(
         _v2_header,

@@ -9,6 +9,8 @@ from .decoders import Decoder
 SIZES: Final = (0, 1, 2**8, 2**16 - 1, 2**24 - 1, 2**24, 2**31 - 1, 2**31, 2**32 - 1, 2**63, 2**64 - 1)
 MUTATIONS: Final = (1, 1, 1, 2, 3, 6)
 MAX_SMALL: Final = 4096
+BLANK: Final = b" "
+PADDED_SHARE: Final = 0.25
 MEBIBYTE: Final = 2**20
 # A list of 2^24 elements takes at least 32 MiB.
 LARGE_MEBIBYTES: Final = (1, 1, 1, 1, 2, 2, 4, 8, 16, 34, 64)
@@ -28,6 +30,9 @@ def large_input(decoder: Decoder, rng: random.Random, most_mebibytes: int = 64) 
     cut = rng.randint(0, len(seed))
     size = rng.choice(LARGE_MEBIBYTES)
     size = min(size, most_mebibytes) * MEBIBYTE - len(seed)
+    if BLANK in decoder.units and rng.random() < PADDED_SHARE:
+        # White space keeps most texts valid, so that the decoder reads to the end.
+        return seed[:cut] + BLANK * size + seed[cut:]
     first, second = rng.choice(decoder.units), rng.choice(decoder.units)
     share = rng.choice([1.0, 1.0, 0.5, rng.random()])
     middle = first * int(size * share / len(first)) + second * int(size * (1 - share) / len(second))

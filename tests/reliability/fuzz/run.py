@@ -3,11 +3,16 @@
 Feedback guides the small inputs: one that is answered with a new sentence, its digits aside, joins the corpus.
 """
 
+import contextlib
+import ctypes
+import gc
 import json
 import random
 import re
+import resource
 import subprocess
 import sys
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from benchmarks.paths import ROOT
@@ -22,6 +27,8 @@ LARGE_BATCH: Final = 200
 MAX_CORPUS: Final = 2000
 # A slow reader reads no larger input.
 MAX_COMPARED: Final = 4096
+# Libraries keep some memory for their next call, and the corpus holds at most 8 MB.
+MOST_KEPT_BYTES: Final = 48 * 2**20
 CHILD_SECONDS: Final = 1200
 VALUES: Final = re.compile(r"[0-9]+|'[^']*'")
 
@@ -51,6 +58,11 @@ def run_batch(name: str, small: int, large: int, seed: int, most_mebibytes: int 
     """Decode inputs in this process."""
     decoder, rng = DECODERS[name], random.Random(f"{name} {seed}")
     corpus, kinds, failures, decoded = [*decoder.seeds], set[str](), list[str](), 0
+    # The first inputs load libraries.
+    for content in decoder.seeds:
+        with contextlib.suppress(RequestError):
+            decoder.decode(content)
+    before = _kept_bytes()
     for index in range(small + large):
         content = small_input(decoder, corpus, rng) if index < small else large_input(decoder, rng, most_mebibytes)
         try:
@@ -68,7 +80,16 @@ def run_batch(name: str, small: int, large: int, seed: int, most_mebibytes: int 
             kinds.add(kind)
             if index < small and len(corpus) < MAX_CORPUS:
                 corpus.append(content)
+    if (grown := _kept_bytes() - before) > MOST_KEPT_BYTES:
+        failures.append(f"{name}, seed {seed}: {grown} bytes stay in memory after {small + large} inputs")
     return Result(small, large, decoded, len(kinds), tuple(failures))
+
+
+def _kept_bytes() -> int:
+    # Resident memory that is in use: free memory of the allocator is given back first.
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * resource.getpagesize()
 
 
 def run_in_child(name: str, small: int, large: int, seed: int) -> Result:
