@@ -62,8 +62,8 @@ def usage() -> dict[str, int]:
 def observed(create: Callable[..., ASGIApp], leak_bytes: int) -> Callable[..., ASGIApp]:
     """A factory of applications whose applications are observed."""
 
-    def create_observed(*given: object) -> ASGIApp:
-        return ObservedApp(create(*given), leak_bytes)
+    def create_observed(*given: object, **named: object) -> ASGIApp:
+        return ObservedApp(create(*given, **named), leak_bytes)
 
     return create_observed
 
