@@ -69,6 +69,10 @@ def test_keys_come_and_go_without_a_restart_and_logs_and_metrics_have_their_name
         client.models()
     assert raised.value.status == 401
 
+    # A rejected request costs no quota.
+    many = {"model": "affine2d", "num_samples": 5_000_000}
+    rejected = httpx.post(url + "/sample", json=many, headers={"x-api-key": LIMITED[0]})
+    assert rejected.status_code == 413
     # The first request takes the rows of 25 seconds, so the second is too early on the slowest machine too.
     first, second = keyed.score(LIMITED[0]), keyed.score(LIMITED[0])
     assert (first.status_code, second.status_code) == (200, 429)
