@@ -150,6 +150,9 @@ class GracefulServer(uvicorn.Server):
 
     async def _drain(self, deadline: float) -> None:
         idle_since: dict[HttpToolsProtocol, float] = {}
+        # A connection that was accepted a moment ago is counted only when the event loop has run once more.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
         while (self.server_state.connections or self.server_state.tasks) and not self.force_exit:
             now = time.monotonic()
             if now > deadline:

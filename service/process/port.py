@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from ..errors import NotListening
+from .syn_filter import drop_new_connections
 
 BACKLOG: Final = 2048  # connections that the kernel holds for one socket until a worker accepts them
 
@@ -99,6 +100,8 @@ def _guard(address: Address, number: int) -> socket.socket:
             number = chooser.getsockname()[1]
     # With SO_REUSEADDR, connections of an ended server that the kernel still remembers do not hold the port.
     guard = _bind(address, number, socket.SO_REUSEADDR)
+    # A client that connects in this moment would be reset. Its first packet is dropped, and comes again after a second.
+    drop_new_connections(guard)
     guard.listen(1)
     with contextlib.suppress(OSError):
         guard.shutdown(socket.SHUT_RDWR)

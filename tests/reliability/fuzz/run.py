@@ -15,6 +15,8 @@ import sys
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import pyarrow as pa
+
 from benchmarks.paths import ROOT
 from diffeo.service.errors import RequestError
 
@@ -86,8 +88,9 @@ def run_batch(name: str, small: int, large: int, seed: int, most_mebibytes: int 
 
 
 def _kept_bytes() -> int:
-    # Resident memory that is in use: free memory of the allocator is given back first.
+    # Resident memory that is in use: free memory of the allocators is given back first.
     gc.collect()
+    pa.default_memory_pool().release_unused()
     ctypes.CDLL(None).malloc_trim(0)
     return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * resource.getpagesize()
 

@@ -1,9 +1,12 @@
 """A reserved port is taken for every other service from the first moment, and free when its process has ended."""
 
+import contextlib
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -50,6 +53,29 @@ def test_an_address_and_the_wildcard_exclude_each_other(first: str, second: str)
 def test_two_addresses_of_one_machine_can_have_the_same_port() -> None:
     with PortReservation("127.0.0.1", 0) as port, PortReservation("127.0.0.2", port.number) as other:
         assert other.number == port.number
+
+
+def test_no_client_connects_while_a_port_is_reserved() -> None:
+    # Nobody would answer it, and it would be reset.
+    with PortReservation("127.0.0.1", 0) as port:
+        number = port.number
+    ended, connected = threading.Event(), list[bool]()
+
+    def connect() -> None:
+        while not ended.is_set():
+            with socket.socket() as client, contextlib.suppress(OSError):
+                client.settimeout(0)
+                client.connect_ex(("127.0.0.1", number))
+                client.getpeername()
+                connected.append(True)
+
+    with ThreadPoolExecutor(1) as threads:
+        trying = threads.submit(connect)
+        for _ in range(2000):
+            PortReservation("127.0.0.1", number).close()
+        ended.set()
+        trying.result()
+    assert not connected
 
 
 def test_another_program_cannot_take_the_port(reservation: tuple[str, PortReservation]) -> None:
