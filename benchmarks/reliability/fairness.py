@@ -11,8 +11,9 @@ from typing import Final
 import uvloop
 
 from benchmarks.reliability.figure import Figure, read_options, write
-from benchmarks.reliability.open_loop import OK, Load, closed_loop, percentile
-from benchmarks.reliability.pinned_server import pinned_server, request_of
+from benchmarks.reliability.load.answers import OK, Load, percentile
+from benchmarks.reliability.load.closed_loop import closed_loop
+from benchmarks.reliability.load.pinned_server import pinned_server, request_of
 
 GREEDY: Final = 64
 GREEDY_ROWS: Final = 10_000

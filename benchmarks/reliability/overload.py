@@ -6,19 +6,28 @@ answers, so it offers them at twice the peak. The peak is the mean of one measur
 """
 
 import asyncio
-from typing import Final
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from typing import Final, ParamSpec, TypeVar
 
 import uvloop
 
 from benchmarks.process_tree import resident_bytes
 from benchmarks.reliability.figure import Figure, read_options, write
-from benchmarks.reliability.open_loop import OK, REJECTED, Load, closed_loop, open_loop, percentile, repeated
-from benchmarks.reliability.pinned_server import LIVEZ, pinned_server, request_of
+from benchmarks.reliability.load.answers import OK, REJECTED, Load, percentile
+from benchmarks.reliability.load.closed_loop import closed_loop
+from benchmarks.reliability.load.open_loop import Plan, open_loop, peak
+from benchmarks.reliability.load.pinned_server import LIVEZ, pinned_server, request_of
 
 # By rows of a request: what is offered, in peaks; and how many connections have the peak throughput.
 MULTIPLES: Final = {10_000: 10, 1: 2}
 CONNECTIONS: Final = {10_000: 4, 1: 128}
 DEADLINE: Final = "X-Request-Timeout-Ms: 1000"
+P = ParamSpec("P")
+R = TypeVar("R")
+
+ADDRESSES: Final = tuple(f"127.0.0.{number}" for number in range(10, 18))
 OTHER_CLIENT: Final = "127.0.0.9"
 AFTER_SECONDS: Final = 3.0
 PEAK_SECONDS: Final = 10.0
@@ -52,18 +61,19 @@ async def measure(  # noqa: PLR0913  (a server, and a load)
     beside = asyncio.ensure_future(closed_loop(port, one, 1, seconds + AFTER_SECONDS, OTHER_CLIENT, 0.02))
     health = asyncio.ensure_future(closed_loop(port, LIVEZ, 1, seconds, pause=0.05))
     began = asyncio.get_running_loop().time()
-    load = await open_loop(port, repeated(request), first * MULTIPLES[rows], seconds)
+    plan = Plan(port, request, first * MULTIPLES[rows], seconds, ADDRESSES)
+    load = await in_process(open_loop, plan)
     after = resident_bytes([pid])
     small, livez = await beside, await health
-    peak = (first + await peak_of(port, request, rows)) / 2
+    capacity = (first + await peak_of(port, request, rows)) / 2
     ended = began + seconds
     slow = [each.due - ended for each in small.answers if each.due > ended and each.seconds * 1000 > SLOW * alone]
     name = f"{rows:,} rows" if rows > 1 else "one row"
     name += ", deadline of 1 s" if limited else ""
-    recovery, offered = max(slow, default=0.0), load.sent / seconds / peak
-    goodput = load.good_between(began, ended) / seconds / peak
+    recovery, offered = max(slow, default=0.0), load.sent / seconds / capacity
+    goodput = load.good_between(began, ended) / seconds / capacity
     return [
-        Figure.observed(f"{name}: peak", peak, "requests/s", n=int(2 * peak * PEAK_SECONDS)),
+        Figure.observed(f"{name}: peak", capacity, "requests/s", n=int(2 * capacity * PEAK_SECONDS)),
         Figure.observed(f"{name}: offered, by the peak", offered, n=load.sent),
         Figure.at_least(f"{name}: goodput by peak", goodput, 0.85 if limited else 0.9, n=load.sent),
         *_answers(load, name, percentile(service.seconds(OK), 0.99)),
@@ -74,9 +84,15 @@ async def measure(  # noqa: PLR0913  (a server, and a load)
 
 
 async def peak_of(port: int, request: bytes, rows: int) -> float:
-    """Good answers a second in a closed loop."""
-    closed = await closed_loop(port, request, CONNECTIONS[rows], PEAK_SECONDS)
-    return closed.statuses()[OK] / PEAK_SECONDS
+    """Good answers a second when each connection sends one request after the other."""
+    return await in_process(peak, Plan(port, request, 0.0, PEAK_SECONDS, ADDRESSES), CONNECTIONS[rows])
+
+
+async def in_process(function: Callable[P, R], *args: P.args, **named: P.kwargs) -> R:
+    """The result of a function in a process of its own."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, context) as processes:
+        return await asyncio.wrap_future(processes.submit(function, *args, **named))
 
 
 def _answers(load: Load, name: str, service: float) -> list[Figure]:

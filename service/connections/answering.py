@@ -18,6 +18,7 @@ from .raw_problem import RawProblem
 from .read_flow import ReadFlow
 from .reader_pace import ReaderPace
 from .registry import COUNT_REJECTED, Connections
+from .repeated_head import RepeatedHead
 from .transport import ConnectionTransport
 
 # Keys of the state that uvicorn copies into the scope of each request.
@@ -84,6 +85,7 @@ class AnsweringProtocol(HttpToolsProtocol):
         self._replaying = False
         self._running: RequestResponseCycle | None = None
         self._rejection: asyncio.TimerHandle | None = None
+        self._repeated_head = RepeatedHead()
         self._linger_seconds = 0.0
         self._linger_until: float | None = None
         self._lingered_bytes = 0
@@ -164,13 +166,22 @@ class AnsweringProtocol(HttpToolsProtocol):
 
     def _turn_request_away(self, cycle: RequestCycle) -> None:
         cycle.response_started = cycle.response_complete = True
-        problem = raw_problem.OVERLOADED
         if not (cycle.keep_alive and self._keeps_rest()):
             self._receiving = HEAD
-            self._stop(problem)
-        self._registry.count(problem.type)
+            self._stop(raw_problem.OVERLOADED)
+        self._reject_for_overload()
+
+    @property
+    def _is_free(self) -> bool:
+        """True if the next byte begins a request, and every earlier request is answered."""
+        is_between = self._receiving == NOTHING and self._has_request and self.cycle.response_complete
+        return is_between and not self.pipeline and self._problem is None
+
+    def _reject_for_overload(self) -> None:
+        """Reject a request that was received whole, or whose rest is short; the connection stays open."""
+        self._registry.count(raw_problem.OVERLOADED.type)
         self.since = monotonic()
-        self.transport.write(problem.kept_response)
+        self.transport.write(raw_problem.OVERLOADED.kept_response)
         self._pause_after_rejection()
 
     def _send(self, problem: RawProblem) -> None:

@@ -34,6 +34,9 @@ class ConnectionProtocol(TimedProtocol):
         if self._deaf:
             self._discard(len(data))
             return
+        if self._registry.starts.are_late() and self._is_free and self._repeated_head.is_in(data):
+            self._reject_for_overload()
+            return
         before, body_bytes, cycle, limit = self._receiving, self._body_bytes, self.cycle, self._limits.head_bytes
         self._may_be_large = before == HEAD or len(data) > limit
         if before != BODY and self._head_bytes + len(data) > limit and not self._head_may_end(data):
@@ -44,6 +47,8 @@ class ConnectionProtocol(TimedProtocol):
             # Where earlier requests end in the same data is unknown. A lower bound is enough: `_check_head` is exact.
             is_first = before != BODY and self.cycle is cycle
             self._head_bytes = self._head_bytes + len(data) if is_first else self._parsed_bytes()
+        elif self._receiving == before == NOTHING and self.cycle is not cycle and self.cycle.keep_alive:
+            self._repeated_head.note(data, self._content_length)
         elif self._receiving == before == BODY and self._content_length == CHUNKED:
             self._framing_bytes += len(data) - (self._body_bytes - body_bytes)
             if self._framing_bytes > self._limits.framing_bytes + self._body_bytes:

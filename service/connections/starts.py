@@ -1,19 +1,23 @@
 """Requests whose heads are read but whose handlers have not started: the queue of the event loop itself.
 
 In each turn, the event loop first reads all connections that have data, then runs the handlers of the requests that it
-read. Reading takes about a quarter of the time of a small request. If reading alone takes too long, the requests that
-are read last in this turn would wait too long, and are rejected there.
+read; it sends most of their answers in the next turn. So the time of a turn decides how long a request waits. If more
+requests arrive in one turn than two turns can answer within the longest wait, the rest is rejected.
 """
 
 from collections.abc import Callable
 from time import monotonic
 from typing import Final
 
-# The share of the longest wait that reading may take: the handlers of what was read take about the rest.
-READING_SHARE: Final = 0.25
-# No small request takes longer. If only few wait, the delay comes from something else, such as a busy machine, and they
-# are still answered in time.
-LONGEST_HANDLER_SECONDS: Final = 0.0005
+# A request waits for the end of the turn in which it arrives, and for its own.
+TURN_SHARE: Final = 0.5
+# The time of a request, until it is measured; and the longest that is believed. No small request takes longer: if the
+# event loop needs more, the delay comes from something else, such as a busy machine.
+USUAL_SECONDS: Final = 0.0001
+LONGEST_SECONDS: Final = 0.0005
+# A turn with fewer requests also waits for work.
+MEASURED: Final = 32
+MEMORY: Final = 0.9
 
 
 class Starts:
@@ -27,25 +31,38 @@ class Starts:
         waiting: number of these requests.
     """
 
-    __slots__ = ("_clock", "_few", "_oldest", "_seconds", "waiting")
+    __slots__ = ("_began", "_clock", "_few", "_most", "_number", "_request_seconds", "_turn_seconds", "waiting")
 
     def __init__(self, max_wait_seconds: float, clock: Callable[[], float] = monotonic) -> None:
         self.waiting = 0
-        self._oldest = 0.0
-        self._seconds = max_wait_seconds * READING_SHARE
-        self._few = int(max_wait_seconds / LONGEST_HANDLER_SECONDS)
         self._clock = clock
+        self._few = int(max_wait_seconds / LONGEST_SECONDS)
+        self._turn_seconds = max_wait_seconds * TURN_SHARE
+        self._request_seconds = USUAL_SECONDS
+        self._most = max(self._few, int(self._turn_seconds / USUAL_SECONDS))
+        # The turn that runs: when it began, and the number of its requests.
+        self._began = 0.0
+        self._number = 0
 
     def add(self) -> None:
         """A handler will start in this turn of the event loop."""
         if not self.waiting:
-            self._oldest = self._clock()
+            self._begin_turn(self._clock())
         self.waiting += 1
+        self._number += 1
+
+    def _begin_turn(self, now: float) -> None:
+        if self._number >= MEASURED:
+            seconds = min(LONGEST_SECONDS, (now - self._began) / self._number)
+            self._request_seconds = MEMORY * self._request_seconds + (1 - MEMORY) * seconds
+            self._most = max(self._few, int(self._turn_seconds / self._request_seconds))
+        self._began = now
+        self._number = 0
 
     def began(self) -> None:
         """A handler has started."""
         self.waiting -= 1
 
     def are_late(self) -> bool:
-        """True if they are many, and the oldest of them waits for so long that one more would wait too long."""
-        return self.waiting > self._few and self._clock() - self._oldest > self._seconds
+        """True if one more request would wait too long."""
+        return self.waiting > self._most

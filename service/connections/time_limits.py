@@ -8,7 +8,7 @@ from typing import Final
 
 from ..errors import BodyTooSlow
 from . import raw_problem
-from .answering import BODY, HEAD, NOTHING, AnsweringProtocol
+from .answering import BODY, HEAD, AnsweringProtocol
 from .read_flow import ReadFlow
 from .transport import ConnectionTransport
 
@@ -50,9 +50,8 @@ class TimedProtocol(AnsweringProtocol):
     @property
     def is_idle(self) -> bool:
         """True between two requests, when the client has taken the answer: closing takes no time then."""
-        is_between = self._receiving == NOTHING and self._has_request and self.cycle.response_complete
         is_open = not (self._deaf or self.transport.is_closing())
-        return is_between and is_open and not self.transport.get_write_buffer_size()
+        return self._is_free and is_open and not self.transport.get_write_buffer_size()
 
     def close_idle(self) -> None:
         """Close a connection between two requests."""

@@ -18,32 +18,48 @@ HEALTH: Final = b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n"
 LONG: Final = b"POST /log_prob HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999\r\n\r\n{}"
 
 
-def test_requests_are_late_when_many_wait_and_the_oldest_waits_for_a_quarter_of_the_longest_wait() -> None:
-    now = 100.0
-    starts = Starts(0.08, lambda: now)
-    assert not starts.are_late()
-    for _ in range(200):
+def turn_of(starts: Starts, number: int) -> None:
+    """Requests that the event loop reads in one turn, and their handlers."""
+    for _ in range(number):
         starts.add()
-    now += 0.019
-    starts.add()
-    assert not starts.are_late()
-    now += 0.002
-    assert starts.are_late()
-    starts.began()
-    assert starts.are_late()
-    for _ in range(200):
+    for _ in range(number):
         starts.began()
-    assert not starts.are_late()
-    starts.add()
-    assert not starts.are_late()
 
 
-def test_few_requests_are_never_late_because_the_machine_is_busy() -> None:
+class Clock:
+    """A clock that stands still until it is set."""
+
     now = 100.0
-    starts = Starts(0.08, lambda: now)
-    for _ in range(100):
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize(("request_seconds", "most"), [(0.0001, 400), (0.0002, 200), (0.00005, 800), (0.01, 160)])
+def test_one_turn_takes_as_many_requests_as_are_answered_in_half_of_the_longest_wait(
+    request_seconds: float, most: int
+) -> None:
+    clock = Clock()
+    starts = Starts(0.08, clock)
+    for _ in range(200):
+        turn_of(starts, 50)
+        clock.now += 50 * request_seconds
+    for _ in range(most - 2):
         starts.add()
-    now += 5
+    assert not starts.are_late()
+    for _ in range(3):
+        starts.add()
+    assert starts.are_late()
+
+
+def test_the_time_in_which_the_event_loop_waits_for_work_is_not_that_of_a_request() -> None:
+    clock = Clock()
+    starts = Starts(0.08, clock)
+    for _ in range(200):
+        turn_of(starts, 3)
+        clock.now += 10
+    for _ in range(400):
+        starts.add()
     assert not starts.are_late()
 
 

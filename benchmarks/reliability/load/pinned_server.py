@@ -9,7 +9,6 @@ from typing import Final
 import numpy as np
 
 from benchmarks.paths import ROOT
-from benchmarks.reliability.open_loop import post
 from diffeo.bundle import npy
 from tests.given.servers.server_process import Server
 
@@ -42,3 +41,12 @@ def request_of(rows: int, seed: int, *headers: str) -> bytes:
         return post("/log_prob", ONE_ROW, "application/json", *headers)
     table = np.random.default_rng(seed).standard_normal((rows, 2)).astype(np.float32)
     return post(f"/log_prob?model={MODEL}", npy.write(table), "application/x-npy", *headers)
+
+
+def post(path: str, body: bytes, media_type: str, *headers: str) -> bytes:
+    """The bytes of a POST request."""
+    lines = [
+        f"POST {path} HTTP/1.1", "Host: 127.0.0.1", f"Content-Type: {media_type}", f"Content-Length: {len(body)}",
+        *headers,
+    ]  # fmt: skip
+    return "\r\n".join([*lines, "", ""]).encode() + body
