@@ -125,6 +125,8 @@ LINES_SMALL: Final = "[1,2]\n" * 100
 CSV_SMALL: Final = "x0,x1\n" + "1,2\n" * 1000
 WIDE: Final = ",".join(["1"] * 64)
 LONG_ROW: Final = ",".join(["1"] * 4096)
+# Longer than any row of a model.
+ROW_OF_2_MB: Final = "1," * (2**20 - 10)
 NUMBERS: Final = "[" + ",".join(["0.12345678"] * 6) + "],"
 
 BODIES: Final[Mapping[str, Callable[[int], Body]]] = {
@@ -134,6 +136,10 @@ BODIES: Final[Mapping[str, Callable[[int], Body]]] = {
     "json: rows of 64, one null": _text("json", '{"x":[', f"[{WIDE}],", f"[{WIDE[:-1]}null]]}}", JSON_SMALL),
     "json: rows of 4096, each with a null": _text(
         "json", '{"x":[', f"[{LONG_ROW[:-1]}null],", f"[{LONG_ROW}]]}}", JSON_SMALL
+    ),
+    "json: rows of 2 MB, each with a null": _text("json", '{"x":[', f"[{ROW_OF_2_MB}null],", "[1]]}", JSON_SMALL),
+    "json: a row of 4 MB, one number too large": _text(
+        "json", '{"x":[', f"[1e999,{2 * ROW_OF_2_MB}1],", "[1]]}", JSON_SMALL
     ),
     "json: rows of 64, last one ragged": _text("json", '{"x":[', f"[{WIDE}],", "[1]]}", JSON_SMALL),
     "json: rows of 64, wrong cell at the end": _text(
@@ -155,6 +161,7 @@ BODIES: Final[Mapping[str, Callable[[int], Body]]] = {
     "ndjson: rows of 64, another kind at the end": _text("ndjson", "", f"[{WIDE}]\n", '{"x":[1]}\n', LINES_SMALL),
     "ndjson: escaped keys": _text("ndjson", "", '{"\\u0078":[' + WIDE + "]}\n", "", LINES_SMALL),
     "ndjson: one line": _text("ndjson", "[", "1,", "1]\n", LINES_SMALL),
+    "ndjson: rows of 2 MB, each with a null": _text("ndjson", "", f"[{ROW_OF_2_MB}null]\n", "[1]\n", LINES_SMALL),
     "ndjson: []": _text("ndjson", "", "[]\n", "", LINES_SMALL),
     "csv: rows of 2": _text("csv", "x0,x1\n", "1,2\n", "", CSV_SMALL),
     "csv: rows of 64": _text("csv", ",".join(f"a{i}" for i in range(64)) + "\n", f"{WIDE}\n", "", CSV_SMALL),

@@ -27,6 +27,8 @@ MEMORY: Final = "memory"
 # The data after a rejected head are discarded for this time.
 REJECTED_SECONDS: Final = 2.0
 REJECTED: Final = int(HTTPStatus.TOO_MANY_REQUESTS)
+# A paused connection is read up to here; then it is read no further until the pause ends.
+MAX_HELD_BYTES: Final = 4096
 # The length of a body that comes in chunks.
 CHUNKED: Final = -1
 
@@ -84,7 +86,8 @@ class AnsweringProtocol(HttpToolsProtocol):
         self._deaf = False
         self._replaying = False
         self._running: RequestResponseCycle | None = None
-        self._rejection: asyncio.TimerHandle | None = None
+        self._pauses = False
+        self._held = b""
         self._repeated_head = RepeatedHead()
         self._linger_seconds = 0.0
         self._linger_until: float | None = None
@@ -134,24 +137,39 @@ class AnsweringProtocol(HttpToolsProtocol):
             self._pace.restart()
         if self._problem is not None:
             self._send(self._problem)
-        elif self.cycle.status == REJECTED:
-            self._pause_after_rejection()
         else:
+            if self.cycle.status == REJECTED:
+                self._pause_after_rejection()
             self.flow.resume_reading()
 
     def _pause_after_rejection(self) -> None:
-        # A client that sends again at once would take the processor from the requests that are accepted.
-        self.flow.pause_reading()
-        if self._rejection is None:
-            self._rejection = self.loop.call_later(self._limits.rejected_seconds, self._end_rejection)
+        """Hold what arrives until the pause ends."""
+        if not self._pauses:
+            self._pauses = True
+            self._registry.rejection_pauses.add(self._end_pause)
 
-    def _end_rejection(self) -> None:
-        self._rejection = None
+    def _hold(self, data: bytes) -> None:
+        self._held += data
+        if len(self._held) > MAX_HELD_BYTES:
+            self.flow.pause_reading()
+
+    def _end_pause(self) -> None:
+        self._pauses = False
+        if self.transport.is_closing():
+            self._held = b""
+            return
+        if self.flow.write_paused:
+            # The client does not even take the rejections.
+            self._pause_after_rejection()
+            return
+        held, self._held = self._held, b""
         cycle = self.cycle
-        # A request that came meanwhile may have paused reading for itself; then it also resumes reading.
+        # A request that came with the rejected one may have paused reading for itself; then it also resumes reading.
         waits = not cycle.response_complete and (self._deaf or self.pipeline or len(cycle.body) > HIGH_WATER_LIMIT)
-        if not (waits or self.transport.is_closing()):
+        if not waits:
             self.flow.resume_reading()
+        if held:
+            self.data_received(held)
 
     def _reject(self, problem: RawProblem) -> None:
         """Answer without the application, after the answers to earlier requests, and close."""

@@ -25,7 +25,7 @@ class ConnectionLimits:
         linger_seconds: how long the rest of a body is discarded after an early answer, before the connection is closed.
         linger_bytes: most bytes that are discarded so.
         kept_bytes: up to this rest of a body, the connection is kept after an early answer.
-        rejected_seconds: how long a connection is not read after a request on it was rejected for overload.
+        rejected_seconds: how long the next request of a connection waits after one was rejected for overload.
         max_connections: most connections of a process.
         max_memory_bytes: most bytes that the requests of a process hold together.
         max_wait_seconds: longest wait of a request for the start of its handler.

@@ -34,6 +34,9 @@ class ConnectionProtocol(TimedProtocol):
         if self._deaf:
             self._discard(len(data))
             return
+        if self._pauses:
+            self._hold(data)
+            return
         if self._registry.starts.are_late() and self._is_free and self._repeated_head.is_in(data):
             self._reject_for_overload()
             return
@@ -49,7 +52,7 @@ class ConnectionProtocol(TimedProtocol):
             self._head_bytes = self._head_bytes + len(data) if is_first else self._parsed_bytes()
         elif self._receiving == before == NOTHING and self.cycle is not cycle and self.cycle.keep_alive:
             self._repeated_head.note(data, self._content_length)
-        elif self._receiving == before == BODY and self._content_length == CHUNKED:
+        elif self._receiving == before == BODY and self._content_length == CHUNKED and self.cycle is cycle:
             self._framing_bytes += len(data) - (self._body_bytes - body_bytes)
             if self._framing_bytes > self._limits.framing_bytes + self._body_bytes:
                 self._fail_body(

@@ -11,6 +11,7 @@ from typing import Final, Protocol
 
 from .limits import ConnectionLimits
 from .memory import MemoryBudget
+from .rejection_pauses import RejectionPauses
 from .starts import Starts
 
 # Descriptors that stay free for the files of bundles, for new models and their preflight.
@@ -67,6 +68,7 @@ class Connections:
         self.limits = limits
         self.memory = memory or MemoryBudget(limits.max_memory_bytes)
         self.starts = Starts(limits.max_wait_seconds)
+        self.rejection_pauses = RejectionPauses(limits.rejected_seconds)
         most = min(limits.max_connections, _free_descriptors())
         self._extra = max(1, min(EXTRA, most // 3))
         self._most = max(1, most - self._extra)

@@ -6,7 +6,7 @@ requests arrive in one turn than two turns can answer within the longest wait, t
 """
 
 from collections.abc import Callable
-from time import monotonic
+from time import thread_time
 from typing import Final
 
 # A request waits for the end of the turn in which it arrives, and for its own.
@@ -33,7 +33,7 @@ class Starts:
 
     __slots__ = ("_began", "_clock", "_few", "_most", "_number", "_request_seconds", "_turn_seconds", "waiting")
 
-    def __init__(self, max_wait_seconds: float, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, max_wait_seconds: float, clock: Callable[[], float] = thread_time) -> None:
         self.waiting = 0
         self._clock = clock
         self._few = int(max_wait_seconds / LONGEST_SECONDS)

@@ -30,9 +30,6 @@ class TimedProtocol(AnsweringProtocol):
         """Forget the connection, and what it held; its requests end."""
         self._registry.remove(self)
         self._disconnect()
-        if self._rejection is not None:
-            # The timer would keep this object.
-            self._rejection.cancel()
         self._linger_until = self.since
         self._count_unwritten(0)
         super().connection_lost(exc)
@@ -51,7 +48,7 @@ class TimedProtocol(AnsweringProtocol):
     def is_idle(self) -> bool:
         """True between two requests, when the client has taken the answer: closing takes no time then."""
         is_open = not (self._deaf or self.transport.is_closing())
-        return self._is_free and is_open and not self.transport.get_write_buffer_size()
+        return self._is_free and is_open and not self._held and not self.transport.get_write_buffer_size()
 
     def close_idle(self) -> None:
         """Close a connection between two requests."""

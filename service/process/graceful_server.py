@@ -8,6 +8,7 @@ A stop has four steps:
 """
 
 import asyncio
+import functools
 import logging
 import signal
 import socket
@@ -30,6 +31,7 @@ HANDSHAKE_SECONDS: Final = 0.25
 IDLE_SECONDS: Final = 1.0
 DRAIN_SECONDS: Final = 20.0  # for running requests, when the server stops
 POLL_SECONDS: Final = 0.05
+ACCEPTED_AT_ONCE: Final = 128
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 log = logging.getLogger("diffeo")
@@ -52,6 +54,7 @@ class GracefulServer(uvicorn.Server):
         self._listeners = list(listeners)
         self._stop_delay = stop_delay
         self._accepting: dict[int, asyncio.Server] = {}
+        self._opening: set[asyncio.Task[object]] = set()
         self.finished = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002  (it has its sockets)
@@ -71,7 +74,7 @@ class GracefulServer(uvicorn.Server):
             if number not in self._accepting:
                 self._accepting[number] = await asyncio.get_running_loop().create_server(
                     # A copy of the descriptor: closing the server must not close the socket.
-                    self._protocol,
+                    functools.partial(self._protocol_of, self._listeners[number]),
                     sock=self._listeners[number].dup(),
                     backlog=BACKLOG,
                 )
@@ -133,20 +136,36 @@ class GracefulServer(uvicorn.Server):
             if connection.cycle is not None and not connection.cycle.response_started:
                 connection.cycle.keep_alive = False
 
-    async def _accept_queued(self, listener: socket.socket) -> None:
-        listener.settimeout(0)
-        while True:
+    def _protocol_of(self, listener: socket.socket) -> asyncio.Protocol:
+        # uvloop accepts one connection a turn. Under load a turn is long, and the others would wait for seconds.
+        asyncio.get_running_loop().call_soon(self._accept_waiting, listener)
+        return self._protocol()
+
+    def _accept_waiting(self, listener: socket.socket) -> bool:
+        """Accept some of the connections that wait; False if none waits any more."""
+        for _ in range(ACCEPTED_AT_ONCE):
             try:
                 accepted, _ = listener.accept()
             except BlockingIOError:
-                return
+                return False
             except ConnectionAbortedError:
                 continue
             except OSError as error:
-                log.warning("connections could not be accepted at the stop", extra={"reason": str(error)})
-                return
+                # A closed listener has accepted all of them before.
+                if listener.fileno() >= 0:
+                    log.warning("connections could not be accepted", extra={"reason": str(error)})
+                return False
             accepted.settimeout(0)
-            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, accepted)
+            task = asyncio.ensure_future(asyncio.get_running_loop().connect_accepted_socket(self._protocol, accepted))
+            self._opening.add(task)
+            task.add_done_callback(self._opening.discard)
+        return True
+
+    async def _accept_queued(self, listener: socket.socket) -> None:
+        listener.settimeout(0)
+        while self._accept_waiting(listener):  # noqa: ASYNC110  (other connections are served meanwhile)
+            await asyncio.sleep(0)
+        await asyncio.gather(*self._opening, return_exceptions=True)
 
     async def _drain(self, deadline: float) -> None:
         idle_since: dict[HttpToolsProtocol, float] = {}

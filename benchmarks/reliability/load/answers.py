@@ -12,12 +12,21 @@ REJECTED: Final = 429
 
 
 class Answer(NamedTuple):
-    """One request: when it was due, how long its answer took, its status (0: none), and whether it names a time."""
+    """One request.
+
+    Attributes:
+        due: time.monotonic() at which it was due.
+        seconds: from then to its answer.
+        status: status of the answer; 0 if there is none.
+        has_retry_after: whether the answer names a time to try again.
+        waited: seconds from `due` until a connection was free.
+    """
 
     due: float
     seconds: float
     status: int
     has_retry_after: bool
+    waited: float = 0.0
 
 
 @dataclass(slots=True)
@@ -43,6 +52,10 @@ class Load:
     def seconds(self, status: int) -> list[float]:
         """The durations of the answers with one status."""
         return [answer.seconds for answer in self.answers if answer.status == status]
+
+    def seconds_on_connection(self, status: int) -> list[float]:
+        """The same, without the time until a connection was free."""
+        return [answer.seconds - answer.waited for answer in self.answers if answer.status == status]
 
     def good_between(self, began: float, ended: float) -> int:
         """The number of requests that were answered with 200 within a window of time."""

@@ -68,6 +68,7 @@ class _Connection:
 
     socket: socket.socket
     due: float = 0.0
+    waited: float = 0.0
     unsent: bytes | memoryview = b""
     received: bytes = b""
     pending: bool = False
@@ -130,11 +131,12 @@ class _Generator:
                 self._waiting.append(due)
             return
         connection, _ = self._idle.popitem()
-        connection.due, connection.pending = due, True
+        connection.due, connection.waited, connection.pending = due, 0.0, True
         self._write(connection, self._plan.request)
 
     def _connect(self, due: float) -> None:
-        connection = _Connection(socket.socket(), due, self._plan.request, pending=True)
+        waited = max(0.0, time.monotonic() - due)
+        connection = _Connection(socket.socket(), due, waited, self._plan.request, pending=True)
         connection.socket.settimeout(0)
         connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._load.connections += 1
@@ -198,6 +200,7 @@ class _Generator:
             self._close(connection)
         elif self._waiting:
             connection.due, connection.pending = self._waiting.popleft(), True
+            connection.waited = time.monotonic() - connection.due
             self._write(connection, self._plan.request)
         else:
             self._idle[connection] = None
@@ -205,7 +208,7 @@ class _Generator:
     def _note(self, connection: _Connection, status: int, *, has_retry_after: bool) -> None:
         connection.pending = False
         seconds = time.monotonic() - connection.due
-        self._load.answers.append(Answer(connection.due, seconds, status, has_retry_after))
+        self._load.answers.append(Answer(connection.due, seconds, status, has_retry_after, connection.waited))
 
     def _close(self, connection: _Connection) -> None:
         if connection.pending:

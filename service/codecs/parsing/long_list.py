@@ -18,7 +18,7 @@ from .strict_json import NUMBER_BYTES, PARSE_ERRORS, WRONG_CELL, reason
 
 PIECE_BYTES: Final = 2**17
 # Longer than any row of numbers for the largest model.
-MAX_ROW_BYTES: Final = 2**21
+MAX_ROW_BYTES: Final = 2**19
 
 NULL: Final = b"null"
 TABLE_NUMBER_BYTES: Final = NUMBER_BYTES + b"\n"
@@ -282,8 +282,9 @@ def _plain_row_error(parser: simdjson.Parser, text: bytes, row: int, width: int)
 
 def _wrong_value(body: bytes, at: int, pointer: str) -> Exception:
     # Up to the first value that is not a number, the list is read as numbers.
-    cells = PLAIN_CELLS.match(body, at, at + MAX_ROW_BYTES)
-    end = at if cells is None else cells.end()
+    end = at
+    while (cells := PLAIN_CELLS.match(body, end, min(end + PIECE_BYTES, at + MAX_ROW_BYTES))) and cells.end() > end:
+        end = cells.end()
     following = body[end : end + 1]
     if following and following[0] in NOT_NUMBERS:
         return WrongList(f"{pointer}/{body.count(b',', at, end)}", WRONG_CELL)

@@ -1,4 +1,4 @@
-"""After a rejection for overload, a connection is not read for a while, so that a client cannot hammer the service."""
+"""After a rejection for overload, the next request waits for a while, so that a client cannot hammer the service."""
 
 import asyncio
 import gc
@@ -6,54 +6,94 @@ import weakref
 from typing import Final
 
 import pytest
-import uvicorn
 from starlette.types import Receive, Scope, Send
-from uvicorn.server import ServerState
 
+from diffeo.service.connections.answering import MAX_HELD_BYTES
 from diffeo.service.connections.limits import ConnectionLimits
-from diffeo.service.connections.protocol import ConnectionProtocol
 from tests.service.connections.opened import opened
-from tests.service.connections.test_protocol import RecordingTransport
 
 POST: Final = b"POST /log_prob HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}"
 SECONDS: Final = 0.02
 
 
-def paused_after(status: int, *, waits: float = 0.0) -> bool:
-    """Whether a connection is not read, some seconds after a response with this status."""
+def answered_after(status: int, *, waits: float = 0.0) -> int:
+    """How many of two requests are answered some seconds after the first one was answered with this status."""
 
     async def application(_: Scope, receive: Receive, send: Send) -> None:
         await receive()
         await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body", "body": b""})
 
-    async def run() -> bool:
-        config = uvicorn.Config(application, log_config=None, access_log=False)
-        config.load()
-        state, transport = ServerState(), RecordingTransport()
-        limits = ConnectionLimits(rejected_seconds=SECONDS)
-        protocol = ConnectionProtocol(config, state, {}, limits=limits)
-        protocol.connection_made(transport)
-        protocol.data_received(POST)
-        await asyncio.gather(*state.tasks)
-        assert transport.writes
+    async def run() -> int:
+        connection = opened(application, ConnectionLimits(rejected_seconds=SECONDS))
+        for _ in range(2):
+            connection.protocol.data_received(POST)
+            await connection.answered()
         await asyncio.sleep(waits)
-        return transport.paused
+        await connection.answered()
+        return len(connection.statuses)
 
     return asyncio.run(run())
 
 
-def test_a_connection_is_not_read_after_a_rejection() -> None:
-    assert paused_after(429)
+def test_a_request_after_a_rejected_one_waits() -> None:
+    assert answered_after(429) == 1
 
 
-def test_it_is_read_again_afterwards() -> None:
-    assert not paused_after(429, waits=2 * SECONDS)
+def test_it_is_answered_after_the_pause() -> None:
+    assert answered_after(429, waits=2 * SECONDS) == 2
 
 
 @pytest.mark.parametrize("status", [200, 400, 413, 503, 504])
-def test_after_every_other_response_it_is_read_at_once(status: int) -> None:
-    assert not paused_after(status)
+def test_after_every_other_response_the_next_request_is_answered_at_once(status: int) -> None:
+    assert answered_after(status) == 2
+
+
+def test_a_connection_that_sends_much_in_a_pause_is_not_read_until_its_end() -> None:
+    async def application(_: Scope, __: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 429, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def run() -> None:
+        connection = opened(application, ConnectionLimits(rejected_seconds=SECONDS))
+        protocol, transport = connection.protocol, connection.transport
+        protocol.data_received(POST)
+        await connection.answered()
+        for _ in range(MAX_HELD_BYTES // len(POST)):
+            protocol.data_received(POST)
+        seen = [transport.paused]
+        protocol.data_received(POST)
+        seen.append(transport.paused)
+        await asyncio.sleep(2 * SECONDS)
+        seen.append(transport.paused)
+        assert seen == [False, True, False]
+        await connection.cancelled()
+        protocol.connection_lost(None)
+
+    asyncio.run(run())
+
+
+def test_a_client_that_takes_no_answers_is_not_read() -> None:
+    async def application(_: Scope, __: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 429, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def run() -> None:
+        connection = opened(application, ConnectionLimits(rejected_seconds=SECONDS))
+        protocol = connection.protocol
+        protocol.data_received(POST)
+        await connection.answered()
+        protocol.pause_writing()
+        protocol.data_received(POST)
+        await asyncio.sleep(3 * SECONDS)
+        assert connection.statuses == [429]
+        protocol.resume_writing()
+        await asyncio.sleep(2 * SECONDS)
+        await connection.answered()
+        assert connection.statuses == [429, 429]
+        protocol.connection_lost(None)
+
+    asyncio.run(run())
 
 
 # The bytes that come with a rejected request or during the pause after it, and the number of requests that they hold.
@@ -106,16 +146,15 @@ def test_a_pause_ends_and_a_request_that_waits_keeps_its_own_pause(name: str, *,
 
 
 @pytest.mark.parametrize("data", [POST, POST[:-1]], ids=["whole", "half"])
-def test_a_closed_connection_has_no_timer(data: bytes) -> None:
+def test_a_closed_connection_is_freed_at_the_end_of_its_pause(data: bytes) -> None:
     async def application(_: Scope, __: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 429, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body", "body": b""})
 
     async def run() -> bool:
-        connection = opened(application, ConnectionLimits(rejected_seconds=3600))
+        connection = opened(application, ConnectionLimits(rejected_seconds=SECONDS))
         connection.protocol.data_received(data)
         await connection.answered()
-        assert connection.transport.paused
         connection.transport.close()
         connection.protocol.connection_lost(None)
         gone = weakref.ref(connection.protocol)

@@ -91,9 +91,11 @@ class Turn:
         self._opened[-1].data_received(data)
 
     async def end(self) -> None:
-        """Run the handlers."""
-        while self._state.tasks:
-            await asyncio.gather(*self._state.tasks)
+        """Run the handlers, also those of requests that wait because an earlier one was rejected."""
+        for seconds in (0.0, 2 * self._limits.rejected_seconds):
+            await asyncio.sleep(seconds)
+            while self._state.tasks:
+                await asyncio.gather(*self._state.tasks)
 
 
 def in_turn(scenario: Callable[[Turn], list[RecordingTransport]], max_wait_seconds: float = 0.0) -> list[bytes]:
