@@ -22,7 +22,7 @@ RUNS: Final = (
     ("tests.reliability.fuzz", 60),
     ("tests.reliability.description", 15),
     ("benchmarks.reliability.body_costs", 5),
-    ("benchmarks.reliability.overload", 15),
+    ("benchmarks.reliability.overload", 25),
     ("benchmarks.reliability.fairness", 3),
     ("benchmarks.reliability.slow_connections", 5),
     ("benchmarks.reliability.lifecycle.disconnects", 2),

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from benchmarks import process_tree
+from benchmarks.reliability.served import fixed_port
 from tests.given.flows import affine
 from tests.given.servers.paced_clients import PacedClients, post
 from tests.given.servers.server_process import DIFFEO, free_port
@@ -89,7 +90,7 @@ def test_a_second_signal_cuts_off_running_requests() -> None:
 
 
 def test_no_request_is_lost_when_a_loaded_server_is_stopped_and_started_again() -> None:
-    port = free_port()
+    port = fixed_port()
     clients = PacedClients(port, REQUEST)
 
     async def main() -> None:

@@ -34,12 +34,14 @@ class Load:
     """All requests of one run.
 
     Attributes:
+        began: time.monotonic() at which an open loop began.
         sent: requests sent.
         late: requests that an open loop sent more than 50 ms late.
         answers: one entry for each request that ended.
         connections: connections that an open loop opened.
     """
 
+    began: float = 0.0
     sent: int = 0
     late: int = 0
     answers: list[Answer] = field(default_factory=list)

@@ -87,7 +87,8 @@ class _Generator:
 
     def at_rate(self) -> Load:
         plan, load = self._plan, self._load
-        began, total = time.monotonic(), int(plan.rate * plan.seconds)
+        load.began = began = time.monotonic()
+        total = int(plan.rate * plan.seconds)
         while load.sent < total:
             now = time.monotonic()
             due_count = min(total, int((now - began) * plan.rate) + 1, load.sent + AT_ONCE)
