@@ -76,6 +76,9 @@ def _weights() -> Iterator[Case]:
         "a weight twice", lambda model: model.graph.initializer.append(model.graph.initializer[0]), "two weights"
     )
     yield Case("a weight with two contents", _two_contents, "bytes")
+    for number in (2, 127, 200, 255):
+        yield Case(f"a bool of {number} in raw bytes", _wide_bool(number), "outside bool")
+    yield Case("axes of another wire type", _other_wire, "wire type")
 
 
 def _external(location: str) -> Edit:
@@ -112,6 +115,37 @@ def _sparse(model: onnx.ModelProto) -> None:
 def _two_contents(model: onnx.ModelProto) -> None:
     tensor = TensorProto(name="spare", data_type=TensorProto.FLOAT, dims=[1], raw_data=bytes(4), float_data=[1.0])
     model.graph.initializer.append(tensor)
+
+
+def _wide_bool(number: int) -> Edit:
+    """A position that is within its table as a bool, and far outside as the number that a runtime computes with."""
+
+    def edit(model: onnx.ModelProto) -> None:
+        model.graph.initializer.append(
+            TensorProto(name="odd", data_type=TensorProto.BOOL, dims=[], raw_data=bytes([number]))
+        )
+        nodes = [
+            node("Cast", "odd", "position", to=7), node("Sub", "position whole", "at"),
+            node("Greater", "lp big", "rare"), node("Where", "rare at s0", "place"),
+            node("Gather", "v1 place", "extra", axis=0),
+        ]  # fmt: skip
+        silent(nodes, {"whole": np.array(number, np.int64)})(model)
+
+    return edit
+
+
+def _other_wire(model: onnx.ModelProto) -> bytes:
+    """The largest number of a batch: a protobuf library skips the list of axes, and then every axis is meant."""
+    model.opset_import[0].version = 17
+    nodes = [
+        node("Unsqueeze", "x i234", "row"), node("ReduceMax", "row", "most", axes=[1, 2, 3, 4]),
+        node("Squeeze", "most i1234", "extra"),
+    ]  # fmt: skip
+    silent(nodes, {"i234": np.array([2, 3, 4]), "i1234": np.array([1, 2, 3, 4])})(model)
+    content = bytes(model.SerializeToString())
+    packed, fixed = (b"\x0a\x04axes" + part for part in (b"@\1@\2@\3@\4", b"\x45\1\2\3\4\x6a\1a"))
+    assert content.count(packed) == 1
+    return content.replace(packed, fixed)
 
 
 def _names() -> Iterator[Case]:
