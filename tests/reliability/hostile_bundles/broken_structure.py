@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import AttributeProto, TensorProto, helper, numpy_helper
 
-from .edited_graph import Case, Edit, add, live, node, rename, silent
+from .edited_graph import Case, Constants, Edit, add, live, node, rename, silent
 
 OTHER_OPERATORS = """
     RandomNormal RandomNormalLike RandomUniform RandomUniformLike Multinomial Bernoulli Dropout If Loop Scan NonZero
@@ -277,6 +277,17 @@ def _sizes() -> Iterator[Case]:
         silent([*held, *joined], {"much": np.array([1, 2**17], np.int64)}),
         "bytes for each row",
     )
+    yield Case("seventy branches that a runtime keeps at the same time", branches(70), "at the same time")
+    yield Case("integers that double", silent(*_doubled(30)), "refused")
+    yield Case("a shape with the number of rows 5,000 times", silent(_repeated_rows(5_000)), "number of rows")
+    lists = {f"list{index}": np.zeros(4096, np.int64) for index in range(1025)}
+    names = " ".join(lists)
+    yield Case(
+        "1,025 lists of integers",
+        silent([node("Concat", names, "p", axis=0), node("Cast", "p", "extra", to=1)], lists),
+        "integers",
+    )
+    yield Case("many nodes with many inputs", _crowd(40, 8_000), "inputs and outputs")
     yield Case("20,001 nodes", _chain(20_001, wide=True), "nodes")
     yield Case("200,000 nodes", _chain(200_000, wide=True), "nodes")
     yield Case("a chain of 6,000 nodes", _chain(6_000), "deeper")
@@ -284,6 +295,38 @@ def _sizes() -> Iterator[Case]:
     yield Case("nine axes", silent([*_axes(8), node("ReduceMax", "a8 i0", "extra", keepdims=0)]), "axes")
     yield Case("10,000 inputs", _spare("Max", " ".join(["x"] * 10_000)), "values")
     yield Case("10,000 axes", _spare("Transpose", perm=list(range(10_000))), "too long")
+
+
+def branches(count: int) -> Edit:
+    """Wide tensors that are each read at once, and again by sums that come last where a runtime goes depth first."""
+    nodes = [node("Unsqueeze", "lp i1", "a")]
+    for index in range(count):
+        nodes += [
+            node("Expand", "a much", f"e{index}"), node("ReduceSum", f"e{index} i1", f"r{index}"),
+            node("ReduceMax", f"e{index} i1", f"t{index}"),
+        ]  # fmt: skip
+    for kind in "rt":
+        sums = [f"{kind}0", *(f"{kind}_{index}" for index in range(1, count))]
+        nodes += [node("Add", f"{sums[index - 1]} {kind}{index}", sums[index]) for index in range(1, count)]
+    last = count - 1
+    nodes += [node("Add", f"r_{last} t_{last}", "both"), node("Squeeze", "both i1", "extra")]
+    return silent(nodes, {"much": np.array([1, 2**16], np.int64)})
+
+
+def _doubled(levels: int) -> tuple[list[onnx.NodeProto], Constants]:
+    joins = [node("Concat", f"t{index} t{index}", f"t{index + 1}", axis=0) for index in range(levels)]
+    sums = [node("ReduceMax", f"t{levels} i0", "u", keepdims=0), node("Cast", "u", "extra", to=1)]
+    return [*joins, *sums], {"t0": np.zeros(4096, np.int64)}
+
+
+def _repeated_rows(count: int) -> list[onnx.NodeProto]:
+    return [
+        node("Shape", "lp", "n"), node("Concat", " ".join(["n"] * count), "p", axis=0), node("Cast", "p", "extra", to=1)
+    ]  # fmt: skip
+
+
+def _crowd(nodes: int, inputs: int) -> Edit:
+    return lambda model: add(model, [node("Max", " ".join(["x"] * inputs), f"p{index}") for index in range(nodes)])
 
 
 def _axes(count: int) -> list[onnx.NodeProto]:
