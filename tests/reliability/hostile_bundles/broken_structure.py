@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import AttributeProto, TensorProto, helper, numpy_helper
 
-from .edited_graph import Case, Constants, Edit, add, live, node, rename, silent
+from .edited_graph import Array, Case, Constants, Edit, add, live, node, rename, silent
 
 OTHER_OPERATORS = """
     RandomNormal RandomNormalLike RandomUniform RandomUniformLike Multinomial Bernoulli Dropout If Loop Scan NonZero
@@ -300,17 +300,19 @@ def _sizes() -> Iterator[Case]:
 def branches(count: int) -> Edit:
     """Wide tensors that are each read at once, and again by sums that come last where a runtime goes depth first."""
     nodes = [node("Unsqueeze", "lp i1", "a")]
+    # A runtime would join branches that compute the same.
+    factors: dict[str, Array] = {f"k{index}": np.array(index + 1, np.float32) for index in range(count)}
     for index in range(count):
         nodes += [
-            node("Expand", "a much", f"e{index}"), node("ReduceSum", f"e{index} i1", f"r{index}"),
-            node("ReduceMax", f"e{index} i1", f"t{index}"),
+            node("Mul", f"a k{index}", f"a{index}"), node("Expand", f"a{index} much", f"e{index}"),
+            node("ReduceSum", f"e{index} i1", f"r{index}"), node("ReduceMax", f"e{index} i1", f"t{index}"),
         ]  # fmt: skip
     for kind in "rt":
         sums = [f"{kind}0", *(f"{kind}_{index}" for index in range(1, count))]
         nodes += [node("Add", f"{sums[index - 1]} {kind}{index}", sums[index]) for index in range(1, count)]
     last = count - 1
     nodes += [node("Add", f"r_{last} t_{last}", "both"), node("Squeeze", "both i1", "extra")]
-    return silent(nodes, {"much": np.array([1, 2**16], np.int64)})
+    return silent(nodes, {**factors, "much": np.array([1, 2**16], np.int64)})
 
 
 def _doubled(levels: int) -> tuple[list[onnx.NodeProto], Constants]:
