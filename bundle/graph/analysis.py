@@ -130,6 +130,11 @@ def cost(file: str, content: Content, values: Mapping[str, Value]) -> Cost:
     return Cost(peak, computed)
 
 
+def _cut(reason: str) -> str:
+    # A reason lists shapes, and a hostile graph can ask for one of thousands of sizes.
+    return reason if len(reason) <= limits.MAX_REASON else f"{reason[: limits.MAX_REASON]} ..."
+
+
 def _row_bytes(values: Mapping[str, Value], name: str) -> int:
     value = values.get(name)
     return value.bytes if value is not None and value.axis is not None else 0
@@ -161,7 +166,7 @@ def _derive(said: str, rule: Rule, node: Node, inputs: list[Value | None], opset
     try:
         derived = rule.derive(Call(tuple(inputs), node.attributes, opset, len(node.outputs)))
     except Unprovable as reason:
-        raise GraphRefused(f"{said} is refused: {reason}") from None
+        raise GraphRefused(f"{said} is refused: {_cut(str(reason))}") from None
     outputs = derived if isinstance(derived, tuple) else (derived,)
     if len(outputs) != len(node.outputs):
         raise GraphRefused(f"{said} has {len(node.outputs)} outputs; expected {len(outputs)}")

@@ -37,3 +37,4 @@ MAX_ALL_KNOWN_INTEGERS: Final = 2**22
 MAX_LISTED_NUMBERS: Final = 2**20
 # Length of a sum of products of 8-bit integers: 65,000 * 255 * 128 < 2^31.
 MAX_INTEGER_TERMS: Final = 65_000
+MAX_REASON: Final = 300  # characters that a rule says about one node

@@ -66,7 +66,8 @@ class Value:
     @property
     def tells_rows(self) -> bool:
         """True if the numbers of the tensor depend on the number of rows."""
-        return self.content is not None and ROWS in self.content
+        # A list with bounds holds integers alone. It is not searched, because a hostile graph reads a long one often.
+        return self.content is not None and self.bounds is None and ROWS in self.content
 
     @property
     def elements(self) -> int:

@@ -12,7 +12,7 @@ from diffeo.bundle.errors import GraphRefused
 from diffeo.bundle.graph import analysis, content, limits, tensor
 from diffeo.bundle.graph.operators import FLOAT_RULES
 from diffeo.bundle.graph.rules.rule import Call
-from diffeo.bundle.graph.value import INT64, ROWS, Unprovable, Value, known
+from diffeo.bundle.graph.value import INT64, ROWS, Size, Unprovable, Value, known
 
 MOST = limits.MAX_KNOWN_INTEGERS
 WHOLE = known(INT64, range(MOST))
@@ -66,6 +66,21 @@ def test_a_long_list_with_the_number_of_rows_is_refused() -> None:
         derive("Concat", *[rows] * (MOST + 1))
     with pytest.raises(Unprovable, match="number of rows"):
         known(INT64, [ROWS] * (MOST + 1))
+
+
+class Unsearched(tuple[Size, ...]):
+    """A list that fails if it is searched."""
+
+    __slots__ = ()
+
+    def __contains__(self, key: object) -> bool:
+        raise AssertionError(f"the list of integers is searched for {key}")
+
+
+def test_a_list_of_integers_with_bounds_is_not_searched_for_the_number_of_rows() -> None:
+    assert not Value(INT64, (2,), Unsearched((1, 2)), (1, 2)).tells_rows
+    assert known(INT64, [1, ROWS]).tells_rows
+    assert not known(INT64, []).tells_rows
 
 
 CHAINS: dict[str, tuple[str, str, int]] = {

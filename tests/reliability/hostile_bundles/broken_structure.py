@@ -280,6 +280,10 @@ def _sizes() -> Iterator[Case]:
     yield Case("seventy branches that a runtime keeps at the same time", branches(70), "at the same time")
     yield Case("integers that double", silent(*_doubled(30)), "refused")
     yield Case("a shape with the number of rows 5,000 times", silent(_repeated_rows(5_000)), "number of rows")
+    target = {"target": np.full(4096, 2, np.int64)}
+    for operator in ("Expand", "Reshape", "Unsqueeze"):
+        yield Case(f"{operator} to 4,096 axes", silent([node(operator, "lp target", "extra")], target), "refused")
+    yield Case("Max of 1,000 shapes", silent(_unequal(1_000)), "the shapes")
     lists = {f"list{index}": np.zeros(4096, np.int64) for index in range(1025)}
     names = " ".join(lists)
     yield Case(
@@ -325,6 +329,10 @@ def _repeated_rows(count: int) -> list[onnx.NodeProto]:
     return [
         node("Shape", "lp", "n"), node("Concat", " ".join(["n"] * count), "p", axis=0), node("Cast", "p", "extra", to=1)
     ]  # fmt: skip
+
+
+def _unequal(count: int) -> list[onnx.NodeProto]:
+    return [node("Max", " ".join([*["x"] * count, "position"]), "p"), node("ReduceSum", "p i1", "extra", keepdims=0)]
 
 
 def _crowd(nodes: int, inputs: int) -> Edit:
