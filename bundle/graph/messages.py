@@ -98,9 +98,7 @@ def read(name: str, content: memoryview, schema: Schema) -> Message:
         if kind is None:
             raise GraphRefused(f"{name} holds the unknown field {number} of ONNX; expected the graph of a flow")
         if wire not in WIRES[kind]:
-            raise GraphRefused(
-                f"{name} holds the field {number} with the wire type {wire}, which is not that of {kind}"
-            )
+            raise GraphRefused(f"{name} holds the field {number} with the wire type {wire}; expected that of {kind}")
         if number in seen and kind not in REPEATED:
             raise GraphRefused(f"{name} holds the field {number} of one message twice")
         seen.add(number)
