@@ -8,7 +8,7 @@ from typing import Final
 
 from .errors import GraphRefused
 
-Field = tuple[int, int | memoryview]  # field number; integer or bytes
+Field = tuple[int, int, int | memoryview]  # field number; wire type; integer or bytes
 
 VARINT: Final = 0
 FIXED64: Final = 1
@@ -20,7 +20,7 @@ FIXED_WIDTH: Final = {FIXED64: 8, FIXED32: 4}
 
 
 def fields(message: memoryview) -> Iterator[Field]:
-    """Yield (field number, value) of one message. The value is an int for a varint, otherwise the bytes.
+    """Yield (field number, wire type, value) of one message. The value is an int for a varint, otherwise the bytes.
 
     Raises:
         GraphRefused: a length runs past the end, a varint does not end, or a wire type is unknown.
@@ -31,7 +31,7 @@ def fields(message: memoryview) -> Iterator[Field]:
         number, wire = key >> 3, key & 7
         if wire == VARINT:
             value, at = _varint(message, at)
-            yield number, value
+            yield number, wire, value
             continue
         if wire == BYTES:
             width, at = _varint(message, at)
@@ -41,7 +41,7 @@ def fields(message: memoryview) -> Iterator[Field]:
             raise GraphRefused(f"not an ONNX file: protobuf wire type {wire} at byte {at}")
         if width > len(message) - at:
             raise GraphRefused(f"not an ONNX file: a field of {width} bytes runs past the end")
-        yield number, message[at : at + width]
+        yield number, wire, message[at : at + width]
         at += width
 
 

@@ -16,6 +16,7 @@ from diffeo.runtime.engines import ENGINES
 from diffeo.runtime.engines.engine import Engine, Graphs, Tensors
 from diffeo.runtime.finite_rows import Rows
 
+from . import call_memory
 from .admission.engine_threads import EngineThreads
 from .admission.work_ahead import WorkAhead
 from .batcher import Batcher, BatcherOptions
@@ -42,6 +43,8 @@ def load(  # noqa: PLR0913, PLR0917  (a bundle, its place, and how it is served)
     executor: Executor,
     proof: Proof | None = None,
     seconds: float = 0.0,
+    *,
+    measures_memory: bool = False,
 ) -> Model:
     """Load the graphs of a bundle in each of its precisions.
 
@@ -53,16 +56,20 @@ def load(  # noqa: PLR0913, PLR0917  (a bundle, its place, and how it is served)
         executor: threads for engine calls.
         proof: of the preflight; if it is about this bundle, only the golden rows are compared here.
         seconds: processor time for which each pair of graphs is compared on further rows.
+        measures_memory: True in a process that computes nothing else: the memory of a call on a processor is measured.
 
     Raises:
         EngineFailed: a graph does not load or run.
+        GraphRefused: a call takes much more memory than the analysis of its graph proved.
         ProviderMissing: this machine lacks the execution provider that the settings name.
         GoldenDisagrees: the engine computes other numbers than the golden vectors.
         GraphsDisagree: the two graphs do not compute one density, or a row depends on its batch.
     """
     manifest = bundle.manifest
     settings = settings.model_copy(update={"chunk_rows": chunk_rows(settings.chunk_rows, bundle.row_bytes)})
-    checks = Checks(proof == bundle.proof, seconds)
+    # The proof is about the ONNX graphs, and this process sees no memory of a device.
+    is_measured = measures_memory and settings.engine == "onnx" and settings.execution_providers == ("cpu",)
+    checks = Checks(proof == bundle.proof, seconds, is_measured)
     forward, inverse = _batchers(name, bundle.files, bundle.golden, bundle, settings, executor, checks)
     block_rows = _stream_block_rows(inverse.seconds_per_row, settings)
     model = Model(
@@ -94,10 +101,17 @@ def chunk_rows(most: int, row_bytes: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Checks:
-    """The checks of a load: whether the golden rows are enough, and the processor time for further rows."""
+    """The checks of a load.
+
+    Attributes:
+        only_golden: True if the golden rows are enough.
+        seconds: processor time for further rows.
+        memory: True if the memory of a call is measured. It takes a process that computes nothing else.
+    """
 
     only_golden: bool
     seconds: float
+    memory: bool
 
 
 def _variant(model: Model, variant: VariantName, bundle: Bundle, settings: Settings, checks: Checks) -> Model:
@@ -120,9 +134,15 @@ def _batchers(  # noqa: PLR0913, PLR0917  (a bundle's parts, and how they are se
     checks: Checks,
 ) -> tuple[Batcher, Batcher]:
     dtype = bundle.manifest.dtype
-    forward, inverse = ENGINES[settings.engine](graphs, settings.engine_options)
+    options = replace(settings.engine_options, keeps_memory=not checks.memory)
+    forward, inverse = ENGINES[settings.engine](graphs, options)
     work = executor.work if isinstance(executor, EngineThreads) else WorkAhead()
     x, z = golden.x.astype(dtype), golden.z.astype(np.float32)
+    if checks.memory:
+        for file, engine, source, rows in (
+            (golden.files.forward, forward, "x", x), (golden.files.inverse, inverse, "z", z),
+        ):  # fmt: skip
+            call_memory.check(file, engine, source, _chunk(rows, settings), bundle.row_bytes)
     computes = _in_chunks(forward, "x", settings), _in_chunks(inverse, "z", settings)
     if checks.only_golden:
         agreement.check_golden(*computes, golden, dtype)
@@ -146,7 +166,7 @@ def _in_chunks(engine: Engine, source: str, settings: Settings) -> agreement.Com
 
 def _batcher_options(name: str, engine: Engine, source: str, rows: Rows, settings: Settings) -> BatcherOptions:
     # The first calls of an engine are slow. They happen here, at the start, and the fastest call is the measured speed.
-    chunk = np.resize(rows, (settings.chunk_rows, rows.shape[1]))
+    chunk = _chunk(rows, settings)
     seconds = min(_run_seconds(engine, source, chunk) for _ in range(MEASURED_CALLS))
     return BatcherOptions(
         parallel=settings.threads,
@@ -157,6 +177,10 @@ def _batcher_options(name: str, engine: Engine, source: str, rows: Rows, setting
         call_seconds=CALL_SECONDS,
         model=name,
     )
+
+
+def _chunk(rows: Rows, settings: Settings) -> Rows:
+    return np.resize(rows, (settings.chunk_rows, rows.shape[1]))
 
 
 def _run_seconds(engine: Engine, source: str, rows: Rows) -> float:

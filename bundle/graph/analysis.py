@@ -17,6 +17,48 @@ from .rules.rule import Call, Rule
 from .value import Unprovable, Value
 
 
+@dataclass(slots=True)
+class Totals:
+    """Sums over the tensors that are derived so far; each has a limit.
+
+    Attributes:
+        row_bytes: of all tensors of one row.
+        constant_bytes: of the constants that are computed from constants.
+        integers: known to the rules one by one.
+    """
+
+    row_bytes: int = 0
+    constant_bytes: int = 0
+    integers: int = 0
+
+    def add(self, said: str, value: Value) -> None:
+        """Add one tensor.
+
+        Raises:
+            GraphRefused: a limit is exceeded.
+        """
+        self.integers += len(value.content or ())
+        if self.integers > limits.MAX_ALL_KNOWN_INTEGERS:
+            raise GraphRefused(
+                f"{said} is refused: the graph computes shapes and other known integers without end; "
+                f"at most {limits.MAX_ALL_KNOWN_INTEGERS}"
+            )
+        if value.axis is None:
+            self.constant_bytes += value.bytes
+            if self.constant_bytes > limits.MAX_COMPUTED_BYTES:
+                raise GraphRefused(
+                    f"{said} is refused: the graph computes {self.constant_bytes} bytes of constants up to it; "
+                    f"at most {limits.MAX_COMPUTED_BYTES}"
+                )
+        else:
+            self.row_bytes += value.bytes
+            if self.row_bytes > limits.MAX_ALL_ROW_BYTES:
+                raise GraphRefused(
+                    f"{said} is refused: all tensors up to it take {self.row_bytes} bytes for each row of a batch; "
+                    f"at most {limits.MAX_ALL_ROW_BYTES}, because a runtime may keep them at the same time"
+                )
+
+
 @dataclass(frozen=True, slots=True)
 class Cost:
     """The memory of a graph beside its weights.
@@ -46,6 +88,7 @@ def analyse(file: str, content: Content, given: Mapping[str, Value], rules: Mapp
     if len(values) != len(content.constants) + len(given):
         raise GraphRefused(f"{file} has an input and a weight of one name")
     depths = dict.fromkeys(values, 0)
+    totals = Totals()
     for node in content.nodes:
         said = f"{file}: the node {ascii(node.name)[:64]} ({node.operator})"
         rule = rules[node.operator]
@@ -56,6 +99,7 @@ def analyse(file: str, content: Content, given: Mapping[str, Value], rules: Mapp
         if depth > limits.MAX_DEPTH:
             raise GraphRefused(f"{said} is deeper than {limits.MAX_DEPTH} nodes")
         for name, value in zip(node.outputs, outputs, strict=True):
+            totals.add(said, value)
             values[name], depths[name] = value, depth
     return values
 
@@ -81,11 +125,14 @@ def cost(file: str, content: Content, values: Mapping[str, Value]) -> Cost:
                 held += values[name].bytes
         peak = max(peak, held)
         held -= sum(_row_bytes(values, name) for name in ends.get(index, ()) if name not in outputs)
-    if computed > limits.MAX_COMPUTED_BYTES:
-        raise GraphRefused(f"{file} computes {computed} bytes of constants; at most {limits.MAX_COMPUTED_BYTES}")
     if peak > limits.MAX_ROW_BYTES:
         raise GraphRefused(f"{file} needs {peak} bytes for each row of a batch; at most {limits.MAX_ROW_BYTES}")
     return Cost(peak, computed)
+
+
+def _cut(reason: str) -> str:
+    # A reason lists shapes, and a hostile graph can ask for one of thousands of sizes.
+    return reason if len(reason) <= limits.MAX_REASON else f"{reason[: limits.MAX_REASON]} ..."
 
 
 def _row_bytes(values: Mapping[str, Value], name: str) -> int:
@@ -119,11 +166,8 @@ def _derive(said: str, rule: Rule, node: Node, inputs: list[Value | None], opset
     try:
         derived = rule.derive(Call(tuple(inputs), node.attributes, opset, len(node.outputs)))
     except Unprovable as reason:
-        raise GraphRefused(f"{said} is refused: {reason}") from None
+        raise GraphRefused(f"{said} is refused: {_cut(str(reason))}") from None
     outputs = derived if isinstance(derived, tuple) else (derived,)
     if len(outputs) != len(node.outputs):
         raise GraphRefused(f"{said} has {len(node.outputs)} outputs; expected {len(outputs)}")
-    for value in outputs:
-        if value.axis is None and value.bytes > limits.MAX_COMPUTED_BYTES:
-            raise GraphRefused(f"{said} computes {value.bytes} bytes; at most {limits.MAX_COMPUTED_BYTES} of constants")
     return outputs

@@ -125,19 +125,46 @@ def _opset(file: str, model: Message) -> int:
 
 def _constants(file: str, graph: Message) -> dict[str, Value]:
     constants: dict[str, Value] = {}
+    integers = 0
     for part in graph.parts.get(5, ()):
         weight = tensor.read(file, part)
         if not weight.name or weight.name in constants:
             raise GraphRefused(f"{file} holds two weights named {ascii(weight.name)[:64]}; expected distinct names")
         constants[weight.name] = weight.value
+        integers += len(weight.value.content or ())
+        _check_known(file, integers)
     return constants
+
+
+def _check_known(file: str, integers: int) -> None:
+    if integers > limits.MAX_ALL_KNOWN_INTEGERS:
+        raise GraphRefused(
+            f"{file} holds more than {limits.MAX_ALL_KNOWN_INTEGERS} integers in lists of at most "
+            f"{limits.MAX_KNOWN_INTEGERS}; no flow has so many shapes"
+        )
 
 
 def _nodes(file: str, graph: Message) -> tuple[Node, ...]:
     parts = graph.parts.get(1, ())
     if len(parts) > limits.MAX_NODES:
         raise GraphRefused(f"{file} has more than {limits.MAX_NODES} nodes")
-    return tuple(_node(file, part) for part in parts)
+    nodes: list[Node] = []
+    values = integers = 0
+    for part in parts:
+        node = _node(file, part)
+        nodes.append(node)
+        values += len(node.inputs) + len(node.outputs)
+        if values > limits.MAX_ALL_NODE_VALUES:
+            raise GraphRefused(f"{file}: its nodes have more than {limits.MAX_ALL_NODE_VALUES} inputs and outputs")
+        integers += sum(_integers(value) for value in node.attributes.values())
+        _check_known(file, integers)
+    return tuple(nodes)
+
+
+def _integers(value: Attribute) -> int:
+    if isinstance(value, Value):
+        return len(value.content or ())
+    return len(value) if isinstance(value, tuple) else 0
 
 
 def _node(file: str, part: memoryview) -> Node:

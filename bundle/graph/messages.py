@@ -6,6 +6,7 @@ Text must be UTF-8: a runtime prints it, and other programs read that print.
 Reference: onnx/onnx.proto3 (field numbers), ONNX IR version 12.
 """
 
+import itertools
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,15 @@ from . import limits
 Kind = Literal["integer", "integers", "float", "floats", "doubles", "text", "texts", "bytes", "message", "messages"]
 Schema = Mapping[int, Kind]
 
+# The wire types of each kind; a list of numbers may be packed. A protobuf reader skips a field of another wire type.
+WIRES: Final[Mapping[Kind, frozenset[int]]] = {
+    "integer": frozenset({protobuf.VARINT}),
+    "integers": frozenset({protobuf.VARINT, protobuf.BYTES}),
+    "float": frozenset({protobuf.FIXED32}),
+    "floats": frozenset({protobuf.FIXED32, protobuf.BYTES}),
+    "doubles": frozenset({protobuf.FIXED64, protobuf.BYTES}),
+    **dict.fromkeys(("text", "texts", "bytes", "message", "messages"), frozenset({protobuf.BYTES})),
+}
 REPEATED: Final = frozenset({"integers", "floats", "doubles", "texts", "messages"})
 
 ENTRY: Final[Schema] = {1: "text", 2: "text"}
@@ -83,19 +93,21 @@ def read(name: str, content: memoryview, schema: Schema) -> Message:
     texts: dict[int, list[str]] = {}
     parts: dict[int, list[memoryview]] = {}
     seen: set[int] = set()
-    for number, value in protobuf.fields(content):
+    for number, wire, value in protobuf.fields(content):
         kind = schema.get(number)
         if kind is None:
             raise GraphRefused(f"{name} holds the unknown field {number} of ONNX; expected the graph of a flow")
+        if wire not in WIRES[kind]:
+            raise GraphRefused(f"{name} holds the field {number} with the wire type {wire}; expected that of {kind}")
         if number in seen and kind not in REPEATED:
             raise GraphRefused(f"{name} holds the field {number} of one message twice")
         seen.add(number)
-        if kind in {"integer", "integers"}:
-            integers.setdefault(number, []).extend(_integers(name, value, packed=kind == "integers"))
+        if isinstance(value, int) or kind == "integers":
+            integers.setdefault(number, []).extend(_integers(name, value))
+            _check_count(name, len(integers[number]))
         elif kind in {"float", "floats", "doubles"}:
             floats.setdefault(number, []).extend(_floats(name, value, kind))
-        elif not isinstance(value, memoryview):
-            raise GraphRefused(f"{name} holds a number in field {number} in place of {kind}")
+            _check_count(name, len(floats[number]))
         elif kind in {"text", "texts"}:
             texts.setdefault(number, []).append(_text(name, value))
         else:
@@ -103,12 +115,17 @@ def read(name: str, content: memoryview, schema: Schema) -> Message:
     return Message(integers, floats, texts, parts)
 
 
-def _integers(name: str, value: int | memoryview, *, packed: bool) -> list[int]:
+def _check_count(name: str, count: int) -> None:
+    # A list may come in many parts, and the limit is that of the whole.
+    if count > limits.MAX_LISTED_NUMBERS:
+        raise GraphRefused(f"{name} lists more than {limits.MAX_LISTED_NUMBERS} numbers one by one; expected raw bytes")
+
+
+def _integers(name: str, value: int | memoryview) -> list[int]:
     if isinstance(value, int):
         return [_signed(name, value)]
-    if not packed or len(value) > limits.MAX_LISTED_NUMBERS:
-        raise GraphRefused(f"{name} holds {len(value)} bytes where an integer is expected")
-    return [_signed(name, number) for number in protobuf.varints(value)]
+    most = limits.MAX_LISTED_NUMBERS
+    return [_signed(name, number) for number in itertools.islice(protobuf.varints(value), most + 1)]
 
 
 def _signed(name: str, value: int) -> int:
@@ -117,9 +134,9 @@ def _signed(name: str, value: int) -> int:
     return value - (value >> (INTEGER_BITS - 1) << INTEGER_BITS)
 
 
-def _floats(name: str, value: int | memoryview, kind: Kind) -> tuple[float, ...]:
+def _floats(name: str, value: memoryview, kind: Kind) -> tuple[float, ...]:
     width, code = (8, "d") if kind == "doubles" else (4, "f")
-    if isinstance(value, int) or len(value) % width or (kind == "float" and len(value) != width):
+    if len(value) % width:
         raise GraphRefused(f"{name} holds no whole number of floats where floats are expected")
     if len(value) > width * limits.MAX_LISTED_NUMBERS:
         raise GraphRefused(f"{name} lists {len(value) // width} floats one by one; expected raw bytes")

@@ -80,16 +80,23 @@ def _numbers(said: str, message: Message, element: int, count: int) -> npt.NDArr
         (raw,) = message.parts[RAW]
         if lists or len(raw) != count * dtype.itemsize:
             raise GraphRefused(f"{said} holds {len(raw)} bytes; its shape and type need {count * dtype.itemsize}")
-        return np.frombuffer(raw, dtype)
+        return _within(said, element, np.frombuffer(raw, dtype))
     if any(number != field for number in lists):
         raise GraphRefused(f"{said} lists numbers of another type than {TYPE_NAMES[element]}")
     numbers = message.floats.get(field, ()) or message.integers.get(field, ())
     if len(numbers) != count:
         raise GraphRefused(f"{said} lists {len(numbers)} numbers; its shape needs {count}")
-    low, high = RANGES.get(element, (-math.inf, math.inf))
-    if element in RANGES and any(not low <= number <= high for number in numbers):
-        raise GraphRefused(f"{said} lists a number outside {TYPE_NAMES[element]}")
-    return np.array(numbers, dtype)
+    # The widest type holds every number that a list can hold, so none wraps before it is checked.
+    widest = np.float64 if element in FLOATS else np.int64
+    return _within(said, element, np.array(numbers, widest)).astype(dtype)
+
+
+def _within(said: str, element: int, numbers: npt.NDArray[np.number]) -> npt.NDArray[np.number]:
+    # The bytes of a bool hold 0 or 1. A runtime computes with the other numbers too.
+    low, high = RANGES.get(element, (0, 0))
+    if element in RANGES and len(numbers) and not low <= int(numbers.min()) <= int(numbers.max()) <= high:
+        raise GraphRefused(f"{said} holds a number outside {TYPE_NAMES[element]}; expected {low} to {high}")
+    return numbers
 
 
 def _value(element: int, shape: tuple[int, ...], numbers: npt.NDArray[np.number]) -> Value:

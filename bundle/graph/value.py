@@ -66,7 +66,8 @@ class Value:
     @property
     def tells_rows(self) -> bool:
         """True if the numbers of the tensor depend on the number of rows."""
-        return self.content is not None and ROWS in self.content
+        # A list with bounds holds integers alone. It is not searched, because a hostile graph reads a long one often.
+        return self.content is not None and self.bounds is None and ROWS in self.content
 
     @property
     def elements(self) -> int:
@@ -121,9 +122,18 @@ def make(element: int, sizes: Sequence[Size], bounds: tuple[int, int] | None = N
 
 
 def known(element: int, content: Sequence[Size], *, scalar: bool = False) -> Value:
-    """A vector of known integers, or one number."""
+    """A vector of known integers, or one number; of a long vector only the bounds are kept.
+
+    Raises:
+        Unprovable: a long vector holds the number of rows.
+    """
     numbers = [size for size in content if isinstance(size, int)]
-    bounds = (min(numbers), max(numbers)) if numbers and len(numbers) == len(content) else None
+    is_constant = len(numbers) == len(content)
+    bounds = (min(numbers), max(numbers)) if numbers and is_constant else None
+    if len(content) > limits.MAX_KNOWN_INTEGERS:
+        if not is_constant:
+            raise Unprovable(f"the number of rows is among more than {limits.MAX_KNOWN_INTEGERS} integers")
+        return Value(element, (len(content),), None, bounds)
     return Value(element, () if scalar else (len(content),), tuple(content), bounds)
 
 

@@ -47,14 +47,17 @@ def load(graphs: Graphs, options: EngineOptions) -> tuple[Engine, Engine]:
 
 
 def _open(name: FileName, graphs: Graphs, options: EngineOptions) -> Engine:
-    session = open_session(name, graphs[name], [_provider(provider) for provider in options.execution_providers])
+    providers = [_provider(provider) for provider in options.execution_providers]
+    session = open_session(name, graphs[name], providers, keeps_memory=options.keeps_memory)
     if options.execution_providers[0] == "cpu":
         return OnnxEngine(session)
     # One more call than threads: the event loop may compute a cheap batch itself.
     return BoundEngine(session, options.execution_providers[0], options.chunk_rows, options.threads + 1)
 
 
-def open_session(name: str, content: bytes, providers: list[str]) -> onnxruntime.InferenceSession:
+def open_session(
+    name: str, content: bytes, providers: list[str], *, keeps_memory: bool = True
+) -> onnxruntime.InferenceSession:
     """A session that computes one graph, each call on one core.
 
     Raises:
@@ -66,9 +69,12 @@ def open_session(name: str, content: bytes, providers: list[str]) -> onnxruntime
     options.inter_op_num_threads = 1
     # Errors only: ONNX Runtime writes its messages to stderr as plain text, between the JSON lines of the log.
     options.log_severity_level = 3
-    # All sessions take their memory from one arena, so a loaded model that computes nothing holds its weights only.
-    _create_shared_arena()
-    options.add_session_config_entry("session.use_env_allocators", "1")
+    if keeps_memory:
+        # All sessions take their memory from one arena, so a loaded model that computes nothing holds its weights only.
+        _create_shared_arena()
+        options.add_session_config_entry("session.use_env_allocators", "1")
+    else:
+        options.enable_cpu_mem_arena = False
     try:
         session = onnxruntime.InferenceSession(content, options, providers=providers)
     except Exception as error:  # one class per status code, as above

@@ -14,8 +14,10 @@ class EngineOptions:
         execution_providers: devices in order of preference; the first one must be there.
         chunk_rows: most rows of one call.
         threads: calls at the same time.
+        keeps_memory: True if the memory of a call is kept for the next one. It is faster, but hides what a call takes.
     """
 
     execution_providers: tuple[Provider, ...] = ("cpu",)
     chunk_rows: int = 1024
     threads: int = 1
+    keeps_memory: bool = True

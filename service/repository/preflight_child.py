@@ -59,7 +59,8 @@ def main() -> None:
 
 def _load(settings: Settings, key: VersionKey, executor: Executor) -> tuple[str | None, bool, tuple[str, int] | None]:
     try:
-        entry = repository.load_version(settings, key, executor, seconds=agreement.FURTHER_SECONDS)
+        seconds = agreement.FURTHER_SECONDS
+        entry = repository.load_version(settings, key, executor, seconds=seconds, measures_memory=True)
     except (ServiceError, EngineError):
         # Not an error of the version: the service meets the same error when it loads the version, and reports it.
         return None, False, None

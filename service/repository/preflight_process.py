@@ -27,8 +27,9 @@ START_SECONDS: Final = 60.0
 END_SECONDS: Final = 2.0
 # A reason has at most 400 characters.
 MAX_LINE_BYTES: Final = 16 * 1024
-# Each thread of the process would reserve address space of its own for small objects.
-ENVIRONMENT: Final = {"MALLOC_ARENA_MAX": "1"}
+# Each thread of the process would reserve address space of its own for small objects. Large blocks go back to Linux
+# when they are freed, so memory of an earlier version does not hide what a call takes.
+ENVIRONMENT: Final = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": str(2**20)}
 # The signals that a process gets for what its own code did.
 CRASHES: Final = frozenset(
     {

@@ -260,12 +260,14 @@ def load(
     return repository
 
 
-def load_version(
+def load_version(  # noqa: PLR0913  (a version, its result, and how thoroughly it is checked)
     settings: Settings,
     key: VersionKey,
     executor: Executor,
     result: PreflightResult | None = None,
     seconds: float = 0.0,
+    *,
+    measures_memory: bool = False,
 ) -> Entry:
     """Read and load one bundle. A bundle that cannot be served is logged and returned as refused, with the reason.
 
@@ -275,6 +277,7 @@ def load_version(
         executor: threads for engine calls.
         result: of its preflight; what that has proved is not checked again.
         seconds: processor time for which each pair of graphs is compared on further rows.
+        measures_memory: True in a process that computes nothing else: the memory of a call is measured.
 
     Raises:
         ProviderMissing: this machine lacks the execution provider that the settings name.
@@ -287,7 +290,9 @@ def load_version(
         bundle = read(settings.models / name / str(version), proof)
         if proof is not None and proof.digest != bundle.digest:
             return _refuse(key, "its files changed after its preflight", can_pass=True)
-        return model_loader.load(bundle, name, version, settings, executor, proof, seconds)
+        return model_loader.load(
+            bundle, name, version, settings, executor, proof, seconds, measures_memory=measures_memory
+        )
     except ProviderMissing:
         raise
     except (BundleError, EngineFailed) as error:

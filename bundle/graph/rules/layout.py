@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+from .. import limits
 from ..value import INT64, ROWS, Shape, Size, Unprovable, Value, axis_of, broadcast, known, make, product
 from .rule import Call
 
@@ -94,8 +95,10 @@ def concat(call: Call) -> Value:
         raise Unprovable("its inputs have different types or numbers of axes")
     first = values[0]
     axis = axis_of(call.integer("axis", 0), first.rank)
-    if all(value.content is not None for value in values):
-        return known(first.element, [size for value in values for size in value.content or ()])
+    contents = [value.content for value in values if value.content is not None]
+    # The length comes first: a long list would take much memory only to be dropped.
+    if len(contents) == len(values) and sum(map(len, contents)) <= limits.MAX_KNOWN_INTEGERS:
+        return known(first.element, [size for content in contents for size in content])
     total = 0
     for value in values:
         size = value.shape[axis]

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import AttributeProto, TensorProto, helper, numpy_helper
 
-from .edited_graph import Case, Edit, add, live, node, rename, silent
+from .edited_graph import Array, Case, Constants, Edit, add, live, node, rename, silent
 
 OTHER_OPERATORS = """
     RandomNormal RandomNormalLike RandomUniform RandomUniformLike Multinomial Bernoulli Dropout If Loop Scan NonZero
@@ -76,6 +76,9 @@ def _weights() -> Iterator[Case]:
         "a weight twice", lambda model: model.graph.initializer.append(model.graph.initializer[0]), "two weights"
     )
     yield Case("a weight with two contents", _two_contents, "bytes")
+    for number in (2, 127, 200, 255):
+        yield Case(f"a bool of {number} in raw bytes", _wide_bool(number), "outside bool")
+    yield Case("axes of another wire type", _other_wire, "wire type")
 
 
 def _external(location: str) -> Edit:
@@ -112,6 +115,37 @@ def _sparse(model: onnx.ModelProto) -> None:
 def _two_contents(model: onnx.ModelProto) -> None:
     tensor = TensorProto(name="spare", data_type=TensorProto.FLOAT, dims=[1], raw_data=bytes(4), float_data=[1.0])
     model.graph.initializer.append(tensor)
+
+
+def _wide_bool(number: int) -> Edit:
+    """A position that is within its table as a bool, and far outside as the number that a runtime computes with."""
+
+    def edit(model: onnx.ModelProto) -> None:
+        model.graph.initializer.append(
+            TensorProto(name="odd", data_type=TensorProto.BOOL, dims=[], raw_data=bytes([number]))
+        )
+        nodes = [
+            node("Cast", "odd", "position", to=7), node("Sub", "position whole", "at"),
+            node("Greater", "lp big", "rare"), node("Where", "rare at s0", "place"),
+            node("Gather", "v1 place", "extra", axis=0),
+        ]  # fmt: skip
+        silent(nodes, {"whole": np.array(number, np.int64)})(model)
+
+    return edit
+
+
+def _other_wire(model: onnx.ModelProto) -> bytes:
+    """The largest number of a batch: a protobuf library skips the list of axes, and then every axis is meant."""
+    model.opset_import[0].version = 17
+    nodes = [
+        node("Unsqueeze", "x i234", "row"), node("ReduceMax", "row", "most", axes=[1, 2, 3, 4]),
+        node("Squeeze", "most i1234", "extra"),
+    ]  # fmt: skip
+    silent(nodes, {"i234": np.array([2, 3, 4]), "i1234": np.array([1, 2, 3, 4])})(model)
+    content = bytes(model.SerializeToString())
+    packed, fixed = (b"\x0a\x04axes" + part for part in (b"@\1@\2@\3@\4", b"\x45\1\2\3\4\x6a\1a"))
+    assert content.count(packed) == 1
+    return content.replace(packed, fixed)
 
 
 def _names() -> Iterator[Case]:
@@ -243,6 +277,21 @@ def _sizes() -> Iterator[Case]:
         silent([*held, *joined], {"much": np.array([1, 2**17], np.int64)}),
         "bytes for each row",
     )
+    yield Case("seventy branches that a runtime keeps at the same time", branches(70), "at the same time")
+    yield Case("integers that double", silent(*_doubled(30)), "refused")
+    yield Case("a shape with the number of rows 5,000 times", silent(_repeated_rows(5_000)), "number of rows")
+    target = {"target": np.full(4096, 2, np.int64)}
+    for operator in ("Expand", "Reshape", "Unsqueeze"):
+        yield Case(f"{operator} to 4,096 axes", silent([node(operator, "lp target", "extra")], target), "refused")
+    yield Case("Max of 1,000 shapes", silent(_unequal(1_000)), "the shapes")
+    lists = {f"list{index}": np.zeros(4096, np.int64) for index in range(1025)}
+    names = " ".join(lists)
+    yield Case(
+        "1,025 lists of integers",
+        silent([node("Concat", names, "p", axis=0), node("Cast", "p", "extra", to=1)], lists),
+        "integers",
+    )
+    yield Case("many nodes with many inputs", _crowd(40, 8_000), "inputs and outputs")
     yield Case("20,001 nodes", _chain(20_001, wide=True), "nodes")
     yield Case("200,000 nodes", _chain(200_000, wide=True), "nodes")
     yield Case("a chain of 6,000 nodes", _chain(6_000), "deeper")
@@ -250,6 +299,44 @@ def _sizes() -> Iterator[Case]:
     yield Case("nine axes", silent([*_axes(8), node("ReduceMax", "a8 i0", "extra", keepdims=0)]), "axes")
     yield Case("10,000 inputs", _spare("Max", " ".join(["x"] * 10_000)), "values")
     yield Case("10,000 axes", _spare("Transpose", perm=list(range(10_000))), "too long")
+
+
+def branches(count: int) -> Edit:
+    """Wide tensors that are each read at once, and again by sums that come last where a runtime goes depth first."""
+    nodes = [node("Unsqueeze", "lp i1", "a")]
+    # A runtime would join branches that compute the same.
+    factors: dict[str, Array] = {f"k{index}": np.array(index + 1, np.float32) for index in range(count)}
+    for index in range(count):
+        nodes += [
+            node("Mul", f"a k{index}", f"a{index}"), node("Expand", f"a{index} much", f"e{index}"),
+            node("ReduceSum", f"e{index} i1", f"r{index}"), node("ReduceMax", f"e{index} i1", f"t{index}"),
+        ]  # fmt: skip
+    for kind in "rt":
+        sums = [f"{kind}0", *(f"{kind}_{index}" for index in range(1, count))]
+        nodes += [node("Add", f"{sums[index - 1]} {kind}{index}", sums[index]) for index in range(1, count)]
+    last = count - 1
+    nodes += [node("Add", f"r_{last} t_{last}", "both"), node("Squeeze", "both i1", "extra")]
+    return silent(nodes, {**factors, "much": np.array([1, 2**16], np.int64)})
+
+
+def _doubled(levels: int) -> tuple[list[onnx.NodeProto], Constants]:
+    joins = [node("Concat", f"t{index} t{index}", f"t{index + 1}", axis=0) for index in range(levels)]
+    sums = [node("ReduceMax", f"t{levels} i0", "u", keepdims=0), node("Cast", "u", "extra", to=1)]
+    return [*joins, *sums], {"t0": np.zeros(4096, np.int64)}
+
+
+def _repeated_rows(count: int) -> list[onnx.NodeProto]:
+    return [
+        node("Shape", "lp", "n"), node("Concat", " ".join(["n"] * count), "p", axis=0), node("Cast", "p", "extra", to=1)
+    ]  # fmt: skip
+
+
+def _unequal(count: int) -> list[onnx.NodeProto]:
+    return [node("Max", " ".join([*["x"] * count, "position"]), "p"), node("ReduceSum", "p i1", "extra", keepdims=0)]
+
+
+def _crowd(nodes: int, inputs: int) -> Edit:
+    return lambda model: add(model, [node("Max", " ".join(["x"] * inputs), f"p{index}") for index in range(nodes)])
 
 
 def _axes(count: int) -> list[onnx.NodeProto]:
