@@ -24,6 +24,10 @@ from .worker_process import Launch, WorkerProcess
 TICK_SECONDS: Final = 0.1
 FIRST_BACKOFF_SECONDS: Final = 0.25
 LONGEST_BACKOFF_SECONDS: Final = 10.0
+# Beyond this number of failures the wait is the longest one; a larger power of two would not fit into a float.
+MOST_DOUBLINGS: Final = 16
+# A worker that is often slow costs one start of a successor in this time; one that hangs meanwhile is killed as hung.
+REST_SECONDS: Final = 5.0
 # A service whose workers end this often before one of them was ever ready cannot start.
 STARTS: Final = 5
 
@@ -73,7 +77,12 @@ class Slot:
     def wait_longer(self, now: float) -> None:
         """Count a failure; the next start waits twice as long as the one before."""
         self.failures += 1
-        self.start_after = now + min(FIRST_BACKOFF_SECONDS * 2**self.failures, LONGEST_BACKOFF_SECONDS)
+        doubled = FIRST_BACKOFF_SECONDS * 2 ** min(self.failures, MOST_DOUBLINGS)
+        self.start_after = now + min(doubled, LONGEST_BACKOFF_SECONDS)
+
+    def rest(self, now: float) -> None:
+        """Start no successor for some time: the last one became ready, and the worker did not need it."""
+        self.failures, self.start_after = 0, now + REST_SECONDS
 
 
 class Supervisor:
@@ -198,20 +207,23 @@ class Supervisor:
         for slot in self._slots:
             if slot.worker is None:
                 continue
-            is_silent = slot.worker.ready and now - slot.worker.last_beat > self._patience.spare
             if slot.successor is not None and slot.successor.ready:
-                if slot.restart or is_silent:
+                if slot.restart or self._is_silent(slot.worker, now):
                     self._take_over(slot, slot.worker, slot.successor)
                 else:
                     # The worker was only slow.
                     slot.successor.retire()
                     self._retired.append(slot.successor)
-                    slot.wait_longer(now)
+                    slot.rest(now)
                 slot.successor = None
+            # From here on the worker may be another one.
             slot.restart |= slot.worker.leaving
-            is_wanted = (slot.restart or is_silent) and now >= slot.start_after
+            is_wanted = (slot.restart or self._is_silent(slot.worker, now)) and now >= slot.start_after
             if is_wanted and not any(each.successor for each in self._slots):
                 slot.successor = self._start_worker(slot, now)
+
+    def _is_silent(self, worker: WorkerProcess, now: float) -> bool:
+        return worker.ready and now - worker.last_beat > self._patience.spare
 
     def _take_over(self, slot: Slot, worker: WorkerProcess, successor: WorkerProcess) -> None:
         if slot.restart:
