@@ -16,9 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from uvicorn.config import STARTUP_FAILURE
-
-from .graceful_server import DRAIN_SECONDS, SIGNALS
+from .graceful_server import DRAIN_SECONDS, SIGNALS, STARTUP_FAILURE
 from .worker_process import Launch, WorkerProcess
 
 TICK_SECONDS: Final = 0.1
