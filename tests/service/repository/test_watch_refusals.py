@@ -4,10 +4,13 @@ import shutil
 
 import pytest
 
-from diffeo.service.repository.watch import FIRST_RETRY_SECONDS
+from diffeo.service.model import Model
+from diffeo.service.repository.watch import FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS
 from diffeo.service.requests import ModelSelector
 from tests.given.flows import affine
 from tests.given.watched_folder import NEWEST, WatchedFolder
+
+KEY = ("affine2d", 1)
 
 
 def test_a_bad_version_is_refused_with_its_reason_and_the_old_one_stays_in_service(watched: WatchedFolder) -> None:
@@ -168,3 +171,54 @@ def test_a_check_that_raises_refuses_its_version_and_a_later_one_is_served(watch
     affine.copy_to(watched.models, version=3)
     watched.scan()
     assert watched.newest == 3
+
+
+@pytest.mark.parametrize("can_pass", [True, False], ids=["a reason that can pass", "a reason that cannot pass"])
+def test_a_republished_version_that_is_refused_is_served_when_its_files_are_corrected_in_place(
+    watched: WatchedFolder, caplog: pytest.LogCaptureFixture, *, can_pass: bool
+) -> None:
+    old = republish(watched, "its golden rows are wrong", can_pass=can_pass)
+    assert watched.repository.find(NEWEST) is old
+    for fault in ("they are still wrong", None):
+        watched.refusals = {} if fault is None else {KEY: fault}
+        (watched.models / "affine2d/1/golden.npy").touch()
+        watched.scan(4)
+    assert watched.repository.find(NEWEST) is not old
+    assert len(watched.checked) == 3
+    assert [message for message, *_ in logged(caplog)] == ["refused", "refused"]
+
+
+def test_a_republished_version_that_was_refused_for_a_time_is_checked_again_until_it_is_served(
+    watched: WatchedFolder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("diffeo.service.repository.watch.time.monotonic", lambda: now)
+    old = republish(watched, "it was killed", can_pass=True)
+    for checks in (1, 2, 3):
+        watched.scan(4)
+        assert len(watched.checked) == checks
+        assert watched.repository.find(NEWEST) is old
+        now += MAX_RETRY_SECONDS + 1
+    watched.refusals = {}
+    watched.scan(4)
+    served = watched.repository.find(NEWEST)
+    assert served is not old
+    assert len(watched.checked) == 4
+    assert {message for message, *_ in logged(caplog)} == {"refused"}
+    # From now on it is a served version like any other.
+    now += MAX_RETRY_SECONDS + 1
+    (watched.models / "affine2d/1/golden.npy").touch()
+    watched.scan(4)
+    assert watched.repository.find(NEWEST) is served
+    assert len(watched.checked) == 4
+
+
+def republish(watched: WatchedFolder, refusal: str, *, can_pass: bool) -> Model:
+    """Delete the served version and publish its number again; the new one is refused. The old one."""
+    old = watched.repository.find(NEWEST)
+    shutil.rmtree(watched.models / "affine2d/1")
+    watched.scan()
+    watched.refusals, watched.can_pass = {KEY: refusal}, can_pass
+    affine.copy_to(watched.models)
+    watched.scan()
+    return old
