@@ -15,8 +15,9 @@ from typing import IO
 
 import pytest
 
-from diffeo.service.process import supervisor, worker_process
-from diffeo.service.process.supervisor import LONGEST_BACKOFF_SECONDS, Patience, Slot, Supervisor
+from diffeo.service.process import slot, supervisor, worker_process
+from diffeo.service.process.slot import LONGEST_BACKOFF_SECONDS, Slot
+from diffeo.service.process.supervisor import Patience, Supervisor
 from diffeo.service.process.worker_process import Launch, WorkerProcess, memory_file
 
 # A worker without an application: it writes down what it is told, and answers each connection with its process id.
@@ -234,9 +235,9 @@ def test_a_worker_that_was_only_slow_gets_a_successor_each_time(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # If it counted as a failed start, the next successor would come after the test.
-    monkeypatch.setattr(supervisor, "FIRST_BACKOFF_SECONDS", LONG)
-    monkeypatch.setattr(supervisor, "LONGEST_BACKOFF_SECONDS", LONG)
-    monkeypatch.setattr(supervisor, "REST_SECONDS", 0.0, raising=False)
+    monkeypatch.setattr(slot, "FIRST_BACKOFF_SECONDS", LONG)
+    monkeypatch.setattr(slot, "LONGEST_BACKOFF_SECONDS", LONG)
+    monkeypatch.setattr(slot, "REST_SECONDS", 0.0)
     service.supervise(replace(PATIENT, spare=0.5))
 
     async def during() -> None:
@@ -252,11 +253,11 @@ def test_a_worker_that_was_only_slow_gets_a_successor_each_time(
 
 
 def test_the_wait_after_a_failure_grows_up_to_a_limit_over_any_number_of_failures() -> None:
-    slot = Slot(())
+    place = Slot(())
     waits = []
     for _ in range(5000):
-        slot.wait_longer(0.0)
-        waits.append(slot.start_after)
+        place.wait_longer(0.0)
+        waits.append(place.start_after)
     assert waits == sorted(waits)
     assert waits[0] < waits[-1] == LONGEST_BACKOFF_SECONDS
 
@@ -306,7 +307,7 @@ def test_workers_that_cannot_start_end_the_service(service: Service, monkeypatch
 def test_workers_that_die_at_each_start_are_started_a_few_times_only(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervisor, "FIRST_BACKOFF_SECONDS", 0.01)
+    monkeypatch.setattr(slot, "FIRST_BACKOFF_SECONDS", 0.01)
     monkeypatch.setenv("AT_START", "os.abort()")
     asyncio.run(asyncio.wait_for(service.supervisor.run(), 60))
     assert service.supervisor.failed
