@@ -10,7 +10,7 @@ from time import thread_time
 from typing import Final
 
 # A request waits for the end of the turn in which it arrives, and for its own.
-TURN_SHARE: Final = 0.33
+TURN_SHARE: Final = 0.5
 # The time of a request, until it is measured; and the longest that is believed. No small request takes longer: if the
 # event loop needs more, the delay comes from something else, such as a busy machine.
 USUAL_SECONDS: Final = 0.0001

@@ -12,6 +12,7 @@ import functools
 import logging
 import signal
 import socket
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -32,6 +33,8 @@ IDLE_SECONDS: Final = 1.0
 DRAIN_SECONDS: Final = 20.0  # for running requests, when the server stops
 POLL_SECONDS: Final = 0.05
 ACCEPTED_AT_ONCE: Final = 128
+# The exit code of a process whose application could not start; it is the one that uvicorn uses.
+STARTUP_FAILURE: Final = 3
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 log = logging.getLogger("diffeo")
@@ -63,8 +66,15 @@ class GracefulServer(uvicorn.Server):
         await self.accept_from(range(len(self._listeners)))
 
     async def start_application(self) -> None:
-        """Start the application; no connection is accepted yet."""
+        """Start the application; no connection is accepted yet.
+
+        Raises:
+            SystemExit: the application could not start; the log has the reason.
+        """
         await super().startup(sockets=[])
+        # Newer versions of uvicorn end the process themselves; older ones would go on.
+        if self.lifespan.should_exit:
+            sys.exit(STARTUP_FAILURE)
 
     async def accept_from(self, numbers: Sequence[int]) -> None:
         """Accept connections from these of its sockets only. Connections that wait in another one stay there."""

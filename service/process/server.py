@@ -152,6 +152,8 @@ def server_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="uvloop",
+        # Otherwise uvicorn would serve an application that raises while it starts, as one that needs no start.
+        lifespan="on",
         http=limited(ConnectionLimits.of(settings)),  # type: ignore[arg-type]  # uvicorn calls it as it calls a class
         ws="none",
         access_log=False,

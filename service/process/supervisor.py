@@ -16,14 +16,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from uvicorn.config import STARTUP_FAILURE
-
-from .graceful_server import DRAIN_SECONDS, SIGNALS
+from .graceful_server import DRAIN_SECONDS, SIGNALS, STARTUP_FAILURE
+from .slot import Slot
 from .worker_process import Launch, WorkerProcess
 
 TICK_SECONDS: Final = 0.1
-FIRST_BACKOFF_SECONDS: Final = 0.25
-LONGEST_BACKOFF_SECONDS: Final = 10.0
 # A service whose workers end this often before one of them was ever ready cannot start.
 STARTS: Final = 5
 
@@ -44,36 +41,10 @@ class Patience:
     """
 
     silent: float = 1.0
-    spare: float = 1.0
+    spare: float = 0.6
     hung: float = 5.0
     start: float = 600.0
     stop: float = DRAIN_SECONDS + 5.0
-
-
-@dataclass(slots=True)
-class Slot:
-    """The place of one worker.
-
-    Attributes:
-        sockets: the numbers of the sockets that belong to the place.
-        worker: the worker of the place; None while there is none.
-        successor: the worker that starts to replace it.
-        failures: the number of its last workers that ended before they were ready.
-        start_after: time.monotonic() before which no worker is started.
-        restart: True if its worker is to be replaced by a new one.
-    """
-
-    sockets: Sequence[int]
-    worker: WorkerProcess | None = None
-    successor: WorkerProcess | None = None
-    failures: int = 0
-    start_after: float = 0.0
-    restart: bool = False
-
-    def wait_longer(self, now: float) -> None:
-        """Count a failure; the next start waits twice as long as the one before."""
-        self.failures += 1
-        self.start_after = now + min(FIRST_BACKOFF_SECONDS * 2**self.failures, LONGEST_BACKOFF_SECONDS)
 
 
 class Supervisor:
@@ -114,7 +85,7 @@ class Supervisor:
 
     def _tick(self, now: float) -> None:
         # If this process itself was stopped, as by Ctrl-Z, the signs of life of its workers are late as well.
-        if now - self._last_tick > self._patience.silent:
+        if now - self._last_tick > min(self._patience.silent, self._patience.spare):
             for worker in self._workers():
                 worker.last_beat = now
         self._last_tick = now
@@ -198,20 +169,23 @@ class Supervisor:
         for slot in self._slots:
             if slot.worker is None:
                 continue
-            is_silent = slot.worker.ready and now - slot.worker.last_beat > self._patience.spare
             if slot.successor is not None and slot.successor.ready:
-                if slot.restart or is_silent:
+                if slot.restart or self._is_silent(slot.worker, now):
                     self._take_over(slot, slot.worker, slot.successor)
                 else:
                     # The worker was only slow.
                     slot.successor.retire()
                     self._retired.append(slot.successor)
-                    slot.wait_longer(now)
+                    slot.rest(now)
                 slot.successor = None
+            # From here on the worker may be another one.
             slot.restart |= slot.worker.leaving
-            is_wanted = (slot.restart or is_silent) and now >= slot.start_after
+            is_wanted = (slot.restart or self._is_silent(slot.worker, now)) and now >= slot.start_after
             if is_wanted and not any(each.successor for each in self._slots):
                 slot.successor = self._start_worker(slot, now)
+
+    def _is_silent(self, worker: WorkerProcess, now: float) -> bool:
+        return worker.ready and now - worker.last_beat > self._patience.spare
 
     def _take_over(self, slot: Slot, worker: WorkerProcess, successor: WorkerProcess) -> None:
         if slot.restart:

@@ -14,7 +14,6 @@ from types import FrameType
 from typing import Final
 
 import uvicorn
-from uvicorn.config import STARTUP_FAILURE
 
 from diffeo.runtime.errors import EngineError
 
@@ -24,7 +23,7 @@ from ..observability.shared_counters import SharedCounters
 from ..repository.shared_results import SharedResults
 from ..settings import Settings
 from .channel import BEAT, LEAVE, LISTEN, READY, RETIRE, STOP, Channel
-from .graceful_server import SIGNALS, GracefulServer
+from .graceful_server import SIGNALS, STARTUP_FAILURE, GracefulServer
 from .server import create_worker_app, run, server_config
 from .worker_start import WorkerStart
 

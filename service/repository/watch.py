@@ -75,6 +75,8 @@ class RepositoryWatcher:
         # A disk that does not answer must not take a thread that requests need.
         self._scanner = ThreadPoolExecutor(1, thread_name_prefix="scan")
         self._loaded = dict(loaded)
+        # The versions whose files were refused while the model that was loaded before from other files is still served.
+        self._refused: set[VersionKey] = set()
         self._last_scan = Found(dict(loaded))
         self._tasks: dict[VersionKey, asyncio.Task[None]] = {}
         self._retries = {
@@ -105,6 +107,7 @@ class RepositoryWatcher:
         changed = {key for key in stable - self._tasks.keys() if self._loaded.get(key) != found.versions[key]}
         present = {key for key in self._loaded if self._is_present(key)}
         self._loaded = {key: state for key, state in self._loaded.items() if key in present}
+        self._refused &= present
         self._apply({})
         for key in sorted(changed | self._due(stable)):
             self._begin(key, found.versions[key])
@@ -114,10 +117,10 @@ class RepositoryWatcher:
         await asyncio.gather(*self._tasks.values())
 
     def _begin(self, key: VersionKey, fingerprint: Fingerprint) -> None:
-        # A served version that was deleted and published again counts as new.
-        is_changed = key in self._loaded
+        # A served version that was deleted and published again counts as new until its new files are served.
+        is_loaded = key in self._loaded and key not in self._refused
         self._loaded[key] = fingerprint
-        if is_changed and isinstance(self._entries().get(key), Model):
+        if is_loaded and isinstance(self._entries().get(key), Model):
             message = "the files of a served version changed; the version is served as it was loaded"
             _log(logging.WARNING, message, [key])
             return
@@ -140,8 +143,11 @@ class RepositoryWatcher:
         last = self._retries.pop(key, None)
         if _can_pass(entry):
             self._retries[key] = Retry.after(last, entry)
-        # If the new version is refused, the served one of the same number stays.
-        if isinstance(entry, Model) or not isinstance(self._entries().get(key), Model):
+        if isinstance(entry, RefusedVersion) and isinstance(self._entries().get(key), Model):
+            # The served version of the same number stays, until the new files are good.
+            self._refused.add(key)
+        else:
+            self._refused.discard(key)
             self._apply({key: entry})
 
     def _due(self, stable: Collection[VersionKey]) -> set[VersionKey]:

@@ -15,7 +15,8 @@ from typing import IO
 
 import pytest
 
-from diffeo.service.process import supervisor, worker_process
+from diffeo.service.process import slot, supervisor, worker_process
+from diffeo.service.process.slot import LONGEST_BACKOFF_SECONDS, Slot
 from diffeo.service.process.supervisor import Patience, Supervisor
 from diffeo.service.process.worker_process import Launch, WorkerProcess, memory_file
 
@@ -190,8 +191,17 @@ def test_a_stopped_worker_that_continues_in_time_stays(service: Service) -> None
     run(service, during)
 
 
-def test_a_silent_worker_is_killed_when_its_successor_is_ready(service: Service) -> None:
-    service.supervise(replace(PATIENT, spare=0.5))
+def test_a_silent_worker_is_killed_when_its_successor_is_ready(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launched: list[WorkerProcess] = []
+
+    def noting(launch: Launch, *, is_replacement: bool) -> WorkerProcess:
+        launched.append(WorkerProcess(launch, is_replacement=is_replacement))
+        return launched[-1]
+
+    monkeypatch.setattr(supervisor, "WorkerProcess", noting)
+    service.supervise(replace(PATIENT, spare=1.0))
 
     async def during() -> None:
         first, second = await service.both()
@@ -201,6 +211,8 @@ def test_a_silent_worker_is_killed_when_its_successor_is_ready(service: Service)
         assert service.told(successor, "listen")
 
     run(service, during)
+    # The successor took the place, so no other one was needed.
+    assert len(launched) == 3
 
 
 def test_a_successor_ends_if_the_worker_was_only_slow(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,6 +229,37 @@ def test_a_successor_ends_if_the_worker_was_only_slow(service: Service, monkeypa
         assert {*await service.both()} == {first, second}
 
     run(service, during)
+
+
+def test_a_worker_that_was_only_slow_gets_a_successor_each_time(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # If it counted as a failed start, the next successor would come after the test.
+    monkeypatch.setattr(slot, "FIRST_BACKOFF_SECONDS", LONG)
+    monkeypatch.setattr(slot, "LONGEST_BACKOFF_SECONDS", LONG)
+    monkeypatch.setattr(slot, "REST_SECONDS", 0.0)
+    service.supervise(replace(PATIENT, spare=0.5))
+
+    async def during() -> None:
+        first, second = await service.both()
+        monkeypatch.setenv("AT_START", "time.sleep(1)")
+        for _ in range(3):
+            os.kill(first, signal.SIGSTOP)
+            await service.until(lambda: len(service.workers()) == 3)
+            os.kill(first, signal.SIGCONT)
+            await service.until(lambda: service.workers() == {first, second})
+
+    run(service, during)
+
+
+def test_the_wait_after_a_failure_grows_up_to_a_limit_over_any_number_of_failures() -> None:
+    place = Slot(())
+    waits = []
+    for _ in range(5000):
+        place.wait_longer(0.0)
+        waits.append(place.start_after)
+    assert waits == sorted(waits)
+    assert waits[0] < waits[-1] == LONGEST_BACKOFF_SECONDS
 
 
 def test_a_restart_replaces_one_worker_after_the_other(service: Service) -> None:
@@ -264,7 +307,7 @@ def test_workers_that_cannot_start_end_the_service(service: Service, monkeypatch
 def test_workers_that_die_at_each_start_are_started_a_few_times_only(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervisor, "FIRST_BACKOFF_SECONDS", 0.01)
+    monkeypatch.setattr(slot, "FIRST_BACKOFF_SECONDS", 0.01)
     monkeypatch.setenv("AT_START", "os.abort()")
     asyncio.run(asyncio.wait_for(service.supervisor.run(), 60))
     assert service.supervisor.failed

@@ -2,9 +2,8 @@
 
 import hashlib
 import json
-import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Executor
 from pathlib import Path
 
 import onnx
@@ -29,14 +28,9 @@ from diffeo.service.repository.result import PreflightResult
 from diffeo.service.requests import ModelSelector
 from diffeo.service.settings import Settings
 from tests.given.flows import affine
+from tests.given.unlistable import unlistable
 
 NO_NAME = ModelSelector(None, None)
-
-
-@pytest.fixture(scope="module")
-def executor() -> Iterator[Executor]:
-    with ThreadPoolExecutor(1) as threads:
-        yield threads
 
 
 @pytest.fixture
@@ -372,20 +366,11 @@ def test_a_process_that_replaces_another_one_serves_the_models_that_are_left(
     assert loaded.find(ModelSelector("affine2d", None)).name == "affine2d"
 
 
-def test_a_model_whose_folder_cannot_be_listed_ends_no_start(
-    tmp_path: Path, load: Callable[..., Repository], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_model_whose_folder_cannot_be_listed_ends_no_start(tmp_path: Path, load: Callable[..., Repository]) -> None:
     affine.copy_to(tmp_path)
     (tmp_path / "hidden").mkdir()
-    scandir = os.scandir
-
-    def refuse(path: Path) -> object:
-        if path.name == "hidden":
-            raise PermissionError(13, "Permission denied")
-        return scandir(path)
-
-    monkeypatch.setattr(os, "scandir", refuse)
-    found = load(default_model="hidden", precisions={"hidden": "int8"})
+    with unlistable("hidden"):
+        found = load(default_model="hidden", precisions={"hidden": "int8"})
     assert found.find(ModelSelector("affine2d", None)).name == "affine2d"
 
 

@@ -10,6 +10,7 @@ from diffeo.service.repository import scan
 from diffeo.service.repository.scan import MAX_FILES, find, fingerprint, version_number
 from diffeo.service.settings import Settings
 from tests.given.flows import affine
+from tests.given.unlistable import unlistable
 
 KEY = ("affine2d", 1)
 
@@ -39,36 +40,24 @@ def test_links_in_circles_names_that_are_no_text_and_files_are_ignored(tmp_path:
     assert (found.unreadable, found.ignored) == ({}, {})
 
 
-@pytest.fixture
-def _unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder named "secret" cannot be listed. Root may list any folder, so no permission does this."""
-    scandir = os.scandir
-
-    def refuse(path: Path) -> object:
-        if path.name == "secret":
-            raise PermissionError(13, "Permission denied")
-        return scandir(path)
-
-    monkeypatch.setattr(os, "scandir", refuse)
-
-
-@pytest.mark.usefixtures("_unreadable")
 def test_a_folder_that_nobody_may_read_hides_no_other(tmp_path: Path) -> None:
     affine.copy_to(tmp_path)
     (tmp_path / "secret").mkdir()
-    found = find(tmp_path)
+    with unlistable("secret"):
+        found = find(tmp_path)
+        assert fingerprint(tmp_path / "secret", KEY) == ()
     assert list(found.versions) == [KEY]
     assert found.unreadable == {"secret": "Permission denied"}
-    assert fingerprint(tmp_path / "secret", KEY) == ()
 
 
-@pytest.mark.usefixtures("_unreadable")
 def test_a_repository_that_nobody_may_read_is_an_error_in_one_sentence(tmp_path: Path) -> None:
     models = tmp_path / "secret"
     models.mkdir()
-    with pytest.raises(NothingToServe, match=r"the model repository .*secret cannot be read \(Permission denied\)"):
-        scan.find_versions(Settings(models=models))
-    assert scan.fingerprints(models) == {}
+    words = r"the model repository .*secret cannot be read \(Permission denied\)"
+    with unlistable("secret"):
+        with pytest.raises(NothingToServe, match=words):
+            scan.find_versions(Settings(models=models))
+        assert scan.fingerprints(models) == {}
 
 
 def test_a_model_that_vanishes_during_the_scan_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
