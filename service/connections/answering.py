@@ -14,11 +14,11 @@ from uvicorn.server import ServerState
 from . import raw_problem
 from .cycle import RequestCycle
 from .limits import ConnectionLimits
+from .overload.repeated_head import RepeatedHead
 from .raw_problem import RawProblem
 from .read_flow import ReadFlow
 from .reader_pace import ReaderPace
 from .registry import COUNT_REJECTED, Connections
-from .repeated_head import RepeatedHead
 from .transport import ConnectionTransport
 
 # Keys of the state that uvicorn copies into the scope of each request.

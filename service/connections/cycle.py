@@ -9,8 +9,8 @@ from uvicorn._types import ASGI3Application, ASGIReceiveEvent, ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from ..errors import DeadlinePassed
+from .overload.starts import Starts
 from .response_head import Header, response_head
-from .starts import Starts
 
 # Keys of scope["state"].
 FIRST_BYTE: Final = "first_byte"

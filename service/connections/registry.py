@@ -11,8 +11,8 @@ from typing import Final, Protocol
 
 from .limits import ConnectionLimits
 from .memory import MemoryBudget
-from .rejection_pauses import RejectionPauses
-from .starts import Starts
+from .overload.rejection_pauses import RejectionPauses
+from .overload.starts import Starts
 
 # Descriptors that stay free for the files of bundles, for new models and their preflight.
 FILE_ROOM: Final = 64
@@ -68,7 +68,7 @@ class Connections:
         self.limits = limits
         self.memory = memory or MemoryBudget(limits.max_memory_bytes)
         self.starts = Starts(limits.max_wait_seconds)
-        self.rejection_pauses = RejectionPauses(limits.rejected_seconds)
+        self.rejection_pauses = RejectionPauses(limits.rejected_seconds, self.starts.room)
         most = min(limits.max_connections, _free_descriptors())
         self._extra = max(1, min(EXTRA, most // 3))
         self._most = max(1, most - self._extra)

@@ -8,8 +8,8 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from diffeo.service.connections.limits import ConnectionLimits
+from diffeo.service.connections.overload.repeated_head import RepeatedHead
 from diffeo.service.connections.protocol import ConnectionProtocol
-from diffeo.service.connections.repeated_head import RepeatedHead
 from tests.service.connections.test_protocol import RecordingTransport, responding
 
 HEAD: Final = b"POST /log_prob HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n"

@@ -2,15 +2,15 @@
 
 In each turn, the event loop first reads all connections that have data, then runs the handlers of the requests that it
 read; it sends most of their answers in the next turn. So the time of a turn decides how long a request waits. If more
-requests arrive in one turn than two turns can answer within the longest wait, the rest is rejected.
+requests arrive in one turn than a third of the longest wait can answer, the rest is rejected.
 """
 
 from collections.abc import Callable
 from time import thread_time
 from typing import Final
 
-# A request waits for the end of the turn in which it arrives, and for its own.
-TURN_SHARE: Final = 0.5
+# A request waits for the end of the turn in which it arrives, for its own, and for the next one.
+TURN_SHARE: Final = 1 / 3
 # The time of a request, until it is measured; and the longest that is believed. No small request takes longer: if the
 # event loop needs more, the delay comes from something else, such as a busy machine.
 USUAL_SECONDS: Final = 0.0001
@@ -62,6 +62,10 @@ class Starts:
     def began(self) -> None:
         """A handler has started."""
         self.waiting -= 1
+
+    def room(self) -> int:
+        """How many requests more may start in this turn, if requests of other connections get an equal share."""
+        return max(1, self._most // 2) - self.waiting
 
     def are_late(self) -> bool:
         """True if one more request would wait too long."""
