@@ -6,7 +6,6 @@ to it. When the file is full, it is written again with another mark and the last
 versions, the older half is forgotten and checked again by the next new worker.
 """
 
-import asyncio
 import contextlib
 import fcntl
 import os
@@ -15,6 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Final
 
+from ..offload import in_thread
 from . import result
 from .result import Check, PreflightResult, PreflightResults
 from .scan import VersionKey
@@ -61,7 +61,7 @@ class SharedResults:
 
         async def check_and_add(key: VersionKey) -> PreflightResult:
             found = await check(key)
-            await asyncio.get_running_loop().run_in_executor(thread, self.add, {key: found})
+            await in_thread(self.add, {key: found}, executor=thread)
             return found
 
         return check_and_add
