@@ -117,7 +117,7 @@ class Settings(BaseSettings):
     max_wait_ms: Positive = Field(
         default=60,
         description="Longest wait for the work of other requests. A request that would wait longer gets 429 at once. A "
-        "client without another request may wait four times as long.",
+        "client without another request may wait as long as its own work takes, if that is longer.",
     )
     max_queue_rows: Positive = Field(
         default=10_000_000,

@@ -14,8 +14,6 @@ from ..errors import DeadlinePassed, Overloaded
 from .pace import Pace
 
 NANOSECONDS: Final = 1_000_000_000
-# The first request of a client may wait so many times longer: other clients cannot keep it out of the service.
-FIRST_REQUEST: Final = 4
 
 
 class Reservation:
@@ -129,7 +127,8 @@ class WorkAhead:
         if not ahead or (ahead <= self._max_wait_seconds and ahead + own <= left):
             return
         wait = self.wait_seconds(client, seconds)
-        longest = self._max_wait_seconds * (1 if client in self._clients else FIRST_REQUEST)
+        # One other client cannot keep a first request out: it waits at most as long for that client as for itself.
+        longest = self._max_wait_seconds if client in self._clients else max(self._max_wait_seconds, own)
         if wait > longest:
             raise _overloaded(name, wait, f"the limit is {longest * 1000:g} ms (DIFFEO_MAX_WAIT_MS)", wait - longest)
         if wait + own > left:
