@@ -1,8 +1,12 @@
 """Queues of rows: a PendingRequest holds the rows and the result of one request, a RowQueue orders the requests.
 
-If the queue holds more rows than one engine call takes, clients take turns, each with the same number of rows. Of one
-client, the request that needs the fewest further calls goes first. A waiting request gains priority with every row that
-arrives after it, so later requests can delay it by at most AGEING times its own rows.
+If the queue holds more rows than one engine call takes, each client gets the same number of rows, and the request goes
+first that would end first if all clients were served in turns of one row. So requests of one size are computed one
+after the other and not all at a time. Of one client, the request that needs the fewest further calls goes first. A
+waiting request gains priority with every row that arrives after it, so later requests can delay it by at most AGEING
+times its own rows.
+
+Reference: Demers, Keshav, Shenker, "Analysis and simulation of a fair queueing algorithm", SIGCOMM 1989, section 2.
 """
 
 import asyncio
@@ -114,13 +118,29 @@ class ComputedBatch(NamedTuple):
 
 
 class _Client:
-    """The requests of one client, by priority, and the number of rows up to which it had its turn."""
+    """The requests of one client, by priority, and the number of rows up to which it had its share.
 
-    __slots__ = ("requests", "turn")
+    `place` is the number of its valid place in the order of the clients; it gets a new one when its next request
+    changes.
+    """
+
+    __slots__ = ("place", "requests", "turn")
 
     def __init__(self, turn: int) -> None:
         self.turn = turn
+        self.place = 0
         self.requests: list[tuple[int, int, PendingRequest]] = []
+
+    @property
+    def next(self) -> PendingRequest:
+        """The request that goes first."""
+        return self.requests[0][-1]
+
+    @property
+    def end(self) -> int:
+        """The number of rows up to which the client has had its share when that request is computed."""
+        request = self.next
+        return self.turn + len(request.rows) - request.taken
 
 
 class RowQueue:
@@ -143,7 +163,8 @@ class RowQueue:
         # Requests in the order of their arrival. They are ordered by client only if one engine call cannot take all.
         self._new: deque[PendingRequest] = deque()
         self._clients: dict[str, _Client] = {}
-        self._order: list[tuple[int, int, str]] = []
+        self._order: list[tuple[int, int, int, str]] = []
+        # The share of the client that was served last; a new client begins with it.
         self._turn = 0
         self._serial = 0
 
@@ -162,15 +183,18 @@ class RowQueue:
             self._insert(self._new.popleft())
         slices: list[RowSlice] = []
         while self._order and limit:
-            self._turn, _, key = heapq.heappop(self._order)
-            client = self._clients[key]
+            *_, place, key = heapq.heappop(self._order)
+            client = self._clients.get(key)
+            if client is None or client.place != place:
+                continue
             request = heapq.heappop(client.requests)[-1]
             # The caller was cancelled, or another chunk of the request failed: it needs no more rows.
             if not request.result.done():
                 rows = request.take(limit)
                 count = rows.stop - rows.start
                 limit -= count
-                client.turn = self._turn + count
+                client.turn += count
+                self._turn = max(self._turn, client.turn)
                 slices.append((request, rows))
                 if request.taken < len(request.rows):
                     self._push(client, request)
@@ -193,8 +217,9 @@ class RowQueue:
         if client is None:
             # A client that comes back gets no share for the time in which it sent nothing.
             client = self._clients[request.client] = _Client(self._turn)
-            self._schedule(request.client, client)
         self._push(client, request)
+        if client.next is request:
+            self._schedule(request.client, client)
 
     def _push(self, client: _Client, request: PendingRequest) -> None:
         self._serial += 1
@@ -202,4 +227,5 @@ class RowQueue:
 
     def _schedule(self, key: str, client: _Client) -> None:
         self._serial += 1
-        heapq.heappush(self._order, (client.turn, self._serial, key))
+        client.place = self._serial
+        heapq.heappush(self._order, (client.end, client.next.arrived, client.place, key))

@@ -67,11 +67,41 @@ def test_a_polite_client_gets_every_second_call_beside_a_greedy_one(loop: asynci
 
 def test_a_client_that_was_away_gets_no_share_for_that_time(loop: asyncio.AbstractEventLoop) -> None:
     queue = RowQueue(CALL_ROWS)
-    add(queue, loop, "greedy", 1000)
+    greedy = add(queue, loop, "greedy", 1000)
     for _ in range(50):
         queue.take(CALL_ROWS)
-    add(queue, loop, "late", 200)
-    assert Counter(queue.take(CALL_ROWS)[0][0].client for _ in range(20)) == {"greedy": 10, "late": 10}
+    first, second = (add(queue, loop, "late", 300) for _ in range(2))
+    # For the 500 rows that the greedy client got before, the late one would get both.
+    assert drain(queue) == [first, greedy, second]
+
+
+def test_requests_of_one_size_of_several_clients_are_computed_one_after_the_other(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    queue = RowQueue(CALL_ROWS)
+    pending = [add(queue, loop, client, 50) for client in "abcdefgh"]
+    calls = [queue.take(CALL_ROWS)[0][0] for _ in range(40)]
+    assert calls == [each for each in pending for _ in range(5)]
+
+
+def test_a_short_request_of_another_client_goes_first(loop: asyncio.AbstractEventLoop) -> None:
+    queue = RowQueue(CALL_ROWS)
+    add(queue, loop, "a", 1000)
+    queue.take(CALL_ROWS)
+    short = add(queue, loop, "b", 20)
+    assert [queue.take(CALL_ROWS)[0][0] for _ in range(2)] == [short, short]
+
+
+def test_short_requests_of_ever_new_clients_do_not_overtake_a_long_one_for_ever(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    queue = RowQueue(CALL_ROWS)
+    long = add(queue, loop, "long", 300)
+    overtaken = 0
+    while long.taken < len(long.rows) and overtaken < 1000:
+        add(queue, loop, f"client {overtaken}", CALL_ROWS)
+        overtaken += queue.take(CALL_ROWS)[0][0] is not long
+    assert overtaken * CALL_ROWS <= len(long.rows)
 
 
 def test_a_short_request_goes_before_long_ones_of_the_same_client(loop: asyncio.AbstractEventLoop) -> None:
