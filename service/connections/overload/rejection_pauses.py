@@ -9,7 +9,6 @@ rejection itself.
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from time import monotonic
 from typing import Final
 
 # Pauses that end within this time end together.
@@ -34,7 +33,7 @@ class RejectionPauses:
 
     def add(self, end: Callable[[], None]) -> None:
         """Begin a pause; `end` is called when it is over."""
-        self._ends.append((monotonic() + self._seconds, end))
+        self._ends.append((asyncio.get_running_loop().time() + self._seconds, end))
         if not self._is_timed:
             self._set_timer()
 
@@ -43,7 +42,7 @@ class RejectionPauses:
         asyncio.get_running_loop().call_later(min(self._seconds, STEP_SECONDS), self._end_some)
 
     def _end_some(self) -> None:
-        now, room = monotonic(), self._room()
+        now, room = asyncio.get_running_loop().time(), self._room()
         while self._ends and (due := self._ends[0][0]) <= now and (room > 0 or due + LONGEST_SECONDS <= now):
             _, end = self._ends.popleft()
             end()

@@ -7,8 +7,10 @@ import pytest
 
 from diffeo.service.connections.overload import rejection_pauses
 from diffeo.service.connections.overload.rejection_pauses import RejectionPauses
+from tests.given import skipping_loop
 
 SECONDS: Final = 0.01
+STEP: Final = rejection_pauses.STEP_SECONDS
 LONGEST: Final = 0.1
 
 
@@ -28,7 +30,7 @@ def ended(number: int, room: int, after: float) -> list[int]:
         await asyncio.sleep(after)
         return [*ends]
 
-    return asyncio.run(run())
+    return skipping_loop.run(run())
 
 
 def test_no_pause_is_shorter_than_the_shortest() -> None:
@@ -40,7 +42,8 @@ def test_with_room_all_end_in_the_order_of_the_rejections() -> None:
 
 
 def test_with_little_room_some_end_in_each_step() -> None:
-    assert 0 < len(ended(1000, room=3, after=3 * SECONDS)) < 100
+    assert ended(1000, room=3, after=SECONDS + STEP / 2) == [0, 1, 2]
+    assert ended(1000, room=3, after=SECONDS + 3 * STEP / 2) == [0, 1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize("room", [0, -5])

@@ -63,6 +63,16 @@ def test_the_time_in_which_the_event_loop_waits_for_work_is_not_that_of_a_reques
     assert not starts.are_late()
 
 
+def test_one_turn_that_a_busy_machine_delays_counts_little() -> None:
+    clock = Clock()
+    starts = Starts(0.09, clock)
+    for seconds in (0.005, 30.0, 0.005):
+        turn_of(starts, 50)
+        clock.now += seconds
+    starts.add()
+    assert starts.room() > 100
+
+
 class Turn:
     """Connections that the event loop reads in one turn, each with what was written to it.
 
