@@ -10,9 +10,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from . import graph
-from .errors import GraphsDisagree
-from .manifest import MAIN_FILES, FileName
+from ..errors import GraphsDisagree
+from ..manifest import MAIN_FILES, FileName
+from .content import weights
 
 Array = npt.NDArray[np.floating]
 
@@ -20,14 +20,14 @@ Array = npt.NDArray[np.floating]
 PREFIX: Final = "flow."
 
 
-def check(files: Mapping[FileName, bytes]) -> None:
+def check_weights(files: Mapping[FileName, bytes]) -> None:
     """Check the weights of the main graphs, whose content is checked already.
 
     Raises:
         GraphsDisagree: a weight is another one in the other graph.
     """
     names = MAIN_FILES.forward, MAIN_FILES.inverse
-    forward, inverse = (graph.weights(name, files[name]) for name in names)
+    forward, inverse = (weights(name, files[name]) for name in names)
     for name, weight in forward.items():
         other = inverse.get(name)
         if name.startswith(PREFIX) and other is not None and other.shape == weight.shape and not _same(weight, other):

@@ -6,7 +6,7 @@ Reference: Protocol Buffers, Encoding (protobuf.dev/programming-guides/encoding)
 from collections.abc import Iterator
 from typing import Final
 
-from .errors import GraphRefused
+from ..errors import GraphRefused
 
 Field = tuple[int, int, int | memoryview]  # field number; wire type; integer or bytes
 
