@@ -8,10 +8,12 @@ import pyarrow as pa
 import pytest
 
 from diffeo.bulk import job
-from diffeo.bulk.job import BlockFiles, Inputs
-from diffeo.density import Direction
+from diffeo.bulk.job import BlockFiles, Inputs, JobModel
+from diffeo.bundle.read import read
+from diffeo.density import Direction, SeededSample
 from diffeo.errors import TableError
 from tests.given.flows import affine
+from tests.given.flows.kinds import KINDS, publish
 from tests.given.job_files import (
     BLOCK_ROWS,
     COLUMNS,
@@ -124,6 +126,18 @@ def test_a_sample_has_the_same_rows_for_every_size_of_block(tmp_path: Path) -> N
         found = load(out)
         assert found.schema.names == [*COLUMNS, "log_prob", "z0", "z1"]
         assert np.array_equal(values(found), np.c_[tuple(expected.values())])
+
+
+def test_a_model_with_kinds_scores_its_own_sample_with_the_same_bits(tmp_path: Path) -> None:
+    kinds = {"height": KINDS["count"], "weight": KINDS["zero-inflated"]}
+    bundle = read(publish(tmp_path / "1", kinds))
+    model, files = JobModel(bundle, "snapped", 1), BlockFiles("parquet", BLOCK_ROWS)
+    run_into(tmp_path / "drawn", job.sample(model, SeededSample(2500, 7), ("x", "log_prob"), files))
+    drawn = load(tmp_path / "drawn")
+    assert [str(kind) for kind in drawn.schema.types] == ["double", "double", "float"]
+    inputs = Inputs([str(tmp_path / "drawn/*.parquet")], (), "refuse")
+    run_into(tmp_path / "scored", job.log_prob(model, inputs, files))
+    assert load(tmp_path / "scored")["log_prob"].equals(drawn["log_prob"])
 
 
 REFUSED = {
