@@ -14,7 +14,7 @@ import itertools
 import struct
 from typing import Annotated, Final, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from .frozen import Frozen
 
@@ -25,8 +25,22 @@ MOST_ATOMS: Final = 256
 LARGEST_INTEGER: Final = 2**50
 HALF: Final = 0.5
 
-Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
-Positive = Annotated[float, Field(ge=SMALLEST, le=LARGEST)]
+
+def _check_number(value: float) -> float:
+    # Not a bound of pydantic, whose sentence writes 1e300 with all of its digits.
+    if not abs(value) <= LARGEST:
+        raise ValueError(f"the number is {value:g}; expected at most {LARGEST:g} in size")
+    return value
+
+
+def _check_positive(value: float) -> float:
+    if not SMALLEST <= value <= LARGEST:
+        raise ValueError(f"the number is {value:g}; expected from {SMALLEST:g} to {LARGEST:g}")
+    return value
+
+
+Number = Annotated[float, AfterValidator(_check_number)]
+Positive = Annotated[float, AfterValidator(_check_positive)]
 
 
 class Atom(Frozen):

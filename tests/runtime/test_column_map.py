@@ -80,7 +80,7 @@ WIDE = {
     "above": (0.0, 1.0), "below": (0.0, 1.0), "between": (0.5, 1.0), "far between": (0.0, 1.0), "tails": (0.0, 1.0),
     "integer": (3.0, 20.0), "count": (4.0, 0.5), "dice": (0.0, 1.0), "integer tails": (0.0, 1.0), "zero": (0.0, 4.0),
     "zero-inflated": (1.0, 0.8), "clipped": (0.0, 1.0), "three atoms": (-1.5, 0.6), "atom tails": (0.0, 1.0),
-    "huge": (0.0, 1.0), "tiny": (0.0, 1.0), "seconds": (0.0, 1.0), "huge zero-inflated": (1.0, 0.8),
+    "huge": (0.0, 1.0), "tiny": (0.0, 1.0), "seconds": (0.0, 1.0), "huge zero-inflated": (2.0, 0.5),
 }  # fmt: skip
 
 
