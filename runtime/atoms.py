@@ -20,7 +20,7 @@ Index = npt.NDArray[np.intp]
 
 
 class Step(NamedTuple):
-    """The atoms of the same number, one of each of the first `count` columns; each array is [count].
+    """The atoms of the same number, one of each of the first `size` columns; each array is [size].
 
     Attributes:
         compared: the numbers with which x is compared.
@@ -28,7 +28,7 @@ class Step(NamedTuple):
         right: L_i + w_i.
     """
 
-    count: int
+    size: int
     value: Array
     compared: Array
     width: Array
@@ -91,32 +91,32 @@ class Atoms:
         seen, value = self._compared(x), x.copy()
         below, above, own, log_width = (np.zeros(x.shape) for _ in range(4))
         for step in self.steps:
-            part = seen[:, : step.count]
+            part = seen[:, : step.size]
             is_here = part == step.compared
-            below[:, : step.count] += (part > step.compared) * step.width
-            above[:, : step.count] += (part < step.compared) * step.width
-            own[:, : step.count] += is_here * step.width
-            log_width[:, : step.count] += is_here * step.log_width
-            np.copyto(value[:, : step.count], step.value, where=is_here)
+            below[:, : step.size] += (part > step.compared) * step.width
+            above[:, : step.size] += (part < step.compared) * step.width
+            own[:, : step.size] += is_here * step.width
+            log_width[:, : step.size] += is_here * step.log_width
+            np.copyto(value[:, : step.size], step.value, where=is_here)
         return Places(value, below + uniform * own, above + (1 - uniform) * own, log_width, own > 0)
 
     def snap(self, s: Array) -> Array:
         """x for s: the atom whose interval holds s, else s less the widths of the intervals below it."""
         below, x, is_inside = np.zeros(s.shape), s.copy(), np.zeros(s.shape, np.bool_)
         for step in self.steps:
-            part = s[:, : step.count]
+            part = s[:, : step.size]
             is_above = part > step.right
             is_here = ~is_above & (part >= step.left)
-            below[:, : step.count] += is_above * step.width
-            is_inside[:, : step.count] |= is_here
-            np.copyto(x[:, : step.count], step.value, where=is_here)
+            below[:, : step.size] += is_above * step.width
+            is_inside[:, : step.size] |= is_here
+            np.copyto(x[:, : step.size], step.value, where=is_here)
         return np.where(is_inside, x, x - below)
 
     def nearest(self, x: Array) -> Array:
         """x with the atom in place of each number that is compared as equal to it."""
         seen, value = self._compared(x), x.copy()
         for step in self.steps:
-            np.copyto(value[:, : step.count], step.value, where=seen[:, : step.count] == step.compared)
+            np.copyto(value[:, : step.size], step.value, where=seen[:, : step.size] == step.compared)
         return value
 
     def _compared(self, x: Array) -> Array:

@@ -90,7 +90,7 @@ class ColumnMap:
             at, t, y = self._forward(x, np.full(x.shape, MIDDLE))
             log_factor = self._log_slope(t) + at.log_width
         is_finite = np.isfinite(y).all(axis=1) & np.isfinite(log_factor)
-        is_supported = is_finite & (at.is_inside & at.is_whole).all(axis=1)
+        is_supported = is_finite & at.row_is_inside & at.row_is_whole
         if is_supported.all():
             return EncodedRows(y, log_factor, is_supported)
         return EncodedRows(np.where(is_supported[:, None], y, 0), np.where(is_supported, log_factor, 0), is_supported)
@@ -135,16 +135,15 @@ class ColumnMap:
         place = np.clip(uniform, np.finfo(np.float64).eps, 1 - np.finfo(np.float64).eps)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             at, _, y = self._forward(x, place)
-        return np.where((at.is_inside & at.is_whole).all(axis=1)[:, None], y, np.nan)
+        return np.where((at.row_is_inside & at.row_is_whole)[:, None], y, np.nan)
 
     def reasons(self, x: Array) -> list[Reason | None]:
         """Why each row [rows, D] has density zero; None if it has not, or if float64 cannot map the row."""
         with np.errstate(over="ignore", invalid="ignore"):
             at = self.spread.place(x, np.full(x.shape, MIDDLE))
-        is_inside, is_whole = at.is_inside.all(axis=1), at.is_whole.all(axis=1)
         return [
             "outside_bounds" if not inside else "not_a_whole_number" if not whole else None
-            for inside, whole in zip(is_inside, is_whole, strict=True)
+            for inside, whole in zip(at.row_is_inside.tolist(), at.row_is_whole.tolist(), strict=True)
         ]
 
     def golden_of_graphs(self, golden: Golden) -> Golden:

@@ -111,7 +111,7 @@ class Between:
     def inverse(self, t: Array) -> Array:
         # The distance from the nearer bound.
         distance = (self.high_edge - self.low_edge) / (1 + np.exp(np.abs(t)))
-        return np.where(t <= 0, self.low_edge + distance, self.high_edge - distance)
+        return np.asarray(np.where(t <= 0, self.low_edge + distance, self.high_edge - distance))
 
     def log_slope(self, t: Array) -> Array:
         size = np.abs(t)

@@ -39,6 +39,16 @@ class Positions(NamedTuple):
     is_inside: Mask
     is_whole: Mask
 
+    @property
+    def row_is_inside(self) -> Mask:
+        """Rows whose numbers are all within the bounds, [rows]."""
+        return np.asarray(self.is_inside.all(axis=1))
+
+    @property
+    def row_is_whole(self) -> Mask:
+        """Rows whose numbers are all whole where they must be, [rows]."""
+        return np.asarray(self.is_whole.all(axis=1))
+
 
 @dataclass(frozen=True, slots=True)
 class Spread:

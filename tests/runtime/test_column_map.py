@@ -72,7 +72,8 @@ def test_the_log_factor_of_a_continuous_value_is_the_log_derivative(name: str) -
 def logistic(y: Rows, centre: float, scale: float) -> Rows:
     """Log density of the logistic law of y."""
     t = np.abs(y - centre) / scale
-    return -t - 2 * np.log1p(np.exp(-t)) - np.log(scale)
+    nats: Rows = -t - 2 * np.log1p(np.exp(-t)) - np.log(scale)
+    return nats
 
 
 # Laws of y that are wide beside the intervals, so that the middle of an interval stands for it.

@@ -29,7 +29,7 @@ def metadata(repository: Repository, kind: ProtocolModel, model: Model, settings
     """Name, served versions and tensors of one protocol model."""
     signature = kind.signature(model.manifest)
     served = [number for number, entry in repository.versions(model.name).items() if isinstance(entry, Model)]
-    described = {
+    described: dict[str, object] = {
         "name": kind.name(model.name),
         "versions": [str(number) for number in sorted(served)],
         "platform": PLATFORMS[settings.engine][0],
