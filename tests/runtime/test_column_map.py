@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffeo.bundle.column_kind import ColumnKind
+from diffeo.runtime import column_map as runtime_map
 from diffeo.runtime.atom_widths import propose_widths
 from diffeo.runtime.column_map import ColumnMap, Reason
 from tests.given.flows.kinds import KINDS, column_map
@@ -206,6 +207,19 @@ def test_a_row_has_the_same_bits_in_every_batch(sizes: list[int]) -> None:
         assert b"".join(part[index].tobytes() for part in parts) == whole[index].tobytes()
     assert b"".join(mapped.decode(part.y).tobytes() for part in parts) == mapped.decode(whole.y).tobytes()
     assert b"".join(mapped.log_slope(part.y).tobytes() for part in parts) == mapped.log_slope(whole.y).tobytes()
+
+
+@pytest.mark.parametrize("numbers", [1, 100, 2**14])
+def test_rows_are_mapped_in_blocks_with_the_same_bits(monkeypatch: pytest.MonkeyPatch, numbers: int) -> None:
+    mapped, x = column_map(*NAMES), np.hstack([drawn(name, 40) for name in NAMES])
+    x[7] = np.nan
+    uniform = np.random.default_rng(9).random(x.shape)
+    expected = [*mapped.encode(x), mapped.training_rows(x, uniform)]
+    monkeypatch.setattr(runtime_map, "BLOCK_NUMBERS", numbers)
+    found = [*mapped.encode(x), mapped.training_rows(x, uniform)]
+    assert [values.tobytes() for values in found] == [values.tobytes() for values in expected]
+    assert mapped.decode(expected[0])[:0].shape == mapped.decode(np.empty((0, len(NAMES)))).shape == (0, len(NAMES))
+    assert not mapped.encode(x).is_supported[7]
 
 
 def test_columns_do_not_mix_and_a_plain_column_stays_as_it_is() -> None:
