@@ -77,7 +77,8 @@ class Atoms:
             return None
         found.sort(key=lambda pair: -len(pair[1].atoms))
         ordered = [kind for _, kind in found]
-        steps = tuple(_step(ordered, number) for number in range(len(ordered[0].atoms)))
+        intervals = [kind.intervals for kind in ordered]
+        steps = tuple(_step(ordered, intervals, number) for number in range(len(intervals[0])))
         exact = np.array([kind.affine is not None for kind in ordered])
         return cls(np.array([index for index, _ in found], np.intp), exact, steps)
 
@@ -124,9 +125,10 @@ class Atoms:
         return np.where(self.exact, x, rounded) if self.exact.any() else rounded
 
 
-def _step(kinds: Sequence[ColumnKind], number: int) -> Step:
+def _step(kinds: Sequence[ColumnKind], intervals: Sequence[tuple[tuple[float, float], ...]], number: int) -> Step:
     some = [kind for kind in kinds if len(kind.atoms) > number]
     atoms = [kind.atoms[number] for kind in some]
+    left, right = np.array([ends[number] for ends in intervals[: len(some)]]).T
     width = np.array([atom.width for atom in atoms])
     return Step(
         len(some),
@@ -134,6 +136,6 @@ def _step(kinds: Sequence[ColumnKind], number: int) -> Step:
         np.array([kind.compared(atom.value) for kind, atom in zip(some, atoms, strict=True)]),
         width,
         np.log(width),
-        np.array([kind.intervals[number][0] for kind in some]),
-        np.array([kind.intervals[number][1] for kind in some]),
+        left,
+        right,
     )

@@ -156,6 +156,9 @@ class ColumnMap:
 
     def reasons(self, x: Array) -> list[Reason | None]:
         """Why each row [rows, D] has density zero; None if it has not, or if float64 cannot map the row."""
+        return [reason for rows in _blocks(x) for reason in self._reasons(x[rows])]
+
+    def _reasons(self, x: Array) -> list[Reason | None]:
         with np.errstate(over="ignore", invalid="ignore"):
             at = self.spread.place(x, np.full(x.shape, MIDDLE))
         return [
