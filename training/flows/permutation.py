@@ -33,8 +33,8 @@ class Permutation(Transform):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x [B, D] -> z [B, D], log|det dz/dx| = 0 [B]."""
-        return torch.index_select(x, -1, self.order), x.new_zeros(x.shape[0])
+        return torch.index_select(x, -1, self.order), x.new_zeros(()).expand(x.shape[0])
 
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """z [B, D] -> x [B, D], log|det dx/dz| = 0 [B]."""
-        return torch.index_select(z, -1, self.back), z.new_zeros(z.shape[0])
+        return torch.index_select(z, -1, self.back), z.new_zeros(()).expand(z.shape[0])

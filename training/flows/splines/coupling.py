@@ -71,13 +71,14 @@ class RationalQuadratic(ElementwiseMap):
         return in_columns(x, z), in_columns(log_slope, z)
 
     def _knots(self, shares: Tensor) -> Tensor:
-        """Shares [..., 2, K] -> knots [..., 2, K + 1]: sums of the sizes of the pieces, as one product."""
-        size, least = 2 * self.bound, LEAST_SHARE / self.bins
-        factor = size * (1 - LEAST_SHARE)
-        sums = [[factor * (piece < knot) for knot in range(self.bins + 1)] for piece in range(self.bins)]
-        starts = [size * least * knot - self.bound for knot in range(self.bins + 1)]
-        kind, device = shares.dtype, shares.device
-        return shares @ torch.tensor(sums, dtype=kind, device=device) + torch.tensor(starts, dtype=kind, device=device)
+        """Shares [..., 2, K] -> knots [..., 2, K + 1]: sums of the sizes of the pieces, as one product.
+
+        The shares add up to 1, so a constant in every row of the matrix adds it to each knot.
+        """
+        free, least = 2 * self.bound * (1 - LEAST_SHARE), 2 * self.bound * LEAST_SHARE / self.bins
+        pieces, knots = range(self.bins), range(self.bins + 1)
+        sums = [[free * (piece < knot) + least * knot - self.bound for knot in knots] for piece in pieces]
+        return shares @ torch.tensor(sums, dtype=shares.dtype, device=shares.device)
 
     def _piece(self, clamped: Tensor, theta: Theta, *, in_x: bool) -> Piece:
         """The pieces that the clamped numbers [B, columns] fall into."""

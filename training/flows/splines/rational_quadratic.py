@@ -19,6 +19,8 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor
 
+from .row_log import row_log
+
 
 class Piece(NamedTuple):
     """The piece that each number falls into; every tensor has the shape of the numbers.
@@ -66,7 +68,7 @@ def forward(x: Tensor, clamped: Tensor, piece: Piece) -> tuple[Tensor, Tensor]:
     y = piece.y + piece.height * (s * xi * xi + piece.left * inner) / denominator
     slope, beyond = _slope(s, xi, denominator, piece), x - clamped
     line = _line(beyond, slope, piece)
-    return y + line * beyond, torch.log(line)
+    return y + line * beyond, row_log(line)
 
 
 def inverse(y: Tensor, clamped: Tensor, piece: Piece) -> tuple[Tensor, Tensor]:
@@ -90,12 +92,12 @@ def inverse(y: Tensor, clamped: Tensor, piece: Piece) -> tuple[Tensor, Tensor]:
     x = piece.x + xi * piece.width
     slope, beyond = _slope(s, xi, _denominator(s, xi * (1.0 - xi), piece), piece), y - clamped
     line = _line(beyond, slope, piece)
-    return x + beyond / line, torch.log(line)
+    return x + beyond / line, row_log(line)
 
 
 def _line(beyond: Tensor, slope: Tensor, piece: Piece) -> Tensor:
-    # Beyond the outer knots this is the slope of the outer knot. There xi is 0 or 1 only up to rounding, so the slope of
-    # the piece is inexact where the tail is much flatter than the piece.
+    # Beyond the outer knots this is the slope of the outer knot. There xi is 0 or 1 up to rounding only, so the slope
+    # of the piece is inexact where the tail is much flatter than the piece.
     return torch.where(beyond < 0, piece.left, torch.where(beyond > 0, piece.right, slope))
 
 
