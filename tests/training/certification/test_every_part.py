@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from diffeo.bundle import graph
-from diffeo.bundle.manifest import Dtype
+from diffeo.bundle.manifest import Dtype, FileName
 from diffeo.training import export
 from diffeo.training.certification import checks, subject
 from diffeo.training.certification.certificate import certify
@@ -75,7 +75,7 @@ def exported(name: str) -> Exported:
 @every_architecture
 def test_it_is_certified(name: str) -> None:
     model = exported(name)
-    files = {"forward.onnx": model.files[0], "inverse.onnx": model.files[1]}
+    files: dict[FileName, bytes] = {"forward.onnx": model.files[0], "inverse.onnx": model.files[1]}
     certificate = certify(Subject(model.flow, files, model.data.float().double().numpy()))
     assert all(check.holds for check in certificate.checks)
     assert ("normalisation" in {check.name for check in certificate.checks}) == (ARCHITECTURES[name].dimension <= 2)
