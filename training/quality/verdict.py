@@ -1,0 +1,36 @@
+"""Says in words how well a model matches its data: what is matched, what is not, and which options to try."""
+
+from collections.abc import Callable
+from typing import Final
+
+from diffeo.bundle.quality import Finding, Quality
+
+from .findings.columns import columns, latent, pairs, sample_range
+from .findings.joint import coverage, duplicates, memorisation, two_sample
+from .findings.losses import baselines
+
+# In the order of a reader's questions: is it better than something simple, are the samples right, are they new?
+FINDERS: Final[tuple[Callable[[Quality], Finding], ...]] = (
+    baselines,
+    columns,
+    pairs,
+    sample_range,
+    two_sample,
+    coverage,
+    memorisation,
+    latent,
+    duplicates,
+)
+
+
+def findings(quality: Quality) -> tuple[Finding, ...]:
+    """One finding for each kind of check."""
+    return tuple(finder(quality) for finder in FINDERS)
+
+
+def verdict(quality: Quality) -> tuple[str, ...]:
+    """The findings as plain sentences: first the differences, each with options to try, then the matches."""
+    found = quality.findings or findings(quality)
+    differences = [each for each in found if not each.matched]
+    sentences = [each.sentence if each.advice is None else f"{each.sentence} {each.advice}" for each in differences]
+    return (*sentences, *(each.sentence for each in found if each.matched))
