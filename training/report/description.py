@@ -1,22 +1,18 @@
-"""Describes a fit: calibration and provenance for the manifest; loss.csv and plots in the report folder."""
+"""Describes a fit in the manifest: its calibration, its provenance, and KL to the truth where that is known."""
 
 import datetime as dt
 import importlib.metadata
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from diffeo.bundle import base
-from diffeo.bundle.manifest import PLANE, Calibration, Provenance
+from diffeo.bundle.manifest import Calibration, Provenance
 
-from . import plots, source
-from .certification.subject import Subject
-from .fit import EpochRecord
-from .recipe import Recipe
-from .source import Dataset
+from .. import source
+from ..certification.subject import Subject
+from ..recipe import Recipe
+from ..source import Dataset
 
 Array = npt.NDArray[np.float64]
 
@@ -54,28 +50,3 @@ def provenance(recipe: Recipe, dataset: Dataset, parameters: int, test_nll: floa
         test_nll=test_nll,
         kl_to_truth=kl,
     )
-
-
-def write_report(
-    dataset: Dataset, subject: Subject, records: Sequence[EpochRecord], recipe: Recipe, folder: Path
-) -> None:
-    """Write loss.csv and the plots into the folder, which is created."""
-    folder.mkdir(parents=True, exist_ok=True)
-    _write_losses(records, folder / "loss.csv")
-    floor = dataset.target.entropy() if dataset.target is not None else None
-    plots.loss(records, floor, folder / "loss.png")
-    if subject.dimension == PLANE:
-        normal = base.draw(recipe.fit.seed, 0, plots.POINTS, PLANE)
-        image = subject.forward.run(dataset.split.test[: plots.POINTS])["z"]
-        plots.forward(normal, image, recipe.name, folder / "forward.png")
-        samples = subject.inverse.run(normal)["x"]
-        plots.inverse(dataset.split.test, samples, recipe.name, dataset.columns, folder / "inverse.png")
-
-
-def _write_losses(records: Sequence[EpochRecord], path: Path) -> None:
-    lines = ["epoch,train_nll,validation_nll,skipped,rollback"]
-    lines += [
-        f"{record.epoch},{record.train_nll:.6f},{record.validation_nll:.6f},{record.skipped},{record.rollback:d}"
-        for record in records
-    ]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from .fit import EpochRecord
+from ..fit import EpochRecord
 
 Rows = npt.NDArray[np.floating]
 
