@@ -61,9 +61,8 @@ def _quality(quality: Content) -> Iterator[str]:
     rows = f"{quality['held_out_rows']:,} held-out rows"
     yield line("loss", f"{model['nll']:.4f} ± {model['standard_error']:.4f} nats a row on {rows}")
     for baseline in quality["baselines"]:
-        name = "one Gaussian" if baseline["name"] == "gaussian" else f"a mixture of {baseline['components']} Gaussians"
         lead = f"this model leads by {baseline['lead']:.4f} ± {baseline['lead_standard_error']:.4f}"
-        yield line("", f"{baseline['nll']:.4f} ± {baseline['standard_error']:.4f} for {name}; {lead}")
+        yield line("", f"{baseline['nll']:.4f} ± {baseline['standard_error']:.4f} for {_baseline(baseline)}; {lead}")
     matched = [finding for finding in quality["findings"] if finding["matched"]]
     failed = [finding for finding in quality["findings"] if not finding["matched"]]
     yield line("data", f"{len(matched)} of {len(quality['findings'])} checks against the data hold")
@@ -71,6 +70,13 @@ def _quality(quality: Content) -> Iterator[str]:
         yield line("", finding["sentence"])
         if finding["advice"]:
             yield line("", finding["advice"])
+
+
+def _baseline(baseline: Content) -> str:
+    if baseline["name"] == "gaussian":
+        return "one Gaussian"
+    number = baseline["components"]
+    return f"the best mixture, of {number} Gaussian{'' if number == 1 else 's'}"
 
 
 def certificate(content: Content) -> str:
