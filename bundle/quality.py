@@ -81,7 +81,9 @@ class ColumnQuality(Frozen):
         test: `Kolmogorov-Smirnov` for a continuous column, `total variation` (with a chi-squared test) for values
             that repeat.
         statistic: the largest difference of the two distribution functions, or the total variation distance.
-        p_value: of the test, adjusted for the number of columns.
+        p_value: of the test, adjusted for the number of columns and their tails.
+        beyond: share of samples below the 1 % or above the 99 % quantile of the held-out rows; 0.02 is usual.
+        tails_p_value: of the test that the tails hold equal shares of both, adjusted likewise.
         data: quantiles of the held-out rows at QUANTILE_LEVELS.
         samples: quantiles of the samples.
         data_whole: every held-out value is a whole number.
@@ -97,6 +99,8 @@ class ColumnQuality(Frozen):
     test: Test
     statistic: Share
     p_value: Probability
+    beyond: Share
+    tails_p_value: Probability
     data: Quantiles
     samples: Quantiles
     data_whole: bool
@@ -202,7 +206,8 @@ class Quality(Frozen):
 
     Attributes:
         held_out_rows: rows that neither the fit nor the choice of its weights used.
-        effective_rows: their number after weighting, (sum w)^2 / sum w^2; the same without weights.
+        representative_rows: held-out rows that the checks compare: of weighted rows a part that follows the weighted
+            law, otherwise all.
         sample_rows: rows drawn from the model.
         train_rows: rows of the fit.
         compared_rows: most rows of each kind that a check of columns compares; larger tables are thinned by `seed`.
@@ -214,7 +219,7 @@ class Quality(Frozen):
     """
 
     held_out_rows: Count
-    effective_rows: Positive
+    representative_rows: Count
     sample_rows: Count
     train_rows: Count
     compared_rows: Count

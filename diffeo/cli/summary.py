@@ -66,10 +66,12 @@ def _quality(quality: Content) -> Iterator[str]:
     matched = [finding for finding in quality["findings"] if finding["matched"]]
     failed = [finding for finding in quality["findings"] if not finding["matched"]]
     yield line("data", f"{len(matched)} of {len(quality['findings'])} checks against the data hold")
+    said = set()
     for finding in failed:
         yield line("", finding["sentence"])
-        if finding["advice"]:
+        if finding["advice"] and finding["advice"] not in said:
             yield line("", finding["advice"])
+            said.add(finding["advice"])
 
 
 def _baseline(baseline: Content) -> str:

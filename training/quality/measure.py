@@ -17,7 +17,7 @@ from .checks.pairs import compare_pairs
 from .checks.two_sample import compare_jointly
 from .nats import baseline_scores, model_score
 from .rounding import rounded
-from .thinning import effective_rows, resampled, thinned
+from .thinning import accepted, thinned
 from .verdict import findings
 
 Array = npt.NDArray[np.float64]
@@ -60,22 +60,19 @@ def measure(  # noqa: PLR0913, PLR0917  (the arrays of a model and its data)
         log_prob_held_out: log density or log mass of each held-out row under the model [m], nats.
         z_held_out: latent rows of the held-out rows [m, D].
         columns: names of the D columns.
-        weights: importance weights of the held-out rows [m]; the checks then compare samples with rows that are
-            resampled by weight, as many as the weights are worth.
+        weights: importance weights of the held-out rows [m]; the checks then compare samples with a part of the
+            held-out rows that follows the weighted law.
         is_discrete: columns of values that repeat; by default those with at most 50 distinct held-out values.
         baselines: log densities of the held-out rows under the baselines.
         seed: of every random choice.
     """
-    effective = effective_rows(weights, len(held_out))
     limit = int(min(MOST_ROWS, max(LEAST_ROWS, MOST_NUMBERS // len(columns))))
-    chosen = thinned(len(held_out), len(held_out), seed)
-    if weights is not None:
-        chosen = resampled(weights, max(1, int(effective)), seed)
+    chosen = thinned(len(held_out), len(held_out), seed) if weights is None else accepted(weights, seed)
     compared, drawn = held_out[chosen[:limit]], samples[thinned(len(samples), limit, seed + 1)]
     low, high = train.min(axis=0), train.max(axis=0)
     quality = Quality(
         held_out_rows=len(held_out),
-        effective_rows=rounded(effective),
+        representative_rows=len(chosen),
         sample_rows=len(samples),
         train_rows=len(train),
         compared_rows=limit,

@@ -32,6 +32,22 @@ def effective_rows(weights: Array | None, rows: int) -> float:
     return float(unit.sum() ** 2 / np.square(unit).sum())
 
 
+def accepted(weights: Array, seed: int) -> Indices:
+    """Distinct indices that follow the weighted law: index i is kept with probability w_i / max w, in random order.
+
+    The rows kept are independent and have the law of the weighted rows exactly, so tests for rows without weights
+    keep their level. Rows that are resampled repeat, and such tests then fail too often.
+
+    Reference: von Neumann (1951), Various techniques used in connection with random digits.
+
+    >>> sorted(accepted(np.array([2.0, 0.0, 2.0]), seed=0).tolist())
+    [0, 2]
+    """
+    generator = np.random.Generator(np.random.Philox(key=seed))
+    kept = np.flatnonzero(generator.random(len(weights)) < weights / weights.max())
+    return kept[thinned(len(kept), len(kept), seed + 1)]
+
+
 def resampled(weights: Array, count: int, seed: int) -> Indices:
     """`count` indices, index i about count w_i / sum w times: systematic resampling, in random order.
 

@@ -1,6 +1,6 @@
 """Says in words how well a model matches its data: what is matched, what is not, and which options to try."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from diffeo.bundle.quality import Finding, Quality
@@ -30,7 +30,14 @@ def findings(quality: Quality) -> tuple[Finding, ...]:
 
 def verdict(quality: Quality) -> tuple[str, ...]:
     """The findings as plain sentences: first the differences, each with options to try, then the matches."""
-    found = quality.findings or findings(quality)
-    differences = [each for each in found if not each.matched]
-    sentences = [each.sentence if each.advice is None else f"{each.sentence} {each.advice}" for each in differences]
-    return (*sentences, *(each.sentence for each in found if each.matched))
+    found = by_importance(quality.findings or findings(quality))
+    return tuple(each.sentence if each.advice is None else f"{each.sentence} {each.advice}" for each in found)
+
+
+def by_importance(found: Sequence[Finding]) -> list[Finding]:
+    """The differences first; an advice that stands in several findings is kept in the first of them."""
+    ordered: list[Finding] = []
+    for each in sorted(found, key=lambda finding: finding.matched):
+        repeated = each.advice in {earlier.advice for earlier in ordered}
+        ordered.append(each.model_copy(update={"advice": None}) if repeated else each)
+    return ordered

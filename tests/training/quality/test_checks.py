@@ -12,10 +12,10 @@ from diffeo.training.quality.checks.columns import compare, compare_columns, mor
 from diffeo.training.quality.checks.duplicates import count_duplicates, fingerprints
 from diffeo.training.quality.checks.latent import compare_latent
 from diffeo.training.quality.checks.neighbours import compare_neighbours, distances
-from diffeo.training.quality.checks.pairs import compare_pairs, mid_ranks, rank_correlation_error
+from diffeo.training.quality.checks.pairs import Ranks, compare_pairs, rank_correlation_error
 from diffeo.training.quality.checks.two_sample import compare_jointly
 from diffeo.training.quality.nats import mean_and_error
-from diffeo.training.quality.thinning import effective_rows, resampled, thinned
+from diffeo.training.quality.thinning import accepted, effective_rows, resampled, thinned
 from tests.given.quality.known_models import COLUMNS, KnownModel, clusters, normal
 
 Array = npt.NDArray[np.float64]
@@ -47,7 +47,12 @@ def smallest(p_values: list[float]) -> float:
 
 
 def columns_p(model: KnownModel) -> float:
-    return smallest([each.p_value for each in compare_columns(model.train, model.held_out, model.samples, COLUMNS)])
+    return smallest(
+        [
+            min(each.p_value, each.tails_p_value)
+            for each in compare_columns(model.train, model.held_out, model.samples, COLUMNS)
+        ]
+    )
 
 
 def outside_p(model: KnownModel) -> float:
@@ -95,6 +100,7 @@ PERFECT: dict[str, tuple[Callable[[int], KnownModel], Callable[[KnownModel], flo
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("law", "p_value"), PERFECT.values(), ids=PERFECT.keys())
 def test_a_perfect_sampler_fails_a_check_as_often_as_its_level_says(
     law: Callable[[int], KnownModel], p_value: Callable[[KnownModel], float]
@@ -116,7 +122,7 @@ def test_weighted_rows_keep_the_level_of_a_column() -> None:
         x = generator.standard_normal(1000)
         # Weights exp(x - 1/2) turn N(0, 1) into N(1, 1).
         weights = np.exp(x - 0.5)
-        chosen = resampled(weights, int(effective_rows(weights, len(x))), seed)
+        chosen = accepted(weights, seed)
         alarms += compare(x[chosen], 1.0 + generator.standard_normal(2000)).p_value < LEVEL
     assert alarms <= MOST_ALARMS
 
@@ -148,9 +154,8 @@ def test_the_error_of_a_rank_correlation_is_its_spread_over_many_tables() -> Non
     correlations, errors = [], []
     for seed in range(400):
         rows = common_scale(seed).samples[:300, :2]
-        ranks = mid_ranks(rows)
         correlations.append(stats.spearmanr(rows[:, 0], rows[:, 1]).statistic)
-        errors.append(rank_correlation_error(ranks[:, 0], ranks[:, 1]))
+        errors.append(rank_correlation_error(Ranks.of(rows), 0, 1))
     assert np.mean(errors) == pytest.approx(np.std(correlations), rel=0.1)
 
 
@@ -201,6 +206,12 @@ def test_thinned_rows_are_distinct_and_repeat_with_the_seed() -> None:
     assert len(set(first.tolist())) == 100
     np.testing.assert_array_equal(first, thinned(1000, 100, seed=1))
     assert (first != thinned(1000, 100, seed=2)).any()
+
+
+def test_the_effective_rows_of_weights_are_those_of_the_error_of_a_mean() -> None:
+    weights = np.random.default_rng(0).exponential(size=100_000)
+    _, error = mean_and_error(np.random.default_rng(1).standard_normal(100_000), weights)
+    assert effective_rows(weights, 100_000) == pytest.approx(1 / error**2, rel=0.02)
 
 
 def test_resampled_rows_occur_as_often_as_their_weights_say() -> None:

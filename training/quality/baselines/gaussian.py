@@ -57,14 +57,14 @@ class Gaussian:
         covariance = np.atleast_2d(np.cov(u, rowvar=False, bias=True, aweights=weights))
         few = effective_rows(weights, len(u)) < SHRINK_BELOW_ROWS_PER_COLUMN * u.shape[1]
         shrinkage = 0.0
-        if few or _is_singular(covariance):
+        if len(u) > 1 and (few or _is_singular(covariance)):
             from sklearn.covariance import ledoit_wolf  # noqa: PLC0415  (a slow import that most fits do not need)
 
             covariance, shrinkage = ledoit_wolf(u if weights is None else u[resampled(weights, len(u), seed)])
             mean = u.mean(axis=0) if weights is None else mean
         if _is_singular(covariance):
             covariance = covariance + _floor(covariance) * np.eye(len(mean))
-        return cls(scaling, mean, np.linalg.cholesky(covariance), float(shrinkage))
+        return cls(scaling, mean, np.linalg.cholesky(covariance.astype(np.float64)), float(shrinkage))
 
     def log_prob(self, x: Array) -> Array:
         """Log density of the rows x [n, D], nats, in the units of x.

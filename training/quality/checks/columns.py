@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from diffeo.bundle.quality import MAX_COLUMNS_KEPT, QUANTILE_LEVELS, ColumnQuality, Share, Test
+from diffeo.bundle.quality import MAX_COLUMNS_KEPT, QUANTILE_LEVELS, ColumnQuality, Test
 
 from ..rounding import rounded
 from .adjustment import holm
@@ -20,6 +20,8 @@ Mask = npt.NDArray[np.bool_]
 MOST_DISCRETE_VALUES: Final = 50
 # Numbers of both tables together that one cell of the chi-squared test holds at least, so that 5 are expected of each.
 CELL_VALUES: Final = 20
+MOST_EXACT_ROWS: Final = 500
+TAILS: Final = (0.01, 0.99)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,15 @@ class Comparison:
     """The result of a test of two samples of numbers: its name, its statistic in [0, 1] and its p-value."""
 
     test: Test
-    statistic: Share
+    statistic: float
+    p_value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tails:
+    """The share of samples beyond the 1 % and the 99 % quantile of the data, and the p-value of equal tails."""
+
+    beyond: float
     p_value: float
 
 
@@ -55,18 +65,22 @@ def compare_columns(
         )
         for index in range(len(names))
     ]
-    adjusted = holm(np.array([comparison.p_value for comparison in comparisons]))
+    tails = [compare_tails(held_out[:, index], samples[:, index]) for index in range(len(names))]
+    p_values = np.array([(one.p_value, tail.p_value) for one, tail in zip(comparisons, tails, strict=True)])  # [D, 2]
+    adjusted = holm(p_values.ravel()).reshape(p_values.shape)
     low, high = train.min(axis=0), train.max(axis=0)
     outside = holm(outside_p_values(outside_of(held_out, low, high), outside_of(samples, low, high)))
-    kept = sorted(np.argsort(np.minimum(adjusted, outside), kind="stable")[:MAX_COLUMNS_KEPT].tolist())
+    kept = sorted(np.argsort(np.minimum(adjusted.min(axis=1), outside), kind="stable")[:MAX_COLUMNS_KEPT].tolist())
     return tuple(
         ColumnQuality(
             name=names[index],
             test=comparisons[index].test,
             statistic=rounded(comparisons[index].statistic),
-            p_value=rounded(float(adjusted[index])),
-            data=quantiles(held_out[:, index]),
-            samples=quantiles(samples[:, index]),
+            p_value=rounded(float(adjusted[index, 0])),
+            beyond=rounded(tails[index].beyond),
+            tails_p_value=rounded(float(adjusted[index, 1])),
+            data=quantiles(held_out[:, index], float(high[index] - low[index])),
+            samples=quantiles(samples[:, index], float(high[index] - low[index])),
             data_whole=is_whole(held_out[:, index]),
             samples_whole=is_whole(samples[:, index]),
             low=float(low[index]),
@@ -91,12 +105,39 @@ def compare(data: Array, samples: Array, *, is_discrete: bool | None = None) -> 
     >>> compare(np.arange(100.0), np.arange(100.0)).p_value
     1.0
     """
-    if is_discrete is None:
-        is_discrete = len(np.unique(data)) <= MOST_DISCRETE_VALUES < len(data)
-    if is_discrete:
+    if _has_few_values(data) if is_discrete is None else is_discrete:
         return _compare_values(data, samples)
-    result = stats.ks_2samp(data, samples, method="asymp")
+    # The asymptotic law is wrong for a handful of rows, and the exact one takes long for thousands.
+    exact = max(len(data), len(samples)) <= MOST_EXACT_ROWS
+    result = stats.ks_2samp(data, samples, method="exact" if exact else "asymp")
     return Comparison("Kolmogorov-Smirnov", float(result.statistic), float(result.pvalue))
+
+
+def _has_few_values(data: Array) -> bool:
+    # The first numbers of a continuous column already show that it has many values.
+    if len(np.unique(data[: 20 * MOST_DISCRETE_VALUES])) > MOST_DISCRETE_VALUES:
+        return False
+    return len(np.unique(data)) <= MOST_DISCRETE_VALUES < len(data)
+
+
+def compare_tails(data: Array, samples: Array) -> Tails:
+    """Tests whether the tails of two samples [n] and [m] of numbers hold equal shares of both.
+
+    The test of Kolmogorov and Smirnov hardly sees tails. Of all numbers above the 99 % quantile of both tables
+    together, those that are samples are hypergeometric if the law is the same; likewise below the 1 % quantile. The
+    p-value is four times the smallest of the two tails and the two directions, at most 1.
+
+    >>> compare_tails(np.arange(1000.0), np.arange(1000.0)).beyond
+    0.02
+    """
+    low, high = np.quantile(np.concatenate([data, samples]), TAILS)
+    p_values = []
+    for mine, theirs in ((samples < low, data < low), (samples > high, data > high)):
+        count, other = int(mine.sum()), int(theirs.sum())
+        p_values.append(more_often(count, len(mine), other, len(theirs)))
+        p_values.append(more_often(other, len(theirs), count, len(mine)))
+    low, high = np.quantile(data, TAILS)
+    return Tails(float(((samples < low) | (samples > high)).mean()), min(1.0, len(p_values) * min(p_values)))
 
 
 def _compare_values(data: Array, samples: Array) -> Comparison:
@@ -153,9 +194,9 @@ def more_often(count: int, of: int, other_count: int, other_of: int) -> float:
     return float(stats.hypergeom.sf(count - 1, of + other_of, count + other_count, of))
 
 
-def quantiles(values: Array) -> tuple[float, ...]:
-    """Quantiles of numbers [n] at `QUANTILE_LEVELS`."""
-    return tuple(rounded(float(value)) for value in np.quantile(values, QUANTILE_LEVELS))
+def quantiles(values: Array, span: float) -> tuple[float, ...]:
+    """Quantiles of numbers [n] at `QUANTILE_LEVELS`, rounded to a ten-thousandth of the span or less."""
+    return tuple(rounded(float(value), span) for value in np.quantile(values, QUANTILE_LEVELS))
 
 
 def is_whole(values: Array) -> bool:

@@ -43,11 +43,11 @@ def compare_neighbours(train: Array, held_out: Array, samples: Array, seed: int 
     Reference: Meehan et al. (2020), A non-parametric test to detect data-copying in generative models, sec. 3,
     arXiv:2004.05675.
     """
-    scaling = Scaling.of(train)
-    train, held_out, samples = (
-        np.clip(scaling.forward(rows), -LARGEST, LARGEST) for rows in (train, held_out, samples)
-    )
     references = train[thinned(len(train), MOST_REFERENCES, seed)]
+    scaling = Scaling.of(references)
+    references, held_out, samples = (
+        np.clip(scaling.forward(rows), -LARGEST, LARGEST) for rows in (references, held_out, samples)
+    )
     # Half of the samples at most search, the others are searched.
     count = min(MOST_QUERIES, len(held_out), len(samples) // 2)
     queries = held_out[thinned(len(held_out), count, seed + 1)]
@@ -81,7 +81,8 @@ def distances(references: Array, queries: Array) -> Array:
 
     nearest = NearestNeighbors(n_neighbors=1).fit(references).kneighbors(queries, return_distance=False)[:, 0]
     # In many columns the search subtracts large squares; the distance of a copy is exactly 0 only when computed again.
-    return np.sqrt(np.square(queries - references[nearest]).sum(axis=1))
+    found: Array = np.sqrt(np.square(queries - references[nearest]).sum(axis=1))
+    return found
 
 
 def _closer(mine: Array, theirs: Array) -> tuple[float, float]:

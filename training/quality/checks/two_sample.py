@@ -55,7 +55,8 @@ def _auc(
         max_iter=TREES, max_leaf_nodes=LEAVES, early_stopping=False, random_state=seed
     )
     scores = classifier.fit(x, is_sample).decision_function(new_x)
+    if np.ptp(scores) == 0:
+        return 0.5, 1.0
     test = stats.mannwhitneyu(scores[new_is_sample], scores[~new_is_sample], alternative="greater", method="asymptotic")
     pairs = int(new_is_sample.sum()) * int((~new_is_sample).sum())
-    p_value = float(test.pvalue) if np.ptp(scores) > 0 else 1.0
-    return float(test.statistic) / pairs, p_value
+    return float(test.statistic) / pairs, float(test.pvalue)

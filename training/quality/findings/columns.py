@@ -14,19 +14,21 @@ CRITICAL: Final = 1.628
 SHIFTED: Final = 0.1  # in quartile ranges of the data
 WIDER, NARROWER = 1.15, 0.87
 LONGER_TAILS, SHORTER_TAILS = 1.2, 0.83
+USUALLY_BEYOND: Final = 0.02
 SAME_COLUMN: Final = 0.9999
 
 
 def compared_rows(quality: Quality) -> int:
     """Held-out rows that the checks of columns compared."""
-    return int(min(quality.compared_rows, quality.effective_rows))
+    return min(quality.compared_rows, quality.representative_rows)
 
 
 def columns(quality: Quality) -> Finding:
     """Columns whose samples have another distribution than held-out rows."""
     rows = compared_rows(quality)
     differing = sorted(
-        (column for column in quality.columns if column.p_value < LEVEL), key=lambda column: -column.statistic
+        (column for column in quality.columns if min(column.p_value, column.tails_p_value) < LEVEL),
+        key=lambda column: -column.statistic,
     )
     if not differing:
         unseen = min(1.0, CRITICAL * float(np.sqrt(1 / rows + 1 / min(quality.compared_rows, quality.sample_rows))))
@@ -35,7 +37,7 @@ def columns(quality: Quality) -> Finding:
             f"on {counted(rows, 'row')}; a difference in less than {percent(unseen)} of the rows could go unseen."
         )
         return Finding(kind="columns", matched=True, sentence=sentence, advice=None)
-    names = listed([f"{column.name!r} ({_difference(column)}; {p_value(column.p_value)})" for column in differing])
+    names = listed([f"{column.name!r} ({_difference(column)})" for column in differing])
     sentence = f"Columns: samples differ from held-out rows in {names}, on {counted(rows, 'row')}."
     broken = [column.name for column in differing if column.data_whole and not column.samples_whole]
     if broken:
@@ -47,10 +49,13 @@ def columns(quality: Quality) -> Finding:
 
 def _difference(column: ColumnQuality) -> str:
     """The most visible difference of the quantiles in words, with the share of rows that it concerns."""
-    amount = percent(column.statistic)
+    amount, found = percent(column.statistic), p_value(min(column.p_value, column.tails_p_value))
+    if column.p_value >= LEVEL:
+        longer = "longer" if column.beyond > USUALLY_BEYOND else "shorter"
+        return f"samples have {longer} tails: {percent(column.beyond)} are where 2 % of the data are; {found}"
     if column.test == "total variation":
-        return f"the shares of its values differ by {amount} in all"
-    return f"samples {_shape(column)}; up to {amount} of the rows"
+        return f"the shares of its values differ by {amount} in all; {found}"
+    return f"samples {_shape(column)}; up to {amount} of the rows; {found}"
 
 
 def _shape(column: ColumnQuality) -> str:

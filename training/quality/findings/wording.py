@@ -67,7 +67,7 @@ def bound(value: float, span: float, *, is_low: bool) -> str:
     """
     if span <= 0:
         return f"{value:.12g}"
-    step = 10.0 ** (math.floor(math.log10(span)) - 2)
+    step = 10.0 ** (math.floor(math.log10(span)) - 1)
     steps = math.floor(value / step) if is_low else math.ceil(value / step)
     # 12 digits hide that a step has no exact binary form.
     return f"{steps * step + 0.0:.12g}"

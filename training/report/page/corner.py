@@ -13,18 +13,19 @@ from . import svg
 Array = npt.NDArray[np.float64]
 
 POINTS: Final = 1_500
-BINS: Final = 40
+MOST_VALUES: Final = 40
 # The frame shows this share of the data on each side, and a margin: one far row must not shrink the rest.
 FRAME_QUANTILES: Final = (0.002, 0.998)
 MARGIN: Final = 0.08
-INCHES_PER_COLUMN, INCHES_BESIDE = 1.25, 0.6
-SMALLEST: Final = 3.4
+# A panel is about as large as a panel of eight columns, and larger where there are few.
+PAGE_INCHES, LEAST_INCHES, MOST_INCHES = 8.0, 1.25, 2.4
+INCHES_BESIDE: Final = 0.6
 
 
 def corner(held_out: Array, samples: Array, names: Sequence[str]) -> Markup:
     """The corner plot of held-out rows [m, D] and samples [k, D] with D column names."""
     count = len(names)
-    size = max(SMALLEST, count * INCHES_PER_COLUMN + INCHES_BESIDE)
+    size = count * float(np.clip(PAGE_INCHES / count, LEAST_INCHES, MOST_INCHES)) + INCHES_BESIDE
     with svg.drawing():
         made = svg.figure(size, size)
         grid = made.subplots(count, count, squeeze=False)
@@ -67,10 +68,19 @@ def frame(values: Array) -> tuple[float, float]:
 def histogram_edges(data: Array, limits: tuple[float, float]) -> Array:
     """Edges of the bins: between the values where there are few, evenly spaced otherwise."""
     values = np.unique(data)
-    if 1 < len(values) <= BINS:
+    if 1 < len(values) <= MOST_VALUES:
         middles = (values[1:] + values[:-1]) / 2
         return np.concatenate([[2 * values[0] - middles[0]], middles, [2 * values[-1] - middles[-1]]])
-    return np.linspace(*limits, BINS + 1)
+    return np.linspace(*limits, bins(len(data)) + 1)
+
+
+def bins(rows: int) -> int:
+    """Bins of a histogram of this many rows: twice the cube root, from 10 to 60.
+
+    >>> bins(100), bins(8_000), bins(1_000_000)
+    (10, 40, 60)
+    """
+    return int(np.clip(np.rint(2 * np.cbrt(rows)), 10, 60))
 
 
 def _histogram(axes: Axes, data: Array, samples: Array, limits: tuple[float, float]) -> None:
@@ -89,13 +99,18 @@ def _points(axes: Axes, data: Array, samples: Array) -> None:
     colours = np.repeat([svg.DATA_POINT, svg.SAMPLE_POINT], [len(rows) for rows in shown])
     # Mixed: otherwise the kind that is drawn last hides the other.
     order = np.argsort(np.random.Philox(key=0).random_raw(len(points)))
-    axes.scatter(*points[order].T, color=colours[order], s=3, alpha=0.55, linewidths=0, rasterized=True)
+    x, y = points[order].T
+    axes.scatter(x, y, color=colours[order], s=4, alpha=0.6, linewidths=0, rasterized=True)
 
 
 def _label(axes: Axes, names: Sequence[str], row: int, column: int) -> None:
     last = row == len(names) - 1
     axes.locator_params(nbins=3)
     axes.tick_params(labelsize=7, length=2)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.get_offset_text().set_fontsize(6)
+        # Room for an offset such as +1.7e9 between the numbers and the name.
+        axis.labelpad = 7
     if last:
         svg.name_axes(axes, x=names[column])
     else:

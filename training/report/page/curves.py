@@ -9,11 +9,11 @@ from markupsafe import Markup
 
 from . import svg
 from .content import LossCurve
+from .corner import bins
 
 Array = npt.NDArray[np.float64]
 
 WIDE: Final = (6.4, 3.4)
-BINS: Final = 60
 SCORE_QUANTILES: Final = (0.002, 1.0)
 LEVELS: Final = np.linspace(0.005, 0.995, 100)
 PANELS_PER_ROW: Final = 4
@@ -46,10 +46,10 @@ def losses(curve: LossCurve) -> Markup:
 
 def _loss_range(curve: LossCurve) -> tuple[float, float]:
     # The first losses are far above the rest; the axis shows the range of the later ones.
-    values = np.asarray(curve.validation, np.float64)
-    values = values[np.isfinite(values)]
-    low = min(float(values.min()), *([] if curve.floor is None else [curve.floor]), float(np.inf))
-    high = float(np.quantile(values, 0.9))
+    train, validation = (np.asarray(values, np.float64) for values in (curve.train, curve.validation))
+    lowest = [float(values[np.isfinite(values)].min()) for values in (train, validation)]
+    low = min(lowest if curve.floor is None else [*lowest, curve.floor])
+    high = float(np.quantile(validation[np.isfinite(validation)], 0.9))
     margin = 0.1 * (high - low) + 1e-3
     return low - margin, high + 2 * margin
 
@@ -58,7 +58,7 @@ def scores(held_out: Array, samples: Array) -> Markup:
     """Histograms of log_prob [n] of held-out rows and of samples."""
     both = np.concatenate([held_out, samples])
     low, high = np.quantile(both, SCORE_QUANTILES)
-    edges = np.linspace(low, high if high > low else low + 1.0, BINS + 1)
+    edges = np.linspace(low, high if high > low else low + 1.0, bins(len(held_out)) + 1)
     with svg.drawing():
         made = svg.figure(*WIDE)
         axes = made.add_subplot()
@@ -94,9 +94,12 @@ def quantile_plots(held_out: Array, samples: Array, names: Sequence[str]) -> Mar
             ends = (x[0], x[-1])
             axes.plot(ends, ends, color=svg.MUTED, linewidth=1)
             axes.plot(x, y, "o", color=svg.SAMPLES, markersize=2)
-            axes.set_title(svg.label(name), fontsize=9, parse_math=False)
+            axes.set_title(svg.label(name), fontsize=9, pad=10)
             axes.locator_params(nbins=3)
             axes.tick_params(labelsize=7, length=2)
+            axes.yaxis.get_offset_text().set_fontsize(6)
+            # The offset of both axes is the same.
+            axes.xaxis.get_offset_text().set_visible(False)
         made.supxlabel("quantiles of held-out rows", fontsize=9)
         made.supylabel("quantiles of samples", fontsize=9)
         return svg.inline(

@@ -13,6 +13,7 @@ from diffeo.bundle.quality import LEVEL, QUANTILE_LEVELS, Quality
 
 from ...quality.findings.losses import described, difference
 from ...quality.findings.wording import p_value, percent
+from ...quality.verdict import by_importance
 from . import corner, curves
 from .content import ReportContent
 
@@ -42,7 +43,7 @@ def render(content: ReportContent) -> str:
         .render(
             content=content,
             quality=content.quality,
-            findings=sorted(content.quality.findings, key=lambda finding: finding.matched),
+            findings=by_importance(content.quality.findings),
             level=LEVEL,
             quantile_levels=QUANTILE_LEVELS,
             corner=corner.corner(held_out[:, cornered], samples[:, cornered], _names(content, cornered)),
@@ -63,7 +64,9 @@ def worst_columns(quality: Quality, columns: Sequence[str]) -> list[int]:
 
     The smallest of the p-values of a column and of its pairs decides, then its statistic.
     """
-    smallest = {column.name: (column.p_value, -column.statistic) for column in quality.columns}
+    smallest = {
+        column.name: (min(column.p_value, column.tails_p_value), -column.statistic) for column in quality.columns
+    }
     for pair in quality.pairs:
         for name in (pair.first, pair.second):
             if name in smallest and pair.p_value < LEVEL:

@@ -5,7 +5,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 import matplotlib as mpl
 from markupsafe import Markup, escape
@@ -19,11 +19,13 @@ VARIABLES: Final = {INK: "var(--ink)", MUTED: "var(--muted)", DATA: "var(--data)
 # Points are pixels and cannot follow the page: these two are visible on white and on black.
 DATA_POINT, SAMPLE_POINT = "#2f7fd0", "#d9691e"
 DPI: Final = 144
-LONGEST_LABEL: Final = 18
-SETTINGS: Final = {
+LONGEST_LABEL: Final = 14
+SETTINGS: Final[dict[Any, Any]] = {  # matplotlib types the names of its settings, and no value
     "svg.fonttype": "none",
     "svg.hashsalt": "diffeo",
     "font.size": 9,
+    # A dollar sign in a column name is text.
+    "text.parse_math": False,
     "text.color": INK,
     "axes.edgecolor": MUTED,
     "axes.labelcolor": INK,
@@ -64,17 +66,17 @@ def label(axis_name: str) -> str:
     """A column name short enough for an axis.
 
     >>> label("a" * 40)
-    'aaaaaaaaaaaaaaaaa…'
+    'aaaaaaaaaaaaa…'
     """
     return axis_name if len(axis_name) <= LONGEST_LABEL else f"{axis_name[: LONGEST_LABEL - 1]}…"
 
 
 def name_axes(axes: Axes, x: str | None = None, y: str | None = None) -> None:
-    """Label the axes. Dollar signs in a column name are text, not mathematics."""
+    """Label the axes with names of columns."""
     if x is not None:
-        axes.set_xlabel(label(x), parse_math=False)
+        axes.set_xlabel(label(x))
     if y is not None:
-        axes.set_ylabel(label(y), parse_math=False)
+        axes.set_ylabel(label(y))
 
 
 def inline(made: Figure, name: str, description: str) -> Markup:
