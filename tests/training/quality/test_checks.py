@@ -166,6 +166,13 @@ def test_a_pair_holds_the_rank_correlation_of_scipy() -> None:
     assert found["height", "weight"].data == pytest.approx(expected, abs=1e-5)
 
 
+def test_a_column_beside_its_double_is_no_difference() -> None:
+    model = normal(0)
+    held_out, samples = (rows[:, [0, 0, 1]] * np.array([1.0, 3.0, 1.0]) for rows in (model.held_out, model.samples))
+    (found,) = [pair for pair in compare_pairs(held_out, samples, COLUMNS) if pair.first == "height" and pair.data == 1]
+    assert (found.samples, found.p_value) == (1.0, 1.0)
+
+
 def test_fisher_is_the_one_sided_exact_test() -> None:
     table = [[7, 93], [2, 148]]
     assert more_often(7, 100, 2, 150) == pytest.approx(stats.fisher_exact(table, alternative="greater").pvalue)

@@ -20,6 +20,8 @@ Indices = npt.NDArray[np.intp]
 MOST_TESTED: Final = 64
 # Fisher's transformation of a correlation of 1 is infinite.
 LARGEST_CORRELATION: Final = 1 - 1e-9
+# The correlation of a column with its double has no error but that of float64.
+SMALLEST_ERROR: Final = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +72,7 @@ def compare_pairs(held_out: Array, samples: Array, names: Sequence[str]) -> tupl
         return ()
     squares = [[rank_correlation_error(each, first[pair], second[pair]) ** 2 for each in ranks] for pair in tested]
     errors = np.sqrt(np.sum(squares, axis=1))
-    # With an error of 0 both correlations are exact, as for a column beside its double.
-    quotients = np.abs(data - drawn)[tested] / np.maximum(errors, np.finfo(np.float64).tiny)
+    quotients = np.abs(data - drawn)[tested] / np.maximum(errors, SMALLEST_ERROR)
     # The errors are estimated from the rows: of few rows the quotient has the longer tails of Student's t.
     freedom = max(1, min(len(held_out), len(samples)) - 2)
     p_values = holm(2 * stats.t.sf(quotients, freedom), tests=len(first))
