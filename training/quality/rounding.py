@@ -15,6 +15,6 @@ def rounded(value: float, span: float | None = None) -> float:
     (0.123457, 1700000012.346)
     """
     digits = DIGITS
-    if span is not None and span > 0 and value != 0:
+    if span is not None and 0 < span < math.inf and 0 < abs(value) < math.inf:
         digits = min(MOST_DIGITS, max(1, math.floor(math.log10(abs(value))) - math.floor(math.log10(span)) + 5))
     return float(f"{value:.{digits}g}")
