@@ -24,8 +24,8 @@ MOST_ROWS: Final = 50_000
 LEAST_ROWS: Final = 1_000
 MOST_ITERATIONS: Final = 100
 LEAST_ITERATIONS: Final = 15
-# Multiplications that one size may take: one or two seconds on one core. A limit in work and not in seconds gives the same
-# mixture on every machine.
+# Multiplications that one size may take: one or two seconds on one core. A limit in work, not in seconds, gives the
+# same mixture on every machine.
 WORK: Final = 4e9
 # Multiplications of one row and one component beside the 2 D^2 of its covariance.
 WORK_BESIDE: Final = 150
