@@ -1,5 +1,6 @@
 """Draws the plots of a fit: the loss, and for two columns the flow in both directions, as in the coursework."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -10,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from .fit import EpochRecord
+from .fitting.evaluation import Evaluation, best_evaluation
 
 Rows = npt.NDArray[np.floating]
 
@@ -22,7 +23,7 @@ SHOWN_SIGMA: Final = 4.5
 COMPARABLE: Final = 3.0
 
 
-def loss(records: Sequence[EpochRecord], floor: float | None, path: Path) -> None:
+def loss(records: Sequence[Evaluation], floor: float | None, path: Path) -> None:
     """Training and validation loss over epochs; `floor` is the entropy of the truth, the lowest possible loss."""
     figure, axes = _canvas(6.4, 4.0)
     epochs = [record.epoch for record in records]
@@ -30,10 +31,11 @@ def loss(records: Sequence[EpochRecord], floor: float | None, path: Path) -> Non
     axes.plot(epochs, [record.validation_nll for record in records], color=RED, label="validation (averaged weights)")
     if floor is not None:
         axes.axhline(floor, color="black", linestyle=":", label=f"entropy of the truth, {floor:.4f}")
-    best = min(records, key=lambda record: record.validation_nll)
-    axes.plot(best.epoch, best.validation_nll, "o", color=RED, label=f"kept: epoch {best.epoch}")
+    best = best_evaluation(records)
+    if best is not None:
+        axes.plot(best.epoch, best.validation_nll, "o", color=RED, label=f"lowest: epoch {best.epoch:.4g}")
     # The first epochs are far above the rest; the axis shows the range of the later ones.
-    values = [record.validation_nll for record in records]
+    values = [record.validation_nll for record in records if math.isfinite(record.validation_nll)] or [0.0]
     low = min([*values, *([] if floor is None else [floor])])
     axes.set_ylim(low - 0.05 * (np.median(values) - low + 0.1), np.quantile(values, 0.9) + 0.1)
     axes.set_xlabel("epoch")

@@ -14,7 +14,7 @@ from diffeo.bundle.manifest import PLANE, Calibration, Provenance
 
 from . import plots, source
 from .certification.subject import Subject
-from .fit import EpochRecord
+from .fitting.evaluation import Evaluation
 from .recipe import Recipe
 from .source import Dataset
 
@@ -33,9 +33,13 @@ def kl_to_truth(dataset: Dataset, subject: Subject, recipe: Recipe) -> float | N
     return float((dataset.target.log_prob(fresh) - model).mean())
 
 
-def calibration(log_prob: Array) -> Calibration:
-    """Quantiles of the log_prob [rows] of the held-out rows, nats."""
-    quantiles = tuple(float(value) for value in np.quantile(log_prob, LEVELS))
+def calibration(log_prob: Array, weights: Array | None = None) -> Calibration:
+    """Quantiles of the log_prob [rows] of the held-out rows, nats, weighted by weights [rows] if given."""
+    if weights is None:
+        values = np.quantile(log_prob, LEVELS)
+    else:  # NumPy has weights for this method alone
+        values = np.quantile(log_prob, LEVELS, weights=weights, method="inverted_cdf")
+    quantiles = tuple(float(value) for value in values)
     return Calibration(rows=len(log_prob), levels=LEVELS, log_prob=quantiles)
 
 
@@ -57,7 +61,7 @@ def provenance(recipe: Recipe, dataset: Dataset, parameters: int, test_nll: floa
 
 
 def write_report(
-    dataset: Dataset, subject: Subject, records: Sequence[EpochRecord], recipe: Recipe, folder: Path
+    dataset: Dataset, subject: Subject, records: Sequence[Evaluation], recipe: Recipe, folder: Path
 ) -> None:
     """Write loss.csv and the plots into the folder, which is created."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -72,10 +76,11 @@ def write_report(
         plots.inverse(dataset.split.test, samples, recipe.name, dataset.columns, folder / "inverse.png")
 
 
-def _write_losses(records: Sequence[EpochRecord], path: Path) -> None:
-    lines = ["epoch,train_nll,validation_nll,skipped,rollback"]
+def _write_losses(records: Sequence[Evaluation], path: Path) -> None:
+    lines = ["step,epoch,train_nll,validation_nll,skipped,rollback"]
     lines += [
-        f"{record.epoch},{record.train_nll:.6f},{record.validation_nll:.6f},{record.skipped},{record.rollback:d}"
+        f"{record.step},{record.epoch:.6g},{record.train_nll:.6f},{record.validation_nll:.6f},"
+        f"{record.skipped},{record.rollback:d}"
         for record in records
     ]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
