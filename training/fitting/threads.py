@@ -19,6 +19,7 @@ Clock = Callable[[], float]  # seconds, as time.perf_counter
 
 WARM_UP_STEPS: Final = 2
 BLOCK_STEPS: Final = 4  # a block is long enough to hold the rare step that waits long for another thread
+LONG_STEP: Final = 0.1  # seconds
 ROUNDS: Final = 4
 SECONDS: Final = 1.5  # of all measurements together
 WORTH_IT: Final = 0.9  # more threads must shorten a step to this share, because they also take time from others
@@ -89,11 +90,14 @@ def choose_threads(step: Callable[[], object], counts: Sequence[int], clock: Clo
 
 
 def _block(step: Callable[[], object], threads: int, clock: Clock, *, first: bool) -> float:
-    """Seconds of a step, the mean of a block."""
+    """Seconds of a step, the mean of a block; a step that takes long is a block by itself."""
     torch.set_num_threads(threads)
     # The first steps with a number of threads start these threads and allocate memory.
     for _ in range(WARM_UP_STEPS if first else 1):
+        started = clock()
         step()
+        if (long := clock() - started) > LONG_STEP:
+            return long
     started = clock()
     for _ in range(BLOCK_STEPS):
         step()

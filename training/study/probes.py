@@ -164,9 +164,7 @@ def _published(trial: Trial, cache: Path) -> tuple[Subject, Certificate]:
     flow = flow_from_bytes(store.load(cache, trial.digest).flow).requires_grad_(requires_grad=False)
     test = population(trial.data, trial.rows, trial.fit.seed, None).test[: metrics.NEIGHBOUR_ROWS]
     rows = publication.as_wire_type(test, "float32")
-    return publication.certified(
-        trial.architecture(test.shape[1]), "float32", flow, publication.as_wire_type(test, "float32")
-    )
+    return publication.certified(trial.architecture(test.shape[1]), "float32", flow, rows)
 
 
 def _interleaved(subjects: dict[str, Subject]) -> dict[str, float]:
