@@ -11,7 +11,7 @@ from typing import Final
 import torch
 
 from .. import duration
-from ..errors import ResumeError
+from ..errors import FitError, ResumeError
 from ..flows.flow import Flow
 from ..recipe import FitSection
 from . import checkpoint, fit
@@ -66,7 +66,7 @@ def train(flow: Flow, rows: FitRows, settings: FitSection, options: TrainerOptio
     Raises:
         ResumeError: `resume` or `publish_best` is set, and no state of this recipe with these data was saved, or it has
             no evaluated weights to publish.
-        FitError: the optimisation does not stay finite.
+        FitError: the optimisation does not stay finite, or the budget leaves no time for a step.
         FitInterrupted: Ctrl-C; the state is saved.
     """
     state = fit.start(flow, settings, plan_fit(settings, rows.train.count, rows.validation.shape[1]))
@@ -108,6 +108,12 @@ def _plan_by_clock(state: FitState, rows: FitRows, options: TrainerOptions, choi
         return None
     reserve = reserve_seconds(state.settings.budget, len(state.flow.transforms))
     budget = Budget(state.settings.budget, reserve, options.started, options.clock)
+    if budget.left() <= 0:
+        raise FitError(
+            f"--budget {duration.text(budget.seconds)}: reading the table took "
+            f"{duration.text(options.clock() - options.started)}, and the publication needs about "
+            f"{duration.text(reserve)}; give a longer budget"
+        )
     size = rows.train.count, rows.validation.shape[1]
     with thread_count(choice.threads):
         before = time.perf_counter()
@@ -148,8 +154,7 @@ def _run(
             begun, before = time.perf_counter(), state.step
             record = fit.run_until_evaluation(state, rows, bar.on_step, lambda: request() or _is_over(budget))
             if request():
-                _save(state, options, choice)
-                raise _interrupted(state, options)
+                break
             record = record or _end_now(state, rows)
             if budget is not None:
                 state.plan = budget.revised(state.plan, state.step)
@@ -159,6 +164,8 @@ def _run(
                 _save(state, options, choice)
                 saved = time.monotonic()
         _save(state, options, choice)
+    if request():
+        raise _interrupted(state, options)
     return state
 
 

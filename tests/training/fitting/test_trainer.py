@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from diffeo.training.errors import ResumeError
+from diffeo.training.errors import FitError, ResumeError
 from diffeo.training.fitting import trainer
 from diffeo.training.fitting.batches import Batch, FitRows, TrainingRows
 from diffeo.training.fitting.fit import FitState
@@ -127,6 +127,12 @@ def test_a_budget_ends_the_steps_in_time(pace: float, tmp_path: Path) -> None:
     # 5.1 seconds of the budget belong to the publication.
     assert clock.now == pytest.approx(34.9, abs=1.5)
     assert state.step == state.plan.steps == pytest.approx(34.9 / pace, rel=0.05)
+
+
+def test_a_budget_that_leaves_no_time_is_refused(tmp_path: Path) -> None:
+    settings = FitSection(budget=10.0, batch=64, learning_rate=5e-3)
+    with pytest.raises(FitError, match="--budget 10s: reading the table took 1m, and the publication needs about 4s"):
+        train(flow(), rows(), settings, options(tmp_path, started=-60.0, clock=lambda: 0.0))
 
 
 def test_a_budgeted_fit_that_was_stopped_keeps_its_plan(tmp_path: Path) -> None:
