@@ -26,7 +26,7 @@ from .int8 import quantisation
 from .publication import Destination, Report, publish_flow
 from .recipe import Recipe
 from .source import Dataset
-from .split import BLOCK_ROWS, Numbers
+from .split import BLOCK_ROWS, Numbers, Rows
 
 # A column whose mean is this many scales from zero has fewer than 12 of float32's 24 bits left for its own variation.
 WIDE_OFFSET: Final = 2.0**12
@@ -147,7 +147,7 @@ def _rows_of_pass(dataset: Dataset, dtype: Dtype, device: torch.device) -> RowsO
     return lambda _number: rows
 
 
-def to_tensor(table: source.Rows, numbers: Numbers, dtype: Dtype, device: torch.device) -> Tensor:
+def to_tensor(table: Rows, numbers: Numbers, dtype: Dtype, device: torch.device) -> Tensor:
     """These rows of a table [n, D] in the wire type; converted by blocks, so that no second copy is made on the way."""
     rows = torch.empty(len(numbers), table.shape[1], dtype=export.TORCH_TYPE[dtype], device=device)
     for start in range(0, len(numbers), BLOCK_ROWS):

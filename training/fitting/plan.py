@@ -68,7 +68,7 @@ class Plan:
             ramp = FIRST_EVALUATION
             while ramp <= step:
                 ramp *= 2
-            after = min(after, ramp)
+            after = ramp if ramp <= after - FIRST_EVALUATION else after
         return min(self.steps, after)
 
     def may_end(self, step: int, best_step: int) -> bool:

@@ -16,6 +16,7 @@ from diffeo.training.fitting import trainer
 from diffeo.training.fitting.batches import Batch, FitRows, TrainingRows
 from diffeo.training.fitting.fit import FitState
 from diffeo.training.fitting.interruption import FitInterrupted, stop_on_interrupt
+from diffeo.training.fitting.threads import ThreadChoice
 from diffeo.training.fitting.trainer import TrainerOptions, train
 from diffeo.training.flows.affine import AffineCouplingSpec
 from diffeo.training.flows.architecture import Architecture
@@ -167,7 +168,7 @@ def test_the_process_keeps_its_number_of_threads(tmp_path: Path) -> None:
 
 
 def test_steps_that_became_slow_are_measured_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    measured = iter([trainer.ThreadChoice(2, {2: 1e-9}), *[trainer.ThreadChoice(1, {1: 1.0})] * 99])
+    measured = iter([ThreadChoice(2, {2: 1e-9}), *[ThreadChoice(1, {1: 1.0})] * 99])
     monkeypatch.setattr(trainer, "choose_threads", lambda *_: next(measured))
     before = torch.get_num_threads()
     used: list[int] = []
