@@ -27,7 +27,7 @@ SKIPPED_IN_A_ROW: Final = 10
 ROLLBACK_RATE: Final = 0.7  # the learning rate is multiplied by this after a rollback
 # The same where the weights became worse than those of the fresh flow, or not finite.
 DIVERGENCE_RATE: Final = 0.2
-SLOWEST: Final = 1e-5  # below this share of the recipe's learning rate a fit learns nothing more
+SLOWEST: Final = 1e-5  # below this share of the recipe's learning rate a fit ends
 
 
 @dataclass(slots=True)
@@ -62,7 +62,7 @@ class FitState:
         start_nll: validation loss of the fresh flow, nats per row; NaN before the first step.
         best_nll: validation loss of `best`.
         best_step: the step after which `best` was kept.
-        slowdown: factor of the learning rate; each rollback lowers it.
+        slowdown: factor of the learning rate; a trial before the first step and each rollback lower it.
         interval: the steps since the last evaluation.
         records: one record for each evaluation.
     """

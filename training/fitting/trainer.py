@@ -14,7 +14,7 @@ from .. import duration
 from ..errors import FitError, ResumeError
 from ..flows.flow import Flow
 from ..recipe import FitSection
-from . import checkpoint, fit
+from . import checkpoint, fit, rate_trial
 from .batches import FitRows
 from .budget import Budget, reserve_seconds
 from .evaluation import Evaluation, mean_nll
@@ -78,6 +78,8 @@ def train(flow: Flow, rows: FitRows, settings: FitSection, options: TrainerOptio
         choice = ThreadChoice(options.threads or threads, {})
         return _run(state, rows, options, choice, None)
     choice = _choose(state, rows, options.threads)
+    with thread_count(choice.threads):
+        _lower_high_rate(state, rows, options)
     budget = _plan_by_clock(state, rows, options, choice)
     options.note(f"{_length(state, rows, budget)}; {choice}")
     return _run(state, rows, options, choice, budget)
@@ -101,6 +103,16 @@ def _choose(state: FitState, rows: FitRows, threads: int | None) -> ThreadChoice
     scratch = fit.start(copy.deepcopy(state.flow), state.settings, state.plan)
     batch = rows.train.batch(state.step)
     return choose_threads(lambda: fit.optimise(scratch, batch, 0.0), counts)
+
+
+def _lower_high_rate(state: FitState, rows: FitRows, options: TrainerOptions) -> None:
+    rate = rate_trial.best_rate(state, rows)
+    if rate < state.settings.learning_rate:
+        state.slowdown = rate / state.settings.learning_rate
+        options.note(
+            f"fit.learning_rate {state.settings.learning_rate:g} is too high for this table: in a short trial "
+            f"{rate:.2g} reached a lower loss, so the fit begins with it"
+        )
 
 
 def _plan_by_clock(state: FitState, rows: FitRows, options: TrainerOptions, choice: ThreadChoice) -> Budget | None:

@@ -161,6 +161,17 @@ def test_the_line_at_the_start_says_length_reason_and_threads(tmp_path: Path) ->
     assert " steps/s with 1" in line
 
 
+@pytest.mark.parametrize("rate", [0.1, 1.0])
+def test_a_learning_rate_far_too_high_is_lowered_before_the_first_step(rate: float, tmp_path: Path) -> None:
+    said: list[str] = []
+    settings = SETTINGS.model_copy(update={"learning_rate": rate})
+    state = train(flow(), rows(), settings, options(tmp_path, note=said.append))
+    assert said[0].startswith(f"fit.learning_rate {rate:g} is too high for this table")
+    assert state.slowdown * rate <= 0.05
+    usual = train(flow(), rows(), SETTINGS, options(tmp_path))
+    assert state.best_nll < usual.best_nll + 0.05
+
+
 def test_the_process_keeps_its_number_of_threads(tmp_path: Path) -> None:
     before = torch.get_num_threads()
     train(flow(), rows(), SETTINGS.model_copy(update={"steps": 20}), options(tmp_path, threads=before + 1))
