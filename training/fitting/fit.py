@@ -27,7 +27,8 @@ SKIPPED_IN_A_ROW: Final = 10
 ROLLBACK_RATE: Final = 0.7  # the learning rate is multiplied by this after a rollback
 # The same where the weights became worse than those of the fresh flow, or not finite.
 DIVERGENCE_RATE: Final = 0.2
-SLOWEST: Final = 1e-5  # below this share of the recipe's learning rate a fit ends
+USUAL_RATE: Final = 0.01  # AdamW rarely learns well above this learning rate
+SLOWEST: Final = 1e-5  # a fit ends below this share of its learning rate, or of the usual one if that is lower
 
 
 @dataclass(slots=True)
@@ -157,7 +158,7 @@ def evaluate(state: FitState, rows: FitRows) -> Evaluation:
 def finished(state: FitState) -> bool:
     """True after the last step, or when the patience of the plan is over, or when the learning rate became too low."""
     ended = state.step >= state.plan.steps or state.plan.may_end(state.step, state.best_step)
-    return ended or state.slowdown < SLOWEST
+    return ended or _too_slow(state)
 
 
 def optimise(state: FitState, batch: Batch, rate: float) -> float:
@@ -215,12 +216,16 @@ def _roll_back(state: FitState, factor: float) -> None:
     state.optimiser = _optimiser(state.flow, state.settings)
     state.slowdown *= factor
     state.interval.in_a_row = 0
-    if state.slowdown < SLOWEST and state.best_step == 0:
+    if _too_slow(state) and state.best_step == 0:
         rate = state.settings.learning_rate
         raise FitError(
             f"no learning rate from {rate:g} down to {rate * state.slowdown:.1g} brought the validation loss below "
             f"{state.start_nll:.4f} nats, the loss of the fresh flow; lower fit.learning_rate or flow.limit"
         )
+
+
+def _too_slow(state: FitState) -> bool:
+    return state.slowdown * max(1.0, state.settings.learning_rate / USUAL_RATE) < SLOWEST
 
 
 def _optimiser(flow: Flow, settings: FitSection) -> AdamW:

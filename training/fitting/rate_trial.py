@@ -10,9 +10,8 @@ from typing import Final
 
 from . import fit
 from .batches import FitRows
-from .fit import FitState
+from .fit import USUAL_RATE, FitState
 
-USUAL: Final = 0.01  # AdamW rarely learns well above this rate, and up to it nothing is compared
 STEP: Final = 0.2  # from one compared rate to the next
 STEPS: Final = 100
 WARM_UP: Final = 20
@@ -27,7 +26,7 @@ def best_rate(state: FitState, rows: FitRows) -> float:
     Reference: Smith (2017), Cyclical learning rates for training neural networks, sec. 3.3, arXiv:1506.01186.
     """
     rates = [state.settings.learning_rate]
-    while rates[-1] > USUAL:
+    while rates[-1] > USUAL_RATE:
         rates.append(STEP * rates[-1])
     return rates[0] if len(rates) == 1 else min(rates, key=lambda rate: _loss(state, rows, rate))
 
