@@ -14,6 +14,7 @@ FORMATS: Final[Mapping[str, Format]] = {
     ".arrow": Arrow(),
     ".arrows": Arrow(),
     ".feather": Arrow(),
-    ".csv": Csv(),
+    ".ipc": Arrow(),
+    **{f"{suffix}{packing}": Csv() for suffix in (".csv", ".tsv", ".txt") for packing in ("", ".gz", ".zst")},
     ".npy": Npy(),
 }
