@@ -14,7 +14,7 @@ from .csv import CsvTable
 from .csv_numbers import Wrong
 from .errors import WrongType
 from .reading.options import ReadOptions
-from .reading.source_table import SourceTable
+from .reading.source_table import SourceColumn, SourceTable, Values
 from .reading.text import strict_header
 
 
@@ -56,10 +56,13 @@ class NamedTable:
             positions = list(range(len(own)))
         else:
             positions = columns.positions([column.name for column in own], names)
-        for position in positions:
-            if own[position].holds not in {"numbers", "nothing"} or own[position].values is None:
-                raise WrongType(f"the column {shown(own[position].name)} holds {own[position].holds}; expected numbers")
-        return np.stack([own[position].values for position in positions], axis=1)  # type: ignore[arg-type]
+        return np.stack([_numbers(own[position]) for position in positions], axis=1)
+
+
+def _numbers(column: SourceColumn) -> Values:
+    if column.values is None or column.holds not in {"numbers", "nothing"}:
+        raise WrongType(f"the column {shown(column.name)} holds {column.holds}; expected numbers")
+    return column.values
 
 
 @dataclass(frozen=True, slots=True)

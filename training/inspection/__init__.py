@@ -27,7 +27,7 @@ def look(given: object, options: ReadOptions | None = None, choices: Choices | N
 
     >>> import numpy as np
     >>> print(look(np.random.default_rng(0).normal(size=(600, 2))).splitlines()[0])
-    the array: 600 rows, 2 columns without names, so they are called x0, x1, ...
+    the array: 600 rows, 2 columns without names (x0, x1, ...)
 
     Args:
         given: a path, a pattern, several of them, a DataFrame or an array.

@@ -145,11 +145,10 @@ def beyond_float32(found: ColumnStatistics) -> str:
 
 def _is_far(values: Vector, begin: int, end: int) -> bool:
     # The gap between the least value and the next one, against the range of the values after it.
-    with np.errstate(over="ignore", invalid="ignore"):
-        rest = values[end - 1] - values[begin + 1]
-        # One more far value at the other end must not hide this one.
-        narrow = values[begin + 1 + int(0.95 * (end - begin - 2))] - values[begin + 1]
-        gap = values[begin + 1] - values[begin]
+    rest = values[end - 1] - values[begin + 1]
+    # One more far value at the other end must not hide this one.
+    narrow = values[begin + 1 + int(0.95 * (end - begin - 2))] - values[begin + 1]
+    gap = values[begin + 1] - values[begin]
     return bool(gap > FAR * rest or (gap > 3 * FAR * narrow and narrow > 0))
 
 

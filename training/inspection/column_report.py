@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from diffeo.tables.cells import shown
+from diffeo.tables.columns import listed
 from diffeo.tables.reading.fault import Fault
 from diffeo.tables.reading.source_table import SourceColumn, SourceTable
 
@@ -21,10 +22,11 @@ WHOLE: Final = 1e-6
 
 @dataclass(slots=True)
 class Seen:
-    """The faults and notes about one column."""
+    """The faults and notes about one column, and the values that probably mark its missing cells."""
 
     faults: list[Fault] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    marked: tuple[float, ...] = ()
 
 
 def identity_of(name: str, values: Vector) -> Identity | None:
@@ -51,16 +53,12 @@ def left_out(column: SourceColumn, measured: ColumnStatistics, reason: str) -> C
     )  # fmt: skip
 
 
-def examine(  # noqa: PLR0913, PLR0917  (one column, its table and the choices)
-    table: SourceTable, name: str, cells: Vector, measured: ColumnStatistics, choices: Choices, used: Sequence[str]
-) -> Seen:
+def examine(table: SourceTable, name: str, cells: Vector, measured: ColumnStatistics, choices: Choices) -> Seen:
     """The faults and notes about the values of a column that is used and is not constant."""
     seen = Seen()
     _examine_choices(table, name, cells, choices, seen)
-    marked = column_checks.markers(measured)
-    if marked:
-        _examine_markers(name, marked, measured, used, choices, seen)
-    elif (far := column_checks.furthest(measured)) is not None:
+    seen.marked = column_checks.markers(measured)
+    if not seen.marked and (far := column_checks.furthest(measured)) is not None:
         place = table.where(int(np.flatnonzero(cells == far)[0]))
         near = f"half of the column lies within {measured.iqr:.3g} of {measured.median:.3g}"
         seen.notes.append(f"{place}, column {shown(name)}, holds {far:.6g}; {near}")
@@ -75,8 +73,7 @@ def examine(  # noqa: PLR0913, PLR0917  (one column, its table and the choices)
 def _examine_choices(table: SourceTable, name: str, cells: Vector, choices: Choices, seen: Seen) -> None:
     bounds = choices.bounds_of(name)
     if bounds is not None:
-        with np.errstate(invalid="ignore"):
-            outside = np.isfinite(cells) & _outside(cells, bounds)
+        outside = np.isfinite(cells) & _outside(cells, bounds)
         if outside.any():
             row = int(np.flatnonzero(outside)[0])
             count = int(np.count_nonzero(outside))
@@ -102,19 +99,13 @@ def _wider(name: str, cells: Vector, bounds: Bounds) -> str:
     return column_names.quoted([f"{name}={low}:{high}"])
 
 
-def _examine_markers(  # noqa: PLR0913, PLR0917  (as above)
-    name: str, marked: tuple[float, ...], measured: ColumnStatistics, used: Sequence[str], choices: Choices, seen: Seen
-) -> None:
+def marker_sentence(marked: tuple[float, ...], names: Sequence[str], measured: ColumnStatistics) -> str:
+    """The sentence about values that probably mark missing cells of these columns; the statistics are of the first."""
     rest = measured.values[~np.isin(measured.values, marked)]
     counts = [int(measured.counts[measured.values == value][0]) for value in marked]
-    held = ", ".join(
-        f"{value:.10g} in {count} row{'s' if count > 1 else ''}" for value, count in zip(marked, counts, strict=True)
+    held = " and ".join(
+        f"{value:.10g} in {count} row{'s' * (count != 1)}" for value, count in zip(marked, counts, strict=True)
     )
-    sentence = f"the column {shown(name)} holds {held}, far from its other values ({rest[0]:.6g} to {rest[-1]:.6g})"
-    if name in choices.columns:
-        seen.notes.append(sentence)
-        return
-    values = ",".join(f"{value:.10g}" for value in marked)
-    marks = f"--missing drop --missing-values={values} if it marks missing values"
-    option = f"{marks}, {column_names.keep(used)} if it is a value"
-    seen.faults.append(Fault(sentence, option))
+    others = f", and so do {listed(names[1:])}" if len(names) > 1 else ""
+    values = f"{rest[0]:.6g} to {rest[-1]:.6g}"
+    return f"the column {shown(names[0])} holds {held}, far from its other values ({values}){others}"

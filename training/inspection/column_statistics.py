@@ -81,11 +81,10 @@ def measure(values: Vector) -> ColumnStatistics:
     scale = float(max(abs(different[0]), abs(different[-1]))) or 1.0
     # Values of at most 1, so that no sum overflows.
     unit = values / scale
-    with np.errstate(over="ignore"):
-        mean, std = float(unit.mean() * scale), float(unit.std() * scale)
+    mean, std = float(unit.mean()) * scale, float(unit.std()) * scale
     quarter, median, three_quarters = _quantiles(different, counts, len(values))
     return ColumnStatistics(
-        len(values), different, counts, mean, std, median, _difference(three_quarters, quarter), _decimals(different)
+        len(values), different, counts, mean, std, median, three_quarters - quarter, _decimals(different)
     )
 
 
@@ -94,11 +93,6 @@ def _quantiles(values: Vector, counts: npt.NDArray[np.int64], count: int) -> tup
     at = np.searchsorted(ends, np.array([0.25, 0.5, 0.75]) * count, side="left")
     found = values[np.minimum(at, len(values) - 1)]
     return float(found[0]), float(found[1]), float(found[2])
-
-
-def _difference(high: float, low: float) -> float:
-    with np.errstate(over="ignore"):
-        return float(np.float64(high) - np.float64(low))
 
 
 def _decimals(values: Vector) -> int | None:

@@ -1,7 +1,6 @@
 """`inspect`: looks at a whole table once and reports everything about it, all faults together."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -12,31 +11,21 @@ from diffeo.tables.columns import listed
 from diffeo.tables.reading.fault import Fault
 from diffeo.tables.reading.source_table import SourceColumn, SourceTable
 
-from . import column_names, column_report, row_checks, table_checks
+from . import column_names, column_report, row_checks, table_checks, used_columns
 from .choices import Choices
 from .column_statistics import ColumnStatistics, Vector, measure
+from .findings import Findings
 from .report import ColumnReport, TableReport
 
 FEW_ROWS: Final = 500
+# A fit holds out a tenth of the rows twice.
+FEWEST_ROWS: Final = 10
 ROWS_PER_COLUMN: Final = 20
 REPEATED_SHARE: Final = 0.01
 
 
-@dataclass(slots=True)
-class Findings:
-    """What the steps of an inspection find.
-
-    Attributes:
-        faults: what must be decided or corrected.
-        notes: what was chosen, and what is unusual.
-        left_out: why each column is left out that is not used.
-    """
-
-    faults: list[Fault] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    left_out: dict[str, str] = field(default_factory=dict)
-
-
+# Numbers near the largest one overflow where they are compared; the comparison is right nevertheless.
+@np.errstate(over="ignore", invalid="ignore")
 def inspect(table: SourceTable, choices: Choices) -> TableReport:
     """Look at a table, and report what it holds and what hinders a fit.
 
@@ -52,9 +41,9 @@ def inspect(table: SourceTable, choices: Choices) -> TableReport:
     """
     found = Findings(list(table.faults), list(table.notes))
     found.faults += column_names.unknown(table.names, choices)
-    candidates = _candidates(table, choices, found)
+    candidates = used_columns.candidates(table, choices, found)
     values = {column.name: row_checks.with_missing(column, choices) for column in candidates}
-    _leave_out_identities(candidates, values, choices, found)
+    used_columns.leave_out_identities(candidates, values, choices, found)
     used = [column for column in candidates if column.name not in found.left_out]
     if choices.weights in values:
         used = [column for column in used if column.name != choices.weights]
@@ -86,76 +75,6 @@ def _names_of_rows(used: Sequence[SourceColumn], choices: Choices, values: dict[
     return [*names, choices.weights] if choices.weights is not None and choices.weights in values else names
 
 
-def _candidates(table: SourceTable, choices: Choices, found: Findings) -> list[SourceColumn]:
-    """The columns of numbers that the person did not leave out."""
-    kept: list[SourceColumn] = []
-    for column in table.columns:
-        name = column.name
-        if name == choices.weights:
-            if column.values is None:
-                found.faults.append(
-                    Fault(f"the column of weights {shown(name)} holds {column.holds}; name one of numbers", "--weights")
-                )
-                found.left_out[name] = f"holds {column.holds}"
-            else:
-                kept.append(column)
-        elif name in choices.drop:
-            found.left_out[name] = "--drop"
-        elif choices.columns and name not in choices.columns:
-            found.left_out[name] = "not in --columns"
-        elif column.is_index and name not in choices.columns:
-            found.left_out[name] = "index"
-            found.notes.append(f"the index {shown(name)} is left out")
-        elif column.values is None or column.holds == "nothing":
-            _leave_out_other(column, choices, found)
-        else:
-            if column.holds == "truth values":
-                found.notes.append(f"the truth values of {shown(name)} are read as 1 and 0")
-            kept.append(column)
-    if choices.columns:
-        kept.sort(key=lambda column: choices.columns.index(column.name) if column.name in choices.columns else -1)
-    return kept
-
-
-def _leave_out_other(column: SourceColumn, choices: Choices, found: Findings) -> None:
-    name, holds = column.name, "no value" if column.holds == "nothing" else column.holds
-    example = f", such as {column.examples[0]}" if column.examples else ""
-    found.left_out[name] = holds
-    if name in choices.columns:
-        rest = [other for other in choices.columns if other != name]
-        found.faults.append(
-            Fault(
-                f"the column {shown(name)} holds {holds}{example}, and only numbers are fitted",
-                f"--columns {column_names.quoted(rest)}",
-            )
-        )
-    else:
-        found.notes.append(f"the column {shown(name)} holds {holds}{example} and is left out")
-
-
-def _leave_out_identities(
-    candidates: Sequence[SourceColumn], values: dict[str, Vector], choices: Choices, found: Findings
-) -> None:
-    """Leave out running numbers; ask about ids and times."""
-    for column in candidates:
-        if column.name in choices.columns or column.name == choices.weights or column.name in choices.integers:
-            continue
-        what = column_report.identity_of(column.name, values[column.name])
-        if what is None:
-            continue
-        if what.is_certain:
-            found.left_out[column.name] = what.what
-            found.notes.append(f"the column {shown(column.name)} holds {what.what} and is left out; --columns keeps it")
-        else:
-            every = [other.name for other in candidates if other.name != choices.weights]
-            found.faults.append(
-                Fault(
-                    f"the column {shown(column.name)} holds {what.what}, which say nothing about a new row",
-                    f"{column_names.drop([column.name])} leaves it out, {column_names.keep(every)} keeps it",
-                )
-            )
-
-
 def _column_reports(  # noqa: PLR0913, PLR0917  (the table, its rows and the choices)
     table: SourceTable,
     used: Sequence[SourceColumn],
@@ -167,6 +86,7 @@ def _column_reports(  # noqa: PLR0913, PLR0917  (the table, its rows and the cho
     reports: dict[str, ColumnReport] = {}
     statistics: dict[str, ColumnStatistics] = {}
     constant: list[tuple[str, float]] = []
+    marked: dict[tuple[float, ...], list[str]] = {}
     for column in used:
         cells = values[column.name]
         finite = cells[kept & np.isfinite(cells)] if not kept.all() or not np.isfinite(cells).all() else cells
@@ -181,9 +101,13 @@ def _column_reports(  # noqa: PLR0913, PLR0917  (the table, its rows and the cho
         if measured.distinct == 1:
             constant.append((column.name, measured.minimum))
         else:
-            seen = column_report.examine(table, column.name, cells, measured, choices, [each.name for each in used])
+            seen = column_report.examine(table, column.name, cells, measured, choices)
             found.faults += seen.faults
             found.notes += seen.notes
+            if seen.marked:
+                marked.setdefault(seen.marked, []).append(column.name)
+    for values_marked, names in marked.items():
+        _note_markers(values_marked, names, statistics, [column.name for column in used], choices, found)
     if constant:
         shown_values = ", ".join(f"{shown(name)} = {value:.6g}" for name, value in constant[:4])
         more = f" and {len(constant) - 4} more" if len(constant) > 4 else ""  # noqa: PLR2004  (a line)
@@ -194,9 +118,31 @@ def _column_reports(  # noqa: PLR0913, PLR0917  (the table, its rows and the cho
     return reports, statistics
 
 
+def _note_markers(  # noqa: PLR0913, PLR0917  (as above)
+    marked: tuple[float, ...],
+    names: Sequence[str],
+    statistics: dict[str, ColumnStatistics],
+    used: Sequence[str],
+    choices: Choices,
+    found: Findings,
+) -> None:
+    """A fault for values that probably mark missing cells; a note where the person named the column."""
+    sentence = column_report.marker_sentence(marked, names, statistics[names[0]])
+    if set(names) <= set(choices.columns):
+        found.notes.append(sentence)
+        return
+    values = ",".join(f"{value:.10g}" for value in marked)
+    option = f"--missing drop --missing-values={values} if it marks missing values"
+    found.faults.append(Fault(sentence, f"{option}, {column_names.keep(used)} if it is a value"))
+
+
 def _check_rows(rows: int, columns: int, choices: Choices, found: Findings) -> None:
-    if rows < choices.min_rows:
-        found.faults.append(Fault(f"{rows} rows are left, fewer than {choices.min_rows}", f"--min-rows {max(rows, 1)}"))
+    if rows < min(choices.min_rows, FEWEST_ROWS):
+        found.faults.append(
+            Fault(f"{rows} row{'s' * (rows != 1)} left, and a fit takes at least {FEWEST_ROWS}; add rows")
+        )
+    elif rows < choices.min_rows:
+        found.faults.append(Fault(f"{rows} rows are left, fewer than {choices.min_rows}", f"--min-rows {rows}"))
     elif rows < max(FEW_ROWS, ROWS_PER_COLUMN * columns):
         found.notes.append(
             f"{rows} rows are few for {columns} column{'s' if columns > 1 else ''}; expect an inexact density"

@@ -14,11 +14,12 @@ WIDTH: Final = 80
 MOST_COLUMNS: Final = 20
 MOST_NOTES: Final = 8
 NAME_WIDTH: Final = 20
+KIND_WIDTH: Final = 26
 NAMES: Final = {
     "header": "named by line 1",
     "schema": "named by the file",
-    "numbered": "without names, so they are called x0, x1, ...",
-    "first line is data": "without names, so they are called x0, x1, ...",
+    "numbered": "without names (x0, x1, ...)",
+    "first line is data": "without names (x0, x1, ...)",
 }
 
 
@@ -64,7 +65,7 @@ def to_json(report: TableReport) -> dict[str, object]:
 def _table(columns: Sequence[ColumnReport]) -> list[str]:
     shown = columns if len(columns) <= MOST_COLUMNS else _remarkable(columns)
     name_width = min(NAME_WIDTH, max(6, *(len(column.name) for column in shown)))
-    lines = [f"{'column':<{name_width}} {'kind':<22} {'least':>10} {'greatest':>10} {'missing':>7}"]
+    lines = [f"{'column':<{name_width}} {'kind':<26} {'least':>10} {'greatest':>10} {'missing':>7}"]
     lines += [_row(column, name_width) for column in shown]
     rest = [column for column in columns if column not in shown]
     if rest:
@@ -83,10 +84,15 @@ def _remarkable(columns: Sequence[ColumnReport]) -> list[ColumnReport]:
 
 
 def _row(column: ColumnReport, name_width: int) -> str:
-    name = column.name if len(column.name) <= name_width else f"{column.name[: name_width - 3]}..."
+    name = _cut(column.name, name_width)
     numbers = ["" if value is None else f"{value:.5g}" for value in (column.minimum, column.maximum)]
     missing = f"{column.missing}" if column.missing else ""
-    return f"{name:<{name_width}} {_kind(column)[:22]:<22} {numbers[0]:>10} {numbers[1]:>10} {missing:>7}".rstrip()
+    kind = _cut(_kind(column), KIND_WIDTH)
+    return f"{name:<{name_width}} {kind:<26} {numbers[0]:>10} {numbers[1]:>10} {missing:>7}".rstrip()
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 3]}..."
 
 
 def _kind(column: ColumnReport) -> str:

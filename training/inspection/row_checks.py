@@ -62,7 +62,7 @@ def missing_faults(
             *faults,
             Fault(sentence, f"{column_names.drop(mostly)}, or --missing drop, which leaves {rows} rows out"),
         ]
-    return [*faults, Fault(sentence, f"--missing drop leaves {rows} rows out")]
+    return [*faults, Fault(sentence, f"--missing drop leaves {rows} row{'s' * (rows != 1)} out")]
 
 
 def weight_faults(table: SourceTable, choices: Choices, values: dict[str, Vector]) -> list[Fault]:
@@ -72,8 +72,7 @@ def weight_faults(table: SourceTable, choices: Choices, values: dict[str, Vector
         return []
     finite = np.isfinite(weights)
     faults: list[Fault] = []
-    with np.errstate(invalid="ignore"):
-        negative = finite & (weights < 0)
+    negative = finite & (weights < 0)
     if negative.any():
         row = int(np.flatnonzero(negative)[0])
         faults.append(

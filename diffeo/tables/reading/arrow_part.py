@@ -87,6 +87,9 @@ def block_column(column: "pa.Array", first: int) -> BlockColumn:
         return BlockColumn("nothing", np.full(len(column), np.nan), len(column))
     if types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind) or types.is_boolean(kind):
         source = pc.cast(column, pa.uint8()) if types.is_boolean(kind) else column
+        if types.is_decimal(kind):
+            # pyarrow converts a decimal to a float with an error in the last digit, but the text of it without one.
+            source = pc.cast(column, pa.string())
         values = np.ascontiguousarray(pc.cast(source, pa.float64(), safe=False).to_numpy(zero_copy_only=False))
         missing = int(np.count_nonzero(np.isnan(values)))
         holds: Holds = "truth values" if types.is_boolean(kind) else "numbers"

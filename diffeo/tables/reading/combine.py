@@ -34,12 +34,12 @@ class _Gathered:
 
     def holds(self) -> Holds:
         """What most of its cells are that are not missing."""
-        kinds = {kind: count for kind, count in self.kinds.items() if kind != "nothing"}
+        kinds: dict[Holds, int] = {kind: count for kind, count in self.kinds.items() if kind != "nothing"}
         if not kinds:
             return "nothing"
         if self.wrong_count and self.wrong_count < self.numbers:
             return "numbers"
-        others = {kind: count for kind, count in kinds.items() if kind != "numbers"}
+        others: dict[Holds, int] = {kind: count for kind, count in kinds.items() if kind != "numbers"}
         # Truth values among numbers, in another block, are no truth values.
         if set(others) == {"truth values"} and "numbers" in kinds:
             return "numbers"

@@ -146,7 +146,7 @@ def damaged() -> dict[str, tuple[str, bytes]]:
         "no npy": (".npy", b"nothing"),
         "objects": (".npy", b"\x93NUMPY\x01\x00\x10\x00{'descr': '|O'}\n"),
         "an empty csv": (".csv", b""),
-        "a csv of bytes": (".csv", b"\xff\xfe\x00,1\n"),
+        "a csv of bytes": (".csv", b"\x00\x01\x02,1\n"),
     }
 
 

@@ -53,8 +53,10 @@ def text(
 ) -> str:
     """A text with one row a line."""
     lines = [] if names is None else [names]
-    for row in np.asarray(rows):
-        lines.append(delimiter.join(("" if np.isnan(value) else form % value).replace(".", decimal) for value in row))
+    lines += [
+        delimiter.join(("" if np.isnan(value) else form % value).replace(".", decimal) for value in row)
+        for row in np.asarray(rows)
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -100,7 +102,7 @@ def npz(**arrays: npt.NDArray[Any]) -> bytes:
 
 
 def parquet_bytes(frame: pd.DataFrame) -> bytes:
-    return saved(lambda stream: frame.to_parquet(stream))
+    return saved(frame.to_parquet)
 
 
 def arrow_bytes(table: pa.Table, *, stream: bool = False) -> bytes:
@@ -320,7 +322,7 @@ ARRAYS: Final = {
     "parquet": ReaderFile("rows.parquet", parquet_bytes(FRAME), "fits", ("named by the file",), AB),
     "parquet with an index of pandas": ReaderFile(
         "rows.parquet",
-        parquet_bytes(FRAME.set_index(pd.Index(np.arange(5, 5 + ROWS), name="key"))),
+        parquet_bytes(FRAME.set_index(pd.Index(np.arange(ROWS) ** 2, name="key"))),
         "fits",
         ("'key'", "index"),
         AB,

@@ -29,10 +29,10 @@ def replaced(values: npt.ArrayLike, *cells: tuple[int, float]) -> npt.NDArray[np
     return found
 
 
-def report_of(columns: Columns, **choices: Any) -> TableReport:
+def report_of(columns: Columns, /, **choices: object) -> TableReport:
     vectors = {name: np.asarray(values) for name, values in columns.items()}
     records = np.rec.fromarrays(list(vectors.values()), names=list(vectors))
-    return inspect(read_table(np.asarray(records)), Choices(**choices))
+    return inspect(read_table(np.asarray(records)), Choices(**choices))  # type: ignore[arg-type]
 
 
 KINDS: Final[dict[str, tuple[npt.ArrayLike, str]]] = {
@@ -108,7 +108,8 @@ UNUSUAL: Final = {
         ("--missing-values=-999,1e+20",),
     ),
     "a sentinel in all columns of a row": Unusual(
-        {"a": np.where(UNIFORM < 0.05, -99999, A), "b": np.where(UNIFORM < 0.05, -99999, B)}, ("1.", "2.", "-99999")
+        {"a": np.where(UNIFORM < 0.05, -99999, A), "b": np.where(UNIFORM < 0.05, -99999, B)},
+        ("far from its other values", "and so do b", "-99999"),
     ),
     "a sentinel that is given": Unusual(
         {"a": np.where(UNIFORM < 0.05, -999, A), "b": B},
@@ -153,6 +154,7 @@ UNUSUAL: Final = {
         {"a": np.repeat(A[:50], 20), "b": np.repeat(B[:50], 20)}, ("95.0 % of the rows repeat an earlier row",), ok=True
     ),
     "few rows": Unusual({"a": A[:30], "b": B[:30]}, ("30 rows are left, fewer than 50", "--min-rows 30")),
+    "very few rows": Unusual({"a": A[:9], "b": B[:9]}, ("9 rows left", "at least 10", "add rows")),
     "few rows that are accepted": Unusual(
         {"a": A[:30], "b": B[:30]}, ("30 rows are few",), ok=True, choices={"min_rows": 30}
     ),
@@ -195,9 +197,13 @@ def test_what_is_unusual_is_found_and_named(case: Unusual) -> None:
 
 def test_all_faults_are_reported_together_each_with_its_option() -> None:
     table: Columns = {
-        "id": np.cumsum(1 + RNG.integers(0, 5, N)), "a": np.where(UNIFORM < 0.05, -999, A), "b": replaced(B, (4, np.nan)),
-        "c": np.ones(N), "d": C, "e": C,
-    }  # fmt: skip
+        "id": np.cumsum(1 + RNG.integers(0, 5, N)),
+        "a": np.where(UNIFORM < 0.05, -999, A),
+        "b": replaced(B, (4, np.nan)),
+        "c": np.ones(N),
+        "d": C,
+        "e": C,
+    }
     report = report_of(table)
     assert len(report.faults) == 5
     assert all(fault.option.startswith("--") for fault in report.faults)

@@ -130,7 +130,7 @@ def swapped(text: str, delimiter: str) -> str:
 
     So the reader of the strict text splits the cells of every dialect; swapping a cell again restores it.
     """
-    return text if delimiter == "," else text.translate(str.maketrans({",": delimiter, delimiter: ","}))
+    return text if delimiter == "," else text.translate(str.maketrans(f",{delimiter}", f"{delimiter},"))
 
 
 def _is_number(cell: str) -> bool:

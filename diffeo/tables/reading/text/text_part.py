@@ -97,7 +97,8 @@ def _first_rows(first: bytes, name: str) -> tuple[list[csv_records.Cell], int, i
                 f"line 1 of {name} is {shown(text[:end].strip())}, which is for a spreadsheet; remove the line"
             )
         below: list[list[str]] = []
-        for _, row in csv_records.records(text[end:].replace("\r\n", "\n").replace("\r", "\n"), 1):
+        lines = len(csv_records.LINE_END.findall(text, 0, end))
+        for _, row in csv_records.records(text[end:].replace("\r\n", "\n").replace("\r", "\n"), lines + 1):
             if len(row) == len(cells) and row != [""]:
                 below.append(row)
             if len(below) == ROWS_BELOW:
@@ -106,4 +107,4 @@ def _first_rows(first: bytes, name: str) -> tuple[list[csv_records.Cell], int, i
         raise TableError(f"{name}, {error}") from None
     if not any(cell.strip() for cell, _ in cells):
         raise TableError(f"line 1 of {name} is empty; remove it, or write the names of the columns there")
-    return cells, mark + len(text[:end].encode()), len(csv_records.LINE_END.findall(text, 0, end)), below
+    return cells, mark + len(text[:end].encode()), lines, below
