@@ -9,7 +9,7 @@ from diffeo.errors import requires_extra
 from diffeo.local.model import choose_version
 from diffeo.runtime.cores import usable_cores
 
-from . import command_options, job
+from . import job
 from .executors import BlockExecutor, executor_for
 from .job import BlockFiles, Inputs, Job, JobModel
 from .job_folder import JobFolder
@@ -61,7 +61,7 @@ def _executor(options: argparse.Namespace) -> BlockExecutor:
 
 def _inputs(options: argparse.Namespace) -> Inputs:
     kept = tuple(name for name in options.keep.split(",") if name)
-    return Inputs(options.files, kept, options.wrong, command_options.read_options(options))
+    return Inputs(options.files, kept, options.wrong, options.reading)
 
 
 def _block_files(options: argparse.Namespace) -> BlockFiles:

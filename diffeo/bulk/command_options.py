@@ -132,3 +132,4 @@ def _check(options: argparse.Namespace) -> None:
             "leave out --url, or name a .csv or .npy file as --out"
         )
     options.interrupted = INTERRUPTED
+    options.reading = read_options(options) if hasattr(options, "files") else None
