@@ -1,13 +1,11 @@
 """Reports one column: its statistics and its kind, and the faults and notes about its values."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
 from diffeo.tables.cells import shown
-from diffeo.tables.columns import listed
 from diffeo.tables.reading.fault import Fault
 from diffeo.tables.reading.source_table import SourceColumn, SourceTable
 
@@ -18,21 +16,38 @@ from .column_statistics import ColumnStatistics, Vector, measure
 from .report import ColumnReport
 
 WHOLE: Final = 1e-6
+# Values that nearly always decide whether a column holds whole numbers.
+WHOLE_FIRST: Final = 1000
 
 
 @dataclass(slots=True)
 class Seen:
-    """The faults and notes about one column, and the values that probably mark its missing cells."""
+    """The faults and notes about one column.
+
+    Attributes:
+        faults: what must be decided or corrected.
+        notes: what is unusual.
+        marked: values that probably mark its missing cells.
+        marked_sentence: a sentence about them.
+    """
 
     faults: list[Fault] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     marked: tuple[float, ...] = ()
+    marked_sentence: str = ""
 
 
 def identity_of(name: str, values: Vector) -> Identity | None:
     """Whether a column names its rows; missing cells are left out."""
     finite = values[np.isfinite(values)]
-    return column_checks.identity(name, finite, measure(finite)) if len(finite) else None
+    # The statistics of a long column take a second, and a measured column is neither whole nor in order.
+    if not len(finite) or not (_is_whole(finite) or bool((np.diff(finite) > 0).all())):
+        return None
+    return column_checks.identity(name, finite, measure(finite))
+
+
+def _is_whole(values: Vector) -> bool:
+    return bool((values[:WHOLE_FIRST] == np.round(values[:WHOLE_FIRST])).all() and (values == np.round(values)).all())
 
 
 def report(column: SourceColumn, measured: ColumnStatistics, missing: int, choices: Choices) -> ColumnReport:
@@ -58,7 +73,9 @@ def examine(table: SourceTable, name: str, cells: Vector, measured: ColumnStatis
     seen = Seen()
     _examine_choices(table, name, cells, choices, seen)
     seen.marked = column_checks.markers(measured)
-    if not seen.marked and (far := column_checks.furthest(measured)) is not None:
+    if seen.marked:
+        seen.marked_sentence = _marked_sentence(seen.marked, name, measured)
+    elif (far := column_checks.furthest(measured)) is not None:
         place = table.where(int(np.flatnonzero(cells == far)[0]))
         near = f"half of the column lies within {measured.iqr:.3g} of {measured.median:.3g}"
         seen.notes.append(f"{place}, column {shown(name)}, holds {far:.6g}; {near}")
@@ -99,13 +116,11 @@ def _wider(name: str, cells: Vector, bounds: Bounds) -> str:
     return column_names.quoted([f"{name}={low}:{high}"])
 
 
-def marker_sentence(marked: tuple[float, ...], names: Sequence[str], measured: ColumnStatistics) -> str:
-    """The sentence about values that probably mark missing cells of these columns; the statistics are of the first."""
+def _marked_sentence(marked: tuple[float, ...], name: str, measured: ColumnStatistics) -> str:
     rest = measured.values[~np.isin(measured.values, marked)]
     counts = [int(measured.counts[measured.values == value][0]) for value in marked]
     held = " and ".join(
         f"{value:.10g} in {count} row{'s' * (count != 1)}" for value, count in zip(marked, counts, strict=True)
     )
-    others = f", and so do {listed(names[1:])}" if len(names) > 1 else ""
     values = f"{rest[0]:.6g} to {rest[-1]:.6g}"
-    return f"the column {shown(names[0])} holds {held}, far from its other values ({values}){others}"
+    return f"the column {shown(name)} holds {held}, far from its other values ({values})"

@@ -13,7 +13,8 @@ from diffeo.tables.reading.source_table import SourceColumn, SourceTable
 
 from . import column_names, column_report, row_checks, table_checks, used_columns
 from .choices import Choices
-from .column_statistics import ColumnStatistics, Vector, measure
+from .column_report import Seen
+from .column_statistics import Vector, measure
 from .findings import Findings
 from .report import ColumnReport, TableReport
 
@@ -52,7 +53,7 @@ def inspect(table: SourceTable, choices: Choices) -> TableReport:
     if choices.missing == "drop" and not mask.all():
         found.notes.append(f"{np.count_nonzero(~mask)} of {table.rows} rows have a missing cell and are left out")
     kept = mask if choices.missing == "drop" else np.ones(table.rows, np.bool_)
-    reports, statistics = _column_reports(table, used, values, kept, choices, found)
+    reports, varied = _column_reports(table, used, values, kept, choices, found)
     found.faults += row_checks.weight_faults(table, choices, values)
     _check_rows(int(np.count_nonzero(kept)), len(used), choices, found)
     found.faults += column_names.not_allowed([column.name for column in used])
@@ -60,7 +61,7 @@ def inspect(table: SourceTable, choices: Choices) -> TableReport:
         found.faults.append(
             Fault(f"no column of numbers is left of {listed(table.names)}; name the columns to fit", "--columns")
         )
-    _check_table(used, values, mask, statistics, found)
+    _check_table(varied, values, mask, found)
     columns = tuple(
         reports.get(column.name) or _left_out_report(column, values.get(column.name), found) for column in table.columns
     )
@@ -82,11 +83,11 @@ def _column_reports(  # noqa: PLR0913, PLR0917  (the table, its rows and the cho
     kept: npt.NDArray[np.bool_],
     choices: Choices,
     found: Findings,
-) -> tuple[dict[str, ColumnReport], dict[str, ColumnStatistics]]:
+) -> tuple[dict[str, ColumnReport], list[str]]:
     reports: dict[str, ColumnReport] = {}
-    statistics: dict[str, ColumnStatistics] = {}
+    varied: dict[str, bool] = {}
     constant: list[tuple[str, float]] = []
-    marked: dict[tuple[float, ...], list[str]] = {}
+    marked: dict[tuple[float, ...], tuple[Seen, list[str]]] = {}
     for column in used:
         cells = values[column.name]
         finite = cells[kept & np.isfinite(cells)] if not kept.all() or not np.isfinite(cells).all() else cells
@@ -95,9 +96,12 @@ def _column_reports(  # noqa: PLR0913, PLR0917  (the table, its rows and the cho
                 column.name, column.holds, missing=int(np.count_nonzero(~np.isfinite(cells)))
             )
             continue
-        measured = statistics[column.name] = measure(finite)
+        measured = measure(finite)
         missing = int(np.count_nonzero(~np.isfinite(cells)))
         reports[column.name] = column_report.report(column, measured, missing, choices)
+        # The statistics hold every different value, so they are not kept.
+        varied[column.name] = measured.distinct > 1
+        found.has_fractions |= not measured.is_whole
         if measured.distinct == 1:
             constant.append((column.name, measured.minimum))
         else:
@@ -105,9 +109,9 @@ def _column_reports(  # noqa: PLR0913, PLR0917  (the table, its rows and the cho
             found.faults += seen.faults
             found.notes += seen.notes
             if seen.marked:
-                marked.setdefault(seen.marked, []).append(column.name)
-    for values_marked, names in marked.items():
-        _note_markers(values_marked, names, statistics, [column.name for column in used], choices, found)
+                marked.setdefault(seen.marked, (seen, []))[1].append(column.name)
+    for first, names in marked.values():
+        _note_markers(first, names, used, choices, found)
     if constant:
         shown_values = ", ".join(f"{shown(name)} = {value:.6g}" for name, value in constant[:4])
         more = f" and {len(constant) - 4} more" if len(constant) > 4 else ""  # noqa: PLR2004  (a line)
@@ -115,25 +119,22 @@ def _column_reports(  # noqa: PLR0913, PLR0917  (the table, its rows and the cho
         found.faults.append(
             Fault(f"{what} in every row ({shown_values}{more})", column_names.drop([name for name, _ in constant]))
         )
-    return reports, statistics
+    return reports, [name for name, is_varied in varied.items() if is_varied]
 
 
-def _note_markers(  # noqa: PLR0913, PLR0917  (as above)
-    marked: tuple[float, ...],
-    names: Sequence[str],
-    statistics: dict[str, ColumnStatistics],
-    used: Sequence[str],
-    choices: Choices,
-    found: Findings,
+def _note_markers(
+    seen: Seen, names: Sequence[str], used: Sequence[SourceColumn], choices: Choices, found: Findings
 ) -> None:
-    """A fault for values that probably mark missing cells; a note where the person named the column."""
-    sentence = column_report.marker_sentence(marked, names, statistics[names[0]])
+    """A fault for values that probably mark missing cells; a note where the person named the columns."""
+    others = f", and so do {listed(names[1:])}" if len(names) > 1 else ""
+    sentence = f"{seen.marked_sentence}{others}"
     if set(names) <= set(choices.columns):
         found.notes.append(sentence)
         return
-    values = ",".join(f"{value:.10g}" for value in marked)
+    values = ",".join(f"{value:.10g}" for value in seen.marked)
     option = f"--missing drop --missing-values={values} if it marks missing values"
-    found.faults.append(Fault(sentence, f"{option}, {column_names.keep(used)} if it is a value"))
+    keep = column_names.keep([column.name for column in used])
+    found.faults.append(Fault(sentence, f"{option}, {keep} if it is a value"))
 
 
 def _check_rows(rows: int, columns: int, choices: Choices, found: Findings) -> None:
@@ -150,13 +151,9 @@ def _check_rows(rows: int, columns: int, choices: Choices, found: Findings) -> N
 
 
 def _check_table(
-    used: Sequence[SourceColumn],
-    values: dict[str, Vector],
-    mask: npt.NDArray[np.bool_],
-    statistics: dict[str, ColumnStatistics],
-    found: Findings,
+    varied: Sequence[str], values: dict[str, Vector], mask: npt.NDArray[np.bool_], found: Findings
 ) -> None:
-    varied = [column.name for column in used if column.name in statistics and statistics[column.name].distinct > 1]
+    """Find what the columns that are not constant have to do with each other, in complete rows."""
     columns = [values[name] if mask.all() else values[name][mask] for name in varied]
     if not columns or len(columns[0]) < 3:  # noqa: PLR2004  (two rows say nothing)
         return
@@ -174,8 +171,8 @@ def _check_table(
         names = [varied[single[other]] for other in combination.others]
         found.faults.append(_combination_fault(varied[single[combination.column]], names, combination))
     share = table_checks.repeated_rows(columns)
-    continuous = any(not statistics[name].is_whole for name in varied)
-    if continuous and share > REPEATED_SHARE:
+    # Rows of whole numbers alone repeat without a fault.
+    if found.has_fractions and share > REPEATED_SHARE:
         found.notes.append(
             f"{100 * share:.1f} % of the rows repeat an earlier row, so the density of held-out rows will be overstated"
         )
