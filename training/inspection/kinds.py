@@ -12,10 +12,13 @@ from .report import Atom, ColumnKind
 LARGEST_INTEGER: Final = 2.0**24
 # A value that more rows hold is an atom.
 ATOM_SHARE: Final = 0.01
-ATOM_ROWS: Final = 5
-# An atom holds so many times as many rows as the values beside it: rounding alone makes neighbours alike.
 ATOM_CONTRAST: Final = 4
-NEIGHBOURS: Final = 3
+ROUNDED_CONTRAST: Final = 10
+# A column is rounded if it has fewer different values than this share of its rows.
+ROUNDED_SHARE: Final = 0.5
+CHANCE_SPREADS: Final = 6
+CHANCE_ROWS: Final = 3
+NEIGHBOURS: Final = 4
 MOST_ATOMS: Final = 16
 HEAVY: Final = 50.0
 # A column piles up at a bound if this share of its values lies in the twentieth of its spread that is next to it.
@@ -59,18 +62,29 @@ def is_heavy(found: ColumnStatistics) -> bool:
 
 
 def atoms(found: ColumnStatistics) -> tuple[Atom, ...]:
-    """The values that more than 1 % of the rows hold, and many more rows than the values beside them."""
-    needed = max(ATOM_SHARE * found.count, ATOM_ROWS)
+    """The values that more than 1 % of the rows hold, and many more rows than the values beside them.
+
+    A column of rounded numbers holds every value many times, some by chance more often than others. So a value must
+    stand far above the counts beside it: c > 4 m and c > m + 6 sqrt(m) + 3, where m is their mean, which counts of
+    one rate exceed almost never; where most rows share their value with others, c > 10 times the largest of them.
+    """
     if found.distinct <= 2 * NEIGHBOURS:
         return ()
-    frequent = np.flatnonzero(found.counts > needed)
     held: list[Atom] = []
-    for at in frequent[np.argsort(-found.counts[frequent], kind="stable")]:
-        begin, end = max(0, at - NEIGHBOURS), at + NEIGHBOURS + 1
-        beside = np.delete(found.counts[begin:end], at - begin)
-        if found.counts[at] > ATOM_CONTRAST * np.median(beside):
-            held.append(Atom(float(found.values[at]), float(found.counts[at] / found.count)))
-    return tuple(sorted(held[:MOST_ATOMS], key=lambda atom: atom.value))
+    for at in np.flatnonzero(found.counts > ATOM_SHARE * found.count):
+        count = int(found.counts[at])
+        begin = max(0, at - NEIGHBOURS)
+        beside = np.delete(found.counts[begin : at + NEIGHBOURS + 1], at - begin)
+        # Two values side by side may both be atoms.
+        beside = np.sort(beside)[:-1]
+        mean = float(beside.mean())
+        chance = mean + CHANCE_SPREADS * mean**0.5 + CHANCE_ROWS
+        is_rounded = found.distinct - 1 < ROUNDED_SHARE * (found.count - count)
+        contrast = ROUNDED_CONTRAST * int(beside.max()) if is_rounded else ATOM_CONTRAST * mean
+        if count > chance and count > contrast:
+            held.append(Atom(float(found.values[at]), count / found.count))
+    most = sorted(held, key=lambda atom: -atom.share)[:MOST_ATOMS]
+    return tuple(sorted(most, key=lambda atom: atom.value))
 
 
 def _without(found: ColumnStatistics, held: tuple[Atom, ...]) -> tuple[np.ndarray, float] | None:
