@@ -15,7 +15,7 @@ from diffeo.errors import TableError
 from diffeo.tables.reading.options import ReadOptions, parse_decimal, parse_delimiter, parse_encoding
 from diffeo.tables.reading.read import read_table
 from diffeo.tables.reading.row_sample import RowStore
-from diffeo.tables.reading.source_table import SourceTable
+from diffeo.tables.reading.source_table import SourceColumn, SourceTable
 
 ROWS = np.round(np.random.default_rng(0).normal(size=(30, 2)), 3)
 
@@ -25,7 +25,13 @@ def csv_text(rows: np.ndarray, names: str = "a,b") -> str:
 
 
 def numbers(table: SourceTable) -> np.ndarray:
-    return np.stack([column.values for column in table.columns if column.values is not None], axis=1)
+    return np.stack([cells(column) for column in table.columns], axis=1)
+
+
+def cells(column: SourceColumn) -> np.ndarray:
+    """The numbers of a column that holds numbers."""
+    assert column.values is not None  # noqa: PD011  (no DataFrame of pandas)
+    return column.values  # noqa: PD011  (as above)
 
 
 def test_several_files_are_one_table_whatever_the_order_of_their_columns(tmp_path: Path) -> None:
@@ -108,8 +114,7 @@ def test_a_frame_is_a_table_of_its_columns(frame: object) -> None:
     assert [(column.name, column.holds, column.missing) for column in table.columns] == [
         ("a", "numbers", 0), ("b", "numbers", 15), ("ok", "truth values", 0), ("who", "text", 0),
     ]  # fmt: skip
-    assert table.columns[2].values is not None
-    assert table.columns[2].values[:2].tolist() == [1, 0]
+    assert cells(table.columns[2])[:2].tolist() == [1, 0]
     assert table.names_from == "schema"
 
 
@@ -121,7 +126,7 @@ def test_columns_of_objects_are_read_value_by_value() -> None:
     table = read_table(pd.DataFrame({"a": np.array([1, None, "tall", 2.5], dtype=object)}))
     column = table.columns[0]
     assert (column.holds, column.missing, column.wrong_count, column.wrong[0].text) == ("numbers", 1, 1, "'tall'")
-    np.testing.assert_array_equal(column.values, [1, np.nan, np.nan, 2.5])
+    np.testing.assert_array_equal(cells(column), [1, np.nan, np.nan, 2.5])
 
 
 @settings(max_examples=30, deadline=None)
@@ -166,8 +171,7 @@ def test_a_column_of_text_in_a_large_file_is_text_and_the_others_are_numbers(tmp
     (tmp_path / "rows.csv").write_text("a,b\n" + "0.5,red\n1.5,blue\n" * 400_000)
     table = read_table(tmp_path / "rows.csv")
     assert [(column.name, column.holds) for column in table.columns] == [("a", "numbers"), ("b", "text")]
-    assert table.columns[0].values is not None
-    assert table.columns[0].values.sum() == 800_000
+    assert cells(table.columns[0]).sum() == 800_000
 
 
 @pytest.mark.parametrize(
