@@ -14,6 +14,8 @@ LARGEST_INTEGER: Final = 2.0**24
 ATOM_SHARE: Final = 0.01
 ATOM_CONTRAST: Final = 4
 ROUNDED_CONTRAST: Final = 10
+# Whole numbers are often written more than the decimals between them, each by a few per cent of the rows.
+ROUNDED_ATOM_SHARE: Final = 0.05
 # A column is rounded if it has fewer different values than this share of its rows.
 ROUNDED_SHARE: Final = 0.5
 CHANCE_SPREADS: Final = 6
@@ -66,7 +68,7 @@ def atoms(found: ColumnStatistics) -> tuple[Atom, ...]:
 
     A column of rounded numbers holds every value many times, some by chance more often than others. So a value must
     stand far above the counts beside it: c > 4 m and c > m + 6 sqrt(m) + 3, where m is their mean, which counts of
-    one rate exceed almost never; where most rows share their value with others, c > 10 times the largest of them.
+    one rate exceed almost never; where most rows share their value with others, c > 10 times the largest of them and c > 5 % of the rows.
     """
     if found.distinct <= 2 * NEIGHBOURS:
         return ()
@@ -81,7 +83,8 @@ def atoms(found: ColumnStatistics) -> tuple[Atom, ...]:
         chance = mean + CHANCE_SPREADS * mean**0.5 + CHANCE_ROWS
         is_rounded = found.distinct - 1 < ROUNDED_SHARE * (found.count - count)
         contrast = ROUNDED_CONTRAST * int(beside.max()) if is_rounded else ATOM_CONTRAST * mean
-        if count > chance and count > contrast:
+        share = ROUNDED_ATOM_SHARE if is_rounded else ATOM_SHARE
+        if count > max(chance, contrast, share * found.count):
             held.append(Atom(float(found.values[at]), count / found.count))
     most = sorted(held, key=lambda atom: -atom.share)[:MOST_ATOMS]
     return tuple(sorted(most, key=lambda atom: atom.value))
