@@ -68,7 +68,8 @@ def atoms(found: ColumnStatistics) -> tuple[Atom, ...]:
 
     A column of rounded numbers holds every value many times, some by chance more often than others. So a value must
     stand far above the counts beside it: c > 4 m and c > m + 6 sqrt(m) + 3, where m is their mean, which counts of
-    one rate exceed almost never; where most rows share their value with others, c > 10 times the largest of them and c > 5 % of the rows.
+    one rate exceed almost never. Where most rows share their value with others, c is also above 10 times the largest
+    of the counts beside it and above 5 % of the rows.
     """
     if found.distinct <= 2 * NEIGHBOURS:
         return ()
