@@ -78,11 +78,11 @@ def atoms(found: ColumnStatistics) -> tuple[Atom, ...]:
         count = int(found.counts[at])
         begin = max(0, at - NEIGHBOURS)
         beside = np.delete(found.counts[begin : at + NEIGHBOURS + 1], at - begin)
-        # Two values side by side may both be atoms.
-        beside = np.sort(beside)[:-1]
+        is_rounded = found.distinct - 1 < ROUNDED_SHARE * (found.count - count)
+        # Two values side by side may both be atoms; in a rounded column they are two steps of one hill.
+        beside = beside if is_rounded else np.sort(beside)[:-1]
         mean = float(beside.mean())
         chance = mean + CHANCE_SPREADS * mean**0.5 + CHANCE_ROWS
-        is_rounded = found.distinct - 1 < ROUNDED_SHARE * (found.count - count)
         contrast = ROUNDED_CONTRAST * int(beside.max()) if is_rounded else ATOM_CONTRAST * mean
         share = ROUNDED_ATOM_SHARE if is_rounded else ATOM_SHARE
         if count > max(chance, contrast, share * found.count):
