@@ -27,6 +27,9 @@ TERMS_TOLERANCE: Final = 1e-6
 LEAST_ROWS: Final = 32
 # A service computes all of them every minute, beside its requests.
 MOST_ROWS: Final = 4096
+# Distinct rows. If every column has atoms or whole numbers, the data may have few.
+LEAST_DISTINCT: Final = LEAST_ROWS // 2
+LEAST_DISTINCT_DISCRETE: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +83,21 @@ class Golden:
                 )
 
 
-def parse(content: bytes, dimension: int, files: Trio = MAIN_FILES, tolerance: float = TOLERANCE) -> Golden:
+def parse(
+    content: bytes,
+    dimension: int,
+    files: Trio = MAIN_FILES,
+    tolerance: float = TOLERANCE,
+    least_distinct: int = LEAST_DISTINCT,
+) -> Golden:
     """Read the bytes of a file of golden vectors for a model of D = dimension columns.
+
+    Args:
+        content: the bytes.
+        dimension: D.
+        files: names of the two graphs and of the file.
+        tolerance: largest error of a result.
+        least_distinct: fewest distinct rows.
 
     Raises:
         GoldenInvalid: wrong type, shape or number of rows, a value that is not finite, or terms that do not add up.
@@ -102,6 +118,11 @@ def parse(content: bytes, dimension: int, files: Trio = MAIN_FILES, tolerance: f
     d = dimension
     golden = Golden(wide[:, :d], wide[:, d : 2 * d], wide[:, 2 * d], wide[:, 2 * d + 1], files, tolerance)
     _check_terms(golden)
+    distinct = len(np.unique(golden.x, axis=0))
+    if distinct < least_distinct:
+        raise GoldenInvalid(
+            f"{files.golden} repeats its rows: {distinct} rows of x are distinct; expected {least_distinct} or more"
+        )
     return golden
 
 
@@ -116,5 +137,3 @@ def _check_terms(golden: Golden) -> None:
             f"{golden.files.golden}: log_prob of row {row} is {golden.log_prob[row]:.6g}; z and log_abs_det_jacobian "
             f"of that row make {log_prob[row]:.6g}"
         )
-    if len(np.unique(golden.x, axis=0)) < min(LEAST_ROWS, len(golden.x)) // 2:
-        raise GoldenInvalid(f"{golden.files.golden} repeats its rows; expected rows spread over the data")

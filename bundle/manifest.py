@@ -3,11 +3,16 @@
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal, NamedTuple, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from . import columns
+from .errors import listed
+from .schema.column_kind import ColumnKind
+from .schema.frozen import Frozen
 
 FORMAT: Final = "diffeo-bundle/1"
+# A bundle with kinds of columns. Every other bundle is written in the first format, as before kinds existed.
+FORMAT_WITH_KINDS: Final = "diffeo-bundle/2"
 RNG: Final = "philox4x64-10/1"
 
 MANIFEST_NAME: Final = "manifest.json"
@@ -77,12 +82,6 @@ MAX_FILE_BYTES: Final = 256 * 2**20
 MAX_COLUMNS: Final = 4096
 
 
-class Frozen(BaseModel):
-    """An immutable part of the manifest: no type coercion, no unknown key, no NaN."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
-
-
 class Base(Frozen):
     """The distribution of z, and the random number generator that draws it (`diffeo.bundle.base`)."""
 
@@ -126,6 +125,20 @@ class Variant(Frozen):
     certificate: Certificate
 
 
+class MassError(Frozen):
+    """The error of the log mass of rows: the density at the middle of each interval times its width, for the integral.
+
+    Attributes:
+        mean: mean of |log mass as served - log of the integral of the density over the intervals|, nats.
+        p99: its 99th percentile.
+        rows: number of rows that were measured.
+    """
+
+    mean: Annotated[float, Field(ge=0)]
+    p99: Annotated[float, Field(ge=0)]
+    rows: Annotated[int, Field(ge=1)]
+
+
 class Calibration(Frozen):
     """Quantiles of log_prob in nats on held-out rows: the usual range for rows of this model."""
 
@@ -158,9 +171,13 @@ class Provenance(Frozen):
 class Manifest(Frozen):
     """The content of manifest.json; `models/README.md` specifies each field."""
 
-    format: Literal["diffeo-bundle/1"]
+    format: Literal["diffeo-bundle/1", "diffeo-bundle/2"]
     columns: Annotated[tuple[ColumnName, ...], Field(min_length=1, max_length=MAX_COLUMNS)]
+    # Omitted if empty, like variants: a manifest without kinds has the same bytes as before kinds existed.
+    kinds: dict[ColumnName, ColumnKind] = Field(default_factory=dict, exclude_if=lambda kinds: not kinds)
+    mass_error: Annotated[MassError | None, Field(exclude_if=lambda error: error is None)] = None
     dtype: Dtype
+    graph_dtype: Annotated[Dtype | None, Field(exclude_if=lambda dtype: dtype is None)] = None
     precision: Dtype
     base: Base
     files: dict[FileName, FileEntry]
@@ -168,12 +185,43 @@ class Manifest(Frozen):
     calibration: Calibration | None
     provenance: Provenance
     # Omitted if empty, so that a manifest without variants has the same bytes as before variants existed.
-    variants: Annotated[dict[VariantName, Variant], Field(exclude_if=lambda variants: not variants)] = {}
+    variants: dict[VariantName, Variant] = Field(default_factory=dict, exclude_if=lambda variants: not variants)
 
     @property
     def dimension(self) -> int:
         """Number of columns, D."""
         return len(self.columns)
+
+    @property
+    def input_dtype(self) -> Dtype:
+        """Type of the input of the forward graph: of y if there are kinds, else of x."""
+        return self.graph_dtype or self.dtype
+
+    @property
+    def snaps(self) -> bool:
+        """True if a column has atoms or whole numbers, so that rows of a sample are rounded to them."""
+        return any(kind.snaps for kind in self.kinds.values())
+
+    @property
+    def is_discrete(self) -> bool:
+        """True if every column has atoms or whole numbers, so that rows of the data repeat."""
+        return all(name in self.kinds and self.kinds[name].snaps for name in self.columns)
+
+    @model_validator(mode="after")
+    def _kinds_fit_the_format(self) -> Self:
+        if self.format == FORMAT:
+            if self.kinds or self.mass_error is not None or self.graph_dtype is not None:
+                raise ValueError(f"kinds, mass_error and graph_dtype belong to {FORMAT_WITH_KINDS}")
+            return self
+        if not self.kinds:
+            raise ValueError(f"{FORMAT_WITH_KINDS} has at least one kind; a bundle without kinds is {FORMAT}")
+        if strangers := self.kinds.keys() - set(self.columns):
+            raise ValueError(f"kinds names {listed(map(ascii, sorted(strangers)))}, which columns does not")
+        if self.dtype != "float64" or self.graph_dtype is None:
+            raise ValueError(f"{FORMAT_WITH_KINDS} has the dtype float64, and graph_dtype for the input of the graphs")
+        if self.snaps != (self.mass_error is not None):
+            raise ValueError("mass_error is given if and only if a column is integer or has atoms")
+        return self
 
     @model_validator(mode="after")
     def _columns_are_distinct(self) -> Self:

@@ -15,7 +15,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from . import golden, graph, weights
+from . import golden, graph
 from .errors import (
     BundleError,
     BundleMissing,
@@ -107,7 +107,7 @@ def read(path: Path, proof: Proof | None = None) -> Bundle:
         os.close(folder)
     check_certificates(manifest)
     row_bytes = proof.row_bytes if proof is not None and proof.digest == digest else inspect(manifest, files)
-    vectors = golden.parse(files["golden.npy"], manifest.dimension)
+    vectors = golden.parse(files["golden.npy"], manifest.dimension, least_distinct=_least_distinct(manifest))
     return Bundle(path, manifest, digest, vectors, files, _variants(manifest, files), row_bytes)
 
 
@@ -120,8 +120,8 @@ def inspect(manifest: Manifest, files: Mapping[FileName, bytes]) -> int:
     """
     trios = (MAIN_FILES, *(VARIANT_FILES[variant] for variant in manifest.variants))
     names = [name for trio in trios for name in (trio.forward, trio.inverse)]
-    costs = [graph.inspect(name, files[name], manifest.dimension, manifest.dtype) for name in names]
-    weights.check(files)
+    costs = [graph.inspect(name, files[name], manifest.dimension, manifest.input_dtype) for name in names]
+    graph.check_weights(files)
     return max(cost.row_bytes for cost in costs)
 
 
@@ -220,8 +220,12 @@ def open_file(path: Path, name: str) -> int:
 
 def _variants(manifest: Manifest, files: Mapping[FileName, bytes]) -> dict[VariantName, Golden]:
     trios = {name: VARIANT_FILES[name] for name in manifest.variants}
-    d = manifest.dimension
-    return {name: golden.parse(files[trio.golden], d, trio, ROUNDED_TOLERANCE) for name, trio in trios.items()}
+    d, least = manifest.dimension, _least_distinct(manifest)
+    return {name: golden.parse(files[trio.golden], d, trio, ROUNDED_TOLERANCE, least) for name, trio in trios.items()}
+
+
+def _least_distinct(manifest: Manifest) -> int:
+    return golden.LEAST_DISTINCT_DISCRETE if manifest.is_discrete else golden.LEAST_DISTINCT
 
 
 def _open_folder(path: Path) -> int:

@@ -17,6 +17,7 @@ from pathlib import Path
 from .errors import NoVersionLeft, VersionExists
 from .manifest import (
     FORMAT,
+    FORMAT_WITH_KINDS,
     MANIFEST_NAME,
     RNG,
     SEAL_NAME,
@@ -27,11 +28,13 @@ from .manifest import (
     FileEntry,
     FileName,
     Manifest,
+    MassError,
     Provenance,
     Variant,
     VariantName,
 )
 from .read import MAX_VERSION_DIGITS, Bundle, check_certificates, read, seal, versions
+from .schema.column_kind import ColumnKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,9 @@ class BundleContent:
         calibration: quantiles of log_prob on held-out rows, if known.
         provenance: origin of the model.
         variants: the certificate of each variant whose files are among `files`.
+        kinds: the kind of each column that is not plain. With kinds, `dtype` is float64.
+        graph_dtype: type of the input of the forward graph; given if and only if there are kinds.
+        mass_error: error of the log mass; given if and only if a column is integer or has atoms.
     """
 
     columns: tuple[str, ...]
@@ -57,6 +63,9 @@ class BundleContent:
     calibration: Calibration | None
     provenance: Provenance
     variants: Mapping[VariantName, Certificate] = field(default_factory=dict)
+    kinds: Mapping[str, ColumnKind] = field(default_factory=dict)
+    graph_dtype: Dtype | None = None
+    mass_error: MassError | None = None
 
     def manifest(self) -> Manifest:
         """The manifest that describes this content."""
@@ -65,9 +74,12 @@ class BundleContent:
             for name, content in self.files.items()
         }
         return Manifest(
-            format=FORMAT,
+            format=FORMAT_WITH_KINDS if self.kinds else FORMAT,
             columns=self.columns,
+            kinds=dict(self.kinds),
+            mass_error=self.mass_error,
             dtype=self.dtype,
+            graph_dtype=self.graph_dtype,
             precision=self.precision,
             base=Base(kind="standard_normal", rng=RNG),
             files=entries,
@@ -90,6 +102,9 @@ def content_of(bundle: Bundle) -> BundleContent:
         manifest.calibration,
         manifest.provenance,
         {name: variant.certificate for name, variant in manifest.variants.items()},
+        manifest.kinds,
+        manifest.graph_dtype,
+        manifest.mass_error,
     )
 
 

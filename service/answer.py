@@ -1,22 +1,43 @@
 """The result of an operation before it is encoded: tensors, the model that computed them, rows without a result."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import NamedTuple, Self
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
 Tensor = npt.NDArray[np.floating]
+# A number that is NaN or infinite; a result that is; a number where the density is zero, by the kind of its column.
+Reason = Literal["non_finite_input", "non_finite_output", "outside_bounds", "not_a_whole_number"]
 
 
 @dataclass(frozen=True, slots=True)
 class InvalidRow:
-    """A row without a result, and the reason: non_finite_input or non_finite_output."""
+    """A row without a result, and the reason."""
 
     row: int
-    reason: str
+    reason: Reason
+
+
+def invalid_rows(
+    rows: Sequence[int], finite_input: Sequence[bool], zero_density: Sequence[Reason | None]
+) -> tuple[InvalidRow, ...]:
+    """The rows without a result.
+
+    Args:
+        rows: their numbers.
+        finite_input: whether all numbers of each were finite.
+        zero_density: why the density of each is zero; None if it is not, or if nobody asked.
+
+    >>> invalid_rows([2, 5], [False, True], [None, None])[0]
+    InvalidRow(row=2, reason='non_finite_input')
+    """
+    return tuple(
+        InvalidRow(row, (why or "non_finite_output") if finite else "non_finite_input")
+        for row, finite, why in zip(rows, finite_input, zero_density, strict=True)
+    )
 
 
 class Answer(NamedTuple):

@@ -5,7 +5,7 @@ import functools
 import secrets
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Final
@@ -17,10 +17,11 @@ from diffeo.bundle.base import SEED_LIMIT
 from diffeo.bundle.golden import Golden
 from diffeo.bundle.manifest import Manifest
 from diffeo.bundle.parameters import LOG_ABS_DET_JACOBIAN
+from diffeo.runtime.column_map import ColumnMap
 from diffeo.runtime.finite_rows import Mask, Rows, Tensors, all_finite, finite_rows, nan_invalid_rows, zero_invalid_rows
 
 from . import offload
-from .answer import Answer, AnswerSchema, InvalidRow
+from .answer import Answer, AnswerSchema, Reason, invalid_rows
 from .batcher import Batcher
 from .errors import FieldError, InvalidRequest, PrecisionNotFound, listed
 from .observability.timing import RequestTiming
@@ -57,6 +58,7 @@ class Model:
         variants: the same version in the other precisions of its bundle.
         row_bytes: most bytes that one of its graphs needs for each row of a batch.
         golden: rows with known results in the precision of the manifest; the canary computes them.
+        column_map: around the graphs; None if all columns are plain. The batchers compute it.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Model:
     variants: Mapping[str, "Model"] = field(default_factory=dict)
     row_bytes: int = 0
     golden: Golden | None = None
+    column_map: ColumnMap | None = None
 
     def in_precision(self, precision: str | None) -> "Model":
         """The same version in another precision; None means the precision of the manifest.
@@ -102,7 +105,8 @@ class Model:
         """Exact log density of each row, nats."""
         x, finite = await self._zero_invalid(request.x, self._dtype)
         tensors = await self.forward.run(x, deadline, timing, client) if len(x) else self._empty_result("z")
-        return self._answer({"log_prob": tensors["log_prob"]}, finite, request.on_invalid, "x", self._precision_note)
+        wanted = {"log_prob": tensors["log_prob"]}
+        return self._answer(wanted, finite, request.on_invalid, "x", self._precision_note, x)
 
     async def transform(
         self,
@@ -118,7 +122,8 @@ class Model:
         rows, finite = await self._zero_invalid(request.rows, self._dtype if forward else np.dtype(np.float32))
         tensors = await batcher.run(rows, deadline, timing, client) if len(rows) else self._empty_result(image)
         wanted = {output: tensors[output] for output in request.outputs}
-        return self._answer(wanted, finite, request.on_invalid, source, self._precision_note)
+        x = rows if forward else None
+        return self._answer(wanted, finite, request.on_invalid, source, self._precision_note, x)
 
     def with_seed(self, request: SampleRequest) -> SeededSample:
         """Add a fresh seed to a request that names none. The answer carries the seed."""
@@ -225,7 +230,8 @@ class Model:
         result = await run(z, deadline, timing)
         tensors = {"x": result["x"], "log_prob": result["log_prob"], "z": z}
         if temperature != 1:
-            tensors["log_prob"] = base.tempered(result["log_prob"], z, temperature)
+            # A row that was rounded to whole numbers has another z than the drawn one.
+            tensors["log_prob"] = base.tempered(result["log_prob"], result.get("z", z), temperature)
         wanted = {output: tensors[output] for output in seeded.request.outputs}
         if all_finite(wanted):
             return wanted
@@ -258,13 +264,14 @@ class Model:
             "log_prob": empty,
         }
 
-    def _answer(
+    def _answer(  # noqa: PLR0913, PLR0917  (a result, and what was asked)
         self,
         tensors: Tensors,
         finite_input: Mask | None,
         on_invalid: OnInvalid,
         source: str,
         metadata: Mapping[str, object],
+        x: Rows | None = None,
     ) -> Answer:
         columns = self.manifest.columns
         if finite_input is None and all_finite(tensors):
@@ -272,15 +279,19 @@ class Model:
         rows = len(next(iter(tensors.values())))
         finite_input = np.ones(rows, dtype=np.bool_) if finite_input is None else finite_input
         valid = finite_input & finite_rows(tensors, rows)
-        invalid = tuple(
-            InvalidRow(int(row), "non_finite_output" if finite_input[row] else "non_finite_input")
-            for row in np.flatnonzero(~valid)
-        )
+        numbers = np.flatnonzero(~valid)
+        reasons = self._zero_density(None if x is None else x[numbers], len(numbers))
+        invalid = invalid_rows(numbers.tolist(), finite_input[numbers].tolist(), reasons)
         if on_invalid == "error":
             errors = [FieldError(f"/{source}/{row.row}", row.reason) for row in invalid[:INVALID_ROWS_LISTED]]
             raise InvalidRequest(f"{len(invalid)} of {rows} rows have no finite answer", errors)
         blank = {name: nan_invalid_rows(tensor, valid) for name, tensor in tensors.items()}
         return Answer(self.name, self.version, columns, blank, metadata, invalid)
+
+    def _zero_density(self, x: Rows | None, count: int) -> Sequence[Reason | None]:
+        if x is None or self.column_map is None:
+            return [None] * count
+        return self.column_map.reasons(x.astype(np.float64))
 
 
 def _joined(blocks: list[Rows]) -> Rows:

@@ -9,11 +9,13 @@ import numpy as np
 
 from diffeo.bundle import agreement
 from diffeo.bundle.golden import Golden
-from diffeo.bundle.manifest import VARIANT_FILES, VariantName
+from diffeo.bundle.manifest import VARIANT_FILES, Dtype, VariantName
 from diffeo.bundle.proof import Proof
 from diffeo.bundle.read import Bundle
+from diffeo.runtime.column_map import ColumnMap
 from diffeo.runtime.engines import ENGINES
 from diffeo.runtime.engines.engine import Engine, Graphs, Tensors
+from diffeo.runtime.engines.mapped import column_map_of, map_columns
 from diffeo.runtime.finite_rows import Rows
 
 from . import call_memory
@@ -63,6 +65,7 @@ def load(  # noqa: PLR0913, PLR0917  (a bundle, its place, and how it is served)
         GraphRefused: a call takes much more memory than the analysis of its graph proved.
         ProviderMissing: this machine lacks the execution provider that the settings name.
         GoldenDisagrees: the engine computes other numbers than the golden vectors.
+        GoldenInvalid: a golden row has density zero under the kinds of its columns.
         GraphsDisagree: the two graphs do not compute one density, or a row depends on its batch.
     """
     manifest = bundle.manifest
@@ -70,7 +73,8 @@ def load(  # noqa: PLR0913, PLR0917  (a bundle, its place, and how it is served)
     # The proof is about the ONNX graphs, and this process sees no memory of a device.
     is_measured = measures_memory and settings.engine == "onnx" and settings.execution_providers == ("cpu",)
     checks = Checks(proof == bundle.proof, seconds, is_measured)
-    forward, inverse = _batchers(name, bundle.files, bundle.golden, bundle, settings, executor, checks)
+    column_map = column_map_of(manifest)
+    forward, inverse = _batchers(name, bundle.files, bundle.golden, bundle, column_map, settings, executor, checks)
     block_rows = _stream_block_rows(inverse.seconds_per_row, settings)
     model = Model(
         name,
@@ -84,6 +88,7 @@ def load(  # noqa: PLR0913, PLR0917  (a bundle, its place, and how it is served)
         manifest.precision,
         row_bytes=bundle.row_bytes,
         golden=bundle.golden,
+        column_map=column_map,
     )
     # The variants are made for ONNX Runtime on a processor; a GPU computes float32 faster than they do.
     if settings.engine != "onnx" or settings.execution_providers[0] != "cpu":
@@ -118,8 +123,8 @@ def _variant(model: Model, variant: VariantName, bundle: Bundle, settings: Setti
     files = VARIANT_FILES[variant]
     # An engine finds each graph by the name of its direction, so the files of a variant get those names.
     graphs: Graphs = {"forward.onnx": bundle.files[files.forward], "inverse.onnx": bundle.files[files.inverse]}
-    golden = bundle.variants[variant]
-    forward, inverse = _batchers(model.name, graphs, golden, bundle, settings, model.executor, checks)
+    golden, column_map = bundle.variants[variant], model.column_map
+    forward, inverse = _batchers(model.name, graphs, golden, bundle, column_map, settings, model.executor, checks)
     block_rows = _stream_block_rows(inverse.seconds_per_row, settings)
     return replace(model, forward=forward, inverse=inverse, block_rows=block_rows, precision=variant, golden=golden)
 
@@ -129,29 +134,43 @@ def _batchers(  # noqa: PLR0913, PLR0917  (a bundle's parts, and how they are se
     graphs: Graphs,
     golden: Golden,
     bundle: Bundle,
+    column_map: ColumnMap | None,
     settings: Settings,
     executor: Executor,
     checks: Checks,
 ) -> tuple[Batcher, Batcher]:
-    dtype = bundle.manifest.dtype
+    dtype, graph_dtype = bundle.manifest.dtype, bundle.manifest.input_dtype
     options = replace(settings.engine_options, keeps_memory=not checks.memory)
-    forward, inverse = ENGINES[settings.engine](graphs, options)
+    engines = ENGINES[settings.engine](graphs, options)
     work = executor.work if isinstance(executor, EngineThreads) else WorkAhead()
-    x, z = golden.x.astype(dtype), golden.z.astype(np.float32)
+    # The graphs are checked in their own input y, and the map around them on the golden rows in the user's units.
+    inner = golden if column_map is None else column_map.golden_of_graphs(golden)
     if checks.memory:
-        for file, engine, source, rows in (
-            (golden.files.forward, forward, "x", x), (golden.files.inverse, inverse, "z", z),
-        ):  # fmt: skip
-            call_memory.check(file, engine, source, _chunk(rows, settings), bundle.row_bytes)
-    computes = _in_chunks(forward, "x", settings), _in_chunks(inverse, "z", settings)
-    if checks.only_golden:
-        agreement.check_golden(*computes, golden, dtype)
-    else:
-        agreement.check(*computes, golden, dtype, bundle.digest, checks.seconds)
+        _check_memory(engines, inner, graph_dtype, settings, bundle.row_bytes)
+    if not checks.only_golden:
+        agreement.check(*_computes(engines, settings), inner, graph_dtype, bundle.digest, checks.seconds)
+    forward, inverse = map_columns(engines, column_map, graph_dtype)
+    if checks.only_golden or column_map is not None:
+        agreement.check_golden(*_computes((forward, inverse), settings), golden, dtype)
+    x, z = golden.x.astype(dtype), golden.z.astype(np.float32)
     return (
         Batcher(forward, "x", executor, _batcher_options(name, forward, "x", x, settings), work),
         Batcher(inverse, "z", executor, _batcher_options(name, inverse, "z", z, settings), work),
     )
+
+
+def _check_memory(
+    engines: tuple[Engine, Engine], golden: Golden, dtype: Dtype, settings: Settings, row_bytes: int
+) -> None:
+    x, z = golden.x.astype(dtype), golden.z.astype(np.float32)
+    for file, engine, source, rows in (
+        (golden.files.forward, engines[0], "x", x), (golden.files.inverse, engines[1], "z", z),
+    ):  # fmt: skip
+        call_memory.check(file, engine, source, _chunk(rows, settings), row_bytes)
+
+
+def _computes(engines: tuple[Engine, Engine], settings: Settings) -> tuple[agreement.Compute, agreement.Compute]:
+    return _in_chunks(engines[0], "x", settings), _in_chunks(engines[1], "z", settings)
 
 
 def _in_chunks(engine: Engine, source: str, settings: Settings) -> agreement.Compute:

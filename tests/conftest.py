@@ -42,7 +42,8 @@ SLOW_FILES: Final = frozenset(
         "training/study/test_trial.py",
         "training/study/test_workers.py",
         "training/test_export.py",
-        "training/test_fit.py",
+        "training/fitting/test_fit.py",
+        "training/fitting/test_trainer.py",
         "training/test_run.py",
         "training/test_targets.py",
     }

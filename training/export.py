@@ -138,6 +138,11 @@ def _strip(model: onnx.ModelProto) -> None:
     for node in model.graph.node:
         node.doc_string = ""
         del node.metadata_props[:]
+        if node.op_type == "Reshape":
+            # It has a meaning for sizes of zero only, which no tensor of a flow has, and a bundle does not allow it.
+            kept = [attribute for attribute in node.attribute if attribute.name != "allowzero"]
+            del node.attribute[:]
+            node.attribute.extend(kept)
     for value in (*model.graph.value_info, *model.graph.input, *model.graph.output, *model.graph.initializer):
         value.doc_string = ""
         del value.metadata_props[:]

@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import (
     AliasChoices,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PlainSerializer,
@@ -18,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from . import duration
 from .errors import RecipeError
 from .flows.architecture import Architecture
 from .flows.registry import coupling_from_keys, describe_transform, parse_transform
@@ -97,11 +99,23 @@ class FlowSection(_Section):
         return Architecture(dimension, self.layers, self.hidden, self.depth, transform)
 
 
+def _seconds(value: object) -> object:
+    return duration.parse(value) if isinstance(value, str) else value
+
+
+# A key that is left out of the digest when absent, so that the digests of recipes without it stay as they were.
+def _absent(value: object) -> bool:
+    return value is None
+
+
 class FitSection(_Section):
-    """The optimisation (`diffeo.training.fit`).
+    """The optimisation (`diffeo.training.fitting`).
+
+    `epochs`, `steps` and `budget` are three ways to say how long the fit is. Without any of them, the size of the table
+    decides (`diffeo.training.fitting.plan.default_steps`).
 
     Attributes:
-        epochs: passes over the training rows.
+        epochs: passes over the training rows; the fit evaluates after each.
         batch: rows of one optimiser step.
         learning_rate: the largest; it rises during the warm-up and falls along a cosine.
         warm_up: share of all steps.
@@ -109,15 +123,21 @@ class FitSection(_Section):
         second_moment: AdamW's beta_2.
         weight_decay: of AdamW.
         average: decay of the exponential moving average of the weights.
-        rollback: nats; an epoch whose validation loss is above the best by more returns the fit to its best weights.
-        patience: epochs without a better validation loss before the fit ends; 0 never ends it early.
+        rollback: nats; a validation loss above the best by more returns the fit to its best weights.
+        patience: passes without a better validation loss before the fit ends. 0 never ends a fit with `epochs` early;
+            for other fits it leaves the decision to `patience_steps`.
         seed: of the rows, the weights and the order.
+        steps: optimiser steps.
+        budget: seconds of the whole fit, publication included; text in a recipe, such as "90s", "2m" or "1h30m".
+        warm_up_steps: takes the place of `warm_up`.
+        patience_steps: takes the place of `patience`; 0 never ends the fit early. Without either key, a fit without
+            `epochs` waits for a tenth of its steps, and for 1,000 at least.
     """
 
     # Digests and the ids of the study's trials were computed with the old key `setback`, which recipes may still use.
     model_config = ConfigDict(serialize_by_alias=True)
 
-    epochs: Count
+    epochs: Count | None = None
     batch: Count
     learning_rate: Annotated[float, Field(gt=0)]
     warm_up: Annotated[float, Field(ge=0, lt=1)] = 0.05
@@ -130,6 +150,17 @@ class FitSection(_Section):
     ] = 0.1
     patience: Annotated[int, Field(ge=0)] = 0
     seed: Annotated[int, Field(ge=0, lt=2**53)] = 0
+    steps: Annotated[Count | None, Field(exclude_if=_absent)] = None
+    budget: Annotated[float | None, BeforeValidator(_seconds), Field(gt=0, exclude_if=_absent)] = None
+    warm_up_steps: Annotated[int | None, Field(ge=0, exclude_if=_absent)] = None
+    patience_steps: Annotated[int | None, Field(ge=0, exclude_if=_absent)] = None
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        given = [key for key in ("epochs", "steps", "budget") if getattr(self, key) is not None]
+        if len(given) > 1:
+            raise ValueError(f"{', '.join(given)} each set the length of the fit; keep one of them")
+        return self
 
 
 class Recipe(_Section):
@@ -177,6 +208,20 @@ def read(path: Path) -> Recipe:
         return recipe
     beside = str((path.parent / recipe.data.file).resolve())
     return recipe.model_copy(update={"data": recipe.data.model_copy(update={"file": beside})})
+
+
+def with_budget(recipe: Recipe, budget: str) -> Recipe:
+    """The recipe with a budget in place of its epochs or steps.
+
+    Raises:
+        RecipeError: the text is not a span of time.
+    """
+    try:
+        seconds = duration.parse(budget)
+    except ValueError as error:
+        raise RecipeError(f"--budget: {error}") from None
+    length = {"epochs": None, "steps": None, "budget": seconds}
+    return recipe.model_copy(update={"fit": recipe.fit.model_copy(update=length)})
 
 
 def for_file(data: Path, name: str) -> Recipe:

@@ -1,36 +1,37 @@
-"""Fits a recipe and publishes the result: load, fit, export, certify, publish, report; resumable after every epoch."""
+"""Fits a recipe and publishes the result: load, fit, choose, certify, publish, report; resumable at any step."""
 
 import hashlib
-import sys
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from diffeo.bundle.manifest import Certificate, Dtype, FileName, VariantName
-from diffeo.bundle.read import Bundle
-from diffeo.bundle.write import BundleContent, publish
+from diffeo.bundle.manifest import Dtype
 
-from . import checkpoint, export, fit, report, source
-from .certification.certificate import certify
-from .certification.subject import Subject
-from .errors import CertificateError, DeviceError
-from .fit import EpochRecord, FitState
-from .flows.architecture import Architecture, flow_to_bytes
+from . import export, source
+from .errors import DeviceError
+from .fitting.batches import FitRows, RowsOfPass, TrainingRows
+from .fitting.choice import Candidate, choose
+from .fitting.fit import FitState
+from .fitting.interruption import FitInterrupted
+from .fitting.trainer import TrainerOptions, train
+from .flows.architecture import Architecture
 from .flows.flow import Flow
-from .int8 import quantisation, variant
-from .progress import progress
+from .int8 import quantisation
+from .publication import Destination, Report, publish_flow
 from .recipe import Recipe
 from .source import Dataset
-
-Array = npt.NDArray[np.float64]
+from .split import BLOCK_ROWS, Numbers, Rows
 
 # A column whose mean is this many scales from zero has fewer than 12 of float32's 24 bits left for its own variation.
 WIDE_OFFSET: Final = 2.0**12
+
+Baselines = Callable[[Dataset, Dtype, torch.device], Sequence[Candidate]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,8 @@ class Options:
         resume: continue from the saved state.
         torchscript: add the two graphs as TorchScript to the bundle.
         int8: add the two graphs with hidden products in 8-bit integers to the bundle.
+        publish_best: publish the best weights of the saved state, without further steps.
+        threads: of the processor; None measures how many are fastest.
     """
 
     models: Path
@@ -52,83 +55,54 @@ class Options:
     resume: bool = False
     torchscript: bool = False
     int8: bool = False
+    publish_best: bool = False
+    threads: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
-    """The result of a run.
-
-    Attributes:
-        bundle: the published bundle.
-        records: one record an epoch.
-        test_nll: loss on the held-out rows, nats per row.
-        kl_to_truth: KL(truth || model), nats; None where the true distribution is unknown.
-        folder: where loss.csv and the plots are.
-    """
-
-    bundle: Bundle
-    records: tuple[EpochRecord, ...]
-    test_nll: float
-    kl_to_truth: float | None
-    folder: Path
-
-    def __str__(self) -> str:
-        """A few lines for the terminal."""
-        manifest = self.bundle.manifest
-        lines = [
-            f"published {self.bundle.path}",
-            f"test loss {self.test_nll:.4f} nats a row on {manifest.provenance.test_rows} rows",
-        ]
-        if self.kl_to_truth is not None:
-            lines.append(f"KL(truth || model) {self.kl_to_truth:.4f} nats on {report.FRESH_ROWS} fresh points")
-        lines.append(f"certificate: {_measurements(manifest.certificate)}")
-        lines += [f"{name}: {_measurements(made.certificate)}" for name, made in manifest.variants.items()]
-        return "\n".join([*lines, f"plots in {self.folder}"])
+def no_baselines(_dataset: Dataset, _dtype: Dtype, _device: torch.device) -> Sequence[Candidate]:
+    """No other candidates: the fitted flow is published."""
+    return ()
 
 
-def _measurements(certificate: Certificate) -> str:
-    return ", ".join(f"{check.name} {check.value:.1e}" for check in certificate.checks)
-
-
-def run(recipe: Recipe, options: Options) -> Report:
+def run(recipe: Recipe, options: Options, baselines: Baselines = no_baselines) -> Report:
     """Fit `recipe` and publish the result as the next version of models/NAME.
+
+    Args:
+        recipe: what to fit.
+        options: how.
+        baselines: makes the flows that the fitted flow must beat on the validation rows, the simplest first. They take
+            x in the wire type and compute on the device of the fit.
 
     Raises:
         DataError: the rows cannot be fitted.
         FitError: the optimisation does not stay finite.
+        ResumeError: there is no saved state to continue, or it belongs to another recipe or other data.
         CertificateError: the graphs are out of tolerance.
         NothingToRound: `int8` is set, and integers would not make the flow faster.
+        FitInterrupted: Ctrl-C; the state is saved.
         In each of these cases nothing is published.
     """
+    started = time.monotonic()
     device = choose_device(options.device)
     dataset = source.load(recipe)
-    architecture, dtype, state = prepare(recipe, dataset, device)
+    architecture, dtype, flow = prepare(recipe, dataset)
     if options.int8:
-        quantisation.require_wide_layers(state.flow)
-    fit_all(recipe, dataset, state, options)
-    flow = state.best.cpu()
+        quantisation.require_wide_layers(flow)
+    flow = flow.to(device)
+    rows = fit_rows(recipe, dataset, dtype, device)
+    state = train(flow, rows, recipe.fit, _trainer_options(recipe, dataset, options, started))
+    try:
+        candidates = [*baselines(dataset, dtype, device), Candidate("the fitted flow", state.best, architecture)]
+        choice = choose(candidates, rows.validation, rows.validation_weights)
+        destination = Destination(options.models, options.torchscript, options.int8)
+        return publish_flow(recipe, dataset, choice, state.records, destination)
+    except KeyboardInterrupt:
+        raise _interrupted(state) from None
 
-    subject, certificate = certified(architecture, dtype, flow, as_wire_type(dataset.split.test, dtype))
-    files = dict(subject.files)
-    variants: dict[VariantName, Certificate] = {}
-    if options.torchscript:
-        scripts = export.to_torchscript(flow, subject.dimension, dtype, subject.precision)
-        files["forward.ts"], files["inverse.ts"] = scripts
-    if options.int8:
-        files |= variant.int8_files(flow, dtype, subject.precision, subject.data)
-        variants["int8"] = variant.certify_int8(flow, files, subject.data)
 
-    log_prob = subject.forward.run(dataset.split.test)["log_prob"].astype(np.float64)
-    test_nll, kl = float(-log_prob.mean()), report.kl_to_truth(dataset, subject, recipe)
-    provenance = report.provenance(recipe, dataset, sum(p.numel() for p in flow.parameters()), test_nll, kl)
-    calibration = report.calibration(log_prob)
-    content = BundleContent(
-        dataset.columns, dtype, subject.precision, files, certificate, calibration, provenance, variants
-    )
-    bundle = publish(content, options.models / recipe.name)
-    folder = bundle.path.with_name(f"{bundle.path.name}.report")
-    report.write_report(dataset, subject, state.records, recipe, folder)
-    return Report(bundle, tuple(state.records), test_nll, kl, folder)
+def _interrupted(state: FitState) -> FitInterrupted:
+    sentence = f"interrupted after the fit, before its publication; the fit took {state.step:,} steps and is saved"
+    return FitInterrupted(sentence, has_best=False)
 
 
 def choose_device(name: str) -> torch.device:
@@ -142,73 +116,56 @@ def choose_device(name: str) -> torch.device:
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
-def prepare(recipe: Recipe, dataset: Dataset, device: torch.device) -> tuple[Architecture, Dtype, FitState]:
-    """A fresh flow, standardised by the training rows, and the state before its first epoch."""
-    mean, scale = source.moments(dataset.split.train)
+def prepare(recipe: Recipe, dataset: Dataset) -> tuple[Architecture, Dtype, Flow]:
+    """The architecture, the type of x on the wire, and a fresh flow that is standardised by the training rows."""
+    mean, scale = dataset.split.moments()
     dtype: Dtype = "float64" if np.max(np.abs(mean) / scale) > WIDE_OFFSET else "float32"
     architecture = recipe.flow.architecture(len(mean))
     torch.manual_seed(recipe.fit.seed)
-    wire_type = export.TORCH_TYPE[dtype]
-    moments = torch.tensor(mean, dtype=wire_type), torch.tensor(scale, dtype=wire_type)
-    flow = architecture.build(*moments, recipe.flow.sharpness)
-    return architecture, dtype, fit.start(flow.to(device), recipe.fit)
+    kind = export.TORCH_TYPE[dtype]
+    moments = torch.tensor(mean, dtype=kind), torch.tensor(scale, dtype=kind)
+    return architecture, dtype, architecture.build(*moments, recipe.flow.sharpness)
 
 
-def fit_all(recipe: Recipe, dataset: Dataset, state: FitState, options: Options) -> None:
-    """Run the remaining epochs and save the state after each.
-
-    Raises:
-        ResumeError: `resume` is set, and no state of this recipe with these data was saved.
-        FitError: the optimisation does not stay finite.
-    """
-    folder = options.runs / recipe.name
-    digest = hashlib.sha256((recipe.digest + dataset.sha256).encode()).hexdigest()
-    if options.resume:
-        checkpoint.load_state(state, folder, digest)
-    device = next(state.flow.parameters()).device
-    train, validation = (to_tensor(rows, state, device) for rows in (dataset.split.train, dataset.split.validation))
-    steps = fit.steps_per_epoch(len(train), recipe.fit)
-    with progress(recipe, steps, len(state.records)) as bar:
-        while not fit.finished(state, recipe.fit):
-            record = fit.run_epoch(state, train, validation, recipe.fit, bar.on_step)
-            bar.on_epoch(record)
-            checkpoint.save_state(state, folder, digest)
+def fit_rows(recipe: Recipe, dataset: Dataset, dtype: Dtype, device: torch.device) -> FitRows:
+    """The rows of the fit on the device, in the wire type of x, which is the input type of the flow."""
+    split = dataset.split
+    train_weights, validation_weights = (
+        None if weights is None else torch.tensor(weights, dtype=torch.float32, device=device)
+        for weights in (split.weights_of(split.train_rows), split.weights_of(split.validation_rows))
+    )
+    of_pass = _rows_of_pass(dataset, dtype, device)
+    train = TrainingRows(of_pass, len(split.train_rows), recipe.fit.batch, recipe.fit.seed, train_weights)
+    return FitRows(train, to_tensor(split.table, split.validation_rows, dtype, device), validation_weights)
 
 
-def to_tensor(rows: Array, state: FitState, device: torch.device) -> Tensor:
-    """Rows in the wire type of x, which is the input type of the flow."""
-    mean = state.flow.get_buffer("transforms.0.mean")
-    return torch.tensor(rows, dtype=mean.dtype, device=device)
+def _rows_of_pass(dataset: Dataset, dtype: Dtype, device: torch.device) -> RowsOfPass:
+    draw = dataset.train_of_pass
+    if draw is not None:
+        return lambda number: torch.tensor(draw(number), dtype=export.TORCH_TYPE[dtype], device=device)
+    rows = to_tensor(dataset.split.table, dataset.split.train_rows, dtype, device)
+    return lambda _number: rows
 
 
-def as_wire_type(rows: Array, dtype: Dtype) -> Array:
-    """The rows rounded to the wire type of x, as float64: a request can carry exactly these."""
-    return rows.astype(np.float32).astype(np.float64) if dtype == "float32" else rows
+def to_tensor(table: Rows, numbers: Numbers, dtype: Dtype, device: torch.device) -> Tensor:
+    """These rows of a table [n, D] in the wire type; converted by blocks, so that no second copy is made on the way."""
+    rows = torch.empty(len(numbers), table.shape[1], dtype=export.TORCH_TYPE[dtype], device=device)
+    for start in range(0, len(numbers), BLOCK_ROWS):
+        block = table[numbers[start : start + BLOCK_ROWS]]
+        rows[start : start + len(block)] = torch.from_numpy(block)
+    return rows
 
 
-def certified(architecture: Architecture, dtype: Dtype, flow: Flow, rows: Array) -> tuple[Subject, Certificate]:
-    """Export the flow in float32 and certify it; in float64 where float32 is out of tolerance, as for steep flows.
-
-    Raises:
-        CertificateError: the graphs are out of tolerance in both precisions.
-    """
-    try:
-        return _certified_in("float32", architecture, dtype, flow, rows)
-    except CertificateError as error:
-        print(f"{error}\ncomputing in float64 instead, which is slower", file=sys.stderr)  # noqa: T201
-        return _certified_in("float64", architecture, dtype, flow, rows)
-
-
-def _certified_in(
-    precision: Dtype, architecture: Architecture, dtype: Dtype, flow: Flow, rows: Array
-) -> tuple[Subject, Certificate]:
-    forward, inverse = export.to_onnx(flow, architecture.dimension, dtype, precision)
-    files: dict[FileName, bytes] = {
-        "forward.onnx": forward,
-        "inverse.onnx": inverse,
-        "flow.safetensors": flow_to_bytes(flow, architecture),
-    }
-    subject = Subject(flow, files, rows, precision)
-    certificate = certify(subject)
-    files["golden.npy"] = subject.golden().to_bytes()
-    return subject, certificate
+def _trainer_options(recipe: Recipe, dataset: Dataset, options: Options, started: float) -> TrainerOptions:
+    digest = hashlib.sha256((recipe.digest + dataset.sha256).encode())
+    if dataset.split.weights is not None:
+        digest.update(np.ascontiguousarray(dataset.split.weights).tobytes())
+    return TrainerOptions(
+        recipe.name,
+        options.runs / recipe.name,
+        digest.hexdigest(),
+        resume=options.resume,
+        publish_best=options.publish_best,
+        threads=options.threads,
+        started=started,
+    )

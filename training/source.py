@@ -1,6 +1,7 @@
 """Loads the rows of a recipe, from a target distribution or a file, and splits them by seed."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from . import data
-from .data import Split
 from .recipe import Recipe
+from .split import Rows, Split, split_rows
 from .targets import Circles, Moons, Target
 
 
@@ -19,10 +20,12 @@ class Dataset:
 
     Attributes:
         columns: D names.
-        split: rows for training, validation and test.
+        split: the rows for training, validation and test, with their weights.
         rows: number of rows in all.
         sha256: digest of all rows, or of the file.
         target: the distribution that the rows were drawn from; None for a file.
+        train_of_pass: training rows [n, D] of a pass over them, counted from 0, in the order of `split.train_rows` and
+            always the same for the same number; None if every pass takes `split.train`.
     """
 
     columns: tuple[str, ...]
@@ -30,6 +33,7 @@ class Dataset:
     rows: int
     sha256: str
     target: Target | None
+    train_of_pass: Callable[[int], Rows] | None = None
 
 
 def load(recipe: Recipe) -> Dataset:
@@ -40,12 +44,12 @@ def load(recipe: Recipe) -> Dataset:
     """
     if recipe.data.file is not None:
         table = data.read_checked(Path(recipe.data.file))
-        split = data.split(table.rows, recipe.fit.seed)
+        split = split_rows(table.rows, recipe.fit.seed)
         return Dataset(table.columns, split, len(table.rows), table.sha256, None)
     target = _target(recipe)
     rows = target.draw(recipe.data.rows, stream(recipe.fit.seed, "rows"))
     digest = hashlib.sha256(np.ascontiguousarray(rows).tobytes()).hexdigest()
-    return Dataset(("x0", "x1"), data.split(rows, recipe.fit.seed), len(rows), digest, target)
+    return Dataset(("x0", "x1"), split_rows(rows, recipe.fit.seed), len(rows), digest, target)
 
 
 def stream(seed: int, purpose: str) -> np.random.Generator:

@@ -12,9 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from .. import protobuf
 from ..errors import GraphRefused
-from . import limits
+from . import limits, protobuf
 
 Kind = Literal["integer", "integers", "float", "floats", "doubles", "text", "texts", "bytes", "message", "messages"]
 Schema = Mapping[int, Kind]

@@ -61,7 +61,7 @@ def _executor(options: argparse.Namespace) -> BlockExecutor:
 
 def _inputs(options: argparse.Namespace) -> Inputs:
     kept = tuple(name for name in options.keep.split(",") if name)
-    return Inputs(options.files, kept, options.wrong)
+    return Inputs(options.files, kept, options.wrong, options.reading)
 
 
 def _block_files(options: argparse.Namespace) -> BlockFiles:

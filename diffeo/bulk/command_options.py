@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from diffeo.errors import DiffeoError, requires_extra
+from diffeo.tables.reading.options import ReadOptions, parse_decimal, parse_delimiter, parse_encoding
 
 FORMATS: Final = ("parquet", "arrow", "csv", "npy")
 # An --out that ends with one of these is one file, any other is a folder.
@@ -45,6 +46,33 @@ def add_input_options(parser: argparse.ArgumentParser) -> None:
         default="",
         metavar="A,B",
         help="columns of the input files to write before the computed ones, if --out is a folder",
+    )
+
+    group = parser.add_argument_group(
+        "options for text files",
+        "Delimiter, decimal sign, encoding and header are found in the file. Name the ones\nthat the command asks for.",
+    )
+    group.add_argument(
+        "--header",
+        action=argparse.BooleanOptionalAction,
+        help="whether line 1 names the columns (default: as its cells say)",
+    )
+    group.add_argument("--delimiter", help="between two cells: comma, semicolon, tab or bar")
+    group.add_argument("--decimal", help="decimal sign: point or comma")
+    group.add_argument("--encoding", help="such as utf-8, utf-16, latin-1 or cp1252")
+
+
+def read_options(options: argparse.Namespace) -> ReadOptions:
+    """How the text files of a command are read.
+
+    Raises:
+        TableError: an option has a value that is not known.
+    """
+    return ReadOptions(
+        header=options.header,
+        delimiter=None if options.delimiter is None else parse_delimiter(options.delimiter),
+        decimal=None if options.decimal is None else parse_decimal(options.decimal),
+        encoding=None if options.encoding is None else parse_encoding(options.encoding),
     )
 
 
@@ -104,3 +132,4 @@ def _check(options: argparse.Namespace) -> None:
             "leave out --url, or name a .csv or .npy file as --out"
         )
     options.interrupted = INTERRUPTED
+    options.reading = read_options(options) if hasattr(options, "files") else None

@@ -7,10 +7,12 @@ from typing import Final
 
 from diffeo.bundle.parameters import LOG_ABS_DET_JACOBIAN
 from diffeo.bundle.read import Bundle
-from diffeo.density import Direction, SeededSample, latent_columns
+from diffeo.density import Direction, SeededSample
 from diffeo.errors import TableError
 from diffeo.local.model import check_sample
+from diffeo.tables.computed_names import computed_names
 from diffeo.tables.csv_numbers import Wrong
+from diffeo.tables.reading.options import ReadOptions
 
 from .block import Block, split_rows
 from .columns import match_columns
@@ -23,6 +25,7 @@ from .query import InputFile, Query, RowsQuery, SampleQuery, output_schema
 # loses at most the blocks that were being computed.
 BLOCK_ROWS: Final = 2**19
 DEFAULT_FORMAT: Final = "parquet"
+SNIFFED: Final = ReadOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +53,13 @@ class Inputs:
         urls: paths and URLs of files, patterns and folders.
         kept: columns of the files that are written unchanged, before the outputs.
         wrong: "refuse" stops the job at a wrong cell or a row of another width; with "null" the row has no answer.
+        reading: how text files are read.
     """
 
     urls: Sequence[str]
     kept: tuple[str, ...] = ()
     wrong: Wrong = "refuse"
+    reading: ReadOptions = SNIFFED
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,27 +148,29 @@ def _rows_job(  # noqa: PLR0913, PLR0917  (the two operations on rows differ in 
     if files.format == "npy" and inputs.kept:
         raise TableError("an npy file holds only numbers and cannot keep columns; choose another --format")
     columns = model.bundle.manifest.columns
-    names = columns if direction == "forward" else latent_columns(columns)
-    computed = output_schema(outputs, model.bundle.manifest)
+    names = columns if direction == "forward" else computed_names(columns).z
+    computed = output_schema(outputs, model.bundle.manifest, inputs.kept)
     input_files = tuple(
-        _input_file(location, names, files.rows, inputs.wrong)
-        for location in find_files(inputs.urls, frozenset(FORMATS))
+        _input_file(location, names, files.rows, inputs) for location in find_files(inputs.urls, frozenset(FORMATS))
     )
     for file in input_files:
-        _check_kept(inputs.kept, file, computed.names)
+        _check_kept(inputs.kept, file, columns if direction == "inverse" else ())
     row_ranges = [(source, part) for source, file in enumerate(input_files) for part in file.layout.row_ranges]
     blocks = tuple(Block(number, source, part) for number, (source, part) in enumerate(row_ranges))
     query = RowsQuery(input_files, direction, outputs, inputs.kept, computed)
     fingerprints = [{"file": file.location.url, **file.location.fingerprint()} for file in input_files]
-    parameters = {
+    parameters: dict[str, object] = {
         "direction": direction, "inputs": fingerprints, "kept": list(inputs.kept), "wrong": inputs.wrong
     }  # fmt: skip
+    if inputs.reading != SNIFFED:
+        parameters["reading"] = str(inputs.reading)
     return Job(model, query, blocks, files.format, _describe(operation, model, parameters, files))
 
 
-def _input_file(location: Location, names: Sequence[str], block_rows: int, wrong: Wrong) -> InputFile:
+def _input_file(location: Location, names: Sequence[str], block_rows: int, inputs: Inputs) -> InputFile:
     try:
-        layout = replace(FORMATS[location.suffix].layout(location, block_rows), wrong=wrong)
+        layout = FORMATS[location.suffix].layout(location, block_rows, inputs.reading, names)
+        layout = replace(layout, wrong=inputs.wrong)
     except (OSError, ValueError) as error:
         raise TableError(f"cannot read {location.name}: {error}") from None
     return InputFile(location, layout, match_columns(layout, names, location.name))

@@ -34,8 +34,9 @@ class Location:
 
     @property
     def suffix(self) -> str:
-        """The suffix of the name in lower case, such as .csv."""
-        return PurePosixPath(self.path).suffix.lower()
+        """The suffix of the name in lower case, such as .csv or .csv.gz."""
+        suffixes = PurePosixPath(self.path.lower()).suffixes
+        return "".join(suffixes[-2:] if suffixes[-1:] in ([".gz"], [".zst"]) else suffixes[-1:])
 
     @property
     def url(self) -> str:
@@ -173,7 +174,8 @@ def _matching_files(location: Location, url: str, suffixes: frozenset[str]) -> l
     elif system.isdir(location.path):
         # Other readers of table folders also skip names that begin with . or _.
         files = [location.child(name) for name in location.list_names() if not name.startswith((".", "_"))]
-        paths = [file.path for file in files if file.suffix in suffixes]
+        # A folder often has a text with notes beside its tables.
+        paths = [file.path for file in files if file.suffix in suffixes - {".txt"}]
     else:
         paths = [location.path] if system.exists(location.path) else []
     if not paths:

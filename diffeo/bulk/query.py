@@ -9,10 +9,11 @@ import pyarrow as pa
 
 from diffeo.bundle.manifest import Manifest
 from diffeo.bundle.parameters import LOG_ABS_DET_JACOBIAN
-from diffeo.density import Direction, SeededSample, latent_columns
+from diffeo.density import Direction, SeededSample
 from diffeo.errors import TableError, WrongTable
 from diffeo.local.flow import LocalFlow
 from diffeo.runtime.finite_rows import Tensors
+from diffeo.tables.computed_names import computed_names
 
 from .block import Block
 from .columns import rows, to_batch
@@ -115,10 +116,18 @@ class SampleQuery:
             yield to_batch(tensors, self.output_schema, []), _count_invalid(tensors)
 
 
-def output_schema(outputs: Sequence[str], manifest: Manifest) -> pa.Schema:
-    """The columns of these outputs, in the same order: x and z have one for each feature, the others have one."""
-    x, z = manifest.columns, latent_columns(manifest.columns)
-    names = {"x": x, "z": z, "log_prob": ("log_prob",), LOG_ABS_DET_JACOBIAN: (LOG_ABS_DET_JACOBIAN,)}
+def output_schema(outputs: Sequence[str], manifest: Manifest, kept: Sequence[str] = ()) -> pa.Schema:
+    """The columns of these outputs, in the same order: x and z have one for each feature, the others have one.
+
+    A computed column whose name the model or a kept column has gets another one (`computed_names`).
+    """
+    computed = computed_names(manifest.columns, kept)
+    names = {
+        "x": manifest.columns,
+        "z": computed.z,
+        "log_prob": computed.log_prob,
+        LOG_ABS_DET_JACOBIAN: computed.log_abs_det_jacobian,
+    }
     types = {"x": pa.from_numpy_dtype(np.dtype(manifest.dtype))}
     return pa.schema([(name, types.get(output, pa.float32())) for output in outputs for name in names[output]])
 

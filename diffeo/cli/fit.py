@@ -1,6 +1,10 @@
 """`diffeo fit` and `diffeo certify`: fit and publish a flow, and measure a published one again."""
 
 import argparse
+import shlex
+import shutil
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +15,9 @@ from .command import Command
 FIT_EXAMPLE: Final = """\
   diffeo fit measurements.csv --name measurements
   diffeo fit training/recipes/moons.toml --device cpu
-  diffeo fit measurements.csv --name measurements --resume"""
+  diffeo fit measurements.csv --name measurements --budget 2m
+  diffeo fit measurements.csv --name measurements --resume
+  diffeo fit measurements.csv --name measurements --resume --publish-best"""
 CERTIFY_EXAMPLE: Final = """\
   diffeo certify models/moons/1
   diffeo certify models/moons/1 --int8 --publish"""
@@ -27,7 +33,18 @@ def add_fit_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device", choices=["auto", "cpu", "cuda"], default="auto", help="device that fits (default: %(default)s)"
     )
+    parser.add_argument(
+        "--budget",
+        metavar="TIME",
+        help="time for the whole fit, publication included, such as 90s, 2m or 1h30m (default: by the table's size)",
+    )
+    parser.add_argument(
+        "--threads", type=_count, metavar="N", help="processor threads (default: measured at the start)"
+    )
     parser.add_argument("--resume", action="store_true", help="continue the last fit from its saved state")
+    parser.add_argument(
+        "--publish-best", action="store_true", help="publish the best weights of the saved state without further steps"
+    )
     parser.add_argument("--torchscript", action="store_true", help="also write the graphs as TorchScript")
     parser.add_argument("--int8", action="store_true", help=INT8)
 
@@ -38,10 +55,13 @@ def fit(options: argparse.Namespace) -> int:
     is_recipe = source.suffix == ".toml"
     if not is_recipe and options.name is None:
         raise DiffeoError("a table needs a name for its model: --name NAME")
+    options.interrupted = "interrupted before the fit began; to start again, run the same command"
     from diffeo.training import recipe, run  # noqa: PLC0415  (only this command imports torch)
+    from diffeo.training.fitting.interruption import FitInterrupted  # noqa: PLC0415  (as above)
 
     the_recipe = recipe.read(source) if is_recipe else recipe.for_file(source, options.name)
-    options.interrupted = f"interrupted; to continue, run: diffeo fit {source} --resume (with the same options)"
+    if options.budget is not None:
+        the_recipe = recipe.with_budget(the_recipe, options.budget)
     settings = run.Options(
         options.models,
         options.runs,
@@ -49,9 +69,40 @@ def fit(options: argparse.Namespace) -> int:
         resume=options.resume,
         torchscript=options.torchscript,
         int8=options.int8,
+        publish_best=options.publish_best,
+        threads=options.threads,
     )
-    print(run.run(the_recipe, settings))  # noqa: T201  (the result goes to standard output)
+    try:
+        print(run.run(the_recipe, settings))  # noqa: T201  (the result goes to standard output)
+    except FitInterrupted as interrupted:
+        options.interrupted = _how_to_continue(str(interrupted), options.arguments, has_best=interrupted.has_best)
+        raise
     return 0
+
+
+def _how_to_continue(sentence: str, arguments: Sequence[str], *, has_best: bool) -> str:
+    """The sentence of an interrupted fit, and the commands that continue it or publish its best weights."""
+    lines = [sentence, f"to continue: {_command(arguments, '--resume')}"]
+    if has_best:
+        lines.append(f"to publish the best weights so far: {_command(arguments, '--resume', '--publish-best')}")
+    return "\n".join(lines)
+
+
+def _command(arguments: Sequence[str], *flags: str) -> str:
+    """The command line as it was typed, with these flags added where they are missing."""
+    kept = [argument for argument in arguments if argument not in flags]
+    # After `--` nothing is an option.
+    end = kept.index("--") if "--" in kept else len(kept)
+    return shlex.join([_program(), *kept[:end], *flags, *kept[end:]])
+
+
+def _program() -> str:
+    """The name or path under which the user's shell finds this program."""
+    started = sys.argv[0]
+    found = shutil.which("diffeo")
+    if Path(started).name != "diffeo" or (found is not None and Path(found).samefile(started)):
+        return "diffeo"
+    return started
 
 
 def add_certify_options(parser: argparse.ArgumentParser) -> None:
@@ -67,6 +118,13 @@ def certify(options: argparse.Namespace) -> int:
 
     print(recertify.recertify(options.bundle, int8=options.int8, publish_it=options.publish))  # noqa: T201  (as above)
     return 0
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"{count} is less than 1")
+    return count
 
 
 def _add_folder(parser: argparse.ArgumentParser, flag: str, default: str, text: str) -> None:

@@ -37,9 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     # The main parser has no options that take a value, so the first word that is a command is the command.
     command = next((COMMANDS[word] for word in arguments if word in COMMANDS), None)
-    options = argparse.Namespace()
+    # A command that prints how to continue repeats the arguments as they were typed.
+    options = argparse.Namespace(arguments=tuple(arguments))
     try:
-        options = _parser(command).parse_args(arguments)
+        options = _parser(command).parse_args(arguments, options)
         code = COMMANDS[options.command].run(options)
         sys.stdout.flush()
     except KeyboardInterrupt:

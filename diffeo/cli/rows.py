@@ -11,10 +11,10 @@ from typing import Final
 import numpy as np
 
 from diffeo.bulk import command_options
-from diffeo.bundle.parameters import LOG_ABS_DET_JACOBIAN
-from diffeo.density import Density, Output, Rows, fresh_seed, latent_columns
+from diffeo.density import Density, Output, Rows, fresh_seed
 from diffeo.errors import DiffeoError
 from diffeo.tables import files
+from diffeo.tables.computed_names import computed_names
 
 from .command import Command
 
@@ -33,8 +33,8 @@ TRANSFORM_EXAMPLE: Final = """\
   diffeo transform rows.csv --model moons --direction forward --out latent.npy
   diffeo transform latent.npy --model moons --direction inverse"""
 FILES: Final = (
-    "a .csv or .npy file, or - for CSV from standard input; "
-    "when --out is a folder: .csv, .npy, .parquet and .arrow files, patterns, folders and URLs"
+    "a .csv, .tsv, .npy, .npz, .parquet or .arrow file, a text also as .gz or .zst, or - for standard input; "
+    "when --out is a folder: any number of files, patterns, folders and URLs"
 )
 
 
@@ -96,8 +96,11 @@ def log_prob(options: argparse.Namespace) -> int:
     if command_options.is_folder(options.out):
         return command_options.log_prob(options)
     command_options.check_without_folder(options)
-    table = files.read(_single_file(options.files))
-    with _density(options) as density, files.writer(_path(options.out), ["log_prob"]) as writer:
+    table = files.read(_single_file(options.files), command_options.read_options(options))
+    with (
+        _density(options) as density,
+        files.writer(_path(options.out), computed_names(density.columns).log_prob) as writer,
+    ):
         for rows in _split(table.select(density.columns, options.wrong)):
             writer.write(_side_by_side(density.log_prob(rows)))
     return 0
@@ -119,11 +122,11 @@ def transform(options: argparse.Namespace) -> int:
     if command_options.is_folder(options.out):
         return command_options.transform(options)
     command_options.check_without_folder(options)
-    table = files.read(_single_file(options.files))
+    table = files.read(_single_file(options.files), command_options.read_options(options))
     with _density(options) as density:
-        x, z = density.columns, latent_columns(density.columns)
-        source, target = (x, z) if options.direction == "forward" else (z, x)
-        with files.writer(_path(options.out), [*target, LOG_ABS_DET_JACOBIAN]) as writer:
+        x, computed = density.columns, computed_names(density.columns)
+        source, target = (x, computed.z) if options.direction == "forward" else (computed.z, x)
+        with files.writer(_path(options.out), [*target, *computed.log_abs_det_jacobian]) as writer:
             for rows in _split(table.select(source, options.wrong)):
                 writer.write(_side_by_side(*density.transform(rows, options.direction)))
     return 0
@@ -153,11 +156,8 @@ def _density(options: argparse.Namespace) -> Iterator[Density]:
 
 
 def _column_names(density: Density, outputs: tuple[Output, ...]) -> list[str]:
-    names: dict[Output, Sequence[str]] = {
-        "x": density.columns,
-        "z": latent_columns(density.columns),
-        "log_prob": ["log_prob"],
-    }
+    computed = computed_names(density.columns)
+    names: dict[Output, Sequence[str]] = {"x": density.columns, "z": computed.z, "log_prob": computed.log_prob}
     return [name for output in outputs for name in names[output]]
 
 
@@ -179,11 +179,8 @@ def _single_file(paths: Sequence[str]) -> Path:
     if len(paths) > 1:
         raise DiffeoError("several files go into a folder: --out FOLDER")
     path = Path(paths[0])
-    if path.suffix not in {".csv", ".npy"} and paths[0] != "-":
-        raise DiffeoError(
-            f"{path.name}: rows are read from .csv or .npy files; "
-            "for other files, patterns and folders, name a folder as --out"
-        )
+    if not path.exists() and ("*" in paths[0] or "://" in paths[0]):
+        raise DiffeoError(f"{paths[0]} is a pattern or a URL; name a folder as --out, or one file of this machine")
     return path
 
 

@@ -15,6 +15,7 @@ from diffeo.density import Direction, Rows, SeededSample
 from diffeo.errors import DiffeoError
 from diffeo.runtime.cores import usable_cores
 from diffeo.runtime.engines.engine import Engine
+from diffeo.runtime.engines.mapped import column_map_of, map_columns
 from diffeo.runtime.engines.onnx import PROVIDERS, OnnxEngine, open_session
 from diffeo.runtime.finite_rows import Mask, Tensors, all_finite, finite_rows, nan_invalid_rows, zero_invalid_rows
 
@@ -45,7 +46,9 @@ class LocalFlow:
         files, golden = _graphs(bundle, precision)
         self._dimension = bundle.manifest.dimension
         self._dtypes = {"x": np.dtype(bundle.manifest.dtype)}
-        self._forward, self._inverse = _engine(bundle, files.forward), _engine(bundle, files.inverse)
+        graphs = _engine(bundle, files.forward), _engine(bundle, files.inverse)
+        manifest = bundle.manifest
+        self._forward, self._inverse = map_columns(graphs, column_map_of(manifest), manifest.input_dtype)
         golden.check_forward(self._forward.run({"x": golden.x.astype(self._dtype("x"))}))
         golden.check_inverse(self._inverse.run({"z": golden.z.astype(np.float32)}))
         threads = threads or usable_cores()
@@ -76,9 +79,11 @@ class LocalFlow:
     def _sample_chunk(self, begin: int, sample: SeededSample, outputs: Sequence[str]) -> Tensors:
         count = min(CHUNK_ROWS, sample.num_samples - begin)
         z = base.draw(sample.seed, sample.start + begin, count, self._dimension, sample.temperature)
-        tensors = {**self._inverse.run({"z": z}), "z": z}
+        result = self._inverse.run({"z": z})
+        tensors = {**result, "z": z}
         if sample.temperature != 1:
-            tensors["log_prob"] = base.tempered(tensors["log_prob"], z, sample.temperature)
+            # A row that was rounded to whole numbers has another z than the drawn one.
+            tensors["log_prob"] = base.tempered(result["log_prob"], result.get("z", z), sample.temperature)
         answer = {output: tensors[output] for output in outputs}
         return answer if all_finite(answer) else _with_nan(answer, finite_rows(answer, count))
 

@@ -19,4 +19,7 @@ Cells. A cell is a number, missing or wrong.
 A row with a missing cell or a number that is not finite has no answer; other rows keep theirs. A wrong cell, and a row
 with too few or too many cells, is an error that names the row, the column and the cell. An empty line between rows is a
 row with too few cells. Lines end with LF, CRLF or CR, and the text is UTF-8 with or without a byte order mark.
+
+Files. A file that a person names may have another dialect or format, and may be compressed: `diffeo.tables.reading`
+translates it to this text, and then these rules hold. What the service receives is not translated.
 """

@@ -54,6 +54,25 @@ def check_width(width: int, wanted: Sequence[str]) -> None:
         )
 
 
+def apart(names: Sequence[str], taken: Sequence[str]) -> tuple[str, ...]:
+    """The names of computed columns, beside the columns of a table: a name that the table has gets the suffix _1.
+
+    So a model may have a column log_prob, and a file that diffeo writes has each name once: the column of the model
+    keeps its name. If the table has the name with the suffix too, the suffix is _2, and so on.
+
+    >>> apart(["z0", "log_prob"], ["log_prob", "height"])
+    ('z0', 'log_prob_1')
+    """
+    found: list[str] = []
+    for name in names:
+        own, number = name, 0
+        while own in taken or own in found:
+            number += 1
+            own = f"{name}_{number}"
+        found.append(own)
+    return tuple(found)
+
+
 def listed(names: Sequence[str]) -> str:
     """The names with commas between them; a long list is cut, so that an error sentence stays short.
 

@@ -1,14 +1,14 @@
-"""Reads and writes .csv and .npy files for the command line; a written file appears only when it is complete."""
+"""Reads the file that a command names, by its content; writes .csv and .npy files, which appear when complete."""
 
 import csv as csv_lines
 import io
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
 from tokenize import TokenError
-from typing import IO
+from typing import IO, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,31 +16,18 @@ import numpy.typing as npt
 from diffeo.density import Rows
 from diffeo.errors import TableError, WrongTable
 
-from . import arrays, columns, csv
-from .csv import CsvTable
+from .cells import number
 from .csv_numbers import Wrong
+from .file_table import NamedTable, NpyTable, TextTable
+from .reading import sources
+from .reading.combine import combine
+from .reading.content import HEAD_BYTES, Content, check_suffix, content_of
+from .reading.options import ReadOptions
+from .reading.text import compression, dialect, encoding, translation
 
+SNIFFED: Final = ReadOptions()
 # NumPy's reader raises these for hostile bytes, besides ValueError.
-NPY_ERRORS = (EOFError, MemoryError, OverflowError, SyntaxError, TypeError, TokenError)
-
-
-@dataclass(frozen=True, slots=True)
-class NpyTable:
-    """The array of a .npy file: a table without names, or records with names."""
-
-    array: npt.NDArray[np.generic]
-
-    def select(self, names: Sequence[str], wrong: Wrong = "refuse") -> Rows:
-        """The columns of these names; by position where the array has no names.
-
-        Raises:
-            WrongTable: a column is missing, or the number of columns differs.
-        """
-        _ = wrong  # all values of an array have one type, so no single cell can be wrong
-        if arrays.is_records(self.array):
-            return arrays.of_records(self.array, names)
-        columns.check_width(self.array.shape[1], names)
-        return arrays.rows(self.array)
+NPY_ERRORS: Final = (EOFError, MemoryError, OverflowError, SyntaxError, TypeError, TokenError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +35,7 @@ class FileTable:
     """The table in a file; its errors name the file."""
 
     name: str
-    table: CsvTable | NpyTable
+    table: TextTable | NpyTable | NamedTable
 
     def select(self, names: Sequence[str], wrong: Wrong = "refuse") -> Rows:
         """The rows [rows, names] of the columns of these names; by position where the file has no names.
@@ -66,26 +53,63 @@ class FileTable:
             raise TableError(f"{self.name}: {error}") from None
 
 
-def read(path: Path) -> FileTable:
-    """Open a .csv or .npy file as a table; the path - is CSV from standard input.
+def read(path: Path, options: ReadOptions = SNIFFED) -> FileTable:
+    """Open a file as a table, by its content; the path - is standard input.
+
+    Text is translated to the strict text, and then read by the rules of `diffeo.tables`, as the service reads it.
+
+    Args:
+        path: the file.
+        options: how a text is read, where that is not found in its content.
 
     Raises:
-        TableError: the file does not exist, has another suffix, or is not a table.
+        TableError: the file does not exist, has a format that is not read, or is not a table.
     """
+    is_standard_input = str(path) == "-"
+    name = "standard input" if is_standard_input else path.name
     try:
-        if path.suffix == ".npy":
-            return FileTable(path.name, NpyTable(_read_npy(path)))
-        if path.suffix == ".csv":
-            return FileTable(path.name, csv.read(path.read_bytes()))
-        if str(path) == "-":
-            return FileTable("standard input", csv.read(_standard_input()))
+        content = _standard_input() if is_standard_input else path.read_bytes()
     except FileNotFoundError:
         raise TableError(f"no file {path}") from None
     except OSError as error:
         raise TableError(f"{path} cannot be read: {error.strerror}") from None
-    except (ValueError, *NPY_ERRORS) as error:
-        raise TableError(f"{'standard input' if str(path) == '-' else path.name}: {error}") from None
-    raise TableError(f"{path.name}: rows are read from .csv or .npy files")
+    return FileTable(name, _table(name, content, options))
+
+
+def _table(name: str, content: bytes, options: ReadOptions) -> TextTable | NpyTable | NamedTable:
+    kind = _kind(name, content)
+    if kind in {"gzip", "zstd"}:
+        content = compression.unpacked_whole(content, kind, name)
+        name = name.removesuffix(PurePath(name).suffix)
+        kind = _kind(name, content)
+    if kind == "text":
+        return TextTable(name, _strict(name, content, options), options)
+    if kind == "npy":
+        return NpyTable(_read_npy(name, content))
+    source = sources.Source(name, len(content), lambda: io.BytesIO(content))
+    return NamedTable(combine([sources.open_source(source, options)], options, ""))
+
+
+def _kind(name: str, content: bytes) -> Content:
+    suffix = PurePath(name).suffix.lower()
+    # An empty file has no content that says what it is.
+    kind: Content = content_of(content[:HEAD_BYTES], name) if content else "text"
+    if suffix == ".npy" and kind in {"text", "npy"}:
+        return "npy"
+    check_suffix(kind, name, suffix)
+    return kind
+
+
+def _strict(name: str, content: bytes, options: ReadOptions) -> bytes:
+    if not content:
+        return content
+    head = content[:HEAD_BYTES]
+    found = dialect.find(head, options, name, cut=len(head) < len(content))
+    if found.is_strict:
+        if encoding.is_utf8(content) or found.encoding_is_given:
+            return content
+        found = replace(found, encoding=encoding.without_utf8(content))
+    return translation.strict_text(content, found, name)
 
 
 @contextmanager
@@ -130,13 +154,14 @@ class CsvWriter:
     """Writes rows to an open file as CSV."""
 
     def __init__(self, file: IO[str], columns: Sequence[str]) -> None:
+        self._file = file
         self._lines = csv_lines.writer(file, lineterminator="\n")
         self._header: Sequence[str] = columns
 
     def begin(self) -> None:
         """Write the header, once. `write` calls this, so a command that fails before its first rows prints nothing."""
         if self._header:
-            self._lines.writerow(self._header)
+            self._file.write(",".join(_quoted(name) for name in self._header) + "\n")
             self._header = ()
 
     def write(self, rows: Rows) -> None:
@@ -167,15 +192,23 @@ class NpyWriter:
 Writer = CsvWriter | NpyWriter
 
 
+def _quoted(name: str) -> str:
+    # In quotes a name such as 2019 is read as a name again, and not as a number.
+    is_plain = number(name) is None and not any(sign in name for sign in ',"\r\n') and name == name.strip()
+    return name if is_plain else '"' + name.replace('"', '""') + '"'
+
+
 def _standard_input() -> bytes:
     # A test may replace sys.stdin by a StringIO, which has no buffer of bytes.
     return sys.stdin.read().encode() if isinstance(sys.stdin, io.StringIO) else sys.stdin.buffer.read()
 
 
-def _read_npy(path: Path) -> npt.NDArray[np.generic]:
-    with path.open("rb") as file:
-        array: npt.NDArray[np.generic] = np.lib.format.read_array(file, allow_pickle=False)
+def _read_npy(name: str, content: bytes) -> npt.NDArray[np.generic]:
+    try:
+        array: npt.NDArray[np.generic] = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+    except (ValueError, *NPY_ERRORS) as error:
+        raise TableError(f"{name}: {error}") from None
     is_table = array.ndim == 2 and array.dtype.kind in "fiu"  # noqa: PLR2004  (a table has 2 axes)
     if not is_table and not (array.ndim == 1 and array.dtype.names is not None):
-        raise ValueError(f"holds {array.dtype} of shape {array.shape}; expected a table of numbers")
+        raise TableError(f"{name}: holds {array.dtype} of shape {array.shape}; expected a table of numbers")
     return array

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from diffeo.bundle.manifest import Base, Calibration, Certificate, Provenance, Variant, VariantName
+from diffeo.bundle.manifest import Base, Calibration, Certificate, MassError, Provenance, Variant, VariantName
+from diffeo.bundle.schema.column_kind import ColumnKind
 
 from ..model import Model
 from ..repository.repository import RefusedVersion, Repository
@@ -50,6 +51,8 @@ class VersionDetail(BaseModel):
     reason: str | None = None
     digest: str | None = None
     columns: tuple[str, ...] | None = None
+    kinds: Mapping[str, ColumnKind] | None = None
+    mass_error: MassError | None = None
     dtype: str | None = None
     precisions: tuple[str, ...] | None = None
     engine: str | None = None
@@ -131,6 +134,8 @@ def _detail(entry: Model | RefusedVersion, name: str, settings: Settings) -> Ver
         state="ready",
         digest=entry.digest,
         columns=manifest.columns,
+        kinds=manifest.kinds,
+        mass_error=manifest.mass_error,
         dtype=manifest.dtype,
         precisions=(entry.precision, *entry.variants),
         engine=settings.engine,

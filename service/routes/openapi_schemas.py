@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal, NamedTuple, get_args
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 from pydantic_core import CoreSchema, core_schema
 
+from ..answer import Reason
 from ..requests import (
     MODEL_NAME,
     NUM_SAMPLES,
@@ -126,7 +127,7 @@ class InvalidRow(BaseModel):
     """A row that has no finite answer."""
 
     row: int
-    reason: Literal["non_finite_input", "non_finite_output"]
+    reason: Reason
 
 
 class _Answer(BaseModel):

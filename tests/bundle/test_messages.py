@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from onnx import AttributeProto, TensorProto
 
-from diffeo.bundle import protobuf
 from diffeo.bundle.errors import GraphRefused
-from diffeo.bundle.graph import limits, messages, tensor
+from diffeo.bundle.graph import limits, messages, protobuf, tensor
 
 # Eight bytes are one fixed number of 64 bits, or two of 32 bits, or eight varints.
 PAYLOADS = {protobuf.VARINT: b"\1", protobuf.FIXED64: bytes(8), protobuf.BYTES: b"\x08" + bytes(8), 5: bytes(4)}

@@ -108,7 +108,8 @@ def test_a_linked_folder_is_refused(copy: Path) -> None:
 
 
 MANIFESTS: dict[str, tuple[Change, type[BundleError], str]] = {
-    "another format": (put("format", value="diffeo-bundle/2"), ManifestInvalid, "/format"),
+    "another format": (put("format", value="diffeo-bundle/3"), ManifestInvalid, "/format"),
+    "the format of kinds without kinds": (put("format", value="diffeo-bundle/2"), ManifestInvalid, "at least one kind"),
     "an unknown key": (put("extra", value=1), ManifestInvalid, "/extra"),
     "a missing key": (drop("base"), ManifestInvalid, "/base"),
     "no columns": (put("columns", value=[]), ManifestInvalid, "/columns"),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from diffeo.bundle import weights
+from diffeo.bundle import graph
 from diffeo.bundle.errors import GraphsDisagree
 from diffeo.bundle.manifest import FileName
 from diffeo.bundle.read import read
@@ -20,7 +20,7 @@ GRAPHS: tuple[FileName, ...] = ("forward.onnx", "inverse.onnx")
 
 @pytest.mark.parametrize("name", ["moons", "circles"])
 def test_the_weights_of_the_shipped_models_agree(name: str) -> None:
-    weights.check(read(ROOT / "models" / name / "1").files)
+    graph.check_weights(read(ROOT / "models" / name / "1").files)
 
 
 def flipped(file: FileName, bit: int) -> bytes:
@@ -35,13 +35,13 @@ def flipped(file: FileName, bit: int) -> bytes:
 def test_one_bit_of_a_weight_is_noticed(file: FileName, bit: int) -> None:
     sentence = f"forward.onnx and inverse.onnx hold different numbers as '{NAME.decode()}'"
     with pytest.raises(GraphsDisagree, match=re.escape(sentence)):
-        weights.check({**FILES, file: flipped(file, bit)})
+        graph.check_weights({**FILES, file: flipped(file, bit)})
 
 
 def test_the_same_change_of_both_graphs_is_another_flow() -> None:
-    weights.check({**FILES, **{file: flipped(file, 1) for file in GRAPHS}})
+    graph.check_weights({**FILES, **{file: flipped(file, 1) for file in GRAPHS}})
 
 
 @pytest.mark.parametrize("file", GRAPHS)
 def test_a_weight_of_another_name_is_not_compared(file: FileName) -> None:
-    weights.check({**FILES, file: flipped(file, 1).replace(NAME, NAME.replace(b"flow.", b"Flow."))})
+    graph.check_weights({**FILES, file: flipped(file, 1).replace(NAME, NAME.replace(b"flow.", b"Flow."))})

@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ("bundle", "diffeo", "runtime", "service", "training", "pyproject.toml", "README.md", "LICENSE")
+PAGE = "training/report/page/report.html.jinja"
 WITHOUT_CACHES = shutil.ignore_patterns("__pycache__")
 
 
@@ -39,7 +40,7 @@ def test_a_wheel_unpacks_to_names_that_begin_with_diffeo(wheel: Path) -> None:
 
 
 def test_a_wheel_holds_the_files_beside_the_code(wheel: Path) -> None:
-    for name in ("py.typed", "training/recipes/default.toml", "training/study/plan.toml"):
+    for name in ("py.typed", "training/recipes/default.toml", "training/study/plan.toml", PAGE):
         assert (wheel / "diffeo" / name).is_file()
     assert list((wheel / "diffeo/training/study/pages").glob("*.jinja"))
 

@@ -93,7 +93,7 @@ def test_rows_that_the_load_seldom_draws_are_met_by_the_further_rows_of_the_pref
 def test_a_check_without_the_agreement_lets_wrong_numbers_load(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("diffeo.bundle.agreement.check", lambda *_: None)
     monkeypatch.setattr("diffeo.bundle.golden._check_terms", lambda _: None)
-    monkeypatch.setattr("diffeo.bundle.weights.check", lambda _: None)
+    monkeypatch.setattr("diffeo.bundle.graph.check_weights", lambda _: None)
     assert loaded_numbers.resealed(affine.PATH, 60, seed=1).wrong != []
 
 

@@ -43,6 +43,8 @@ LEFT_OUT: Final[Mapping[tuple[tuple[str, ...], str], str]] = {
 }
 EXCLUDED: Final = {(entry_point, case) for group, case in LEFT_OUT for entry_point in group}
 # scikit-learn's check of estimators requires that an outlier detector refuses a value that is missing or not finite.
+# Where a person names a file, the dialect of a text is found.
+FILES: Final = ("shell csv", "job csv")
 SKLEARN_REFUSES: Final = ("NaN", "infinity")
 
 PAIRS: Final = [
@@ -79,16 +81,17 @@ def test_a_table_has_the_expected_result_at_every_entry_point(
 ) -> None:
     case = CASES[name]
     found = answer(entry_point, case, Fixtures(app, tmp_path, capsys))
-    if isinstance(case.expected, Refused):
+    expected = case.in_files if entry_point in FILES and case.in_files is not None else case.expected
+    if isinstance(expected, Refused):
         assert isinstance(found, str), found
-        assert all(word in found for word in case.expected.words), found
+        assert all(word in found for word in expected.words), found
         assert len(found) < 400
     elif entry_point in SKLEARN and isinstance(found, str):
         assert any(word in found for word in SKLEARN_REFUSES), found
-        assert np.isnan(np.array(case.expected.rows)).any()
+        assert np.isnan(np.array(expected.rows)).any()
     else:
         assert not isinstance(found, str), found
-        np.testing.assert_allclose(found, log_densities(case.expected), rtol=1e-5)
+        np.testing.assert_allclose(found, log_densities(expected), rtol=1e-5)
 
 
 def log_densities(table: Rows) -> np.ndarray:

@@ -9,6 +9,7 @@ from diffeo.training.errors import RecipeError
 
 RECIPES = sorted(recipe.RECIPES.glob("*.toml"))
 FIT: dict[str, object] = {"epochs": 1, "batch": 64, "learning_rate": 1e-3}
+LENGTHLESS: dict[str, object] = {"batch": 64, "learning_rate": 1e-3}
 GOOD: dict[str, object] = {
     "name": "m",
     "data": {"target": "moons"},
@@ -63,6 +64,9 @@ BAD: dict[str, tuple[dict[str, object], str]] = {
     "a determinant without a matrix": ({"flow": {"layers": 3, "hidden": 8, "det": 2.0}}, "flow: .*block 1 or more"),
     "no layers": ({"flow": {"hidden": 8}}, "flow.layers"),
     "a negative rate": ({"fit": {**FIT, "learning_rate": -1.0}}, "fit.learning_rate"),
+    "two lengths": ({"fit": {**FIT, "steps": 5}}, "fit: .*epochs, steps each set the length"),
+    "a budget without a unit": ({"fit": {**LENGTHLESS, "budget": "90"}}, "fit.budget: .*'90' is not a span of time"),
+    "a budget of nothing": ({"fit": {**LENGTHLESS, "budget": "0s"}}, "fit.budget: .*more than 0s"),
     "a number as text": ({"fit": {**FIT, "epochs": "3"}}, "fit.epochs"),
 }
 
@@ -102,3 +106,18 @@ def test_a_named_transform_is_the_one_of_the_shorter_keys() -> None:
 def test_the_digests_of_published_recipes_stay() -> None:
     circles = recipe.read(recipe.RECIPES / "circles.toml")
     assert circles.digest == "b66b44fc85acd7a9b4251ec9d31afe859ac8d83be7dbef16666ee18e5335c10e"
+
+
+def test_a_budget_takes_the_place_of_epochs() -> None:
+    budgeted = recipe.with_budget(recipe.parse(GOOD, "a.toml"), "1m30s")
+    assert (budgeted.fit.epochs, budgeted.fit.budget) == (None, 90.0)
+    assert budgeted == recipe.parse({**GOOD, "fit": {**LENGTHLESS, "budget": "90s"}}, "a.toml")
+    assert budgeted.flat()["fit.budget"] == 90.0
+    with pytest.raises(RecipeError, match="--budget: 'soon' is not a span of time; write it as 90s, 2m or 1h30m"):
+        recipe.with_budget(budgeted, "soon")
+
+
+def test_each_length_has_its_own_digest() -> None:
+    lengths: list[dict[str, object]] = [{}, {"epochs": 5}, {"steps": 5}, {"budget": "5s"}, {"patience_steps": 5}]
+    digests = {recipe.parse({**GOOD, "fit": LENGTHLESS | length}, "a.toml").digest for length in lengths}
+    assert len(digests) == len(lengths)

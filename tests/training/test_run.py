@@ -16,10 +16,14 @@ from diffeo.bundle.read import read
 from diffeo.bundle.tolerances import TOLERANCES, VARIANT_TOLERANCES
 from diffeo.bundle.write import content_of, write
 from diffeo.cli.main import main
-from diffeo.training import recipe, run
+from diffeo.training import publication, recipe, run
 from diffeo.training.errors import CertificateError, DeviceError, NothingToRound, ResumeError
+from diffeo.training.fitting.choice import Candidate
 from diffeo.training.flows.affine import AffineCouplingSpec
 from diffeo.training.flows.architecture import Architecture
+from diffeo.training.publication import Report
+from diffeo.training.source import Dataset
+from diffeo.training.split import split_rows
 from tests.given.servers.server_process import DIFFEO
 
 ROWS = 800
@@ -46,12 +50,12 @@ def options(folder: Path, *, resume: bool = False, int8: bool = False) -> run.Op
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> run.Report:
+def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     folder = tmp_path_factory.mktemp("run")
     return run.run(small(table(folder / "rows.csv")), options(folder))
 
 
-def test_the_manifest_holds_recipe_data_and_versions(report: run.Report) -> None:
+def test_the_manifest_holds_recipe_data_and_versions(report: Report) -> None:
     provenance = report.bundle.manifest.provenance
     assert report.bundle.manifest.columns == ("a", "b", "c")
     assert provenance.recipe["data.file"] == "rows.csv"
@@ -62,24 +66,24 @@ def test_the_manifest_holds_recipe_data_and_versions(report: run.Report) -> None
     assert provenance.kl_to_truth is None
 
 
-def test_the_calibration_holds_the_quantiles_of_the_test_rows(report: run.Report) -> None:
+def test_the_calibration_holds_the_quantiles_of_the_test_rows(report: Report) -> None:
     calibration = report.bundle.manifest.calibration
     assert calibration is not None
     assert calibration.rows == ROWS // 10
     assert list(calibration.log_prob) == sorted(calibration.log_prob)
 
 
-def test_the_bundle_holds_no_local_paths(report: run.Report) -> None:
+def test_the_bundle_holds_no_local_paths(report: Report) -> None:
     local_paths = [str(report.bundle.path.parents[2]).encode(), str(Path(run.__file__).parent).encode()]
     for file in report.bundle.path.iterdir():
         assert not any(path in file.read_bytes() for path in local_paths), file.name
 
 
-def test_a_flow_of_three_columns_has_no_plots_of_the_plane(report: run.Report) -> None:
+def test_a_flow_of_three_columns_has_no_plots_of_the_plane(report: Report) -> None:
     assert sorted(file.name for file in report.folder.iterdir()) == ["loss.csv", "loss.png"]
 
 
-def test_a_second_run_is_the_next_version_with_the_same_graphs(report: run.Report) -> None:
+def test_a_second_run_is_the_next_version_with_the_same_graphs(report: Report) -> None:
     folder = report.bundle.path.parents[2]
     again = run.run(small(folder / "rows.csv"), options(folder))
     assert again.bundle.path.name == "2"
@@ -106,7 +110,7 @@ def test_a_flow_too_steep_for_float32_is_computed_in_float64() -> None:
         for parameter in flow.parameters():
             parameter.add_(0.1 * torch.randn(parameter.shape))
     rows = flow.inverse(torch.randn(500, 2))[0].detach().double().numpy()
-    subject, certificate = run.certified(architecture, "float32", flow, rows)
+    subject, certificate = publication.certified(architecture, "float32", flow, rows)
     assert subject.precision == "float64"
     assert all(check.holds for check in certificate.checks)
 
@@ -150,6 +154,74 @@ def test_an_interrupted_fit_resumes_to_the_same_bundle(tmp_path: Path, deadly: s
     assert resumed.files["flow.safetensors"] == unbroken.files["flow.safetensors"]
 
 
+def test_every_command_that_an_interrupted_fit_prints_works_as_typed(tmp_path: Path) -> None:
+    table(tmp_path / "my rows.csv")
+    state = tmp_path / "runs/small/state.safetensors"
+    # A best evaluation comes first after 50 steps; the fit is far from its end then.
+    environment = {**os.environ, "PATH": "/usr/bin:/bin"}  # so that the shell finds the program by its path alone
+    typed = [DIFFEO, "fit", "my rows.csv", "--name=small", "--device", "cpu", "--threads", "1", "--budget", "90s"]
+    fitting = subprocess.Popen(typed, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    _wait_for(lambda: state.exists() or fitting.poll() is not None)
+    printed = _stop(fitting, signal.SIGINT).decode().splitlines()
+    assert fitting.returncode == 130
+    continued, published = (line.partition(": ")[2] for line in printed[-2:])
+    for command, flags in ((continued, "--resume"), (published, "--resume --publish-best")):
+        assert command == f"{DIFFEO} fit 'my rows.csv' --name=small --device cpu --threads 1 --budget 90s {flags}"
+
+    place = {"shell": True, "cwd": tmp_path, "env": environment}
+    done = subprocess.run(published, **place, capture_output=True, text=True, check=True)  # type: ignore[call-overload]
+    assert "publishes the weights of step" in done.stderr
+    assert read(tmp_path / "models/small/1").manifest.columns == ("a", "b", "c")
+
+    going_on = subprocess.Popen(continued, **place, stderr=subprocess.PIPE, process_group=0)  # type: ignore[call-overload]
+    first_line = going_on.stderr.readline()
+    os.killpg(going_on.pid, signal.SIGKILL)
+    going_on.communicate()
+    assert first_line.startswith(b"continues after step ")
+
+
+def test_a_gaussian_is_published_where_the_fit_does_not_beat_it(tmp_path: Path) -> None:
+    def gaussian(dataset: Dataset, _dtype: str, _device: torch.device) -> list[Candidate]:
+        mean, scale = (torch.tensor(value, dtype=torch.float32) for value in dataset.split.moments())
+        shape = Architecture(3, 0, 1, 1, AffineCouplingSpec(limit=1.0))
+        return [Candidate("independent Gaussians", shape.build(mean, scale), shape)]
+
+    table(tmp_path / "rows.csv")
+    # One step at this rate changes nothing, so the fitted flow is the same density.
+    still = small(tmp_path / "rows.csv", epochs=1, learning_rate=1e-12)
+    report = run.run(still, options(tmp_path), gaussian)
+    assert "published: independent Gaussians" in str(report)
+    assert json.loads(_header(report.bundle.files["flow.safetensors"]))["layers"] == 0
+    learned = run.run(small(tmp_path / "rows.csv", epochs=60), options(tmp_path), gaussian)
+    assert "published: the fitted flow" in str(learned)
+
+
+def _header(content: bytes) -> str:
+    length = int.from_bytes(content[:8], "little")
+    architecture: str = json.loads(content[8 : 8 + length])["__metadata__"]["architecture"]
+    return architecture
+
+
+def test_weights_shape_the_fit_the_loss_and_the_calibration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = np.random.default_rng(1).standard_normal((ROWS, 3))
+    rows[::2] += 100.0
+    far = np.arange(ROWS) % 2 == 0
+
+    def load(weights: np.ndarray[tuple[int], np.dtype[np.float64]] | None) -> Dataset:
+        return Dataset(("a", "b", "c"), split_rows(rows, 0, weights), ROWS, "0" * 64, None)
+
+    monkeypatch.setattr("diffeo.training.source.load", lambda _: load(np.where(far, 0.0, 5.0)))
+    report = run.run(small(tmp_path / "unused.csv"), options(tmp_path))
+    gaussian = 1.5 * np.log(2 * np.pi * np.e)
+    assert report.test_nll == pytest.approx(gaussian, abs=0.3)
+    calibration = report.bundle.manifest.calibration
+    assert calibration is not None
+    assert calibration.log_prob[1] > -20  # the rows without weight lie far below
+    monkeypatch.setattr("diffeo.training.source.load", lambda _: load(None))
+    with pytest.raises(ResumeError, match="other data"):
+        run.run(small(tmp_path / "unused.csv"), options(tmp_path, resume=True))
+
+
 def _stop(process: subprocess.Popen[bytes], deadly: signal.Signals) -> bytes:
     """Send the signal; returns what the process printed."""
     os.kill(process.pid, deadly)
@@ -170,7 +242,7 @@ def _wait_for(condition: Callable[[], bool]) -> None:
     raise TimeoutError("the fit wrote no state")
 
 
-def test_certify_measures_a_published_bundle_again(report: run.Report, capsys: pytest.CaptureFixture[str]) -> None:
+def test_certify_measures_a_published_bundle_again(report: Report, capsys: pytest.CaptureFixture[str]) -> None:
     path = report.bundle.path
     assert main(["certify", str(path)]) == 0
     assert "parity" in capsys.readouterr().out
@@ -240,7 +312,7 @@ def test_int8_for_a_narrow_flow_is_refused_before_it_is_fitted(tmp_path: Path) -
 
 
 def test_certify_with_int8_explains_why_a_narrow_bundle_is_refused(
-    report: run.Report, capsys: pytest.CaptureFixture[str]
+    report: Report, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["certify", str(report.bundle.path), "--int8"]) == 1
     assert capsys.readouterr().err.startswith("diffeo certify: int8 needs hidden layers of 256 units or more")

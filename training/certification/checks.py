@@ -22,7 +22,7 @@ FAR_ROWS: Final = 10_000
 FAR_SIGMA: Final = 20.0
 BATCHES: Final = (1, 2, 7, 1000)
 RIM_ROWS: Final = 20_000
-# Mass of a standard normal outside radius 6 in the plane: 1.5e-8, far below the tolerance of the integral.
+# Mass of a standard normal outside radius 6: 1.5e-8 in the plane, less on the line, far below the integral's tolerance.
 BASE_RADIUS: Final = 6.0
 
 
@@ -103,9 +103,8 @@ def finiteness(subject: Subject) -> Measurement:
 
 
 def normalisation(subject: Subject) -> Measurement:
-    """|1 - integral of exp(log_prob)| over a box that holds the image of the disc |z| <= 6."""
-    angle = np.linspace(0, 2 * np.pi, RIM_ROWS)
-    rim = BASE_RADIUS * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    """|1 - integral of exp(log_prob)| over a box that holds the image of |z| <= 6; for one and two columns."""
+    rim = BASE_RADIUS * _unit_rows(subject.dimension)
     edge = subject.flow.inverse(torch.from_numpy(rim))[0].numpy()
     # Samples of the flow, not of the graph: those of a broken graph may lie anywhere.
     known = np.concatenate([subject.flow.inverse(torch.from_numpy(subject.z))[0].numpy(), subject.data])
@@ -118,6 +117,14 @@ def normalisation(subject: Subject) -> Measurement:
     mass, points = integrate(density, low - 0.01 * (high - low), high + 0.01 * (high - low), known)
     about = f"|1 - {mass:.6g}|, by cells that split"
     return Measurement("normalisation", abs(1 - mass), points, about, tuple(subject.data.mean(axis=0)))
+
+
+def _unit_rows(dimension: int) -> Array:
+    """Rows of length 1 that enclose the origin: both directions of a line, or a circle."""
+    if dimension == 1:
+        return np.array([[-1.0], [1.0]])
+    angle = np.linspace(0, 2 * np.pi, RIM_ROWS)
+    return np.stack([np.cos(angle), np.sin(angle)], axis=1)
 
 
 def _autograd(function: Callable[[Tensor], Tensor], rows: Array) -> Array:

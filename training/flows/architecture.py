@@ -1,8 +1,10 @@
 """The shape of a flow, and the file that holds a flow: safetensors, never pickle."""
 
+import copy
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Literal, Self
 
 from pydantic import JsonValue
 from safetensors.torch import load, save
@@ -10,29 +12,38 @@ from torch import Tensor
 
 from .conditioner import ConditionerShape
 from .flow import Flow
+from .linear import Linear
+from .permutation import Permutation
 from .registry import coupling_from_keys, describe_transform, parse_transform
+from .splines.marginal import MarginalSpline
 from .standardise import Standardise
-from .transform import TransformSpec
+from .transform import Transform, TransformSpec
+
+LinearPlaces = Literal["none", "first", "between"]
+# Rows that start a flow. More would move its quantiles and covariances by less than the fit does.
+START_ROWS: Final = 200_000
 
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """Standardisation, then `layers` transforms of one kind; every second one is flipped.
+    """Standardisation, a spline for each column, a linear map, then `layers` couplings; every second one is flipped.
 
     >>> import torch
     >>> from diffeo.training.flows.affine import AffineCouplingSpec
-    >>> flow = Architecture(2, layers=3, hidden=8, depth=2, transform=AffineCouplingSpec()).build(
-    ...     mean=torch.zeros(2), scale=torch.ones(2)
-    ... )
-    >>> len(flow.transforms)
-    4
+    >>> architecture = Architecture(2, layers=3, hidden=8, depth=2, transform=AffineCouplingSpec(), linear="first")
+    >>> flow = architecture.build(mean=torch.zeros(2), scale=torch.ones(2))
+    >>> [type(transform).__name__ for transform in flow.transforms]
+    ['Standardise', 'Linear', 'Coupling', 'Coupling', 'Coupling']
 
     Attributes:
-        dimension: D, columns of x.
-        layers: transforms after the standardisation; 0 leaves a Gaussian with a diagonal covariance.
+        dimension: D, columns of x. A flow of one column has no couplings.
+        layers: couplings; 0 leaves a Gaussian of the columns, or of the splines of the columns.
         hidden: units in each hidden layer of each conditioner.
         depth: hidden layers of each conditioner.
-        transform: the kind of the layers and its options.
+        transform: the kind of the couplings and its options.
+        marginals: pieces of the spline of each column; 0 for no splines.
+        linear: no linear map, one before the first coupling, or one before every coupling.
+        permuted: before every second coupling but the first, the columns are permuted, so that the halves change.
     """
 
     dimension: int
@@ -40,21 +51,55 @@ class Architecture:
     hidden: int
     depth: int
     transform: TransformSpec
+    marginals: int = 0
+    linear: LinearPlaces = "none"
+    permuted: bool = False
 
-    def build(self, mean: Tensor, scale: Tensor, sharpness: float = 1.0) -> Flow:
-        """A fresh flow that computes the standardisation alone; `sharpness` only shapes the start of the fit."""
+    def build(self, mean: Tensor, scale: Tensor, sharpness: float = 1.0, rows: Tensor | None = None) -> Flow:
+        """A fresh flow. Without rows it computes the standardisation alone.
+
+        Args:
+            mean: of each column [D], in the type of x on the wire.
+            scale: of each column [D], likewise.
+            sharpness: shapes the start of the conditioners.
+            rows: training rows [n, D] in the user's units. The splines start at the quantiles of their columns, and the
+                first linear map whitens the rows that reach it. So without couplings and splines the flow is the
+                Gaussian with the mean and the covariance of the rows.
+        """
+        standardise = Standardise(mean, scale)
+        return Flow([standardise, *self._front(_standardised(rows, standardise)), *self._couplings(sharpness)])
+
+    def _front(self, x: Tensor | None) -> list[Transform]:
+        """The transforms between the standardisation and the couplings; x are the rows that start them."""
+        front: list[Transform] = []
+        if self.marginals:
+            spline = _spline(self.dimension, self.marginals, x)
+            x = None if x is None else spline.forward(x)[0].detach()
+            front.append(spline)
+        if self.linear != "none":
+            front.append(Linear(self.dimension) if x is None else Linear.fitted(x))
+        return [transform.float() for transform in front]
+
+    def _couplings(self, sharpness: float) -> Iterator[Transform]:
         shape = ConditionerShape(self.hidden, self.depth, sharpness)
-        layers = [self.transform.build(self.dimension, shape, flipped=index % 2 == 1) for index in range(self.layers)]
-        return Flow([Standardise(mean, scale), *layers])
+        # A coupling maps one half of the columns with parameters that depend on the other half.
+        for index in range(self.layers if self.dimension > 1 else 0):
+            if self.permuted and index > 0 and index % 2 == 0:
+                yield Permutation(self.dimension)
+            if self.linear == "between" and index > 0:
+                yield Linear(self.dimension)
+            yield self.transform.build(self.dimension, shape, flipped=index % 2 == 1)
 
     def to_json(self) -> str:
-        """The text that the header of flow.safetensors holds."""
+        """The text that the header of flow.safetensors holds; parts that are left out are not named in it."""
+        parts: dict[str, JsonValue] = {"marginals": self.marginals, "linear": self.linear, "permuted": self.permuted}
         values: dict[str, JsonValue] = {
             "dimension": self.dimension,
             "layers": self.layers,
             "hidden": self.hidden,
             "depth": self.depth,
             "transform": describe_transform(self.transform),
+            **{name: value for name, value in parts.items() if value not in {0, "none"}},
         }
         return json.dumps(values)
 
@@ -67,9 +112,10 @@ class Architecture:
         """
         values = json.loads(text)
         dimension, layers, hidden, depth = (values.pop(key) for key in ("dimension", "layers", "hidden", "depth"))
+        parts = {key: values.pop(key) for key in ("marginals", "linear", "permuted") if key in values}
         named = values.get("transform")
         transform = coupling_from_keys(**values) if named is None else parse_transform(named)
-        return cls(dimension, layers, hidden, depth, transform)
+        return cls(dimension, layers, hidden, depth, transform, **parts)
 
 
 def flow_to_bytes(flow: Flow, architecture: Architecture) -> bytes:
@@ -88,3 +134,15 @@ def flow_from_bytes(content: bytes) -> Flow:
     flow = architecture.build(state["transforms.0.mean"], state["transforms.0.scale"])
     flow.load_state_dict(state)
     return flow
+
+
+def _standardised(rows: Tensor | None, standardise: Standardise) -> Tensor | None:
+    """At most START_ROWS of the rows [n, D], evenly spaced, standardised in float64."""
+    if rows is None:
+        return None
+    few = rows[:: -(-len(rows) // START_ROWS)]
+    return copy.deepcopy(standardise).double().forward(few.double())[0]
+
+
+def _spline(dimension: int, bins: int, x: Tensor | None) -> MarginalSpline:
+    return MarginalSpline(dimension, bins) if x is None else MarginalSpline.fitted(x, bins)

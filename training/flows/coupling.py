@@ -62,9 +62,8 @@ class Coupling(Transform):
         self.conditioner = Conditioner(halves.passing, elementwise.parameters * halves.moving, shape)
 
     def theta(self, a: Tensor) -> Theta:
-        """a [B, passing] -> the parameters of the map, each [B, moving]."""
-        raw = torch.chunk(self.conditioner.forward(a), self.elementwise.parameters, dim=-1)
-        return self.elementwise.constrain(raw)
+        """a [B, passing] -> the parameters of the map."""
+        return self.elementwise.constrain(self.elementwise.raw_numbers(self.conditioner.forward(a)))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x [B, D] -> z [B, D], log|det dz/dx| [B]."""

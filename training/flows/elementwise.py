@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
-Theta = tuple[Tensor, ...]  # one tensor [B, columns] for each parameter of the map
+Theta = tuple[Tensor, ...]  # one tensor [B, columns] for each parameter of the map, unless the map says otherwise
 
 
 class ElementwiseMap(ABC):
@@ -23,9 +23,13 @@ class ElementwiseMap(ABC):
     def parameters(self) -> int:
         """P, the number of parameters for each column."""
 
+    def raw_numbers(self, output: Tensor) -> Theta:
+        """The output of a conditioner [B, P * columns] -> the raw numbers of theta: P tensors [B, columns]."""
+        return torch.chunk(output, self.parameters, dim=-1)
+
     @abstractmethod
     def constrain(self, raw: Theta) -> Theta:
-        """P raw tensors [B, columns] of any size -> theta, in the range that the map allows."""
+        """Raw numbers of any size -> theta, in the range that the map allows."""
 
     @abstractmethod
     def forward(self, x: Tensor, theta: Theta) -> tuple[Tensor, Tensor]:
@@ -37,10 +41,18 @@ class ElementwiseMap(ABC):
 
 
 def bounded(raw: Tensor, limit: float) -> Tensor:
-    """limit * tanh(raw / limit) [B, columns]: close to raw near zero, and below the limit everywhere."""
-    # ONNX Runtime takes twenty times as long for a column times a number as for a vector times a number.
-    return _bounded(raw.squeeze(-1), limit).unsqueeze(-1) if raw.shape[-1] == 1 else _bounded(raw, limit)
+    """limit * tanh(raw / limit) of the shape of raw: close to raw near zero, and below the limit everywhere."""
+    return in_columns(limit * torch.tanh(flat(raw) / limit), raw)
 
 
-def _bounded(raw: Tensor, limit: float) -> Tensor:
-    return limit * torch.tanh(raw / limit)
+def flat(rows: Tensor) -> Tensor:
+    """rows [B, 1] -> [B], and rows of more columns as they are.
+
+    ONNX Runtime takes twenty times as long for a column times a number as for a vector times a number.
+    """
+    return rows.squeeze(-1) if rows.shape[-1] == 1 else rows
+
+
+def in_columns(values: Tensor, rows: Tensor) -> Tensor:
+    """Undo `flat`: values [B] -> [B, 1] if the rows have one column."""
+    return values.unsqueeze(-1) if rows.shape[-1] == 1 else values

@@ -1,4 +1,4 @@
-"""The matrix A of a triangular coupling: with trainable parameters that give its determinant, or as constants."""
+"""An invertible matrix A of a transform: with trainable parameters that give its determinant, or as constants."""
 
 import copy
 import math
@@ -12,6 +12,7 @@ from ..errors import IllConditioned
 
 # At this condition number a relative error of 1e-7 in z_a becomes 1e-1 in x_a, so no digit is left.
 MAX_CONDITION: Final = 1e6
+REMEDY: Final = "set det in the recipe, or fit for fewer epochs"
 
 
 class Matrix(nn.Module, ABC):
@@ -30,8 +31,11 @@ class Matrix(nn.Module, ABC):
         """log|det A|, a scalar."""
 
     @abstractmethod
-    def frozen(self) -> "ConstantMatrix":
+    def frozen(self, remedy: str = REMEDY) -> "ConstantMatrix":
         """The same matrix as constants, for export.
+
+        Args:
+            remedy: the advice of the error.
 
         Raises:
             IllConditioned: the condition number is above 1e6.
@@ -81,6 +85,16 @@ class BlockTriangular(Matrix):
         free = torch.zeros_like(unit).index_put(tuple(self.below), self.free)
         return free + lower @ upper
 
+    def set_triangle(self, triangle: Tensor) -> None:
+        """Set A, for blocks of size 1.
+
+        Args:
+            triangle: lower triangular with a positive diagonal [d, d].
+        """
+        with torch.no_grad():
+            self.free.copy_(triangle[tuple(self.below)])
+            self.diagonal.copy_(torch.log(torch.diagonal(triangle)))
+
     def multiply(self, a: Tensor) -> Tensor:
         return a @ self.forward().T
 
@@ -91,14 +105,14 @@ class BlockTriangular(Matrix):
     def log_abs_det(self) -> Tensor:
         return self._u().sum()
 
-    def frozen(self) -> "ConstantMatrix":
+    def frozen(self, remedy: str = REMEDY) -> "ConstantMatrix":
         exact = _in_float64(self)
         matrix = exact.forward()
         condition = float(torch.linalg.cond(matrix)) if bool(matrix.isfinite().all()) else math.nan
         if not condition <= MAX_CONDITION:
             raise IllConditioned(
-                f"A has condition number {condition:.3g}; its inverse is exact enough up to {MAX_CONDITION:.0e} only; "
-                "set det in the recipe, or fit for fewer epochs"
+                f"a matrix of the flow has condition number {condition:.3g}; its inverse is exact enough up to "
+                f"{MAX_CONDITION:.0e} only; {remedy}"
             )
         return ConstantMatrix(matrix, torch.linalg.inv(matrix), exact.log_abs_det(), self.diagonal.dtype)
 
@@ -137,7 +151,7 @@ class ConstantMatrix(Matrix):
     def log_abs_det(self) -> Tensor:
         return self.ladj
 
-    def frozen(self) -> "ConstantMatrix":
+    def frozen(self, remedy: str = REMEDY) -> "ConstantMatrix":  # noqa: ARG002  (nothing is refused here)
         return self
 
 

@@ -7,11 +7,13 @@ from pydantic import JsonValue, ValidationError
 
 from ..errors import BadTransform
 from .affine import AffineCouplingSpec
+from .splines.coupling import SplineCouplingSpec
 from .transform import TransformSpec
 from .triangular_coupling import TriangularCouplingSpec
 
 TRANSFORMS: Final[dict[str, type[TransformSpec]]] = {
     "affine_coupling": AffineCouplingSpec,
+    "spline_coupling": SplineCouplingSpec,
     "triangular_coupling": TriangularCouplingSpec,
 }
 

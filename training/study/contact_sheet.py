@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from diffeo.bundle import base
 
-from ..plots import BLUE, GREEN, RED, SHOWN_SIGMA
+from ..report.plots import BLUE, GREEN, RED, SHOWN_SIGMA
 from .plots import RESULTS_KEY
 from .results import Results, Row
 

@@ -4,10 +4,10 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 
-from ..fit import EpochRecord
+from ..fitting.evaluation import Evaluation
 
-Curves = Mapping[str, Sequence[EpochRecord]]  # by the id of the trial
-# "setback" is the column of the committed file for EpochRecord.rollback.
+Curves = Mapping[str, Sequence[Evaluation]]  # by the id of the trial
+# "setback" is the column of the committed file for Evaluation.rollback.
 HEAD = ("id", "epoch", "train_nll", "validation_nll", "skipped", "setback")
 
 
@@ -19,15 +19,15 @@ def to_csv(curves: Curves) -> str:
     for name in sorted(curves):
         for record in curves[name]:
             losses = f"{record.train_nll:.6g}", f"{record.validation_nll:.6g}"
-            writer.writerow([name, record.epoch, *losses, record.skipped, int(record.rollback)])
+            writer.writerow([name, round(record.epoch), *losses, record.skipped, int(record.rollback)])
     return buffer.getvalue()
 
 
-def from_csv(text: str) -> dict[str, list[EpochRecord]]:
+def from_csv(text: str) -> dict[str, list[Evaluation]]:
     """The records in the content of a curves.csv."""
-    curves: dict[str, list[EpochRecord]] = {}
+    curves: dict[str, list[Evaluation]] = {}
     for line in csv.DictReader(io.StringIO(text)):
         losses = float(line["train_nll"]), float(line["validation_nll"])
-        record = EpochRecord(int(line["epoch"]), *losses, int(line["skipped"]), rollback=line["setback"] == "1")
+        record = Evaluation(int(line["epoch"]), *losses, int(line["skipped"]), rollback=line["setback"] == "1")
         curves.setdefault(line["id"], []).append(record)
     return curves

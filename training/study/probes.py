@@ -16,7 +16,7 @@ from torch import Tensor
 from diffeo.bundle import base
 from diffeo.bundle.manifest import Certificate
 
-from .. import run, source
+from .. import publication, source
 from ..certification import integral
 from ..certification.subject import Subject
 from ..flows.affine import AffineCouplingSpec
@@ -163,7 +163,8 @@ def served(trials: Sequence[Trial], cache: Path) -> list[Row]:
 def _published(trial: Trial, cache: Path) -> tuple[Subject, Certificate]:
     flow = flow_from_bytes(store.load(cache, trial.digest).flow).requires_grad_(requires_grad=False)
     test = population(trial.data, trial.rows, trial.fit.seed, None).test[: metrics.NEIGHBOUR_ROWS]
-    return run.certified(trial.architecture(test.shape[1]), "float32", flow, run.as_wire_type(test, "float32"))
+    rows = publication.as_wire_type(test, "float32")
+    return publication.certified(trial.architecture(test.shape[1]), "float32", flow, rows)
 
 
 def _interleaved(subjects: dict[str, Subject]) -> dict[str, float]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..fit import EpochRecord
+from ..fitting.evaluation import Evaluation
 from .results import Row
 from .trial import Outcome
 
@@ -39,7 +39,7 @@ def load(folder: Path, digest: str) -> Outcome:
     text = json.loads((stored / "outcome.json").read_text(encoding="utf-8"))
     with np.load(stored / "points.npz") as arrays:
         points = dict(arrays)
-    records = tuple(EpochRecord(**record) for record in text["records"])
+    records = tuple(Evaluation(**record) for record in text["records"])
     return Outcome(text["metrics"], records, points, (stored / "flow.safetensors").read_bytes())
 
 

@@ -12,10 +12,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor
 
-from .. import fit, source
-from ..fit import EpochRecord, FitState
+from .. import source
+from ..fitting import fit
+from ..fitting.batches import FitRows, fixed_rows
+from ..fitting.evaluation import Evaluation
+from ..fitting.fit import FitState
+from ..fitting.plan import plan_fit, steps_of_pass
 from ..flows.architecture import Architecture, flow_to_bytes
 from ..flows.coupling import Coupling
 from ..flows.flow import Flow
@@ -26,7 +29,10 @@ from .populations import population
 # An outcome depends on the settings and on these files. If one of them changes, every trial runs again.
 CODE: Final = (
     "flows/*.py",
-    "fit.py",
+    "fitting/batches.py",
+    "fitting/evaluation.py",
+    "fitting/fit.py",
+    "fitting/plan.py",
     "source.py",
     "targets.py",
     "study/trial.py",
@@ -76,7 +82,7 @@ class Trial(BaseModel):
     @property
     def cost(self) -> float:
         """Estimated seconds of one core, for the progress bar."""
-        steps = self.rows / self.fit.batch * self.fit.epochs * self.flow.layers
+        steps = self.rows / self.fit.batch * (self.fit.epochs or 1) * self.flow.layers
         overhead = 1.3e-3 if self.flow.block == 0 else 2.3e-3
         return MEASURE_SECONDS + steps * (
             overhead + 1.2e-10 * self.fit.batch * self.flow.hidden**2 * (self.flow.depth - 1)
@@ -88,7 +94,7 @@ class Outcome:
     """The outcome of a trial: metrics by name, losses by epoch, points to draw, and the flow if it is small."""
 
     metrics: metrics.Metrics
-    records: tuple[EpochRecord, ...]
+    records: tuple[Evaluation, ...]
     points: dict[str, npt.NDArray[np.float32]]
     flow: bytes
 
@@ -105,15 +111,17 @@ def run(trial: Trial, folder: Path | None) -> Outcome:
     torch.manual_seed(trial.fit.seed)
     architecture = trial.architecture(len(mean))
     flow = architecture.build(mean, scale, trial.flow.sharpness)
-    state = fit.start(_without_gradient_through_b(flow) if trial.severed else flow, trial.fit)
-    seconds = _fit_all(state, metrics.tensor(rows.train), metrics.tensor(rows.validation), trial.fit)
+    plan = plan_fit(trial.fit, len(rows.train), len(mean))
+    state = fit.start(_without_gradient_through_b(flow) if trial.severed else flow, trial.fit, plan)
+    train, validation = metrics.tensor(rows.train), metrics.tensor(rows.validation)
+    seconds = _fit_all(state, fixed_rows(train, validation, trial.fit.batch, trial.fit.seed))
 
     best = state.best
     drawn, entropy = metrics.samples(best, len(mean))
     parameters = sum(parameter.numel() for parameter in best.parameters())
     values = {
         "parameters": float(parameters),
-        "steps_per_epoch": float(fit.steps_per_epoch(len(rows.train), trial.fit)),
+        "steps_per_epoch": float(steps_of_pass(len(rows.train), trial.fit.batch)),
         "seconds_per_epoch": float(np.median(seconds)),
         "setbacks": float(sum(record.rollback for record in state.records)),
         "skipped": float(sum(record.skipped for record in state.records)),
@@ -128,11 +136,11 @@ def run(trial: Trial, folder: Path | None) -> Outcome:
     return Outcome(values, tuple(state.records), points, flow_to_bytes(best, architecture) if stored else b"")
 
 
-def _fit_all(state: FitState, train: Tensor, validation: Tensor, settings: FitSection) -> list[float]:
+def _fit_all(state: FitState, rows: FitRows) -> list[float]:
     seconds = []
-    while not fit.finished(state, settings):
+    while not fit.finished(state):
         started = time.monotonic()
-        fit.run_epoch(state, train, validation, settings, lambda _step, _loss: None)
+        fit.run_until_evaluation(state, rows)
         seconds.append(time.monotonic() - started)
     return seconds
 

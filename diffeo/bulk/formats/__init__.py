@@ -7,6 +7,7 @@ from .arrow import Arrow
 from .csv import Csv
 from .format import Format
 from .npy import Npy
+from .npz import Npz
 from .parquet import Parquet
 
 FORMATS: Final[Mapping[str, Format]] = {
@@ -14,6 +15,8 @@ FORMATS: Final[Mapping[str, Format]] = {
     ".arrow": Arrow(),
     ".arrows": Arrow(),
     ".feather": Arrow(),
-    ".csv": Csv(),
+    ".ipc": Arrow(),
+    **{f"{suffix}{packing}": Csv() for suffix in (".csv", ".tsv", ".txt") for packing in ("", ".gz", ".zst")},
     ".npy": Npy(),
+    ".npz": Npz(),
 }

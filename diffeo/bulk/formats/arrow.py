@@ -7,9 +7,11 @@ from typing import Final
 import pyarrow as pa
 from pyarrow import ipc
 
+from diffeo.tables.reading.options import ReadOptions
+
 from ..block import RowRange
 from ..location import HashingStream, Location
-from .format import FileLayout, RowWriter, group_into_ranges, select_range
+from .format import SNIFFED, FileLayout, RowWriter, group_into_ranges, select_range
 
 MAGIC: Final = b"ARROW1"
 
@@ -17,7 +19,10 @@ MAGIC: Final = b"ARROW1"
 class Arrow:
     """The format of files that end with .arrow, .feather or .arrows; it writes Arrow files."""
 
-    def layout(self, location: Location, block_rows: int) -> FileLayout:
+    def layout(
+        self, location: Location, block_rows: int, options: ReadOptions = SNIFFED, expected: Sequence[str] = ()
+    ) -> FileLayout:
+        _ = options, expected  # a file of this format says itself what it holds
         with location.open() as file:
             return (_layout_of_file if _is_arrow_file(file) else _layout_of_stream)(file, block_rows)
 

@@ -1,4 +1,8 @@
-"""CSV files, split into blocks between records. Cells stay text; `diffeo.bulk.columns` converts them to numbers."""
+"""Text files, split into blocks between records. Cells stay text; `diffeo.bulk.columns` converts them to numbers.
+
+A text that is the strict text already is read from any position. Another one is translated from its beginning on, so a
+block of a compressed file, or of one with semicolons, costs the translation of all blocks before it.
+"""
 
 import io
 from collections.abc import Iterator, Sequence
@@ -12,12 +16,15 @@ from pyarrow import csv as arrow_csv
 
 from diffeo.tables.csv_numbers import Wrong
 from diffeo.tables.csv_records import has_plain_quotes, record_ends, records
-from diffeo.tables.csv_text import MAX_HEADER_BYTES, MAX_LINE_BYTES, body, header
+from diffeo.tables.csv_text import MAX_HEADER_BYTES, MAX_LINE_BYTES, body
 from diffeo.tables.errors import RaggedRow, UnreadableTable
+from diffeo.tables.reading.options import ReadOptions
+from diffeo.tables.reading.text.strict_header import read_header
 
 from ..block import RowRange
 from ..location import HashingStream, Location
-from .format import FileLayout, RowWriter, split_batch
+from .format import SNIFFED, FileLayout, RowWriter, split_batch
+from .strict_stream import Seekable, dialect_of, open_strict
 
 SCAN_BYTES: Final = 2**22
 SEGMENT_BYTES: Final = 2**22
@@ -25,23 +32,27 @@ WHITE_SPACE: Final = np.frombuffer(b" \t\r\n", np.uint8)
 
 
 class Csv:
-    """Files that end with .csv, by the rules of `diffeo.tables.csv_text`."""
+    """Text files of any dialect, by the rules of `diffeo.tables.csv_text`."""
 
-    def layout(self, location: Location, block_rows: int) -> FileLayout:
-        with location.open() as file:
-            first = header(file.read(MAX_HEADER_BYTES + 4))
+    def layout(
+        self, location: Location, block_rows: int, options: ReadOptions = SNIFFED, expected: Sequence[str] = ()
+    ) -> FileLayout:
+        dialect = dialect_of(location, options)
+        with open_strict(location, dialect) as file:
+            first = read_header(file.read(MAX_HEADER_BYTES + 4), options, location.name, expected)
+        with open_strict(location, dialect) as file:
             file.seek(first.begin)
             row_ranges = tuple(_row_ranges(file, block_rows))
         names = [str(column) for column in range(first.width)] if first.names is None else first.names
         fields = [(name.strip(), pa.string()) for name in names]
-        return FileLayout(pa.schema(fields), first.names is not None, row_ranges, is_text=True)
+        return FileLayout(pa.schema(fields), first.names is not None, row_ranges, is_text=True, dialect=dialect)
 
     def read(
         self, location: Location, layout: FileLayout, row_range: RowRange, names: Sequence[str]
     ) -> Iterator[pa.RecordBatch]:
         columns = _TextColumns(len(layout.schema), [layout.schema.names.index(name) for name in names], names)
         row = row_range.first
-        with location.open() as file:
+        with open_strict(location, layout.dialect) as file:
             for segment, has_empty_lines in _segments(_ByteRange(file, row_range.begin, row_range.end)):
                 # pyarrow skips an empty line between rows; with wrong == "refuse" it is a row with too few cells.
                 may_skip = layout.wrong == "null" or not has_empty_lines
@@ -63,7 +74,7 @@ class Csv:
 class _ByteRange(io.RawIOBase):
     """A readable stream over the bytes [begin, end) of a file."""
 
-    def __init__(self, file: pa.NativeFile, begin: int, end: int) -> None:
+    def __init__(self, file: Seekable, begin: int, end: int) -> None:
         self._file = file
         self._left = end - begin
         file.seek(begin)
@@ -166,7 +177,7 @@ class _TextColumns:
         return RaggedRow(f"row {row + 1}: cells found: {cells}; expected {self._width}, as in line 1", row)
 
 
-def _row_ranges(file: pa.NativeFile, block_rows: int) -> Iterator[RowRange]:
+def _row_ranges(file: Seekable, block_rows: int) -> Iterator[RowRange]:
     """Split the rest of an open file into ranges of `block_rows` records; the last range may be shorter."""
     first = rows = 0
     begin = at = file.tell()

@@ -8,12 +8,16 @@ from typing import Final, Protocol
 import pyarrow as pa
 
 from diffeo.tables.csv_numbers import Wrong
+from diffeo.tables.reading.options import ReadOptions
+from diffeo.tables.reading.text.dialect import Dialect
 
 from ..block import RowRange
 from ..location import HashingStream, Location
 
 # Rows that a worker holds in memory at a time. With so many rows, the time of one step in Python does not matter.
 READ_ROWS: Final = 65_536
+SNIFFED: Final = ReadOptions()
+STRICT: Final = Dialect()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,7 @@ class FileLayout:
         row_ranges: all rows of the file, in order, at most one block each.
         is_text: whether the cells are text, so that numbers must still be parsed.
         wrong: how the job reads a wrong cell or a row of another width: "refuse" raises an error, "null" makes it null.
+        dialect: how a text spells its table.
     """
 
     schema: pa.Schema
@@ -33,6 +38,7 @@ class FileLayout:
     row_ranges: tuple[RowRange, ...]
     is_text: bool = False
     wrong: Wrong = "refuse"
+    dialect: Dialect = STRICT
 
 
 class RowWriter(Protocol):
@@ -46,8 +52,13 @@ class RowWriter(Protocol):
 class Format(Protocol):
     """One file format. Every method raises ValueError or OSError for a damaged file."""
 
-    def layout(self, location: Location, block_rows: int) -> FileLayout:
-        """Read the columns of a file and split its rows into ranges of at most `block_rows`. Keeps no rows."""
+    def layout(
+        self, location: Location, block_rows: int, options: ReadOptions = SNIFFED, expected: Sequence[str] = ()
+    ) -> FileLayout:
+        """Read the columns of a file and split its rows into ranges of at most `block_rows`. Keeps no rows.
+
+        `options` says how a text is read, and `expected` are the columns that the model takes.
+        """
         ...
 
     def read(

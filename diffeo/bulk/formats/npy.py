@@ -9,10 +9,11 @@ import pyarrow as pa
 from numpy.lib import format as npy
 
 from diffeo.tables.files import NPY_ERRORS
+from diffeo.tables.reading.options import ReadOptions
 
 from ..block import RowRange, split_rows
 from ..location import HashingStream, Location
-from .format import READ_ROWS, FileLayout, RowWriter
+from .format import READ_ROWS, SNIFFED, FileLayout, RowWriter
 
 AXES: Final = 2
 VERSION_1: Final = (1, 0)
@@ -21,7 +22,10 @@ VERSION_1: Final = (1, 0)
 class Npy:
     """Files that end with .npy."""
 
-    def layout(self, location: Location, block_rows: int) -> FileLayout:
+    def layout(
+        self, location: Location, block_rows: int, options: ReadOptions = SNIFFED, expected: Sequence[str] = ()
+    ) -> FileLayout:
+        _ = options, expected  # a file of this format says itself what it holds
         (rows, columns), dtype, _ = _header(location)
         row_ranges = tuple(split_rows(0, rows, block_rows))
         if dtype.fields is not None:

@@ -6,15 +6,20 @@ from contextlib import contextmanager
 import pyarrow as pa
 from pyarrow import parquet
 
+from diffeo.tables.reading.options import ReadOptions
+
 from ..block import RowRange
 from ..location import HashingStream, Location
-from .format import READ_ROWS, FileLayout, RowWriter, group_into_ranges, select_range
+from .format import READ_ROWS, SNIFFED, FileLayout, RowWriter, group_into_ranges, select_range
 
 
 class Parquet:
     """The format of files that end with .parquet."""
 
-    def layout(self, location: Location, block_rows: int) -> FileLayout:
+    def layout(
+        self, location: Location, block_rows: int, options: ReadOptions = SNIFFED, expected: Sequence[str] = ()
+    ) -> FileLayout:
+        _ = options, expected  # a file of this format says itself what it holds
         with location.open() as stream, parquet.ParquetFile(stream) as file:
             sizes = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
             schema = file.schema_arrow.remove_metadata()

@@ -29,13 +29,15 @@ def metadata(repository: Repository, kind: ProtocolModel, model: Model, settings
     """Name, served versions and tensors of one protocol model."""
     signature = kind.signature(model.manifest)
     served = [number for number, entry in repository.versions(model.name).items() if isinstance(entry, Model)]
-    return {
+    described: dict[str, object] = {
         "name": kind.name(model.name),
         "versions": [str(number) for number in sorted(served)],
         "platform": PLATFORMS[settings.engine][0],
         "inputs": _describe(signature.inputs),
         "outputs": _describe(signature.outputs),
     }
+    kinds = {name: kind_of.model_dump(mode="json") for name, kind_of in model.manifest.kinds.items()}
+    return {**described, "parameters": {"kinds": kinds}} if kinds else described
 
 
 def configuration(kind: ProtocolModel, model: Model, settings: Settings, limits: Limits) -> dict[str, object]:

@@ -1,6 +1,8 @@
 """The files of a job hold what the model computes for each row; a file that does not fit is refused before any row."""
 
+import gzip
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +10,12 @@ import pyarrow as pa
 import pytest
 
 from diffeo.bulk import job
-from diffeo.bulk.job import BlockFiles, Inputs
-from diffeo.density import Direction
+from diffeo.bulk.job import BlockFiles, Inputs, JobModel
+from diffeo.bundle.read import read
+from diffeo.density import Direction, SeededSample
 from diffeo.errors import TableError
 from tests.given.flows import affine
+from tests.given.flows.kinds import KINDS, publish
 from tests.given.job_files import (
     BLOCK_ROWS,
     COLUMNS,
@@ -126,6 +130,18 @@ def test_a_sample_has_the_same_rows_for_every_size_of_block(tmp_path: Path) -> N
         assert np.array_equal(values(found), np.c_[tuple(expected.values())])
 
 
+def test_a_model_with_kinds_scores_its_own_sample_with_the_same_bits(tmp_path: Path) -> None:
+    kinds = {"height": KINDS["count"], "weight": KINDS["zero-inflated"]}
+    bundle = read(publish(tmp_path / "1", kinds))
+    model, files = JobModel(bundle, "snapped", 1), BlockFiles("parquet", BLOCK_ROWS)
+    run_into(tmp_path / "drawn", job.sample(model, SeededSample(2500, 7), ("x", "log_prob"), files))
+    drawn = load(tmp_path / "drawn")
+    assert [str(kind) for kind in drawn.schema.types] == ["double", "double", "float"]
+    inputs = Inputs([str(tmp_path / "drawn/*.parquet")], (), "refuse")
+    run_into(tmp_path / "scored", job.log_prob(model, inputs, files))
+    assert load(tmp_path / "scored")["log_prob"].equals(drawn["log_prob"])
+
+
 REFUSED = {
     "the table has height; the model takes height, weight; missing: weight": pa.table({"height": [1.0]}),
     "the table names the column height twice": pa.table([[1.0], [2.0], [3.0]], ["weight", "height", "height"]),
@@ -142,11 +158,40 @@ def test_a_file_that_does_not_fit_is_refused_before_a_row_is_computed(sentence: 
         job.log_prob(MODEL, Inputs([str(good), str(bad)]), BlockFiles("parquet", BLOCK_ROWS))
 
 
-def test_a_kept_column_must_be_in_the_file_once_and_have_a_name_that_is_not_computed(tmp_path: Path) -> None:
+def test_a_kept_column_keeps_its_name_beside_a_computed_one(tmp_path: Path) -> None:
+    file = save(tmp_path / "rows.parquet", table(rows(10), log_prob=pa.array(range(10))))
+    run_into(tmp_path / "out", log_prob_job(file, kept=("log_prob",)))
+    found = load(tmp_path / "out")
+    assert found.schema.names == ["log_prob", "log_prob_1"]
+    assert found["log_prob"].to_pylist() == list(range(10))
+
+
+DIALECTS = {
+    "semicolons": ("rows.csv", lambda text: text.replace(",", ";").encode()),
+    "decimal commas": ("rows.csv", lambda text: text.replace(",", ";").replace(".", ",").encode()),
+    "tabs": ("rows.tsv", lambda text: text.replace(",", "\t").encode()),
+    "UTF-16": ("rows.csv", lambda text: text.encode("utf-16")),
+    "gzip": ("rows.csv.gz", lambda text: gzip.compress(text.encode())),
+    "gzip of UTF-16 with semicolons": (
+        "rows.txt.gz",
+        lambda text: gzip.compress(text.replace(",", ";").encode("utf-16")),
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "encode"), DIALECTS.values(), ids=DIALECTS.keys())
+def test_a_text_of_every_dialect_is_read_in_blocks(name: str, encode: Callable[[str], bytes], tmp_path: Path) -> None:
+    x = rows(2500)
+    lines = [",".join(COLUMNS), *(f"{a},{b}" for a, b in x)]
+    (tmp_path / name).write_bytes(encode("\n".join(lines)))
+    summary = run_into(tmp_path / "out", log_prob_job(tmp_path / name))
+    assert (summary.rows, len(manifest(tmp_path / "out")["files"])) == (2500, 3)
+    assert np.array_equal(load(tmp_path / "out")["log_prob"].to_numpy(), LOCAL_MODEL.log_prob(x))
+
+
+def test_a_kept_column_must_be_in_the_file_once(tmp_path: Path) -> None:
     file = save(tmp_path / "rows.parquet", table(rows(10), log_prob=pa.array(range(10))))
     with pytest.raises(TableError, match="has 0 columns named 'id'; --keep needs exactly one"):
         log_prob_job(file, kept=("id",))
-    with pytest.raises(TableError, match="the job computes a column with that name"):
-        log_prob_job(file, kept=("log_prob",))
     with pytest.raises(TableError, match="an npy file holds only numbers"):
         log_prob_job(file, kept=("weight",), output_format="npy")

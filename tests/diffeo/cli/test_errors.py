@@ -21,8 +21,15 @@ ERRORS: dict[str, tuple[list[str], str]] = {
     "a folder without a bundle": (["inspect", "."], "manifest.json is missing"),
     "no folder of a bundle": (["inspect", "moons"], "expected a folder models/NAME/VERSION"),
     "no such file": (["log-prob", "absent.csv", *LOCAL], "no file absent.csv"),
-    "a file of another kind": (["log-prob", "notes.txt", *LOCAL], "rows are read from .csv or .npy"),
-    "a Parquet file and no folder": (["log-prob", "rows.parquet", *LOCAL], "name a folder as --out"),
+    "a file of another kind": (
+        ["log-prob", "notes.txt", *LOCAL],
+        "notes.txt: the table has rows; the model takes height, weight",
+    ),
+    "a pattern and no folder": (["log-prob", "*.parquet", *LOCAL], "name a folder as --out"),
+    "a delimiter that is not known": (
+        ["log-prob", "rows.csv", *LOCAL, "--delimiter", "x"],
+        "--delimiter is 'x'; expected comma",
+    ),
     "several files and no folder": (["log-prob", "a.csv", "b.csv", *LOCAL], "several files go into a folder"),
     "a precision and no folder": (["sample", *LOCAL, "--precision", "int8"], "--precision can be used only if --out"),
     "columns to keep and no folder": (

@@ -109,7 +109,7 @@ def test_inspect_shows_the_same_metadata_of_a_bundle_and_of_a_server(
 ) -> None:
     shown = []
     for command in (["inspect", str(affine.PATH)], ["inspect", "affine2d", "--url", url]):
-        assert main.main(command) == 0
+        assert main.main([*command, "--json"]) == 0
         content = json.loads(capsys.readouterr().out)
         shown.append(content.get("newest", content))
     for name in ("digest", "columns", "dtype", "base", "certificate", "calibration", "provenance"):

@@ -40,6 +40,7 @@ class Case:
         columns: names and values, in order; a name may occur twice.
         array: rows without names.
         only: the reason if other forms cannot express the table.
+        in_files: the result where a person names a file, whose dialect is found; None if it is the same.
     """
 
     expected: Rows | Refused
@@ -47,6 +48,7 @@ class Case:
     columns: Sequence[tuple[str, Values]] | None = None
     array: object = None
     only: str = ""
+    in_files: Rows | Refused | None = None
 
 
 TWO: Final = Rows([[1.7, -2.0], [3.0, 2.5]])
@@ -65,9 +67,9 @@ def named(expected: Rows | Refused, csv: bytes, *columns: tuple[str, Values]) ->
     return Case(expected, csv, columns, only="an array has no names")
 
 
-def text(expected: Rows | Refused, csv: bytes) -> Case:
+def text(expected: Rows | Refused, csv: bytes, in_files: Rows | Refused | None = None) -> Case:
     """A table that only text can spell."""
-    return Case(expected, csv, only="only text has this spelling")
+    return Case(expected, csv, only="only text has this spelling", in_files=in_files)
 
 
 EMPTY: Final = np.empty(0)
@@ -108,12 +110,15 @@ COLUMNS: Final[Mapping[str, Case]] = {
         missing("height", "weight"), b'"2019","2020"\n1,2\n', ("2019", [1.0]), ("2020", [2.0])
     ),
     "a name and a number in line 1": text(
-        Refused(["line 1: column 2 has '7' beside the name 'height'"]), b"height,7\n1,2\n"
+        Refused(["line 1: column 2 has '7' beside the name 'height'"]), b"height,7\n1,2\n", missing("weight")
     ),
-    "an empty name": text(Refused(["line 1: column 2 has no name"]), b"height,,weight\n1,2,3\n"),
+    "an empty name": text(Refused(["line 1: column 2 has no name"]), b"height,,weight\n1,2,3\n", Rows([[1, 3]])),
     "a line for a spreadsheet": text(Refused(["'sep=,'", "remove the line"]), b"sep=,\nheight,weight\n1,2\n"),
-    "tabs between cells": text(missing("height", "weight"), b"height\tweight\n1.7\t-2\n"),
-    "semicolons between cells": text(missing("height", "weight"), b"height;weight\n1.7;-2\n"),
+    "tabs between cells": text(missing("height", "weight"), b"height\tweight\n1.7\t-2\n", Rows([[1.7, -2]])),
+    "semicolons between cells": text(missing("height", "weight"), b"height;weight\n1.7;-2\n", Rows([[1.7, -2]])),
+    "semicolons and decimal commas": text(
+        Refused(["cells found: 2; expected 1"]), b"height;weight\n1,7;-2\n3;2,5\n", TWO
+    ),
     "names alone": Case(
         Rows([]),
         b"height,weight\n",
@@ -132,9 +137,11 @@ LINES: Final[Mapping[str, Case]] = {
     "an empty line between rows": text(Refused(["cells found: 1; expected 2"]), b"height,weight\n1,2\n\n3,4\n"),
     "an empty line first": text(Refused(["line 1 has no name"]), b"\nheight,weight\n1,2\n"),
     "a byte order mark": text(TWO, b"\xef\xbb\xbfheight,weight\n1.7,-2\n3,2.5\n"),
-    "UTF-16": text(NO_UNICODE, "height,weight\n1,2\n".encode("utf-16")),
-    "Latin-1 in the header": text(NO_UNICODE, b"temp_\xe9,height,weight\n1,2,3\n"),
-    "a compressed file": text(NO_UNICODE, b"\x1f\x8b\x08\x08\x0c\x00\xff"),
+    "UTF-16": text(NO_UNICODE, "height,weight\n1,2\n".encode("utf-16"), Rows([[1, 2]])),
+    "Latin-1 in the header": text(NO_UNICODE, b"temp_\xe9,height,weight\n1,2,3\n", Rows([[2, 3]])),
+    "a compressed file": text(
+        NO_UNICODE, b"\x1f\x8b\x08\x08\x0c\x00\xff", Refused(["compressed with gzip", "rows.csv.gz"])
+    ),
     "nothing at all": text(Refused(["empty"]), b"\n"),
     "a short row": text(Refused(["cells found: 1; expected 2"]), b"height,weight\n1,2\n3\n"),
     "a long row": text(Refused(["cells found: 3; expected 2"]), b"height,weight\n1,2\n3,4,5\n"),

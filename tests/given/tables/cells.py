@@ -1,6 +1,7 @@
 """Tables whose cells are numbers, missing or wrong, and tables of types that are no numbers."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -63,7 +64,8 @@ CELLS: Final[Mapping[str, Case]] = {
     "a word": wrong("height", "'abc'", b"height,weight\n1,2\nabc,4\n"),
     "a grouped number": wrong("weight", "'1_000'", b"height,weight\n1,1_000\n"),
     "a hexadecimal number": wrong("height", "'0x10'", b"height,weight\n0x10,2\n"),
-    "a comma for a point": wrong("weight", "'12,5'", b'height,weight\n1,"12,5"\n'),
+    "a comma for a point": replace(wrong("weight", "'12,5'", b'height,weight\n1,"12,5"\n'), in_files=Rows([[1, 12.5]])),
+    "a comma for a point, beside points": wrong("weight", "'12,5'", b'height,weight\n1.5,"12,5"\n'),
     "a non-breaking space": wrong("height", r"'1.7\xa0'", b"height,weight\n1.7\xc2\xa0,-2\n"),
     "digits of another script": wrong("height", "\u0663", "height,weight\n\u0663,-2\n".encode()),
     "a date": wrong("height", "'2024-01-01'", b"height,weight\n2024-01-01,2\n"),

@@ -32,3 +32,14 @@ def test_the_integral_of_a_polynomial_is_exact() -> None:
     box = np.array([0.0, -1.0]), np.array([2.0, 1.0])
     mass, _ = integrate(lambda rows: rows[:, 0] ** 3 * rows[:, 1] ** 2, *box, np.zeros((1, 2)))
     assert mass == pytest.approx(4 * 2 / 3, rel=1e-12)
+
+
+@pytest.mark.parametrize("width", [10.0, 1e4, 1e8])
+def test_a_density_of_one_column_integrates_to_one_in_any_box_that_holds_it(width: float) -> None:
+    known = np.random.default_rng(1).standard_normal((5000, 1))
+    mass, points = integrate(
+        lambda rows: np.exp(-0.5 * rows[:, 0] ** 2) / np.sqrt(2 * np.pi),
+        np.array([-width]), np.array([1.1 * width]), known,
+    )  # fmt: skip
+    assert mass == pytest.approx(1, abs=1e-6)
+    assert points < 1_000_000

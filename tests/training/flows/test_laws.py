@@ -12,8 +12,12 @@ from diffeo.training.flows.architecture import Architecture
 from diffeo.training.flows.conditioner import ConditionerShape
 from diffeo.training.flows.coupling import Coupling, Halves
 from diffeo.training.flows.flow import Flow
+from diffeo.training.flows.linear import Linear
 from diffeo.training.flows.matrix import BlockTriangular
+from diffeo.training.flows.permutation import Permutation
 from diffeo.training.flows.registry import TRANSFORMS, coupling_from_keys, parse_transform
+from diffeo.training.flows.splines.coupling import SplineCouplingSpec
+from diffeo.training.flows.splines.marginal import MarginalSpline
 from diffeo.training.flows.standardise import Standardise
 from diffeo.training.flows.transform import Transform
 from diffeo.training.flows.triangular_coupling import TriangularCoupling
@@ -47,9 +51,25 @@ def flow(dimension: int, layers: int, block: int = 0) -> Flow:
     return trained(Architecture(dimension, layers, 16, 2, coupling_from_keys(2.0, block)).build(mean, scale))
 
 
+def whole(dimension: int, layers: int, marginals: int = 6) -> Flow:
+    """A flow with every part that an architecture can have."""
+    architecture = Architecture(
+        dimension, layers, 16, 2, SplineCouplingSpec(bins=5), marginals, linear="between", permuted=True
+    )
+    mean, scale = torch.linspace(-5, 100, dimension), torch.linspace(0.1, 30, dimension)
+    return trained(architecture.build(mean, scale, rows=mean + scale * skewed(dimension)))
+
+
+def skewed(dimension: int) -> torch.Tensor:
+    """Rows [1000, D] with skewed and correlated columns."""
+    rows = torch.randn(1000, dimension, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    return torch.exp(0.7 * rows + 0.5 * rows[:, :1]) - 1
+
+
 # Each transform of the registry with the options to try, as a recipe would hold them.
 REGISTERED: dict[str, list[dict[str, object]]] = {
     "affine_coupling": [{"limit": 2.0}],
+    "spline_coupling": [{}, {"bins": 5, "bound": 1.5, "limit": 3.0}, {"bins": 2}],
     "triangular_coupling": [{"limit": 2.0}, {"limit": 2.0, "block": 2}, {"limit": 2.0, "block": 3, "det": 0.01}],
 }
 
@@ -66,6 +86,20 @@ INSTANCES: dict[str, tuple[Transform | Flow, int]] = {
     "block triangular coupling of one block": (triangular(6, 3), 6),
     "flipped block triangular coupling of odd dimension": (triangular(9, 2, 100.0, flipped=True), 9),
     "frozen block triangular coupling": (triangular(8, 2).frozen(), 8),
+    "linear": (trained(Linear(5)), 5),
+    "fitted linear": (Linear.fitted(skewed(4)).requires_grad_(requires_grad=False), 4),
+    "frozen linear": (trained(Linear(5)).frozen(), 5),
+    "linear of one column": (trained(Linear(1)), 1),
+    "permutation": (Permutation(5), 5),
+    "marginal splines": (trained(MarginalSpline(5, 8)), 5),
+    "marginal spline of one column": (trained(MarginalSpline(1, 8)), 1),
+    "fitted marginal splines": (MarginalSpline.fitted(skewed(3), 16).requires_grad_(requires_grad=False), 3),
+    "frozen marginal splines": (trained(MarginalSpline(5, 8)).frozen(), 5),
+    "frozen marginal spline of one column": (trained(MarginalSpline(1, 8)).frozen(), 1),
+    "flow of one column": (whole(1, 4), 1),
+    "flow of every part in the plane": (whole(2, 3), 2),
+    "flow of every part": (whole(5, 5), 5),
+    "frozen flow of every part": (whole(5, 5).frozen(), 5),
     "flow without couplings": (flow(2, 0), 2),
     "flow of one coupling": (flow(3, 1), 3),
     "flow of four couplings": (flow(4, 4), 4),
@@ -107,4 +141,14 @@ def test_a_fresh_transform_is_the_identity_or_an_even_scaling(name: str) -> None
     fresh = parse_transform({"name": name}).build(5, SHAPE, flipped=False).double()
     x = rows(5)
     z, _ = fresh.requires_grad_(requires_grad=False).forward(x)
-    torch.testing.assert_close(z, x, rtol=1e-12, atol=0)
+    torch.testing.assert_close(z, x, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    "fresh", [Linear(5), MarginalSpline(5, 8), MarginalSpline(1, 8)], ids=lambda fresh: type(fresh).__name__
+)
+def test_a_fresh_transform_before_the_couplings_is_the_identity(fresh: Transform) -> None:
+    x = 3 * rows(5 if isinstance(fresh, Linear) else len(fresh.state_dict()["knots.first_x"]))
+    z, ladj = fresh.double().requires_grad_(requires_grad=False).forward(x)
+    torch.testing.assert_close(z, x, rtol=1e-6, atol=1e-6)  # its numbers were rounded to float32
+    torch.testing.assert_close(ladj, torch.zeros_like(ladj), rtol=0, atol=1e-5)

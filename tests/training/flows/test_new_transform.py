@@ -7,9 +7,13 @@ import torch
 from torch import Tensor
 
 from diffeo.bundle import graph
-from diffeo.training import export, fit, recipe
+from diffeo.training import export, recipe
 from diffeo.training.certification.certificate import certify
 from diffeo.training.certification.subject import Subject
+from diffeo.training.fitting import fit
+from diffeo.training.fitting.batches import fixed_rows
+from diffeo.training.fitting.evaluation import mean_nll
+from diffeo.training.fitting.plan import plan_fit
 from diffeo.training.flows.architecture import Architecture, flow_from_bytes, flow_to_bytes
 from diffeo.training.flows.conditioner import ConditionerShape
 from diffeo.training.flows.flow import Flow
@@ -48,10 +52,11 @@ def fitted() -> tuple[Flow, Flow]:
     """The flow before and after two epochs."""
     settings = recipe.parse(RECIPE, "bent.toml").fit
     torch.manual_seed(0)
-    state = fit.start(architecture().build(torch.zeros(2), torch.ones(2)), settings)
+    state = fit.start(architecture().build(torch.zeros(2), torch.ones(2)), settings, plan_fit(settings, 1000, 2))
     before = state.best
-    while not fit.finished(state, settings):
-        fit.run_epoch(state, rows(1000, 1), rows(200, 2), settings, lambda _step, _loss: None)
+    parts = fixed_rows(rows(1000, 1), rows(200, 2), settings.batch, settings.seed)
+    while not fit.finished(state):
+        fit.run_until_evaluation(state, parts)
     return before, state.best
 
 
@@ -77,7 +82,7 @@ def test_it_trains_and_survives_its_file() -> None:
     torch.manual_seed(0)
     fresh = architecture().build(torch.zeros(2), torch.ones(2))
     _, flow = fitted()
-    assert fit.mean_nll(flow, rows(500, 3)) < fit.mean_nll(fresh, rows(500, 3)) - 0.1
+    assert mean_nll(flow, rows(500, 3)) < mean_nll(fresh, rows(500, 3)) - 0.1
     again = flow_from_bytes(flow_to_bytes(flow, architecture()))
     assert torch.equal(again.log_prob(rows(50, 4)), flow.log_prob(rows(50, 4)))
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffeo.training.fit import EpochRecord
+from diffeo.training.fitting.evaluation import Evaluation
 from diffeo.training.study import curves, results
 from diffeo.training.study.results import Results, Row, Spread, number
 
@@ -67,7 +67,7 @@ def test_numbers_have_three_significant_digits(value: float, text: str) -> None:
 
 def test_losses_by_epoch_are_the_same_after_writing_and_reading() -> None:
     records = {
-        "b": [EpochRecord(1, 2.5, 2.25, 0, rollback=False), EpochRecord(2, 1.5, math.nan, 3, rollback=True)],
+        "b": [Evaluation(1, 2.5, 2.25, 0, rollback=False), Evaluation(2, 1.5, math.nan, 3, rollback=True)],
         "a": [],
     }
     read = curves.from_csv(curves.to_csv(records))

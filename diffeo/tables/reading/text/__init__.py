@@ -1,0 +1,1 @@
+"""Text files: finds encoding, delimiter and decimal sign, translates to the strict CSV text, and reads it in blocks."""

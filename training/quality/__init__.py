@@ -1,0 +1,1 @@
+"""Measures whether a model matches its data: baselines, checks of samples and latent rows, and a verdict in words."""
