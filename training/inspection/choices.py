@@ -20,7 +20,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What a person chose.
+    """The choices of a person.
 
     Attributes:
         columns: the only columns that are used, in this order; they are kept even if they look like an id. Empty: all.

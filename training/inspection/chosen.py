@@ -15,7 +15,7 @@ from .report import ColumnKind, TableReport
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What a fit takes from a table.
+    """The part of a table that a fit takes.
 
     Attributes:
         columns: D names.

@@ -7,7 +7,7 @@ from diffeo.tables.reading.fault import Fault
 
 @dataclass(slots=True)
 class Findings:
-    """What the steps of an inspection find.
+    """The findings of an inspection.
 
     Attributes:
         faults: what must be decided or corrected.

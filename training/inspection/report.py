@@ -43,7 +43,7 @@ class ColumnKind:
 
 @dataclass(frozen=True, slots=True)
 class ColumnReport:
-    """What is known of one column; the numbers are None for a column without numbers.
+    """The facts of one column; the numbers are None for a column without numbers.
 
     Attributes:
         name: its name.

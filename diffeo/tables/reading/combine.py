@@ -15,7 +15,7 @@ from .source_table import SHOWN_CELLS, CellExample, Holds, SourceColumn, SourceP
 
 @dataclass(slots=True)
 class _Gathered:
-    """What is known of one column while rows are read."""
+    """The counts and examples of one column while rows are read."""
 
     kinds: dict[Holds, int] = field(default_factory=dict)
     missing: int = 0
@@ -33,7 +33,7 @@ class _Gathered:
             self.numbers += rows - column.missing - column.wrong_count
 
     def holds(self) -> Holds:
-        """What most of its cells are that are not missing."""
+        """The kind of most cells that are not missing."""
         kinds: dict[Holds, int] = {kind: count for kind, count in self.kinds.items() if kind != "nothing"}
         if not kinds:
             return "nothing"

@@ -75,7 +75,7 @@ def worst_columns(quality: Quality, columns: Sequence[str]) -> list[int]:
 
 
 def commands(models: str, name: str, version: int) -> tuple[tuple[str, str], ...]:
-    """What to type next, each with its purpose."""
+    """The next commands, each with its purpose."""
     place = shlex.quote(f"{models}/{name}/{version}")
     chosen = f"--model {name} --models {shlex.quote(models)}"
     return (

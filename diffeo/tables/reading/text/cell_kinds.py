@@ -1,4 +1,4 @@
-"""What a cell is: a number, missing, a truth value, a date, or text."""
+"""The kind of a cell: a number, missing, a truth value, a date, or text."""
 
 import re
 from collections import Counter
@@ -40,7 +40,7 @@ def truth_of(cell: str, missing: frozenset[str]) -> float | None:
 
 
 def holds(cells: Iterable[str]) -> Holds:
-    """What most of these cells are, none of which is a number or missing.
+    """The kind of most of these cells, none of which is a number or missing.
 
     >>> holds(["2024-01-31", "2024-02-01"]), holds(["tall", "small"]), holds(["True", "FALSE"])
     ('dates', 'text', 'truth values')

@@ -21,7 +21,7 @@ ASK: Final = "--header if line 1 names the columns, --no-header if it is data"
 
 @dataclass(frozen=True, slots=True)
 class HeaderLine:
-    """What line 1 is.
+    """The meaning of line 1: names or data.
 
     Attributes:
         names: the names of the columns.
