@@ -3,7 +3,7 @@ PYTHON ?= $(firstword $(shell command -v python3.11 python3))
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: serve test test-fast lint requirements study study-quick bench-serve bench-ray bench-scale reliability soak clients clean
+.PHONY: serve test test-fast lint requirements study study-quick bench-serve bench-ray bench-fit bench-scale reliability soak clients clean
 
 serve: .venv/serve.done
 	$(BIN)/diffeo serve --models models
@@ -71,6 +71,11 @@ bench-serve: .venv/dev.done
 # About fifteen minutes on two cores, and wrk; BENCH="--quick --servers plain,ray-all" tries a part of it in runs/ray.
 bench-ray: .venv/dev.done
 	$(BIN)/python -m benchmarks.ray $(BENCH)
+
+# Hostile and real tables (half an hour), then the threads of a fit (twenty minutes).
+bench-fit: .venv/dev.done
+	$(BIN)/python -m benchmarks.tables
+	$(BIN)/python -m benchmarks.threads
 
 # Jobs over files measured, then a thousand replicas worked out: half an hour on two cores, and 3 GB under runs/scale.
 bench-scale: .venv/dev.done

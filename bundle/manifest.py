@@ -9,6 +9,7 @@ from . import columns
 from .errors import listed
 from .schema.column_kind import ColumnKind
 from .schema.frozen import Frozen
+from .schema.quality import Quality
 
 FORMAT: Final = "diffeo-bundle/1"
 # A bundle with kinds of columns. Every other bundle is written in the first format, as before kinds existed.
@@ -183,6 +184,8 @@ class Manifest(Frozen):
     files: dict[FileName, FileEntry]
     certificate: Certificate
     calibration: Calibration | None
+    # Omitted if absent: bundles from before the comparison with data existed have none.
+    quality: Annotated[Quality | None, Field(exclude_if=lambda quality: quality is None)] = None
     provenance: Provenance
     # Omitted if empty, so that a manifest without variants has the same bytes as before variants existed.
     variants: dict[VariantName, Variant] = Field(default_factory=dict, exclude_if=lambda variants: not variants)

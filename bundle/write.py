@@ -35,6 +35,7 @@ from .manifest import (
 )
 from .read import MAX_VERSION_DIGITS, Bundle, check_certificates, read, seal, versions
 from .schema.column_kind import ColumnKind
+from .schema.quality import Quality
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class BundleContent:
         kinds: the kind of each column that is not plain. With kinds, `dtype` is float64.
         graph_dtype: type of the input of the forward graph; given if and only if there are kinds.
         mass_error: error of the log mass; given if and only if a column is integer or has atoms.
+        quality: how well the model matches held-out rows, if that was measured.
     """
 
     columns: tuple[str, ...]
@@ -66,6 +68,7 @@ class BundleContent:
     kinds: Mapping[str, ColumnKind] = field(default_factory=dict)
     graph_dtype: Dtype | None = None
     mass_error: MassError | None = None
+    quality: Quality | None = None
 
     def manifest(self) -> Manifest:
         """The manifest that describes this content."""
@@ -85,6 +88,7 @@ class BundleContent:
             files=entries,
             certificate=self.certificate,
             calibration=self.calibration,
+            quality=self.quality,
             provenance=self.provenance,
             variants={name: Variant(certificate=certificate) for name, certificate in self.variants.items()},
         )
@@ -105,6 +109,7 @@ def content_of(bundle: Bundle) -> BundleContent:
         manifest.kinds,
         manifest.graph_dtype,
         manifest.mass_error,
+        manifest.quality,
     )
 
 

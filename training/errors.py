@@ -2,17 +2,8 @@
 
 TrainingError
 ├── DataError              the rows cannot be fitted
-│   ├── DataMissing        no file at this path
-│   ├── UnknownFormat      a suffix without a reader
-│   ├── UnreadableFile     the bytes do not have the format of the suffix
-│   ├── BadHeader          column names are missing, repeated, too long or mixed with numbers
-│   ├── RaggedRow          a row has more or fewer cells than there are columns
-│   ├── NotANumber         text, a boolean or another type in a numeric column
-│   ├── NotFinite          NaN, an infinity, a null or an empty cell
-│   ├── TooFewColumns      fewer than two columns
-│   ├── TooFewRows         too few held-out rows to measure a model
-│   ├── ConstantColumn     a column with the same value in every row
-│   └── CollinearColumns   a column that is a linear combination of others
+│   ├── DataMissing        no table of the study at this path
+│   └── UnreadableFile     a table of the study has other bytes than the study needs
 ├── RecipeError            a recipe is missing or wrong
 ├── BadTransform           an unknown transform, or wrong options of one
 ├── ResumeError            a fit cannot continue from its checkpoint
@@ -35,47 +26,11 @@ class DataError(TrainingError):
 
 
 class DataMissing(DataError):
-    """No file at this path."""
-
-
-class UnknownFormat(DataError):
-    """A suffix without a reader."""
+    """No table of the study at this path."""
 
 
 class UnreadableFile(DataError):
-    """The bytes of a file do not have the format of its suffix."""
-
-
-class BadHeader(DataError):
-    """Column names are missing, repeated, too long or mixed with numbers."""
-
-
-class RaggedRow(DataError):
-    """A row has more or fewer cells than there are columns."""
-
-
-class NotANumber(DataError):
-    """Text, a boolean or another type in a numeric column."""
-
-
-class NotFinite(DataError):
-    """NaN, an infinity, a null or an empty cell."""
-
-
-class TooFewColumns(DataError):
-    """Fewer than two columns; a coupling maps one column with parameters that depend on another."""
-
-
-class TooFewRows(DataError):
-    """Too few held-out rows to measure a model."""
-
-
-class ConstantColumn(DataError):
-    """A column with the same value in every row has no density."""
-
-
-class CollinearColumns(DataError):
-    """A column is a linear combination of others, so the rows have no density."""
+    """A table of the study has other bytes than the study needs."""
 
 
 class RecipeError(TrainingError):

@@ -7,6 +7,7 @@ from pathlib import Path
 from diffeo.bundle.manifest import Certificate, VariantName
 from diffeo.bundle.read import Bundle, read
 from diffeo.bundle.write import content_of, publish
+from diffeo.runtime.engines.mapped import column_map_of
 
 from .certification.certificate import certify
 from .certification.subject import Subject
@@ -14,6 +15,7 @@ from .errors import CertificateError
 from .flows.architecture import flow_from_bytes
 from .flows.flow import Flow
 from .int8.variant import INT8, certify_int8, int8_files
+from .publication.golden_rows import in_user_units, snap_with
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +51,13 @@ def recertify(path: Path, *, int8: bool, publish_it: bool) -> CertifyReport:
     """
     bundle = read(path)
     flow = _flow(bundle)
-    manifest, rows = bundle.manifest, bundle.golden.x
+    manifest, column_map = bundle.manifest, column_map_of(bundle.manifest)
+    rows = bundle.golden.x if column_map is None else column_map.encode(bundle.golden.x).y
     certificate = certify(Subject(flow, bundle.files, rows, manifest.precision))
     files = dict(bundle.files)
     if int8:
-        files |= int8_files(flow, manifest.dtype, manifest.precision, rows)
+        made = int8_files(flow, manifest.input_dtype, manifest.precision, rows, snap_with(column_map))
+        files |= in_user_units(made, column_map)
     variants: dict[VariantName, Certificate] = {}
     if INT8.forward in files:
         variants["int8"] = certify_int8(flow, files, rows)

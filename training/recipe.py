@@ -3,13 +3,13 @@
 import hashlib
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from types import MappingProxyType
+from typing import Annotated, Final, Self
 
 from pydantic import (
     AliasChoices,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -20,54 +20,28 @@ from pydantic import (
 )
 
 from . import duration
+from .data_section import Count, DataSection, Section
 from .errors import RecipeError
-from .flows.architecture import Architecture
+from .flows.architecture import Architecture, LinearPlaces
 from .flows.registry import coupling_from_keys, describe_transform, parse_transform
 from .flows.transform import TransformSpec
 
 RECIPES: Final = Path(__file__).parent / "recipes"
+STANDARD_INPUT: Final = "-"
+# The name of a table that was given as an object and not as a file.
+IN_MEMORY: Final = "(in memory)"
 NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
-
-Count = Annotated[int, Field(ge=1)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
-
-
-class DataSection(_Section):
-    """Where the rows come from: drawn from a target distribution, or read from a file.
-
-    Attributes:
-        target: name of the distribution (`diffeo.training.targets`).
-        noise: its standard deviation of the blur.
-        factor: radius of the inner circle of `circles`.
-        rows: rows to draw.
-        file: path of a table; relative to the recipe.
-    """
-
-    target: Literal["moons", "circles"] | None = None
-    noise: Annotated[float, Field(gt=0)] = 0.05
-    factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    rows: Count = 100_000
-    file: str | None = None
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        if (self.target is None) == (self.file is None):
-            raise ValueError("[data] needs one source, target or file, and not both")
-        return self
-
 
 # A table with the key `name` and the options of that transform (`diffeo.training.flows.registry`).
 TransformTable = Annotated[TransformSpec, PlainValidator(parse_transform), PlainSerializer(describe_transform)]
 
 
-class FlowSection(_Section):
+class FlowSection(Section):
     """The shape of the flow (`diffeo.training.flows.architecture`).
 
     `limit`, `block` and `det` describe an affine coupling (block 0) or a triangular one (block 1 and above). The table
-    `[flow.transform]` describes any transform of the registry and takes their place.
+    `[flow.transform]` describes any transform of the registry and takes their place. `marginals`, `linear` and
+    `permuted` are those of the architecture.
     """
 
     layers: Annotated[int, Field(ge=0, le=64)]
@@ -77,8 +51,11 @@ class FlowSection(_Section):
     sharpness: Annotated[float, Field(gt=0, le=100)] = 1.0
     block: Annotated[int, Field(ge=0)] = 0
     det: Annotated[float, Field(gt=0)] | None = None
-    # Left out of the digest when absent, so that the digests of recipes without it stay as they were.
+    # Left out of the digest when absent, so that the digests of recipes without them stay as they were.
     transform: Annotated[TransformTable | None, Field(exclude_if=lambda value: value is None)] = None
+    marginals: Annotated[int, Field(ge=0, le=128, exclude_if=lambda value: not value)] = 0
+    linear: Annotated[LinearPlaces, Field(exclude_if=lambda value: value == "none")] = "none"
+    permuted: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
 
     @model_validator(mode="after")
     def _det_needs_a_matrix(self) -> Self:
@@ -96,7 +73,9 @@ class FlowSection(_Section):
     def architecture(self, dimension: int) -> Architecture:
         """The flow of this shape for D = `dimension` columns."""
         transform = self.transform or coupling_from_keys(self.limit, self.block, self.det)
-        return Architecture(dimension, self.layers, self.hidden, self.depth, transform)
+        return Architecture(
+            dimension, self.layers, self.hidden, self.depth, transform, self.marginals, self.linear, self.permuted
+        )
 
 
 def _seconds(value: object) -> object:
@@ -108,7 +87,7 @@ def _absent(value: object) -> bool:
     return value is None
 
 
-class FitSection(_Section):
+class FitSection(Section):
     """The optimisation (`diffeo.training.fitting`).
 
     `epochs`, `steps` and `budget` are three ways to say how long the fit is. Without any of them, the size of the table
@@ -163,7 +142,7 @@ class FitSection(_Section):
         return self
 
 
-class Recipe(_Section):
+class Recipe(Section):
     """All values that determine a fit.
 
     >>> recipe = parse(
@@ -191,10 +170,7 @@ class Recipe(_Section):
 
     def flat(self) -> dict[str, str | int | float | bool]:
         """The values as `section.key: value`, as the manifest keeps them; a data file appears without its folder."""
-        values = _flat(self.model_dump(by_alias=False))
-        if self.data.file is not None:
-            values["data.file"] = Path(self.data.file).name
-        return values
+        return _flat({**self.model_dump(by_alias=False), "data": self.data.flat()})
 
 
 def read(path: Path) -> Recipe:
@@ -203,11 +179,7 @@ def read(path: Path) -> Recipe:
     Raises:
         RecipeError: the file is missing, it is not TOML, or a value is wrong; the message gives its section and key.
     """
-    recipe = parse(_load(path), path.name)
-    if recipe.data.file is None:
-        return recipe
-    beside = str((path.parent / recipe.data.file).resolve())
-    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"file": beside})})
+    return _with_data(parse(_load(path), path.name), path.parent, {})
 
 
 def with_budget(recipe: Recipe, budget: str) -> Recipe:
@@ -216,18 +188,59 @@ def with_budget(recipe: Recipe, budget: str) -> Recipe:
     Raises:
         RecipeError: the text is not a span of time.
     """
+    return with_fit_options(recipe, budget=budget, steps=None, seed=recipe.fit.seed)
+
+
+def with_fit_options(recipe: Recipe, *, budget: str | None, steps: int | None, seed: int) -> Recipe:
+    """The recipe with another seed, and with a budget or a number of steps in place of its length if one is given.
+
+    Raises:
+        RecipeError: the budget is not a span of time, or both are given.
+    """
+    fit: dict[str, object] = {**recipe.fit.model_dump(by_alias=False), "seed": seed}
     try:
-        seconds = duration.parse(budget)
+        given = {"steps": steps, "budget": None if budget is None else duration.parse(budget)}
     except ValueError as error:
         raise RecipeError(f"--budget: {error}") from None
-    length = {"epochs": None, "steps": None, "budget": seconds}
-    return recipe.model_copy(update={"fit": recipe.fit.model_copy(update=length)})
+    if length := {key: value for key, value in given.items() if value is not None}:
+        fit = {key: value for key, value in fit.items() if key not in {"epochs", "steps", "budget"}} | length
+    return parse(recipe.model_dump(by_alias=False) | {"fit": fit}, recipe.name)
 
 
-def for_file(data: Path, name: str) -> Recipe:
-    """The default recipe for a table of the user; `name` becomes the name of the model."""
+def with_table_options(recipe: Recipe, options: Mapping[str, object]) -> Recipe:
+    """The recipe with these options of reading and choosing, by their names in `DataSection`.
+
+    Raises:
+        RecipeError: the recipe draws its rows, or an option has a wrong value.
+    """
+    return _with_data(recipe, Path(), options)
+
+
+def for_files(files: Sequence[str], name: str, options: Mapping[str, object] = MappingProxyType({})) -> Recipe:
+    """The default recipe for a table of the user.
+
+    Args:
+        files: paths and patterns; - is standard input.
+        name: of the model.
+        options: of reading and choosing, by their names in `DataSection`.
+
+    Raises:
+        RecipeError: the name or an option has a wrong value.
+    """
     content = _load(RECIPES / "default.toml")
-    return parse(content | {"name": name, "data": {"file": str(data.resolve())}}, f"--name {name}")
+    return _with_data(parse(content | {"name": name, "data": {"file": list(files)}}, f"--name {name}"), Path(), options)
+
+
+def _with_data(recipe: Recipe, folder: Path, options: Mapping[str, object]) -> Recipe:
+    """The recipe with these options, and with its files as absolute paths; they are relative to the folder."""
+    files = [
+        name if name in {STANDARD_INPUT, IN_MEMORY} else str((folder / name).resolve()) for name in recipe.data.files
+    ]
+    given: dict[str, object] = {"file": files[0] if len(files) == 1 else files} if files else {}
+    if not given and not options:
+        return recipe
+    content = recipe.model_dump(by_alias=False)
+    return parse(content | {"data": {**recipe.data.model_dump(), **given, **options}}, recipe.name)
 
 
 def parse(content: dict[str, object], source: str) -> Recipe:

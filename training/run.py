@@ -2,7 +2,6 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,26 +11,29 @@ import torch
 from torch import Tensor
 
 from diffeo.bundle.manifest import Dtype
+from diffeo.tables.reading.source_table import SourceTable
 
 from . import export, source
-from .errors import DeviceError
+from .candidates import FITTED, VALIDATION_PLACES, fit_baselines, simple_candidates, start_numbers, start_rows
+from .columns.kinds import WIDE_OFFSET
+from .errors import DataError, DeviceError
 from .fitting.batches import FitRows, RowsOfPass, TrainingRows
 from .fitting.choice import Candidate, choose
 from .fitting.fit import FitState
 from .fitting.interruption import FitInterrupted
-from .fitting.trainer import TrainerOptions, train
+from .fitting.trainer import TrainerOptions, print_note, print_nothing, train
 from .flows.architecture import Architecture
 from .flows.flow import Flow
+from .inspection import render
 from .int8 import quantisation
-from .publication import Destination, Report, publish_flow
+from .publication.publish import publish_flow
+from .publication.result import Destination, Fitted, Report
 from .recipe import Recipe
 from .source import Dataset
-from .split import BLOCK_ROWS, Numbers, Rows
+from .split import BLOCK_ROWS, Float64, Numbers, Rows
 
-# A column whose mean is this many scales from zero has fewer than 12 of float32's 24 bits left for its own variation.
-WIDE_OFFSET: Final = 2.0**12
-
-Baselines = Callable[[Dataset, Dtype, torch.device], Sequence[Candidate]]
+# float32 rounds a number by 6e-8 of it. With this condition number, z of a row is within 1e-4 of the exact one.
+MOST_CONDITION: Final = 256.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class Options:
         int8: add the two graphs with hidden products in 8-bit integers to the bundle.
         publish_best: publish the best weights of the saved state, without further steps.
         threads: of the processor; None measures how many are fastest.
+        quiet: show no look at the table and no progress.
     """
 
     models: Path
@@ -57,23 +60,19 @@ class Options:
     int8: bool = False
     publish_best: bool = False
     threads: int | None = None
+    quiet: bool = False
 
 
-def no_baselines(_dataset: Dataset, _dtype: Dtype, _device: torch.device) -> Sequence[Candidate]:
-    """No other candidates: the fitted flow is published."""
-    return ()
-
-
-def run(recipe: Recipe, options: Options, baselines: Baselines = no_baselines) -> Report:
+def run(recipe: Recipe, options: Options, table: SourceTable | None = None) -> Report:
     """Fit `recipe` and publish the result as the next version of models/NAME.
 
     Args:
         recipe: what to fit.
         options: how.
-        baselines: makes the flows that the fitted flow must beat on the validation rows, the simplest first. They take
-            x in the wire type and compute on the device of the fit.
+        table: a table that was read already, in place of the files of the recipe.
 
     Raises:
+        TableError: a file cannot be read.
         DataError: the rows cannot be fitted.
         FitError: the optimisation does not stay finite.
         ResumeError: there is no saved state to continue, or it belongs to another recipe or other data.
@@ -84,18 +83,22 @@ def run(recipe: Recipe, options: Options, baselines: Baselines = no_baselines) -
     """
     started = time.monotonic()
     device = choose_device(options.device)
-    dataset = source.load(recipe)
+    dataset = source.load(recipe, table)
+    if dataset.report is not None and not options.quiet:
+        print_note(render(dataset.report))
     architecture, dtype, flow = prepare(recipe, dataset)
     if options.int8:
         quantisation.require_wide_layers(flow)
-    flow = flow.to(device)
+    baselines = fit_baselines(dataset, recipe.fit.seed)
     rows = fit_rows(recipe, dataset, dtype, device)
-    state = train(flow, rows, recipe.fit, _trainer_options(recipe, dataset, options, started))
+    state = train(flow.to(device), rows, recipe.fit, _trainer_options(recipe, dataset, options, started))
     try:
-        candidates = [*baselines(dataset, dtype, device), Candidate("the fitted flow", state.best, architecture)]
-        choice = choose(candidates, rows.validation, rows.validation_weights)
+        start = start_rows(dataset, recipe.fit.seed)
+        simple = simple_candidates(baselines, start, architecture, dtype, device)
+        candidates = [*simple, Candidate(FITTED, state.best, architecture)]
+        choice = choose(candidates, rows, dataset.draws)
         destination = Destination(options.models, options.torchscript, options.int8)
-        return publish_flow(recipe, dataset, choice, state.records, destination)
+        return publish_flow(recipe, dataset, Fitted(choice, baselines, state.records), destination)
     except KeyboardInterrupt:
         raise _interrupted(state) from None
 
@@ -117,33 +120,72 @@ def choose_device(name: str) -> torch.device:
 
 
 def prepare(recipe: Recipe, dataset: Dataset) -> tuple[Architecture, Dtype, Flow]:
-    """The architecture, the type of x on the wire, and a fresh flow that is standardised by the training rows."""
-    mean, scale = dataset.split.moments()
-    dtype: Dtype = "float64" if np.max(np.abs(mean) / scale) > WIDE_OFFSET else "float32"
+    """The architecture, the input type of the graphs, and a fresh flow that the training rows start."""
+    start = start_rows(dataset, recipe.fit.seed)
+    # Whole numbers and atoms have the spread of their intervals, also where all of them are equal.
+    is_spread = dataset.column_map is not None and dataset.column_map.snaps
+    mean, scale = (start.mean(axis=0), start.std(axis=0)) if is_spread else dataset.inputs.moments()
+    _check_varied(dataset, scale)
+    is_wide = np.max(np.abs(mean) / scale) > WIDE_OFFSET or condition(start) > MOST_CONDITION
+    dtype: Dtype = "float64" if is_wide else "float32"
     architecture = recipe.flow.architecture(len(mean))
     torch.manual_seed(recipe.fit.seed)
     kind = export.TORCH_TYPE[dtype]
     moments = torch.tensor(mean, dtype=kind), torch.tensor(scale, dtype=kind)
-    return architecture, dtype, architecture.build(*moments, recipe.flow.sharpness)
+    flow = architecture.build(*moments, recipe.flow.sharpness, torch.from_numpy(start))
+    return architecture, dtype, flow
+
+
+def _check_varied(dataset: Dataset, scale: Float64) -> None:
+    if constant := [name for name, spread in zip(dataset.columns, scale, strict=True) if not spread > 0]:
+        names = ", ".join(map(repr, constant))
+        raise DataError(
+            f"the training rows hold one value in {names}, and only held-out rows hold others; leave it out with --drop"
+        )
+
+
+def condition(rows: Float64) -> float:
+    """The condition number of the map that whitens rows [n, D] with columns of spread 1; at most 1e8.
+
+    A rounding error of x is larger in z by up to this factor.
+    """
+    standard = (rows - rows.mean(axis=0)) / np.maximum(rows.std(axis=0), np.finfo(np.float64).tiny)
+    values = np.linalg.eigvalsh(standard.T @ standard / len(rows))
+    return float(np.sqrt(values[-1] / max(values[0], 1e-16 * values[-1])))
 
 
 def fit_rows(recipe: Recipe, dataset: Dataset, dtype: Dtype, device: torch.device) -> FitRows:
-    """The rows of the fit on the device, in the wire type of x, which is the input type of the flow."""
-    split = dataset.split
+    """The rows of the fit on the device, in the input type of the flow."""
+    split = dataset.inputs
     train_weights, validation_weights = (
         None if weights is None else torch.tensor(weights, dtype=torch.float32, device=device)
         for weights in (split.weights_of(split.train_rows), split.weights_of(split.validation_rows))
     )
     of_pass = _rows_of_pass(dataset, dtype, device)
     train = TrainingRows(of_pass, len(split.train_rows), recipe.fit.batch, recipe.fit.seed, train_weights)
-    return FitRows(train, to_tensor(split.table, split.validation_rows, dtype, device), validation_weights)
+    if validation_weights is not None:
+        validation_weights = validation_weights.repeat(dataset.draws)
+    seed = recipe.fit.seed
+    held_out = dataset.drawn_often(split.validation_rows, seed, VALIDATION_PLACES)
+    offsets = (
+        _offset(dataset, start_numbers(dataset, seed), start_rows(dataset, seed), None),
+        _offset(dataset, split.validation_rows, held_out, split.weights_of(split.validation_rows)),
+    )
+    validation = torch.tensor(held_out, dtype=export.TORCH_TYPE[dtype], device=device)
+    return FitRows(train, validation, validation_weights, *offsets)
+
+
+def _offset(dataset: Dataset, numbers: Numbers, y: Float64, weights: Float64 | None) -> float:
+    """Nats from the mean loss of rows y, as the graphs take them, to their loss in the user's units."""
+    tiled = None if weights is None else np.tile(weights, len(y) // len(numbers))
+    return -float(np.average(dataset.log_factor(numbers, y), weights=tiled))
 
 
 def _rows_of_pass(dataset: Dataset, dtype: Dtype, device: torch.device) -> RowsOfPass:
     draw = dataset.train_of_pass
     if draw is not None:
         return lambda number: torch.tensor(draw(number), dtype=export.TORCH_TYPE[dtype], device=device)
-    rows = to_tensor(dataset.split.table, dataset.split.train_rows, dtype, device)
+    rows = to_tensor(dataset.inputs.table, dataset.inputs.train_rows, dtype, device)
     return lambda _number: rows
 
 
@@ -168,4 +210,6 @@ def _trainer_options(recipe: Recipe, dataset: Dataset, options: Options, started
         publish_best=options.publish_best,
         threads=options.threads,
         started=started,
+        note=print_nothing if options.quiet else print_note,
+        shows_progress=not options.quiet,
     )

@@ -24,6 +24,8 @@ MODEL: Final = "moons"
 PERIOD_SECONDS: Final = 0.02
 # The longest time limit of the run, the time that the two kinds of 1 byte at a time have, and the sweep.
 LIMITS: Final = {"DIFFEO_HEAD_SECONDS": 10, "DIFFEO_BODY_SECONDS": 30, "DIFFEO_WRITE_SECONDS": 30}
+# One kind takes 2 MiB a second, which is slow for this pace only.
+MIN_BYTES_PER_SECOND: Final = 10_000_000
 KEEP_ALIVE_SECONDS: Final = 35
 GRACE_SECONDS: Final = 5
 
@@ -64,7 +66,11 @@ def main() -> None:
     limits = {name: str(seconds / 10 if options.quick else seconds) for name, seconds in LIMITS.items()}
     keep_alive = KEEP_ALIVE_SECONDS / 10 if options.quick else KEEP_ALIVE_SECONDS
     longest = keep_alive + GRACE_SECONDS + (2 if options.quick else 10)
-    server = WatchedServer(ROOT / "models", workers=1, **{**limits, "DIFFEO_KEEP_ALIVE_SECONDS": str(keep_alive)})
+    limits |= {
+        "DIFFEO_KEEP_ALIVE_SECONDS": str(keep_alive),
+        "DIFFEO_MIN_BYTES_PER_SECOND": str(MIN_BYTES_PER_SECOND),
+    }
+    server = WatchedServer(ROOT / "models", workers=1, **limits)
     try:
         before, during, clients, growth = measure(server, number, longest)
     finally:

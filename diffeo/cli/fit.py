@@ -6,14 +6,20 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from diffeo.errors import DiffeoError
 
 from .command import Command
+from .table_options import add_table_options, table_options
+
+if TYPE_CHECKING:
+    from diffeo.training.recipe import Recipe
 
 FIT_EXAMPLE: Final = """\
   diffeo fit measurements.csv --name measurements
+  diffeo fit 'run_*.parquet' --name runs --drop id,time --missing drop
+  diffeo fit measurements.csv --dry-run
   diffeo fit training/recipes/moons.toml --device cpu
   diffeo fit measurements.csv --name measurements --budget 2m
   diffeo fit measurements.csv --name measurements --resume
@@ -26,8 +32,14 @@ INT8: Final = "also write the graphs whose hidden layers compute in 8-bit intege
 
 def add_fit_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `diffeo fit`."""
-    parser.add_argument("source", type=Path, help="a recipe (.toml) or a table (.csv, .parquet, .npy)")
+    parser.add_argument(
+        "source",
+        nargs="+",
+        help="a recipe (.toml), or tables (csv, tsv, Parquet, Arrow, npy, npz; - is standard input)",
+    )
     parser.add_argument("--name", help="name of the model; required for a table")
+    add_table_options(parser)
+    parser.add_argument("--dry-run", action="store_true", help="show what the table holds, and fit nothing")
     _add_folder(parser, "--models", "models", "repository folder that the model is published to")
     _add_folder(parser, "--runs", "runs", "folder for the state of fits that are not finished")
     parser.add_argument(
@@ -50,18 +62,39 @@ def add_fit_options(parser: argparse.ArgumentParser) -> None:
 
 
 def fit(options: argparse.Namespace) -> int:
-    """Fit a flow, certify it and publish it."""
-    source: Path = options.source
-    is_recipe = source.suffix == ".toml"
-    if not is_recipe and options.name is None:
+    """Fit a flow, certify it and publish it; with --dry-run only show what the table holds."""
+    is_recipe = len(options.source) == 1 and options.source[0].endswith(".toml")
+    if not is_recipe and options.name is None and not options.dry_run:
         raise DiffeoError("a table needs a name for its model: --name NAME")
     options.interrupted = "interrupted before the fit began; to start again, run the same command"
-    from diffeo.training import recipe, run  # noqa: PLC0415  (only this command imports torch)
-    from diffeo.training.fitting.interruption import FitInterrupted  # noqa: PLC0415  (as above)
+    from diffeo.training import recipe  # noqa: PLC0415  (only this command imports torch)
 
-    the_recipe = recipe.read(source) if is_recipe else recipe.for_file(source, options.name)
+    chosen = table_options(options)
+    if is_recipe:
+        the_recipe = recipe.with_table_options(recipe.read(Path(options.source[0])), chosen)
+    else:
+        the_recipe = recipe.for_files(options.source, options.name or "table", chosen)
     if options.budget is not None:
         the_recipe = recipe.with_budget(the_recipe, options.budget)
+    return _dry_run(the_recipe) if options.dry_run else _fit(the_recipe, options)
+
+
+def _dry_run(recipe: "Recipe") -> int:
+    """Print the look at the table; 1 if it cannot be fitted as it is."""
+    from diffeo.training import source  # noqa: PLC0415  (as above)
+    from diffeo.training.inspection import inspect, render  # noqa: PLC0415  (as above)
+
+    if not recipe.data.files:
+        raise DiffeoError(f"--dry-run: {recipe.name} draws its rows and reads no table; leave it out")
+    report = inspect(source.read(recipe), recipe.data.choices())
+    print(render(report))  # noqa: T201  (the result goes to standard output)
+    return 0 if report.ok else 1
+
+
+def _fit(recipe: "Recipe", options: argparse.Namespace) -> int:
+    from diffeo.training import run  # noqa: PLC0415  (as above)
+    from diffeo.training.fitting.interruption import FitInterrupted  # noqa: PLC0415  (as above)
+
     settings = run.Options(
         options.models,
         options.runs,
@@ -73,7 +106,7 @@ def fit(options: argparse.Namespace) -> int:
         threads=options.threads,
     )
     try:
-        print(run.run(the_recipe, settings))  # noqa: T201  (the result goes to standard output)
+        print(run.run(recipe, settings))  # noqa: T201  (as above)
     except FitInterrupted as interrupted:
         options.interrupted = _how_to_continue(str(interrupted), options.arguments, has_best=interrupted.has_best)
         raise

@@ -1,5 +1,6 @@
 """`LocalModel`: the operations of a model computed in this process from its bundle, with the numbers of the service."""
 
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from diffeo.bundle import parameters
 from diffeo.bundle.base import SEED_LIMIT, START_LIMIT
 from diffeo.bundle.parameters import LOG_ABS_DET_JACOBIAN, NUM_SAMPLES_LIMIT, SAMPLE_OUTPUTS
 from diffeo.bundle.read import Bundle, read, versions
+from diffeo.bundle.write import content_of, publish
 from diffeo.density import STREAM_BLOCK_ROWS, Direction, Output, Rows, SeededSample, Vector, latent_columns, with_seed
 from diffeo.errors import DiffeoError, Problem
 from diffeo.runtime.finite_rows import Tensors
@@ -131,6 +133,23 @@ class LocalModel:
         output = "z" if direction == "forward" else "x"
         answer = self._compute(rows, direction, (output, LOG_ABS_DET_JACOBIAN))
         return answer[output], answer[LOG_ABS_DET_JACOBIAN]
+
+    def publish(self, models: Path | str, name: str | None = None) -> Path:
+        """Publish this model and its report as the next version in a repository; returns the folder of the version.
+
+        Args:
+            models: the repository folder.
+            name: of the model there; by default its own.
+
+        Raises:
+            BundleError: the bundle on disk is not valid any more, or the repository has no version number left.
+        """
+        folder = self._origin[0]
+        published = publish(content_of(read(folder)), Path(models) / (name or self.name)).path
+        report = folder.with_name(f"{folder.name}.report")
+        if report.is_dir():
+            shutil.copytree(report, published.with_name(f"{published.name}.report"))
+        return published
 
     def __deepcopy__(self, _: object) -> Self:
         # A copy is the same object, because a model never changes.

@@ -8,6 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from diffeo.bundle.manifest import Base, Calibration, Certificate, MassError, Provenance, Variant, VariantName
 from diffeo.bundle.schema.column_kind import ColumnKind
+from diffeo.bundle.schema.quality import Quality
 
 from ..model import Model
 from ..repository.repository import RefusedVersion, Repository
@@ -61,6 +62,7 @@ class VersionDetail(BaseModel):
     certificate: Certificate | None = None
     variants: Mapping[VariantName, Variant] | None = None
     calibration: Calibration | None = None
+    quality: Quality | None = None
     provenance: Provenance | None = None
 
 
@@ -144,5 +146,6 @@ def _detail(entry: Model | RefusedVersion, name: str, settings: Settings) -> Ver
         certificate=manifest.certificate,
         variants=manifest.variants,
         calibration=manifest.calibration,
+        quality=manifest.quality,
         provenance=manifest.provenance,
     )

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 
 from diffeo.bundle.write import BundleContent, publish
-from diffeo.training import export, publication, report
+from diffeo.training import export, report
 from diffeo.training.flows.affine import AffineCouplingSpec
 from diffeo.training.flows.architecture import Architecture
+from diffeo.training.publication import graphs
 from diffeo.training.recipe import parse
 from diffeo.training.source import Dataset, stream
 from diffeo.training.split import split_rows
@@ -34,7 +35,7 @@ def main() -> None:
     flow = architecture.build(torch.tensor(MEAN), torch.tensor(SCALE))
     rows = np.round(MEAN + SCALE * stream(0, "affine2d").standard_normal((2000, 2)), 3).astype(np.float32)
     dataset = Dataset(("height", "weight"), split_rows(rows.astype(np.float64), 0), len(rows), "0" * 64, None)
-    subject, certificate = publication.certified(architecture, "float32", flow, dataset.split.test)
+    subject, certificate = graphs.certified(architecture, "float32", flow, dataset.split.test)
     files = dict(subject.files)
     files["forward.ts"], files["inverse.ts"] = export.to_torchscript(flow, 2, "float32")
     scores = subject.forward.run(dataset.split.test)["log_prob"].astype(np.float64)

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from diffeo.tables.reading.options import ReadOptions
 from diffeo.training import recipe
 from diffeo.training.errors import RecipeError
+from diffeo.training.inspection import Bounds, Choices
 
 RECIPES = sorted(recipe.RECIPES.glob("*.toml"))
 FIT: dict[str, object] = {"epochs": 1, "batch": 64, "learning_rate": 1e-3}
@@ -24,9 +26,51 @@ def test_every_committed_recipe_parses_and_is_named_as_its_file(path: Path) -> N
 
 
 def test_a_table_takes_the_default_recipe(tmp_path: Path) -> None:
-    chosen = recipe.for_file(tmp_path / "mine.csv", "mine")
+    chosen = recipe.for_files([str(tmp_path / "mine.csv")], "mine")
     assert chosen.data.file == str(tmp_path / "mine.csv")
     assert chosen.name == "mine"
+
+
+def test_several_tables_and_standard_input_keep_their_places(tmp_path: Path) -> None:
+    chosen = recipe.for_files([str(tmp_path / "a*.csv"), "-"], "mine")
+    assert chosen.data.files == (str(tmp_path / "a*.csv"), "-")
+    assert chosen.flat()["data.file"] == "a*.csv, -"
+
+
+OPTIONS: dict[str, tuple[dict[str, object], object]] = {
+    "columns": ({"columns": 'a,"b, c"'}, Choices(columns=("a", "b, c"))),
+    "drop": ({"drop": "a"}, Choices(drop=("a",))),
+    "missing": ({"missing": "drop"}, Choices(missing="drop")),
+    "missing values": ({"missing_values": "-999,?"}, Choices(missing_values=(-999.0,))),
+    "weights": ({"weights": "w"}, Choices(weights="w")),
+    "bounds": ({"bounds": "a=0:"}, Choices(bounds=(("a", Bounds(0.0, None)),))),
+    "integers": ({"integers": "a"}, Choices(integers=("a",))),
+    "fewest rows": ({"min_rows": 20}, Choices(min_rows=20)),
+    "a header": ({"header": False}, ReadOptions(header=False)),
+    "a delimiter": ({"delimiter": "tab"}, ReadOptions(delimiter="\t")),
+    "a decimal sign": ({"decimal": "comma"}, ReadOptions(decimal=",")),
+    "an encoding": ({"encoding": "latin1"}, ReadOptions(encoding="iso8859-1")),
+    "a sample": ({"max_rows": 10}, ReadOptions(max_rows=10)),
+    "words for missing": ({"missing_values": "-999,?"}, ReadOptions(missing_values=frozenset({"-999", "?"}))),
+}
+
+
+@pytest.mark.parametrize(("options", "meaning"), OPTIONS.values(), ids=OPTIONS.keys())
+def test_an_option_of_the_table_has_its_meaning_and_stands_in_the_manifest(
+    options: dict[str, object], meaning: object
+) -> None:
+    chosen = recipe.for_files(["mine.csv"], "mine", options)
+    data = chosen.data
+    assert meaning in (data.choices(), data.read_options(0, progress=False))
+    key = next(iter(options))
+    assert f"data.{key}" in chosen.flat()
+    assert chosen.digest != recipe.for_files(["mine.csv"], "mine").digest
+
+
+def test_a_target_takes_no_options_of_a_table() -> None:
+    drawn = recipe.parse(GOOD, "a.toml")
+    with pytest.raises(RecipeError, match="bounds belong to a file, and moons is drawn; leave them out"):
+        recipe.with_table_options(drawn, {"bounds": "a=0:1"})
 
 
 def test_a_file_in_a_recipe_is_found_beside_the_recipe(tmp_path: Path) -> None:
@@ -38,7 +82,7 @@ def test_a_file_in_a_recipe_is_found_beside_the_recipe(tmp_path: Path) -> None:
 
 
 def test_the_manifest_keeps_every_value_without_folders(tmp_path: Path) -> None:
-    flat = recipe.for_file(tmp_path / "mine.csv", "mine").flat()
+    flat = recipe.for_files([str(tmp_path / "mine.csv")], "mine").flat()
     assert flat["data.file"] == "mine.csv"
     assert "fit.learning_rate" in flat
 

@@ -16,12 +16,12 @@ from diffeo.bundle.read import read
 from diffeo.bundle.tolerances import TOLERANCES, VARIANT_TOLERANCES
 from diffeo.bundle.write import content_of, write
 from diffeo.cli.main import main
-from diffeo.training import publication, recipe, run
+from diffeo.training import recipe, run
 from diffeo.training.errors import CertificateError, DeviceError, NothingToRound, ResumeError
-from diffeo.training.fitting.choice import Candidate
 from diffeo.training.flows.affine import AffineCouplingSpec
 from diffeo.training.flows.architecture import Architecture
-from diffeo.training.publication import Report
+from diffeo.training.publication import graphs
+from diffeo.training.publication.result import Report
 from diffeo.training.source import Dataset
 from diffeo.training.split import split_rows
 from tests.given.servers.server_process import DIFFEO
@@ -30,7 +30,8 @@ ROWS = 800
 
 
 def table(path: Path, offset: float = 0.0) -> Path:
-    rows = np.random.default_rng(1).standard_normal((ROWS, 3)) @ np.array([[1, 0.5, 0], [0, 1, 0.2], [0, 0, 1]])
+    rows = np.random.default_rng(1).standard_normal((ROWS, 3)) @ np.array([[1, 0.5, 0], [0, 1, 0.2], [0, 0, 0.3]])
+    rows[:, 2] += rows[:, 0] ** 2  # a bend that no Gaussian has
     np.savetxt(path, rows + offset, delimiter=",", header="a,b,c", comments="", fmt="%.7f")
     return path
 
@@ -80,7 +81,8 @@ def test_the_bundle_holds_no_local_paths(report: Report) -> None:
 
 
 def test_a_flow_of_three_columns_has_no_plots_of_the_plane(report: Report) -> None:
-    assert sorted(file.name for file in report.folder.iterdir()) == ["loss.csv", "loss.png"]
+    files = sorted(file.name for file in report.folder.iterdir())
+    assert files == ["loss.csv", "loss.png", "report.html", "table.json"]
 
 
 def test_a_second_run_is_the_next_version_with_the_same_graphs(report: Report) -> None:
@@ -110,7 +112,7 @@ def test_a_flow_too_steep_for_float32_is_computed_in_float64() -> None:
         for parameter in flow.parameters():
             parameter.add_(0.1 * torch.randn(parameter.shape))
     rows = flow.inverse(torch.randn(500, 2))[0].detach().double().numpy()
-    subject, certificate = publication.certified(architecture, "float32", flow, rows)
+    subject, certificate = graphs.certified(architecture, "float32", flow, rows)
     assert subject.precision == "float64"
     assert all(check.holds for check in certificate.checks)
 
@@ -181,19 +183,32 @@ def test_every_command_that_an_interrupted_fit_prints_works_as_typed(tmp_path: P
 
 
 def test_a_gaussian_is_published_where_the_fit_does_not_beat_it(tmp_path: Path) -> None:
-    def gaussian(dataset: Dataset, _dtype: str, _device: torch.device) -> list[Candidate]:
-        mean, scale = (torch.tensor(value, dtype=torch.float32) for value in dataset.split.moments())
-        shape = Architecture(3, 0, 1, 1, AffineCouplingSpec(limit=1.0))
-        return [Candidate("independent Gaussians", shape.build(mean, scale), shape)]
-
     table(tmp_path / "rows.csv")
-    # One step at this rate changes nothing, so the fitted flow is the same density.
+    # One step at this rate changes nothing, so the fitted flow is independent Gaussians.
     still = small(tmp_path / "rows.csv", epochs=1, learning_rate=1e-12)
-    report = run.run(still, options(tmp_path), gaussian)
-    assert "published: independent Gaussians" in str(report)
+    report = run.run(still, options(tmp_path))
+    assert "published: one Gaussian" in str(report)
     assert json.loads(_header(report.bundle.files["flow.safetensors"]))["layers"] == 0
-    learned = run.run(small(tmp_path / "rows.csv", epochs=60), options(tmp_path), gaussian)
+    gaussian, _ = report.quality.baselines
+    assert report.test_nll == pytest.approx(gaussian.nll, abs=1e-3)
+    learned = run.run(small(tmp_path / "rows.csv", epochs=60), options(tmp_path))
     assert "published: the fitted flow" in str(learned)
+    assert learned.test_nll < report.test_nll - 0.1
+
+
+def test_a_flow_that_cannot_be_certified_gives_way_to_the_gaussian(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def certified(architecture: Architecture, *rest: object) -> object:
+        if architecture.layers:
+            raise CertificateError("parity is 1")
+        return right(architecture, *rest)  # type: ignore[arg-type]
+
+    right = graphs.certified
+    monkeypatch.setattr(graphs, "certified", certified)
+    report = run.run(small(table(tmp_path / "rows.csv"), epochs=60), options(tmp_path))
+    assert "published: one Gaussian" in str(report)
+    assert "the fitted flow cannot be certified (parity is 1); the next best flow is tried" in capsys.readouterr().err
 
 
 def _header(content: bytes) -> str:
@@ -210,14 +225,14 @@ def test_weights_shape_the_fit_the_loss_and_the_calibration(tmp_path: Path, monk
     def load(weights: np.ndarray[tuple[int], np.dtype[np.float64]] | None) -> Dataset:
         return Dataset(("a", "b", "c"), split_rows(rows, 0, weights), ROWS, "0" * 64, None)
 
-    monkeypatch.setattr("diffeo.training.source.load", lambda _: load(np.where(far, 0.0, 5.0)))
+    monkeypatch.setattr("diffeo.training.source.load", lambda *_: load(np.where(far, 0.0, 5.0)))
     report = run.run(small(tmp_path / "unused.csv"), options(tmp_path))
     gaussian = 1.5 * np.log(2 * np.pi * np.e)
     assert report.test_nll == pytest.approx(gaussian, abs=0.3)
     calibration = report.bundle.manifest.calibration
     assert calibration is not None
     assert calibration.log_prob[1] > -20  # the rows without weight lie far below
-    monkeypatch.setattr("diffeo.training.source.load", lambda _: load(None))
+    monkeypatch.setattr("diffeo.training.source.load", lambda *_: load(None))
     with pytest.raises(ResumeError, match="other data"):
         run.run(small(tmp_path / "unused.csv"), options(tmp_path, resume=True))
 
@@ -256,7 +271,7 @@ def test_certify_measures_a_published_bundle_again(report: Report, capsys: pytes
 def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """models/small/1, with the variant int8."""
     folder = tmp_path_factory.mktemp("wide")
-    report = run.run(small(table(folder / "rows.csv"), hidden=256), options(folder, int8=True))
+    report = run.run(small(table(folder / "rows.csv"), epochs=20, hidden=256), options(folder, int8=True))
     assert "int8: delta_log_prob_mean" in str(report)
     return report.bundle.path
 

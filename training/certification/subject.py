@@ -1,7 +1,7 @@
 """The subject of a certificate: two exported graphs, the flow that they should compute, and rows to compare them on."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import numpy as np
@@ -15,6 +15,9 @@ from ..flows.flow import Flow, standard_normal_log_prob
 from ..graph_session import Graph
 from .measurement import Array
 
+# rows y [n, D] -> rows [m, D] of the golden vectors, m <= n.
+Snap = Callable[[Array], Array]
+
 SAMPLE_SEED: Final = 20_170_227
 SAMPLE_ROWS: Final = 10_000
 # Of data and of samples: more than the format asks for, and few enough to compute at each start of a service.
@@ -27,20 +30,24 @@ class Subject:
     Args:
         flow: the flow that was exported, in the types of its weights.
         files: the files of a bundle; the two graphs are among them.
-        rows: data [rows, D] in the user's units.
+        rows: data [rows, D], as the graphs take them.
         precision: the type that the graphs compute in.
         trio: the names of the two graphs and of their golden vectors.
+        snap: moves rows to the ones that a request can carry, where columns have atoms or whole numbers; None if
+            a request can carry every row.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  (the graphs, the flow and the rows)
         self,
         flow: Flow,
         files: Mapping[FileName, bytes],
         rows: Array,
         precision: Dtype = "float32",
         trio: Trio = MAIN_FILES,
+        snap: Snap | None = None,
     ) -> None:
         self.files = files
+        self.snap = snap
         self.precision = precision
         self.flow = copy.deepcopy(flow).cpu().double().requires_grad_(requires_grad=False)
         self.forward = Graph(files[trio.forward])
@@ -59,9 +66,10 @@ class Subject:
         return z.numpy(), ladj.numpy(), (standard_normal_log_prob(z) + ladj).numpy()
 
     def golden(self) -> Golden:
-        """Golden vectors of the flow in float64, for rows that the wire type of x holds exactly: data and samples."""
+        """Golden vectors of the flow in float64, for rows that the input type holds exactly: data and samples."""
         wire = np.float64 if self.forward.takes_float64 else np.float32
         samples = self.x[len(self.data) :][:GOLDEN_ROWS]
-        x = np.concatenate([self.data[:GOLDEN_ROWS], samples]).astype(wire).astype(np.float64)
+        rows = np.concatenate([self.data[:GOLDEN_ROWS], samples])
+        x = (rows if self.snap is None else self.snap(rows)).astype(wire).astype(np.float64)
         z, ladj, log_prob = self.answers(x)
         return Golden(x, z, ladj, log_prob)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..flows.flow import Flow
+from .evaluation import mean_nll
 from .plan import steps_of_pass
 
 RowsOfPass = Callable[[int], Tensor]  # number of the pass, from 0 -> training rows [n, D]
@@ -69,11 +71,19 @@ class FitRows:
         train: the training rows.
         validation: rows [m, D] that choose the best weights, in the units and the type that the flow takes.
         validation_weights: their importance [m]; None weighs all rows alike.
+        train_offset: nats from a loss of the training rows, as the graphs take them, to the loss in the user's units.
+        validation_offset: likewise for the validation rows.
     """
 
     train: TrainingRows
     validation: Tensor
     validation_weights: Tensor | None = None
+    train_offset: float = 0.0
+    validation_offset: float = 0.0
+
+    def validation_nll(self, flow: Flow) -> float:
+        """Loss of the validation rows in the user's units, nats per row."""
+        return mean_nll(flow, self.validation, self.validation_weights) + self.validation_offset
 
 
 def fixed_rows(train: Tensor, validation: Tensor, batch: int, seed: int) -> FitRows:

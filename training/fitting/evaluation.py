@@ -41,15 +41,17 @@ def best_evaluation(records: Sequence[Evaluation]) -> Evaluation | None:
 
 
 def mean_nll(flow: Flow, rows: Tensor, weights: Tensor | None = None) -> float:
-    """Mean of -log p over the rows [n, D], weighted by weights [n] if given, nats.
+    """Mean of -log p over the rows [n, D], weighted by weights [n] if given, nats."""
+    return weighted_mean(row_nll(flow, rows), weights)
 
-    sum_i w_i (-log p(x_i)) / sum_i w_i
-    """
-    total = 0.0
+
+def row_nll(flow: Flow, rows: Tensor) -> Tensor:
+    """-log p of each of the rows [n, D], nats, float64 [n]."""
     with torch.no_grad():
-        for start in range(0, len(rows), BLOCK_ROWS):
-            log_prob = flow.log_prob(rows[start : start + BLOCK_ROWS]).double()
-            if weights is not None:
-                log_prob = log_prob * weights[start : start + BLOCK_ROWS]
-            total += float(log_prob.sum())
-    return -total / (len(rows) if weights is None else float(weights.double().sum()))
+        blocks = [rows[start : start + BLOCK_ROWS] for start in range(0, len(rows), BLOCK_ROWS)]
+        return torch.cat([-flow.log_prob(block).double() for block in blocks])
+
+
+def weighted_mean(values: Tensor, weights: Tensor | None) -> float:
+    """sum_i w_i v_i / sum_i w_i of values [n]; the plain mean without weights."""
+    return float(values.mean() if weights is None else (values * weights).sum() / weights.double().sum())

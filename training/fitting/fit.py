@@ -18,7 +18,7 @@ from ..errors import FitError
 from ..flows.flow import Flow
 from ..recipe import FitSection
 from .batches import Batch, FitRows
-from .evaluation import Evaluation, mean_nll
+from .evaluation import Evaluation
 from .plan import Plan
 
 # A single step that is not finite happens by chance. Ten in a row mean that the learning rate is too high, and no later
@@ -120,7 +120,7 @@ def run_until_evaluation(
         if stopped():
             return None
         rate = state.slowdown * state.plan.learning_rate(state.step, state.settings.learning_rate)
-        loss = optimise(state, rows.train.batch(state.step), rate)
+        loss = optimise(state, rows.train.batch(state.step), rate) + rows.train_offset
         state.step += 1
         _count(state.interval, loss)
         on_step(state.step, loss)
@@ -134,7 +134,7 @@ def evaluate(state: FitState, rows: FitRows) -> Evaluation:
         FitError: the learning rate became so low that a fit learns nothing, and nothing beat the fresh flow.
     """
     interval = state.interval
-    validation = mean_nll(state.average, rows.validation, rows.validation_weights)
+    validation = rows.validation_nll(state.average)
     record = Evaluation(
         epoch=state.step / rows.train.pass_steps,
         train_nll=interval.losses / interval.finite if interval.finite else math.nan,
@@ -190,7 +190,7 @@ def optimise(state: FitState, batch: Batch, rate: float) -> float:
 
 
 def _evaluate_start(state: FitState, rows: FitRows) -> None:
-    state.start_nll = mean_nll(state.best, rows.validation, rows.validation_weights)
+    state.start_nll = rows.validation_nll(state.best)
     state.best_nll = state.start_nll
     if not math.isfinite(state.start_nll):
         raise FitError(

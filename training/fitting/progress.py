@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Never
 
-from tqdm import tqdm
+from tqdm.auto import tqdm  # a bar of a terminal, or of a notebook
 
 from .evaluation import Evaluation
 from .plan import Plan
@@ -31,7 +31,7 @@ class ProgressBar:
 
 
 @contextmanager
-def progress(name: str, plan: Plan, done: int) -> Iterator[ProgressBar]:
+def progress(name: str, plan: Plan, done: int, *, shown: bool = True) -> Iterator[ProgressBar]:
     """A bar over all steps of a plan with `done` steps behind it.
 
     A fit with patience may end before its last step, so its bar says "at most" before the time left.
@@ -48,5 +48,6 @@ def progress(name: str, plan: Plan, done: int) -> Iterator[ProgressBar]:
         mininterval=0.5,
         smoothing=0.02,
         bar_format=layout,
+        disable=not shown,
     ) as bar:
         yield ProgressBar(bar)

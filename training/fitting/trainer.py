@@ -17,7 +17,7 @@ from ..recipe import FitSection
 from . import checkpoint, fit, rate_trial
 from .batches import FitRows
 from .budget import Budget, reserve_seconds
-from .evaluation import Evaluation, mean_nll
+from .evaluation import Evaluation
 from .fit import FitState
 from .interruption import FitInterrupted, stop_on_interrupt
 from .plan import plan_fit
@@ -33,6 +33,10 @@ def print_note(sentence: str) -> None:
     print(sentence, file=sys.stderr)  # noqa: T201
 
 
+def print_nothing(_sentence: str) -> None:
+    """Leave the sentence out, for a fit that is called from another program."""
+
+
 @dataclass(frozen=True, slots=True)
 class TrainerOptions:
     """How a fit is run, beside its recipe.
@@ -46,6 +50,7 @@ class TrainerOptions:
         threads: of the processor; None measures.
         started: when the command began, on `clock`: the budget counts from there.
         note: prints a sentence about the fit.
+        shows_progress: show a progress bar.
         clock: seconds.
     """
 
@@ -57,6 +62,7 @@ class TrainerOptions:
     threads: int | None = None
     started: float = field(default_factory=time.monotonic)
     note: Callable[[str], None] = print_note
+    shows_progress: bool = True
     clock: Callable[[], float] = time.monotonic
 
 
@@ -129,7 +135,7 @@ def _plan_by_clock(state: FitState, rows: FitRows, options: TrainerOptions, choi
     size = rows.train.count, rows.validation.shape[1]
     with thread_count(choice.threads):
         before = time.perf_counter()
-        mean_nll(state.average, rows.validation, rows.validation_weights)
+        rows.validation_nll(state.average)
         evaluation = time.perf_counter() - before
     # The interval depends on the number of steps, so the pace is computed with the interval of a first guess.
     guess = plan_fit(state.settings, *size, budget.steps(choice.step_seconds))
@@ -160,7 +166,7 @@ def _run(
     with (
         thread_count(choice.threads),
         stop_on_interrupt() as request,
-        progress(options.name, state.plan, state.step) as bar,
+        progress(options.name, state.plan, state.step, shown=options.shows_progress) as bar,
     ):
         while not fit.finished(state):
             begun, before = time.perf_counter(), state.step

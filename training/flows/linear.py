@@ -43,14 +43,19 @@ class Linear(Transform):
     @classmethod
     def fitted(cls, rows: Tensor) -> Self:
         """The transform that gives rows [n, D] the mean 0 and the identity as covariance."""
-        dimension, exact = rows.shape[1], rows.double()
-        shift = exact.mean(dim=0)
-        covariance = (exact - shift).T @ (exact - shift) / len(rows)
-        result, matrix = cls(dimension).to(rows), BlockTriangular(dimension, block=1, det=None).to(rows)
+        exact = rows.double()
+        mean = exact.mean(dim=0)
+        return cls.whitening(mean, (exact - mean).T @ (exact - mean) / len(rows)).to(rows)
+
+    @classmethod
+    def whitening(cls, mean: Tensor, covariance: Tensor) -> Self:
+        """The transform under which N(mean, covariance) becomes a standard normal; mean [D], covariance [D, D]."""
+        dimension = len(mean)
+        result, matrix = cls(dimension).to(mean), BlockTriangular(dimension, block=1, det=None).to(mean)
         matrix.set_triangle(_inverse_factor(covariance))
         result.matrix = matrix
         with torch.no_grad():
-            result.shift.copy_(shift)
+            result.shift.copy_(mean)
         return result
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -22,6 +22,8 @@ CHANCE_SPREADS: Final = 6
 CHANCE_ROWS: Final = 3
 NEIGHBOURS: Final = 4
 MOST_ATOMS: Final = 16
+# A column has few different values if so many rows share each of them in the mean.
+ROWS_PER_VALUE: Final = 10
 HEAVY: Final = 50.0
 # A column piles up at a bound if this share of its values lies in the twentieth of its spread that is next to it.
 EDGE: Final = 0.05
@@ -70,9 +72,11 @@ def atoms(found: ColumnStatistics) -> tuple[Atom, ...]:
     stand far above the counts beside it: c > 4 m and c > m + 6 sqrt(m) + 3, where m is their mean, which counts of
     one rate exceed almost never. Where most rows share their value with others, c is also above 10 times the largest
     of the counts beside it and above 5 % of the rows.
+
+    In a column of few different values, such as 0, 0.5 and 1, each of them is an atom: it has no density.
     """
-    if found.distinct <= 2 * NEIGHBOURS:
-        return ()
+    if found.distinct <= MOST_ATOMS:
+        return _few_values(found)
     held: list[Atom] = []
     for at in np.flatnonzero(found.counts > ATOM_SHARE * found.count).tolist():
         count = int(found.counts[at])
@@ -89,6 +93,13 @@ def atoms(found: ColumnStatistics) -> tuple[Atom, ...]:
             held.append(Atom(float(found.values[at]), count / found.count))
     most = sorted(held, key=lambda atom: -atom.share)[:MOST_ATOMS]
     return tuple(sorted(most, key=lambda atom: atom.value))
+
+
+def _few_values(found: ColumnStatistics) -> tuple[Atom, ...]:
+    if found.count < ROWS_PER_VALUE * found.distinct:
+        return ()
+    pairs = zip(found.values.tolist(), found.counts.tolist(), strict=True)
+    return tuple(Atom(value, count / found.count) for value, count in pairs)
 
 
 def _without(found: ColumnStatistics, held: tuple[Atom, ...]) -> tuple[np.ndarray, float] | None:

@@ -24,7 +24,7 @@ from diffeo.bundle.tolerances import VARIANT_TOLERANCES as TOLERANCES
 from .. import export
 from ..certification import certificate, checks
 from ..certification.measurement import Array, Measurement, worst
-from ..certification.subject import Subject
+from ..certification.subject import Snap, Subject
 from ..errors import CertificateError, NothingToRound
 from ..flows.flow import Flow
 from .quantisation import quantise
@@ -34,14 +34,17 @@ RARE: Final = 0.999
 MANY: Final = 0.9
 
 
-def int8_files(flow: Flow, dtype: Dtype, precision: Dtype, rows: Array) -> dict[FileName, bytes]:
+def int8_files(
+    flow: Flow, dtype: Dtype, precision: Dtype, rows: Array, snap: Snap | None = None
+) -> dict[FileName, bytes]:
     """The graphs in int8 and their golden vectors.
 
     Args:
         flow: the flow, in the types that it was trained in.
         dtype: type of x on the wire.
         precision: type that the main graphs compute in.
-        rows: data [rows, D], as the wire type of x holds them.
+        rows: data [rows, D], as the graphs take them.
+        snap: moves rows to the ones that a request can carry.
 
     Raises:
         NothingToRound: integers would not make this flow faster, or it needs float64.
@@ -56,7 +59,7 @@ def int8_files(flow: Flow, dtype: Dtype, precision: Dtype, rows: Array) -> dict[
     rounded = quantise(flow, dimension)
     forward, inverse = export.to_onnx(rounded, dimension, dtype)
     files: dict[FileName, bytes] = {INT8.forward: forward, INT8.inverse: inverse}
-    subject = Subject(rounded, files, rows, trio=INT8)
+    subject = Subject(rounded, files, rows, trio=INT8, snap=snap)
     vectors = replace(subject.golden(), files=INT8, tolerance=ROUNDED_TOLERANCE)
     vectors.check_forward(subject.forward.run(vectors.x))
     vectors.check_inverse(subject.inverse.run(vectors.z))

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import importlib.metadata
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -10,7 +11,6 @@ import numpy.typing as npt
 from diffeo.bundle.manifest import Calibration, Provenance
 
 from .. import source
-from ..certification.subject import Subject
 from ..recipe import Recipe
 from ..source import Dataset
 
@@ -20,13 +20,12 @@ FRESH_ROWS: Final = 50_000
 LEVELS: Final = (0.0, 0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 
 
-def kl_to_truth(dataset: Dataset, subject: Subject, recipe: Recipe) -> float | None:
+def kl_to_truth(dataset: Dataset, log_prob: Callable[[Array], Array], recipe: Recipe) -> float | None:
     """KL(truth || model) in nats: the mean of log p_true - log p_model over 50,000 fresh points; None for a file."""
     if dataset.target is None:
         return None
     fresh = dataset.target.draw(FRESH_ROWS, source.stream(recipe.fit.seed, "fresh points"))
-    model = subject.forward.run(fresh)["log_prob"].astype(np.float64)
-    return float((dataset.target.log_prob(fresh) - model).mean())
+    return float((dataset.target.log_prob(fresh) - log_prob(fresh)).mean())
 
 
 def calibration(log_prob: Array, weights: Array | None = None) -> Calibration:
@@ -50,7 +49,7 @@ def provenance(recipe: Recipe, dataset: Dataset, parameters: int, test_nll: floa
         data_rows=dataset.rows,
         versions={name: importlib.metadata.version(name).split("+")[0] for name in packages},
         parameters=parameters,
-        test_rows=len(dataset.split.test),
+        test_rows=len(dataset.split.test_rows),
         test_nll=test_nll,
         kl_to_truth=kl,
     )

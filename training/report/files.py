@@ -1,32 +1,32 @@
-"""Writes loss.csv and the plots of a fit into the report folder."""
+"""Writes report.html, loss.csv, the plot of the losses and the look at the table into the report folder of a bundle."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from diffeo.bundle import base
-from diffeo.bundle.manifest import PLANE
-
-from ..certification.subject import Subject
 from ..fitting.evaluation import Evaluation
-from ..recipe import Recipe
-from ..source import Dataset
+from ..inspection import TableReport, to_json
 from . import plots
+from .page.content import ReportContent
+from .page.render import write_page
 
 
-def write_report(
-    dataset: Dataset, subject: Subject, records: Sequence[Evaluation], recipe: Recipe, folder: Path
-) -> None:
-    """Write loss.csv and the plots into the folder, which is created."""
+def write_report(page: ReportContent, records: Sequence[Evaluation], table: TableReport | None, folder: Path) -> None:
+    """Write the files of a report into the folder, which is created.
+
+    Args:
+        page: the content of report.html.
+        records: one for each evaluation of the fit.
+        table: the look at the table, for table.json; None if the rows were drawn.
+        folder: beside the bundle.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     _write_losses(records, folder / "loss.csv")
-    floor = dataset.target.entropy() if dataset.target is not None else None
-    plots.loss(records, floor, folder / "loss.png")
-    if subject.dimension == PLANE:
-        normal = base.draw(recipe.fit.seed, 0, plots.POINTS, PLANE)
-        image = subject.forward.run(dataset.split.test[: plots.POINTS])["z"]
-        plots.forward(normal, image, recipe.name, folder / "forward.png")
-        samples = subject.inverse.run(normal)["x"]
-        plots.inverse(dataset.split.test, samples, recipe.name, dataset.columns, folder / "inverse.png")
+    if records:
+        plots.loss(records, None if page.curve is None else page.curve.floor, folder / "loss.png")
+    if table is not None:
+        (folder / "table.json").write_text(json.dumps(to_json(table), indent=1) + "\n", encoding="utf-8")
+    write_page(page, folder)
 
 
 def _write_losses(records: Sequence[Evaluation], path: Path) -> None:

@@ -10,8 +10,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from .. import data, source
+from .. import source
 from ..errors import DataMissing, UnreadableFile
+from ..split import split_rows
 from ..targets import Circles, Moons, Target
 
 Rows = npt.NDArray[np.float64]  # [rows, D]
@@ -156,7 +157,7 @@ def population(name: str, rows: int, seed: int, folder: Path | None) -> Populati
         UnreadableFile: the file has another digest than the study requires.
     """
     if name in TABLES:
-        split = data.split(_read(TABLES[name], folder), 0)
+        split = split_rows(_read(TABLES[name], folder), 0)
         return Population(split.train[:rows], split.validation, split.test, None)
     law = LAWS[name]
     train, validation = (

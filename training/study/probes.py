@@ -16,7 +16,7 @@ from torch import Tensor
 from diffeo.bundle import base
 from diffeo.bundle.manifest import Certificate
 
-from .. import publication, source
+from .. import source
 from ..certification import integral
 from ..certification.subject import Subject
 from ..flows.affine import AffineCouplingSpec
@@ -24,6 +24,7 @@ from ..flows.architecture import Architecture, flow_from_bytes
 from ..flows.flow import Flow
 from ..flows.matrix import BlockTriangular
 from ..flows.triangular_coupling import TriangularCouplingSpec
+from ..publication import graphs
 from . import metrics, store
 from .plan import GRID, PRODUCT, Plan
 from .populations import LAWS, TEST_ROWS, population
@@ -163,8 +164,8 @@ def served(trials: Sequence[Trial], cache: Path) -> list[Row]:
 def _published(trial: Trial, cache: Path) -> tuple[Subject, Certificate]:
     flow = flow_from_bytes(store.load(cache, trial.digest).flow).requires_grad_(requires_grad=False)
     test = population(trial.data, trial.rows, trial.fit.seed, None).test[: metrics.NEIGHBOUR_ROWS]
-    rows = publication.as_wire_type(test, "float32")
-    return publication.certified(trial.architecture(test.shape[1]), "float32", flow, rows)
+    rows = graphs.as_input_type(test, "float32")
+    return graphs.certified(trial.architecture(test.shape[1]), "float32", flow, rows)
 
 
 def _interleaved(subjects: dict[str, Subject]) -> dict[str, float]:

@@ -126,3 +126,29 @@ def test_it_works_in_pipelines_searches_and_cross_validation(flow: Density) -> N
     assert scores.sum() == pytest.approx(affine.log_prob(X).sum(), rel=1e-5)
     search = GridSearchCV(fitted, {"contamination": [0.1, 0.2]}, cv=2).fit(X)
     assert search.best_estimator_.flow is flow
+
+
+TRAINED = FlowDensity(steps=2, random_state=3)
+# Checks whose rows a fit must refuse or take as they are; the others only read what a fit leaves behind.
+CHECKS_OF_A_FIT = {
+    "check_fit2d_1feature", "check_fit2d_1sample", "check_estimators_nan_inf", "check_n_features_in_after_fitting",
+    "check_dtype_object", "check_estimators_empty_data_messages", "check_fit_idempotent", "check_estimators_pickle",
+    "check_outliers_train",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(CHECKS_OF_A_FIT))
+def test_a_density_that_fits_its_own_flow_passes_the_checks(name: str) -> None:
+    checks = [check for _, check in estimator_checks_generator(TRAINED) if check.func.__name__ == name]
+    assert checks
+    for check in checks:
+        check(clone(TRAINED))
+
+
+def test_without_a_flow_fit_trains_one_and_leaves_its_parameters_alone() -> None:
+    frame = pd.DataFrame(X, columns=["a", "b"])
+    fitted = FlowDensity(steps=5, contamination=0.1).fit(frame)
+    assert fitted.flow is None
+    assert fitted.flow_.columns == ("a", "b")
+    assert fitted.score_samples(frame).mean() == pytest.approx(affine.log_prob(X).mean(), abs=0.2)
+    assert (fitted.predict(frame) == -1).mean() == pytest.approx(0.1, abs=0.01)

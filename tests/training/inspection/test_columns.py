@@ -54,6 +54,8 @@ KINDS: Final[dict[str, tuple[npt.ArrayLike, str]]] = {
     "rain in tenths": (np.where(UNIFORM < 0.6, 0, np.round(np.exp(B), 1)), "continuous 0:, 1 atom"),
     "rounded, and 0.2 most often": (np.round(np.where(FLAG, 0.25 + 0.05 * A, 1.7 + 0.4 * B), 1), "continuous"),
     "heaped at whole numbers": (np.where(FLAG, np.round(60 + 13 * A, 1), np.round(60 + 13 * A)), "continuous"),
+    "a lattice of three values": (0.5 * RNG.integers(0, 3, N), "continuous, 3 atoms"),
+    "one value but for one row": (replaced(np.zeros(N), (7, 0.5)), "continuous, 2 atoms"),
     "clipped on both sides": (np.clip(A, -1, 1.5), "continuous -1:1.5, 2 atoms"),
     "cauchy": (np.random.default_rng(0).standard_cauchy(N), "heavy tails"),
     "one cell of 1e12": (replaced(A, (7, 1e12)), "heavy tails"),

@@ -21,7 +21,7 @@ class LossCurve:
         progress: when each loss was measured, ascending.
         train: loss of the training rows.
         validation: loss of the validation rows.
-        kept: progress of the weights that were published.
+        kept: progress of the weights that were published; None if another model was published.
         floor: entropy of the true distribution, where it is known.
     """
 
@@ -29,7 +29,7 @@ class LossCurve:
     progress: Sequence[float]
     train: Sequence[float]
     validation: Sequence[float]
-    kept: float
+    kept: float | None
     floor: float | None = None
 
 

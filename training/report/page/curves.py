@@ -27,8 +27,11 @@ def losses(curve: LossCurve) -> Markup:
         axes = made.add_subplot()
         axes.plot(curve.progress, curve.train, color=svg.MUTED, linewidth=1.2, label="training rows")
         axes.plot(curve.progress, curve.validation, color=svg.DATA, linewidth=1.8, label="validation rows")
-        kept = float(np.interp(curve.kept, curve.progress, curve.validation))
-        axes.plot(curve.kept, kept, "o", color=svg.SAMPLES, label=f"published: {curve.unit} {curve.kept:g}")
+        end = f"ends at {curve.validation[-1]:.4g} nats per row; another model was published"
+        if curve.kept is not None:
+            kept = float(np.interp(curve.kept, curve.progress, curve.validation))
+            axes.plot(curve.kept, kept, "o", color=svg.SAMPLES, label=f"published: {curve.unit} {curve.kept:g}")
+            end = f"is {kept:.4g} nats per row at {curve.unit} {curve.kept:g}, which was published"
         if curve.floor is not None:
             axes.axhline(curve.floor, color=svg.INK, linestyle=":", label=f"entropy of the truth, {curve.floor:.4f}")
         axes.set_ylim(*_loss_range(curve))
@@ -39,8 +42,7 @@ def losses(curve: LossCurve) -> Markup:
             made,
             "losses",
             f"Loss of training and validation rows by {curve.unit}: the validation loss begins at "
-            f"{curve.validation[0]:.4g} and is {kept:.4g} nats per row at {curve.unit} {curve.kept:g}, which was "
-            "published.",
+            f"{curve.validation[0]:.4g} and {end}.",
         )
 
 

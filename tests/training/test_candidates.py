@@ -1,0 +1,48 @@
+"""The flow of one Gaussian has the density of that Gaussian, so what is published is never worse than it."""
+
+import numpy as np
+import pytest
+import torch
+
+from diffeo.training.candidates import gaussian_flow, simple_candidates, start_rows
+from diffeo.training.flows.affine import AffineCouplingSpec
+from diffeo.training.flows.architecture import Architecture
+from diffeo.training.quality.baselines.baselines import Baselines
+from diffeo.training.quality.baselines.gaussian import Gaussian
+from diffeo.training.source import Dataset
+from diffeo.training.split import split_rows
+
+DRAW = np.random.default_rng(5)
+ROWS = {
+    "one column": DRAW.normal(5, 2, (200, 1)),
+    "correlated": DRAW.normal(size=(500, 3)) @ np.array([[1, 0.9, 0], [0, 0.1, 3], [0, 0, 7.0]]),
+    "few rows": DRAW.normal(size=(20, 15)),
+    "far from zero": 1e5 + DRAW.normal(size=(300, 2)),
+}
+
+
+@pytest.mark.parametrize("rows", ROWS.values(), ids=ROWS.keys())
+def test_the_flow_of_a_gaussian_has_its_density(rows: np.ndarray) -> None:
+    gaussian = Gaussian.fit(rows)
+    flow = gaussian_flow(gaussian, "float64").double()
+    np.testing.assert_allclose(
+        flow.log_prob(torch.from_numpy(rows)).detach().numpy(), gaussian.log_prob(rows), rtol=1e-5, atol=1e-5
+    )
+
+
+def test_splines_are_a_candidate_only_if_the_flow_has_them() -> None:
+    rows = np.exp(DRAW.normal(size=(600, 2)))
+    baselines = Baselines.fit(rows[:500], rows[500:])
+    names = []
+    for marginals in (0, 8):
+        shape = Architecture(2, 2, 8, 1, AffineCouplingSpec(), marginals=marginals)
+        found = list(simple_candidates(baselines, rows, shape, "float32", torch.device("cpu")))
+        names.append([candidate.name for candidate in found])
+    assert names == [["one Gaussian"], ["one Gaussian", "one spline for each column and one Gaussian"]]
+
+
+def test_the_rows_that_start_a_flow_follow_the_weights() -> None:
+    rows = np.repeat([[0.0], [1.0]], 5000, axis=0)
+    weights = np.where(rows[:, 0] == 1, 3.0, 1.0)
+    dataset = Dataset(("x",), split_rows(rows, 0, weights), len(rows), "0" * 64, None)
+    assert start_rows(dataset, 0).mean() == pytest.approx(0.75, abs=0.02)

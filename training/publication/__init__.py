@@ -1,0 +1,1 @@
+"""Publishes a fitted flow: exports and certifies its graphs, compares it with its data, and writes the report."""

@@ -1,0 +1,82 @@
+"""Exports a flow as graphs and certifies them: in float32, and in float64 where float32 is out of tolerance."""
+
+import sys
+
+import numpy as np
+import numpy.typing as npt
+
+from diffeo.bundle.manifest import Certificate, Dtype, FileName, VariantName
+
+from .. import export
+from ..certification.certificate import certify
+from ..certification.subject import Snap, Subject
+from ..errors import CertificateError
+from ..flows.architecture import Architecture, flow_to_bytes
+from ..flows.flow import Flow
+from ..int8 import variant
+from .result import Destination
+
+Array = npt.NDArray[np.float64]
+
+
+def input_type(flow: Flow) -> Dtype:
+    """The input type of the graphs of a flow."""
+    mean = flow.get_buffer("transforms.0.mean")
+    return next(name for name, kind in export.TORCH_TYPE.items() if kind == mean.dtype)
+
+
+def as_input_type(rows: Array, dtype: Dtype) -> Array:
+    """The rows rounded to the input type of the graphs, as float64."""
+    return rows.astype(np.float32).astype(np.float64) if dtype == "float32" else rows
+
+
+def certified(
+    architecture: Architecture, dtype: Dtype, flow: Flow, rows: Array, snap: Snap | None = None
+) -> tuple[Subject, Certificate]:
+    """Export the flow in float32 and certify it; in float64 where float32 is out of tolerance, as for steep flows.
+
+    Args:
+        architecture: of the flow.
+        dtype: input type of the graphs.
+        flow: the flow.
+        rows: rows of the data as the graphs take them [n, D].
+        snap: moves rows to the ones that a request can carry (`diffeo.training.certification.subject`).
+
+    Raises:
+        CertificateError: the graphs are out of tolerance in both precisions.
+    """
+    try:
+        return _certified_in("float32", architecture, dtype, flow, rows, snap)
+    except CertificateError as error:
+        print(f"{error}\ncomputing in float64 instead, which is slower", file=sys.stderr)  # noqa: T201
+        return _certified_in("float64", architecture, dtype, flow, rows, snap)
+
+
+def _certified_in(  # noqa: PLR0913, PLR0917  (a precision, and the arguments of `certified`)
+    precision: Dtype, architecture: Architecture, dtype: Dtype, flow: Flow, rows: Array, snap: Snap | None
+) -> tuple[Subject, Certificate]:
+    forward, inverse = export.to_onnx(flow, architecture.dimension, dtype, precision)
+    files: dict[FileName, bytes] = {
+        "forward.onnx": forward,
+        "inverse.onnx": inverse,
+        "flow.safetensors": flow_to_bytes(flow, architecture),
+    }
+    subject = Subject(flow, files, rows, precision, snap=snap)
+    certificate = certify(subject)
+    files["golden.npy"] = subject.golden().to_bytes()
+    return subject, certificate
+
+
+def with_extras(
+    flow: Flow, dtype: Dtype, subject: Subject, destination: Destination
+) -> tuple[dict[FileName, bytes], dict[VariantName, Certificate]]:
+    """The files of the subject, with the further graphs that the destination asks for, and their certificates."""
+    files = dict(subject.files)
+    variants: dict[VariantName, Certificate] = {}
+    if destination.torchscript:
+        scripts = export.to_torchscript(flow, subject.dimension, dtype, subject.precision)
+        files["forward.ts"], files["inverse.ts"] = scripts
+    if destination.int8:
+        files |= variant.int8_files(flow, dtype, subject.precision, subject.data, subject.snap)
+        variants["int8"] = variant.certify_int8(flow, files, subject.data)
+    return files, variants
