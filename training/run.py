@@ -84,7 +84,8 @@ def run(recipe: Recipe, options: Options, table: SourceTable | None = None) -> R
     started = time.monotonic()
     device = choose_device(options.device)
     dataset = source.load(recipe, table)
-    if dataset.report is not None and not options.quiet:
+    is_new = not (options.resume or options.publish_best)
+    if dataset.report is not None and is_new and not options.quiet:
         print_note(render(dataset.report))
     architecture, dtype, flow = prepare(recipe, dataset)
     if options.int8:

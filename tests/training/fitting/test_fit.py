@@ -238,7 +238,7 @@ def test_weights_without_a_finite_validation_loss_are_never_kept(monkeypatch: py
     state = fresh()
     fit.run_until_evaluation(state, parts())
     kept = weights(state)[-1]
-    monkeypatch.setattr(fit, "mean_nll", lambda *_: math.nan)
+    monkeypatch.setattr(FitRows, "validation_nll", lambda *_: math.nan)
     record = fit.run_until_evaluation(state, parts())
     assert record is not None
     assert record.rollback
