@@ -19,6 +19,8 @@ Vector = npt.NDArray[np.float64]
 NORMAL_QUARTILE_RANGE: Final = 1.3489795003921634
 # Numbers and spreads between these are computed in float32 without loss, squares and sums included.
 SAFE: Final = (1e-15, 1e15)
+# In a column of atoms alone, their intervals are so many times as wide as the gaps between them.
+ALONE: Final = 1000.0
 # A column whose median is this many spreads from zero has fewer than 12 of float32's 24 bits for its own variation.
 WIDE_OFFSET: Final = 2.0**12
 
@@ -83,10 +85,14 @@ def _continuous(kind: inspection.ColumnKind, values: Vector) -> dict[str, object
     steps: dict[str, object] = {}
     if kind.low is not None or kind.high is not None:
         steps = {"low": kind.low, "high": kind.high}
+    rest = values[~np.isin(values, held)]
     if held:
         widths = propose_widths(values, held)
+        if not len(rest) and len(held) > 1 and kind.low is None and kind.high is None:
+            # Nothing lies between these atoms or beyond them, so their intervals leave no room for it.
+            widths = [ALONE * width for width in widths]
+            steps = {"low": held[0], "high": held[-1]}
         steps["atoms"] = tuple(Atom(value=value, width=width) for value, width in zip(held, widths, strict=True))
-    rest = values[~np.isin(values, held)]
     if kind.heavy and len(rest) and not steps.keys() & {"low", "high"}:
         centre, scale = _centre_and_scale(rest)
         steps["tails"] = Tails(centre=centre, scale=scale)

@@ -117,9 +117,10 @@ def _bounds(
 ) -> tuple[float | None, float | None]:
     values, _ = rest
     least, greatest = float(values[0]), float(values[-1])
-    # Values that are cut off at a bound pile up on it.
-    low = found.minimum if held and held[0].value == found.minimum else None
-    high = found.maximum if held and held[-1].value == found.maximum else None
+    # Values that are cut off at a bound pile up on it. Where others pile up between the ends too, values are rounded.
+    is_cut = all(atom.value in {found.minimum, found.maximum} for atom in held)
+    low = found.minimum if held and is_cut and held[0].value == found.minimum else None
+    high = found.maximum if held and is_cut and held[-1].value == found.maximum else None
     if least >= 0 and greatest <= 1 and _edge(values, 0.0, EDGE) and _edge(1 - values[::-1], 0.0, EDGE):
         return (0.0 if low is None else low), (1.0 if high is None else high)
     middle = float(values[len(values) // 2])

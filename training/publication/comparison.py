@@ -79,6 +79,6 @@ def _by_row(log_prob: Array, rows: int) -> Array:
 def _is_discrete(dataset: Dataset, held_out: Array) -> list[bool]:
     kinds = [dataset.kinds.get(name) for name in dataset.columns]
     return [
-        (kind is not None and kind.integer) or len(np.unique(values)) <= FEW_VALUES
+        (kind is not None and kind.integer) or len(np.unique(values)) <= FEW_VALUES < len(values)
         for kind, values in zip(kinds, held_out.T, strict=True)
     ]

@@ -24,6 +24,9 @@ CASES: dict[str, tuple[Rows, Proposed, dict[str, object] | None]] = {
     ),
     "an atom at a bound": (RAIN, Proposed(low=0.0, atoms=(Atom(0.0, 0.4),)), {"low": 0.0}),
     "a bound that some values reach": (np.abs(np.round(A, 1)), Proposed(low=0.0), {"low": 0.0}),
+    "two values alone": (
+        np.where(A > 0, 0.25, -3.0), Proposed(atoms=(Atom(-3.0, 0.5), Atom(0.25, 0.5))), {"low": -3.0},
+    ),
     "heavy tails": (A / DRAW.random(500) ** 3, Proposed(heavy=True), {}),
     "1e44": (3e44 * np.exp(A), Proposed(), {}),
     "1e-50": (1e-50 * A, Proposed(), {}),

@@ -56,6 +56,10 @@ KINDS: Final[dict[str, tuple[npt.ArrayLike, str]]] = {
     "heaped at whole numbers": (np.where(FLAG, np.round(60 + 13 * A, 1), np.round(60 + 13 * A)), "continuous"),
     "a lattice of three values": (0.5 * RNG.integers(0, 3, N), "continuous, 3 atoms"),
     "one value but for one row": (replaced(np.zeros(N), (7, 0.5)), "continuous, 2 atoms"),
+    "heaped at its least value and between": (
+        np.where(UNIFORM < 0.1, -4, np.where(UNIFORM < 0.3, 0.5, A)),
+        "continuous, 2 atoms",
+    ),
     "clipped on both sides": (np.clip(A, -1, 1.5), "continuous -1:1.5, 2 atoms"),
     "cauchy": (np.random.default_rng(0).standard_cauchy(N), "heavy tails"),
     "one cell of 1e12": (replaced(A, (7, 1e12)), "heavy tails"),
