@@ -6,12 +6,14 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import ValidationError
 
-from diffeo.bundle.schema.column_kind import Affine, Atom, ColumnKind, Tails
+from diffeo.bundle.schema.column_kind import LARGEST, SMALLEST, Affine, Atom, ColumnKind, Tails
 from diffeo.runtime.atom_widths import propose_widths
 from diffeo.runtime.column_map import ColumnMap
 
 from .. import inspection
+from ..errors import DataError
 
 Vector = npt.NDArray[np.float64]
 
@@ -21,6 +23,8 @@ NORMAL_QUARTILE_RANGE: Final = 1.3489795003921634
 SAFE: Final = (1e-15, 1e15)
 # In a column of atoms alone, their intervals are so many times as wide as the gaps between them.
 ALONE: Final = 1000.0
+# The certificate needs so many rounding errors of float64 in a spread.
+LEAST_DIGITS: Final = 1e4
 # A column whose median is this many spreads from zero has fewer than 12 of float32's 24 bits for its own variation.
 WIDE_OFFSET: Final = 2.0**12
 
@@ -39,16 +43,40 @@ def manifest_kinds(
         columns: D names.
         proposed: D kinds.
         rows: training rows [n, D]; they give the widths of atoms and the scales.
+
+    Raises:
+        DataError: the numbers of a column are beyond those of a manifest, or float64 has no digits for its differences.
     """
     found: dict[str, ColumnKind] = {}
     for name, kind, values in zip(columns, proposed, rows.T, strict=True):
-        steps = _integer(kind) if kind.integer else _continuous(kind, values)
-        if affine := _affine(steps, values):
-            steps = {**steps, "affine": affine}
-            # With this step atoms are compared in float64, which the kind checks again.
-        if steps:
-            found[name] = ColumnKind.model_validate(steps)
+        try:
+            steps = _integer(kind) if kind.integer else _continuous(kind, values)
+            if affine := _affine(steps, values):
+                steps = {**steps, "affine": affine}
+            if steps:
+                found[name] = ColumnKind.model_validate(steps)
+        except ValidationError:
+            raise DataError(_beyond(name, values)) from None
+        _check_digits(name, values)
     return found
+
+
+def _beyond(name: str, values: Vector) -> str:
+    largest, smallest = float(np.abs(values).max()), float(np.abs(values[values != 0]).min(initial=np.inf))
+    return (
+        f"the column {name!r} holds numbers from {smallest:.3g} to {largest:.3g} in size, and a model takes numbers "
+        f"and spreads from {SMALLEST:g} to {LARGEST:g}; write it in another unit, or leave it out with --drop"
+    )
+
+
+def _check_digits(name: str, values: Vector) -> None:
+    """Refuse a column whose numbers are so near to each other that float64 has no digits for the differences."""
+    centre, spread = _centre_and_scale(values)
+    if 0 < spread < LEAST_DIGITS * np.finfo(np.float64).eps * abs(centre):
+        raise DataError(
+            f"the column {name!r} differs from {centre:.15g} by {spread:.2g} only, and float64 has fewer than four "
+            "digits for the differences; subtract that number from the column, or leave it out with --drop"
+        )
 
 
 def words(columns: Sequence[str], kinds: Mapping[str, ColumnKind]) -> tuple[str, ...]:

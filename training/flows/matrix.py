@@ -99,7 +99,11 @@ class BlockTriangular(Matrix):
         return a @ self.forward().T
 
     def divide(self, a: Tensor) -> Tensor:
-        result: Tensor = torch.linalg.solve(self.forward(), a.T).T
+        matrix = self.forward()
+        if not self.inside.shape[1]:  # blocks of size 1; torch's general solver fails in a vmap over 200 columns
+            result: Tensor = torch.linalg.solve_triangular(matrix, a.T, upper=False).T
+        else:
+            result = torch.linalg.solve(matrix, a.T).T
         return result
 
     def log_abs_det(self) -> Tensor:

@@ -7,6 +7,7 @@ import pytest
 from diffeo.bundle.schema.column_kind import ColumnKind
 from diffeo.runtime.column_map import ColumnMap
 from diffeo.training.columns.kinds import manifest_kinds, words
+from diffeo.training.errors import DataError
 from diffeo.training.inspection import Atom
 from diffeo.training.inspection import ColumnKind as Proposed
 
@@ -63,3 +64,16 @@ def test_a_value_at_a_bound_has_its_place_there() -> None:
 def test_the_words_name_bounds_and_atoms() -> None:
     kinds = {"n": ColumnKind(integer=True, low=1.0, high=6.0), "x": ColumnKind(low=0.0)}
     assert words(["a", "n", "x"], kinds) == ("continuous", "whole number, from 1, to 6", "continuous, from 0")
+
+
+BEYOND = {
+    "too large": (1e307 * A, "from .* to .*e\\+307 in size, and a model takes .* from 1e-300 to 1e\\+300"),
+    "too small": (5e-324 * np.round(1e3 * A), "a model takes numbers and spreads"),
+    "without digits": (1e6 + 1e-9 * A, "differs from 1000000 by .* only"),
+}
+
+
+@pytest.mark.parametrize(("values", "words"), BEYOND.values(), ids=BEYOND.keys())
+def test_a_column_that_no_model_can_hold_is_named(values: Rows, words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        manifest_kinds(["x"], [Proposed()], values[:, None])

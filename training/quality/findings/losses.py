@@ -8,6 +8,8 @@ from .wording import LONGER_FIT, counted
 
 # A lead of fewer standard errors has a two-sided p-value above 0.01.
 STANDARD_ERRORS: Final = 2.576
+# Relative: a smaller lead is none.
+ROUNDING: Final = 1e-5
 
 
 def baselines(quality: Quality) -> Finding:
@@ -32,8 +34,10 @@ def baselines(quality: Quality) -> Finding:
 
 
 def difference(baseline: BaselineScore) -> int:
-    """1 if the model is better than the baseline, -1 if it is worse, 0 within 2.6 standard errors."""
-    if abs(baseline.lead) <= STANDARD_ERRORS * baseline.lead_standard_error:
+    """1 if the model is better than the baseline, -1 if it is worse, 0 within 2.6 standard errors or rounding."""
+    # The graphs compute in float32, so equal models differ by some of its last digits.
+    least = ROUNDING * max(1.0, abs(baseline.nll))
+    if abs(baseline.lead) <= max(least, STANDARD_ERRORS * baseline.lead_standard_error):
         return 0
     return 1 if baseline.lead > 0 else -1
 
