@@ -159,4 +159,12 @@ def test_every_request_needs_at_most_one_retry_when_a_node_is_killed_under_load(
 def test_a_new_version_is_served_by_the_remaining_replica(cluster: Cluster) -> None:
     """This is the last test of the module, because it changes the answers."""
     affine.shifted(cluster.models / "affine2d/2", 1)
-    seeded_load.wait_until(lambda: httpx.post(cluster.url + "/log_prob", json={"x": X}).json()["version"] == 2)
+
+    def serves_it() -> bool:
+        try:
+            served: int = httpx.post(cluster.url + "/log_prob", json={"x": X}).json()["version"]
+        except httpx.TransportError:  # the proxy of Ray drops a connection now and then after a replica was killed
+            return False
+        return served == 2
+
+    seeded_load.wait_until(serves_it)
