@@ -22,3 +22,15 @@ class Command:
     example: str
     add_options: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace], int]
+
+
+def whole_number(text: str) -> int:
+    """The value of an option that counts something: 1 or more.
+
+    Raises:
+        ArgumentTypeError: the number is smaller.
+    """
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is less than 1")
+    return number

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from diffeo.errors import DiffeoError
 
-from .command import Command
+from .command import Command, whole_number
 from .table_options import add_table_options, table_options
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def add_fit_options(parser: argparse.ArgumentParser) -> None:
         help="time for the whole fit, publication included, such as 90s, 2m or 1h30m (default: by the table's size)",
     )
     parser.add_argument(
-        "--threads", type=_count, metavar="N", help="processor threads (default: measured at the start)"
+        "--threads", type=whole_number, metavar="N", help="processor threads (default: measured at the start)"
     )
     parser.add_argument("--resume", action="store_true", help="continue the last fit from its saved state")
     parser.add_argument(
@@ -151,13 +151,6 @@ def certify(options: argparse.Namespace) -> int:
 
     print(recertify.recertify(options.bundle, int8=options.int8, publish_it=options.publish))  # noqa: T201  (as above)
     return 0
-
-
-def _count(text: str) -> int:
-    count = int(text)
-    if count < 1:
-        raise argparse.ArgumentTypeError(f"{count} is less than 1")
-    return count
 
 
 def _add_folder(parser: argparse.ArgumentParser, flag: str, default: str, text: str) -> None:

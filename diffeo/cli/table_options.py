@@ -3,6 +3,8 @@
 import argparse
 from typing import Final
 
+from .command import whole_number
+
 # Options and the keys of a recipe's section [data] that they set (`diffeo.training.data_section`).
 KEYS: Final = (
     "columns", "drop", "missing", "missing_values", "weights", "bounds", "integers", "min_rows", "header", "delimiter",
@@ -24,8 +26,10 @@ def add_table_options(parser: argparse.ArgumentParser) -> None:
     rows.add_argument("--weights", metavar="NAME", help="column of importance weights, 0 or more")
     rows.add_argument("--bounds", metavar="BOUNDS", help="bounds of columns, such as a=0:1,b=0:")
     rows.add_argument("--integers", metavar="NAMES", help="columns that are fitted as whole numbers")
-    rows.add_argument("--min-rows", type=_count, metavar="N", help="fewest rows that are fitted (default: 50)")
-    rows.add_argument("--max-rows", type=_count, metavar="N", help="draw a sample of so many rows from a larger table")
+    rows.add_argument("--min-rows", type=whole_number, metavar="N", help="fewest rows that are fitted (default: 50)")
+    rows.add_argument(
+        "--max-rows", type=whole_number, metavar="N", help="draw a sample of so many rows from a larger table"
+    )
     text = parser.add_argument_group("form of a text table (found in the content by default)")
     text.add_argument("--header", action=argparse.BooleanOptionalAction, default=None, help="line 1 holds the names")
     text.add_argument("--delimiter", metavar="SIGN", help="comma, semicolon, tab or bar")
@@ -36,10 +40,3 @@ def add_table_options(parser: argparse.ArgumentParser) -> None:
 def table_options(options: argparse.Namespace) -> dict[str, object]:
     """The options that were given, as keys of a recipe's section [data]."""
     return {key: getattr(options, key) for key in KEYS if getattr(options, key) is not None}
-
-
-def _count(text: str) -> int:
-    count = int(text)
-    if count < 1:
-        raise argparse.ArgumentTypeError(f"{count} is less than 1")
-    return count

@@ -310,6 +310,14 @@ def test_certify_adds_the_variant_to_a_bundle_without_it(
     assert "int8" not in read(plain).manifest.variants
 
 
+def test_int8_is_left_out_where_one_gaussian_is_published(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    still = small(table(tmp_path / "rows.csv"), epochs=1, hidden=256, learning_rate=1e-12)
+    report = run.run(still, options(tmp_path, int8=True))
+    assert "published: one Gaussian" in str(report)
+    assert not report.bundle.manifest.variants
+    assert "--int8 is left out: one Gaussian is published, and it has no hidden layers" in capsys.readouterr().err
+
+
 def test_int8_out_of_tolerance_publishes_nothing(
     wide: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

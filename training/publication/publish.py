@@ -47,6 +47,9 @@ def publish_flow(recipe: Recipe, dataset: Dataset, fitted: Fitted, destination: 
     fitted = replace(fitted, choice=choice)
     flow = choice.candidate.flow
     dtype = graphs.input_type(flow)
+    if destination.int8 and choice.candidate.name != FITTED:
+        print_note(f"--int8 is left out: {choice.candidate.name} is published, and it has no hidden layers")
+        destination = replace(destination, int8=False)
     files, variants = graphs.with_extras(flow, dtype, subject, destination)
 
     model = WholeModel(subject, column_map)

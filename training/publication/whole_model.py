@@ -34,10 +34,6 @@ class WholeModel:
         """Log density of rows x [n, D], nats; NaN for a row of density zero."""
         return self._forward.run({"x": x})["log_prob"].astype(np.float64)
 
-    def latent(self, x: Array) -> Array:
-        """z of rows x [n, D]."""
-        return self._forward.run({"x": x})["z"].astype(np.float64)
-
     def latent_of_inputs(self, y: Array) -> Array:
         """z of rows as the graphs take them [n, D]."""
         return self._subject.forward.run(y)["z"].astype(np.float64)
