@@ -1,12 +1,13 @@
 """Fuzzes every decoder and writes the figures: `python -m tests.reliability.fuzz --small 1000000 --large 10000`.
 
-The inputs of all runs add up: runs/reliability/fuzz_totals.json holds them by decoder, with the seed of the next batch.
+The inputs of all runs count: runs/reliability/fuzz_totals.json holds them by decoder, with the seed of the next batch. So
+an interrupted run goes on where it stopped.
 """
 
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from tqdm import tqdm
@@ -36,28 +37,32 @@ def main() -> None:
     small, large = (2000, 4) if given.quick else (given.small, given.large)
     totals = {} if given.quick else read_totals()
     for name in given.only.split(","):
-        before = totals.get(name, Result(next_seed=given.seed))
-        totals[name] = added(before, fuzz(name, small, large, before.next_seed))
-        if not given.quick:
-            save_totals(totals)
+        for result in fuzz(name, small, large, totals.get(name, Result(next_seed=given.seed))):
+            totals[name] = result
+            if not given.quick:
+                save_totals({**read_totals(), name: result})
     command = f"python -m tests.reliability.fuzz --small {small} --large {large}"
     write("fuzz", command, figures(totals), seed=given.seed, quick=given.quick)
     sys.exit(any(result.failures for result in totals.values()))
 
 
-def fuzz(name: str, small: int, large: int, seed: int) -> Result:
-    """Decode many inputs with one decoder, in batches of a process each."""
-    batches = [(min(SMALL_BATCH, small - at), 0) for at in range(0, small, SMALL_BATCH)]
-    batches += [(0, min(LARGE_BATCH, large - at)) for at in range(0, large, LARGE_BATCH)]
-    result = Result(next_seed=seed + len(batches))
-    for index, batch in enumerate(tqdm(batches, name)):
-        result = added(result, run_in_child(name, *batch, seed + index))
+def fuzz(name: str, small: int, large: int, before: Result) -> Iterator[Result]:
+    """Decode with one decoder, in batches of a process each, until so many inputs were decoded in all runs.
+
+    Yields:
+        The result of all runs after each batch.
+    """
+    batches = [(min(SMALL_BATCH, small - at), 0) for at in range(before.small, small, SMALL_BATCH)]
+    batches += [(0, min(LARGE_BATCH, large - at)) for at in range(before.large, large, LARGE_BATCH)]
+    result = before
+    for batch in tqdm(batches, name):
+        result = added(result, run_in_child(name, *batch, result.next_seed))._replace(next_seed=result.next_seed + 1)
+        yield result
     for failure in result.failures:
         sys.stderr.write(f"{failure}\n")
     sys.stderr.write(
         f"{name}: {result.small} small, {result.large} large, {result.decoded} decoded, {result.kinds} kinds\n"
     )
-    return result
 
 
 def read_totals() -> dict[str, Result]:

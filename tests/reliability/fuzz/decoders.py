@@ -13,6 +13,7 @@ from diffeo.service.codecs.parsing.inflate import inflate
 from diffeo.service.codecs.parsing.strict_json import parse_object, to_python, unique_keys
 from diffeo.service.codecs.v2 import request as v2_request
 from diffeo.service.codecs.v2.signature import ANY_SIZE, Signature, TensorSpec
+from diffeo.service.connections.limits import ConnectionLimits
 from diffeo.service.errors import RequestError
 from diffeo.service.query import read_query
 from diffeo.service.requests import Limits
@@ -67,7 +68,9 @@ def _v2_header(body: bytes) -> object:
 
 
 def _query(text: bytes) -> object:
-    pairs = [pair.partition("=") for pair in text.decode("latin-1").split("&")[:MAX_PARAMETERS]]
+    # The service accepts no longer target of a request.
+    query = text[: ConnectionLimits().target_bytes].decode("latin-1")
+    pairs = [pair.partition("=") for pair in query.split("&")[:MAX_PARAMETERS]]
     return read_query({name: value for name, _, value in pairs})
 
 

@@ -12,8 +12,8 @@ MAX_SMALL: Final = 4096
 BLANK: Final = b" "
 PADDED_SHARE: Final = 0.25
 MEBIBYTE: Final = 2**20
-# A list of 2^24 elements takes at least 32 MiB.
-LARGE_MEBIBYTES: Final = (1, 1, 1, 1, 2, 2, 4, 8, 16, 34, 64)
+# A list of 2^24 elements takes at least 32 MiB. One input of sixteen is so large.
+LARGE_MEBIBYTES: Final = (*[1] * 14, *[2] * 8, *[4] * 4, *[8] * 3, 16, 34, 64)
 
 
 def small_input(decoder: Decoder, corpus: list[bytes], rng: random.Random) -> bytes:
