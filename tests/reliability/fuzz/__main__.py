@@ -1,7 +1,7 @@
 """Fuzzes every decoder and writes the figures: `python -m tests.reliability.fuzz --small 1000000 --large 10000`.
 
-The inputs of all runs count: runs/reliability/fuzz_totals.json holds them by decoder, with the seed of the next batch. So
-an interrupted run goes on where it stopped.
+The inputs of all runs count: runs/reliability/fuzz_totals.json holds them by decoder, with the seed of the next batch.
+So an interrupted run goes on where it stopped.
 """
 
 import argparse
@@ -40,7 +40,9 @@ def main() -> None:
         for result in fuzz(name, small, large, totals.get(name, Result(next_seed=given.seed))):
             totals[name] = result
             if not given.quick:
-                save_totals({**read_totals(), name: result})
+                # Another run may have saved other decoders meanwhile.
+                totals = {**read_totals(), name: result}
+                save_totals(totals)
     command = f"python -m tests.reliability.fuzz --small {small} --large {large}"
     write("fuzz", command, figures(totals), seed=given.seed, quick=given.quick)
     sys.exit(any(result.failures for result in totals.values()))
