@@ -23,6 +23,9 @@ class TimedProtocol(AnsweringProtocol):
         """Wrap the transport of a new connection."""
         wrapped = ConnectionTransport(transport, self._linger)
         super().connection_made(wrapped)
+        # A server that stops replaces its application. That may have happened since this object was made, when the
+        # connection was not among those of the server.
+        self.app = self.config.loaded_app
         self.flow = ReadFlow(wrapped)
         self._beyond = self._registry.add(self)
 

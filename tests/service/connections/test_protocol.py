@@ -1,7 +1,7 @@
 """A response is sent with one write, and nothing is held that a client waits for."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final, NamedTuple
 
 import pytest
@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from diffeo.service.connections.protocol import ConnectionProtocol
+from diffeo.service.process.closing_app import ClosingApp
 
 HEAD: Final = b"HTTP/1.1 200 OK\r\n"
 LARGE: Final = b"x" * 200_000
@@ -57,7 +58,7 @@ class Received(NamedTuple):
     closed: bool
 
 
-Application = Callable[[Scope, Receive, Send], object]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 def responding(*parts: bytes, length: bool = True) -> Application:
@@ -73,8 +74,14 @@ def responding(*parts: bytes, length: bool = True) -> Application:
     return application
 
 
-def response_to(application: Application, request: bytes) -> Received:
-    """One request on a fresh connection."""
+def response_to(application: Application, request: bytes, replacement: Application | None = None) -> Received:
+    """One request on a fresh connection.
+
+    Args:
+        application: of the server when it accepts the connection.
+        request: the data that the client sends.
+        replacement: the application of the server when the connection is made, a moment later.
+    """
 
     async def run() -> Received:
         transport = RecordingTransport()
@@ -82,6 +89,7 @@ def response_to(application: Application, request: bytes) -> Received:
         config.load()
         state = ServerState()
         protocol = ConnectionProtocol(config, state, app_state={})
+        config.loaded_app = replacement or config.loaded_app
         protocol.connection_made(transport)
         protocol.data_received(request)
         while state.tasks:
@@ -118,6 +126,13 @@ def test_a_response_to_head_is_a_head() -> None:
     assert answer.startswith(HEAD)
     assert answer.endswith(b"\r\n\r\n")
     assert b"content-length: 4\r\n" in answer
+
+
+def test_a_connection_that_was_accepted_before_a_stop_is_closed_after_its_response() -> None:
+    application = responding(b"a")
+    (answer,), closed = response_to(application, get(), replacement=ClosingApp(application))
+    assert b"connection: close\r\n" in answer.lower()
+    assert closed
 
 
 def test_a_body_that_looks_like_a_head_is_sent() -> None:
