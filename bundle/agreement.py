@@ -21,7 +21,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from . import base
+from .base import Base
 from .errors import GraphsDisagree
 from .golden import Golden
 from .manifest import Dtype
@@ -90,14 +90,14 @@ def check(  # noqa: PLR0913, PLR0917  (two graphs, and what is known of them)
     x, z = _golden_rows(golden, dtype)
     dimension = z.shape[1]
     count = max(LEAST_ROWS, min(MOST_ROWS, MOST_NUMBERS // dimension))
-    body = base.draw(int(digest[:12], 16), 0, count, dimension, BODY)
+    body = golden.base.draw(int(digest[:12], 16), 0, count, BODY)
     tolerance = ROUNDED_BODY_TOLERANCE if golden.is_rounded else BODY_TOLERANCE
     drawn = _check_pair(forward, inverse, golden, body, dtype, tolerance)
     for index, temperature in enumerate(TAILS, 1):
-        tail = base.draw(int(digest[:12], 16), index * count, count // 4, dimension, temperature)
+        tail = golden.base.draw(int(digest[:12], 16), index * count, count // 4, temperature)
         answer = _in_blocks(inverse, tail)
         _check_finite(golden.files.inverse, answer, np.linalg.norm(tail, axis=1) <= FINITE_SIGMA)
-        _check_terms(golden.files.inverse, tail, answer, -1)
+        _check_terms(golden.files.inverse, golden.base, tail, answer, -1)
     if not golden.is_rounded and dimension <= MOST_DIFFERENTIATED:
         _check_volume(golden.files.inverse, inverse, body[:DIFFERENTIATED_ROWS])
     _check_beyond(forward, golden, x, dtype, int(digest[12:24], 16), count // 4)
@@ -136,7 +136,7 @@ def _check_further(  # noqa: PLR0913, PLR0917  (two graphs, their rows, and the 
         if time.process_time() - began >= seconds:
             return
         temperature = BODY if step % FURTHER_BROAD else broad
-        z = base.draw(seed, start, min(rows, MOST_FURTHER_ROWS - start), dimension, temperature)
+        z = golden.base.draw(seed, start, min(rows, MOST_FURTHER_ROWS - start), temperature)
         _check_pair(forward, inverse, golden, z, dtype, tolerance)
 
 
@@ -145,10 +145,10 @@ def _check_pair(  # noqa: PLR0913, PLR0917  (two graphs, their rows, and the law
 ) -> Rows:
     names = golden.files
     drawn = _in_blocks(inverse, z)
-    _check_terms(names.inverse, z, drawn, -1)
+    _check_terms(names.inverse, golden.base, z, drawn, -1)
     x = drawn["x"].astype(dtype)
     back = _in_blocks(forward, x)
-    _check_terms(names.forward, back["z"], back, 1)
+    _check_terms(names.forward, golden.base, back["z"], back, 1)
     pair = f"{names.forward} and {names.inverse}"
     ladj = drawn["log_abs_det_jacobian"].astype(np.float64)
     _compare(f"{pair} differ in z", back["z"], z.astype(np.float64), tolerance)
@@ -189,7 +189,7 @@ def _check_beyond(  # noqa: PLR0913, PLR0917  (a graph, its rows, and where they
         with np.errstate(over="ignore"):
             sigmas = np.linalg.norm((rows - x.mean(axis=0)) / np.maximum(x.std(axis=0), np.finfo(dtype).tiny), axis=1)
         _check_finite(golden.files.forward, answer, sigmas <= FINITE_SIGMA)
-        _check_terms(golden.files.forward, answer["z"], answer, 1)
+        _check_terms(golden.files.forward, golden.base, answer["z"], answer, 1)
 
 
 def _check_finite(name: str, answer: Tensors, certified: npt.NDArray[np.bool_]) -> None:
@@ -203,7 +203,7 @@ def _check_finite(name: str, answer: Tensors, certified: npt.NDArray[np.bool_]) 
             )
 
 
-def _check_terms(name: str, z: Rows, answer: Tensors, sign: int) -> None:
+def _check_terms(name: str, base: Base, z: Rows, answer: Tensors, sign: int) -> None:
     """Check log_prob = log density of z + log|det dz/dx| in one answer, where it is finite."""
     density = base.log_prob(z)
     ladj = sign * answer["log_abs_det_jacobian"].astype(np.float64)

@@ -10,7 +10,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from . import base, npy
+from . import npy
+from .base import Base
 from .errors import GoldenDisagrees, GoldenInvalid
 from .manifest import MAIN_FILES, FileName, Trio
 
@@ -37,6 +38,7 @@ class Golden:
     """x [rows, D], z [rows, D], log_abs_det_jacobian [rows] of x -> z, log_prob [rows] in nats; all float64.
 
     Attributes:
+        base: distribution of z.
         files: names of the two graphs and of the file of these vectors.
         tolerance: largest error of a result, relative to the larger of 1 and the golden value.
     """
@@ -45,6 +47,7 @@ class Golden:
     z: GoldenArray
     log_abs_det_jacobian: GoldenArray
     log_prob: GoldenArray
+    base: Base
     files: Trio = MAIN_FILES
     tolerance: float = TOLERANCE
 
@@ -85,16 +88,16 @@ class Golden:
 
 def parse(
     content: bytes,
-    dimension: int,
+    base: Base,
     files: Trio = MAIN_FILES,
     tolerance: float = TOLERANCE,
     least_distinct: int = LEAST_DISTINCT,
 ) -> Golden:
-    """Read the bytes of a file of golden vectors for a model of D = dimension columns.
+    """Read the bytes of a file of golden vectors.
 
     Args:
         content: the bytes.
-        dimension: D.
+        base: distribution of z of the model.
         files: names of the two graphs and of the file.
         tolerance: largest error of a result.
         least_distinct: fewest distinct rows.
@@ -106,7 +109,8 @@ def parse(
         table = npy.read(content)
     except npy.NpyInvalid as error:
         raise GoldenInvalid(f"{files.golden}: {error}") from error
-    width = 2 * dimension + 2
+    d = base.dimension
+    width = 2 * d + 2
     if table.dtype != np.float64 or table.shape[1] != width or not len(table):
         raise GoldenInvalid(f"{files.golden} holds {table.dtype} {table.shape}; expected float64 (rows, {width})")
     if not LEAST_ROWS <= len(table) <= MOST_ROWS:
@@ -115,8 +119,7 @@ def parse(
     if not np.isfinite(table).all():
         raise GoldenInvalid(f"{files.golden} holds a value that is not finite")
     wide = table.astype(np.float64)
-    d = dimension
-    golden = Golden(wide[:, :d], wide[:, d : 2 * d], wide[:, 2 * d], wide[:, 2 * d + 1], files, tolerance)
+    golden = Golden(wide[:, :d], wide[:, d : 2 * d], wide[:, 2 * d], wide[:, 2 * d + 1], base, files, tolerance)
     _check_terms(golden)
     distinct = len(np.unique(golden.x, axis=0))
     if distinct < least_distinct:
@@ -128,7 +131,7 @@ def parse(
 
 def _check_terms(golden: Golden) -> None:
     # The vectors are float64, so the two terms of log_prob add up to nearly all its digits.
-    log_prob = base.log_prob(golden.z) + golden.log_abs_det_jacobian
+    log_prob = golden.base.log_prob(golden.z) + golden.log_abs_det_jacobian
     scale = np.maximum(1, np.maximum(np.abs(golden.log_prob), np.abs(golden.log_abs_det_jacobian)))
     error = np.abs(log_prob - golden.log_prob) / scale
     row = int(error.argmax())

@@ -16,6 +16,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from . import golden, graph
+from .base import Base, StandardNormal
 from .errors import (
     BundleError,
     BundleMissing,
@@ -59,6 +60,7 @@ class Bundle:
         path: its folder.
         manifest: its manifest.
         digest: SHA-256 of manifest.json; it identifies the bundle.
+        base: distribution of z.
         golden: golden vectors of the main graphs.
         files: content of each file that the manifest names.
         variants: golden vectors of each variant.
@@ -68,6 +70,7 @@ class Bundle:
     path: Path
     manifest: Manifest
     digest: str
+    base: Base
     golden: Golden
     files: Mapping[FileName, bytes]
     variants: Mapping[VariantName, Golden]
@@ -107,8 +110,9 @@ def read(path: Path, proof: Proof | None = None) -> Bundle:
         os.close(folder)
     check_certificates(manifest)
     row_bytes = proof.row_bytes if proof is not None and proof.digest == digest else inspect(manifest, files)
-    vectors = golden.parse(files["golden.npy"], manifest.dimension, least_distinct=_least_distinct(manifest))
-    return Bundle(path, manifest, digest, vectors, files, _variants(manifest, files), row_bytes)
+    base = StandardNormal(manifest.dimension)
+    vectors = golden.parse(files["golden.npy"], base, least_distinct=_least_distinct(manifest))
+    return Bundle(path, manifest, digest, base, vectors, files, _variants(manifest, base, files), row_bytes)
 
 
 def inspect(manifest: Manifest, files: Mapping[FileName, bytes]) -> int:
@@ -218,10 +222,11 @@ def open_file(path: Path, name: str) -> int:
         os.close(folder)
 
 
-def _variants(manifest: Manifest, files: Mapping[FileName, bytes]) -> dict[VariantName, Golden]:
-    trios = {name: VARIANT_FILES[name] for name in manifest.variants}
-    d, least = manifest.dimension, _least_distinct(manifest)
-    return {name: golden.parse(files[trio.golden], d, trio, ROUNDED_TOLERANCE, least) for name, trio in trios.items()}
+def _variants(manifest: Manifest, base: Base, files: Mapping[FileName, bytes]) -> dict[VariantName, Golden]:
+    trios, least = {name: VARIANT_FILES[name] for name in manifest.variants}, _least_distinct(manifest)
+    return {
+        name: golden.parse(files[trio.golden], base, trio, ROUNDED_TOLERANCE, least) for name, trio in trios.items()
+    }
 
 
 def _least_distinct(manifest: Manifest) -> int:

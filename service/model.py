@@ -12,8 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from diffeo.bundle import base
-from diffeo.bundle.base import SEED_LIMIT
+from diffeo.bundle.base import SEED_LIMIT, Base, tempered
 from diffeo.bundle.golden import Golden
 from diffeo.bundle.manifest import Manifest
 from diffeo.bundle.parameters import LOG_ABS_DET_JACOBIAN
@@ -50,6 +49,7 @@ class Model:
         version: version of the model in requests.
         manifest: the manifest of the bundle.
         digest: sha256 of the manifest; it identifies the bundle.
+        base: distribution of z; samples are drawn from it.
         forward: computes z, log_abs_det_jacobian and log_prob from x.
         inverse: computes x, log_abs_det_jacobian and log_prob from z.
         executor: threads for work that would block the event loop.
@@ -65,6 +65,7 @@ class Model:
     version: int
     manifest: Manifest
     digest: str
+    base: Base
     forward: Batcher
     inverse: Batcher
     executor: Executor
@@ -222,16 +223,16 @@ class Model:
         run: Callable[[Rows, float | None, RequestTiming], Awaitable[Tensors]],
     ) -> Tensors:
         temperature = seeded.request.temperature
-        arguments = seeded.seed, start, count, self.manifest.dimension, temperature
+        arguments = seeded.seed, start, count, temperature
         if count <= offload.DRAW_ROWS:
-            z = base.draw(*arguments)
+            z = self.base.draw(*arguments)
         else:
-            z = await offload.in_thread(base.draw, *arguments, executor=self.executor)
+            z = await offload.in_thread(self.base.draw, *arguments, executor=self.executor)
         result = await run(z, deadline, timing)
         tensors = {"x": result["x"], "log_prob": result["log_prob"], "z": z}
         if temperature != 1:
             # A row that was rounded to whole numbers has another z than the drawn one.
-            tensors["log_prob"] = base.tempered(result["log_prob"], result.get("z", z), temperature)
+            tensors["log_prob"] = tempered(self.base, result["log_prob"], result.get("z", z), temperature)
         wanted = {output: tensors[output] for output in seeded.request.outputs}
         if all_finite(wanted):
             return wanted

@@ -81,6 +81,7 @@ def load(  # noqa: PLR0913, PLR0917  (a bundle, its place, and how it is served)
         version,
         manifest,
         bundle.digest,
+        bundle.base,
         forward,
         inverse,
         executor,

@@ -57,7 +57,7 @@ def recertify(path: Path, *, int8: bool, publish_it: bool) -> CertifyReport:
     files = dict(bundle.files)
     if int8:
         made = int8_files(flow, manifest.input_dtype, manifest.precision, rows, snap_with(column_map))
-        files |= in_user_units(made, column_map)
+        files |= in_user_units(made, bundle.base, column_map)
     variants: dict[VariantName, Certificate] = {}
     if INT8.forward in files:
         variants["int8"] = certify_int8(flow, files, rows)

@@ -138,15 +138,17 @@ def _of_table(recipe: Recipe, table: SourceTable) -> Dataset:
     report = inspect(table, choices)
     if not report.ok:
         raise DataError(render(report))
-    taken = chosen(table, report, choices)
+    taken, sha256 = chosen(table, report, choices), table.sha256
+    # The chosen rows are a copy. A large table is freed before more memory is taken.
+    del table
     split = split_rows(taken.rows, recipe.fit.seed, taken.weights)
-    kinds = manifest_kinds(taken.columns, taken.kinds, split.train)
+    kinds = manifest_kinds(taken.columns, taken.kinds, split.train_columns())
     if not kinds:
-        return Dataset(taken.columns, split, len(taken.rows), table.sha256, None, report=report)
+        return Dataset(taken.columns, split, len(taken.rows), sha256, None, report=report)
     mapped = MappedRows.of(taken.columns, kinds, split)
     _check_supported(mapped, taken.columns)
     of_pass = _train_of_pass(mapped, recipe.fit.seed) if mapped.column_map.snaps else None
-    return Dataset(taken.columns, split, len(taken.rows), table.sha256, None, of_pass, mapped, report)
+    return Dataset(taken.columns, split, len(taken.rows), sha256, None, of_pass, mapped, report)
 
 
 def _train_of_pass(mapped: MappedRows, seed: int) -> Callable[[int], Rows]:

@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 import numpy as np
 
-from diffeo.bundle import base
+from diffeo.bundle.base import tempered
 from diffeo.bundle.golden import Golden
 from diffeo.bundle.manifest import MAIN_FILES, VARIANT_FILES, FileName, Trio
 from diffeo.bundle.read import Bundle
@@ -45,6 +45,7 @@ class LocalFlow:
     def __init__(self, bundle: Bundle, precision: str | None, threads: int | None = None) -> None:
         files, golden = _graphs(bundle, precision)
         self._dimension = bundle.manifest.dimension
+        self._base = bundle.base
         self._dtypes = {"x": np.dtype(bundle.manifest.dtype)}
         graphs = _engine(bundle, files.forward), _engine(bundle, files.inverse)
         manifest = bundle.manifest
@@ -78,12 +79,12 @@ class LocalFlow:
 
     def _sample_chunk(self, begin: int, sample: SeededSample, outputs: Sequence[str]) -> Tensors:
         count = min(CHUNK_ROWS, sample.num_samples - begin)
-        z = base.draw(sample.seed, sample.start + begin, count, self._dimension, sample.temperature)
+        z = self._base.draw(sample.seed, sample.start + begin, count, sample.temperature)
         result = self._inverse.run({"z": z})
         tensors = {**result, "z": z}
         if sample.temperature != 1:
             # A row that was rounded to whole numbers has another z than the drawn one.
-            tensors["log_prob"] = base.tempered(result["log_prob"], result.get("z", z), sample.temperature)
+            tensors["log_prob"] = tempered(self._base, result["log_prob"], result.get("z", z), sample.temperature)
         answer = {output: tensors[output] for output in outputs}
         return answer if all_finite(answer) else _with_nan(answer, finite_rows(answer, count))
 

@@ -26,7 +26,7 @@ def test_a_step_of_further_rows_has_fewer_rows_in_many_columns(
     monkeypatch: pytest.MonkeyPatch, dimension: int, step: int
 ) -> None:
     x = np.random.default_rng(0).normal(size=(32, dimension))
-    golden = Golden(x, x, np.zeros(32), base.log_prob(x))
+    golden = Golden(x, x, np.zeros(32), base.log_prob(x), base.StandardNormal(x.shape[1]))
     draw, counts = base.draw, [0]
 
     def counted(seed: int, start: int, count: int, width: int, temperature: float = 1.0) -> base.Rows:

@@ -67,7 +67,9 @@ def test_temperature_scales_rows_and_their_density(seed: int, temperature: float
 def test_temperature_changes_the_density_only_through_the_base_distribution(seed: int, temperature: float) -> None:
     z = base.draw(seed, 0, 50, 3, temperature)
     log_abs_det_jacobian = np.linspace(-3, 3, 50).astype(np.float32)
-    got = base.tempered((base.log_prob(z) + log_abs_det_jacobian).astype(np.float32), z, temperature)
+    got = base.tempered(
+        base.StandardNormal(3), (base.log_prob(z) + log_abs_det_jacobian).astype(np.float32), z, temperature
+    )
     expected = base.log_prob(z, temperature) + log_abs_det_jacobian
     np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from diffeo.bundle import base
+from diffeo.bundle.base import draw
 
 from .integral import integrate
 from .measurement import Array, Measurement, relative, worst
@@ -35,7 +35,7 @@ def parity(subject: Subject) -> Measurement:
     )
     x, inverse_ladj = (tensor.numpy() for tensor in subject.flow.inverse(torch.from_numpy(subject.z)))
     got = subject.inverse.run(subject.z)
-    base_log_prob = base.log_prob(subject.z)
+    base_log_prob = subject.base.log_prob(subject.z)
     inverse = worst(
         np.abs(got["x"] - x) / subject.scale,
         relative(got["log_abs_det_jacobian"], inverse_ladj),
@@ -90,7 +90,7 @@ def batch_invariance(subject: Subject) -> Measurement:
 
 def finiteness(subject: Subject) -> Measurement:
     """The number of rows without a finite answer, on spheres of radius up to 20 sigma around the data and the base."""
-    directions = base.draw(SAMPLE_SEED + 1, 0, FAR_ROWS, subject.dimension).astype(np.float64)
+    directions = draw(SAMPLE_SEED + 1, 0, FAR_ROWS, subject.dimension).astype(np.float64)
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     z = directions * np.linspace(0, FAR_SIGMA, FAR_ROWS)[:, None]
     x = subject.data.mean(axis=0) + z * subject.scale

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import torch
 
-from diffeo.bundle import base
+from diffeo.bundle.base import StandardNormal
 from diffeo.bundle.golden import Golden
 from diffeo.bundle.manifest import MAIN_FILES, Dtype, FileName, Trio
 
@@ -53,7 +53,8 @@ class Subject:
         self.forward = Graph(files[trio.forward])
         self.inverse = Graph(files[trio.inverse])
         self.dimension = rows.shape[1]
-        self.z = base.draw(SAMPLE_SEED, 0, SAMPLE_ROWS, self.dimension).astype(np.float64)
+        self.base = StandardNormal(self.dimension)
+        self.z = self.base.draw(SAMPLE_SEED, 0, SAMPLE_ROWS).astype(np.float64)
         samples = self.inverse.run(self.z)["x"].astype(np.float64)
         self.data = rows
         self.x = np.concatenate([rows, samples])
@@ -72,4 +73,4 @@ class Subject:
         rows = np.concatenate([self.data[:GOLDEN_ROWS], samples])
         x = (rows if self.snap is None else self.snap(rows)).astype(wire).astype(np.float64)
         z, ladj, log_prob = self.answers(x)
-        return Golden(x, z, ladj, log_prob)
+        return Golden(x, z, ladj, log_prob, self.base)

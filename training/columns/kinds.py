@@ -1,7 +1,7 @@
 """The kind of each column for the manifest, from the kind that a look at the table proposed."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -30,25 +30,25 @@ WIDE_OFFSET: Final = 2.0**12
 
 
 def manifest_kinds(
-    columns: Sequence[str], proposed: Sequence[inspection.ColumnKind], rows: npt.NDArray[np.float64]
+    columns: Sequence[str], proposed: Sequence[inspection.ColumnKind], train: Iterable[Vector]
 ) -> dict[str, ColumnKind]:
     """The kind of each column that is not plain.
 
     >>> dice = inspection.ColumnKind(integer=True, low=1.0, high=6.0)
     >>> rows = np.random.default_rng(0).integers(1, 7, size=(100, 1)).astype(float)
-    >>> manifest_kinds(["eyes"], [dice], rows)["eyes"].model_dump_json()
+    >>> manifest_kinds(["eyes"], [dice], rows.T)["eyes"].model_dump_json()
     '{"integer":true,"low":1.0,"high":6.0}'
 
     Args:
         columns: D names.
         proposed: D kinds.
-        rows: training rows [n, D]; they give the widths of atoms and the scales.
+        train: training values [n] of each column; they give the widths of atoms and the scales.
 
     Raises:
         DataError: the numbers of a column are beyond those of a manifest, or float64 has no digits for its differences.
     """
     found: dict[str, ColumnKind] = {}
-    for name, kind, values in zip(columns, proposed, rows.T, strict=True):
+    for name, kind, values in zip(columns, proposed, train, strict=True):
         try:
             steps = _integer(kind) if kind.integer else _continuous(kind, values)
             if affine := _affine(steps, values):

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from diffeo.bundle import golden
+from diffeo.bundle.base import Base
 from diffeo.bundle.golden import Golden
 from diffeo.bundle.manifest import MAIN_FILES, VARIANT_FILES, FileName
 from diffeo.runtime.column_map import ColumnMap
@@ -29,15 +30,14 @@ def snap_with(column_map: ColumnMap | None) -> Snap | None:
     return snap
 
 
-def in_user_units(files: Mapping[FileName, bytes], column_map: ColumnMap | None) -> dict[FileName, bytes]:
+def in_user_units(files: Mapping[FileName, bytes], base: Base, column_map: ColumnMap | None) -> dict[FileName, bytes]:
     """The files with the golden vectors of the model in place of those of the graphs."""
     changed = dict(files)
     if column_map is None:
         return changed
     for trio in (MAIN_FILES, *VARIANT_FILES.values()):
         if trio.golden in files:
-            dimension = len(column_map.spread.low)
-            vectors = golden.parse(files[trio.golden], dimension, trio, least_distinct=1)
+            vectors = golden.parse(files[trio.golden], base, trio, least_distinct=1)
             changed[trio.golden] = _of_model(vectors, column_map).to_bytes()
     return changed
 

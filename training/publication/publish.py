@@ -60,7 +60,7 @@ def publish_flow(recipe: Recipe, dataset: Dataset, fitted: Fitted, destination: 
         dataset.columns,
         "float64" if dataset.kinds else dtype,
         subject.precision,
-        golden_rows.in_user_units(files, column_map),
+        golden_rows.in_user_units(files, subject.base, column_map),
         certificate,
         _calibration(dataset, comparison),
         report.provenance(recipe, dataset, parameters, comparison.quality.model.nll, kl),

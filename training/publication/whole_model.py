@@ -3,7 +3,6 @@
 import numpy as np
 import numpy.typing as npt
 
-from diffeo.bundle import base
 from diffeo.bundle.manifest import Dtype
 from diffeo.runtime.column_map import ColumnMap
 from diffeo.runtime.engines.engine import Tensors
@@ -44,7 +43,7 @@ class WholeModel:
 
     def sample(self, count: int, seed: int) -> Array:
         """Rows x [count, D] of the sample of this seed, as a service draws them."""
-        z = base.draw(seed, 0, count, self.dimension)
+        z = self._subject.base.draw(seed, 0, count)
         return self._inverse.run({"z": z})["x"].astype(np.float64)
 
 

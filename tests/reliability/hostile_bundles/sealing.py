@@ -9,6 +9,7 @@ from typing import Final
 import onnx
 
 from diffeo.bundle import agreement, golden
+from diffeo.bundle.base import StandardNormal
 from diffeo.bundle.manifest import FileName
 from diffeo.bundle.read import check_certificates, inspect, parse_manifest, seal
 from diffeo.runtime.engines import onnx as engine
@@ -63,7 +64,7 @@ def check(files: Mapping[str, bytes], seconds: float = agreement.FURTHER_SECONDS
     check_certificates(manifest)
     # Only what the manifest names is read; the mutations leave its list of names as it is.
     inspect(manifest, {name: files[name] for name in manifest.files})
-    vectors = golden.parse(files["golden.npy"], manifest.dimension)
+    vectors = golden.parse(files["golden.npy"], StandardNormal(manifest.dimension))
     digest = hashlib.sha256(files["manifest.json"]).hexdigest()
     forward, inverse = computes(files)
     agreement.check(forward, inverse, vectors, manifest.dtype, digest, seconds)

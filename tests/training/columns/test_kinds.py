@@ -42,7 +42,7 @@ CASES: dict[str, tuple[Rows, Proposed, dict[str, object] | None]] = {
 def test_a_kind_maps_the_rows_of_its_table_there_and_back(
     values: Rows, proposed: Proposed, expected: dict[str, object] | None
 ) -> None:
-    kinds = manifest_kinds(["x"], [proposed], values[:, None])
+    kinds = manifest_kinds(["x"], [proposed], [values])
     if expected is None:
         assert kinds == {}
         return
@@ -57,7 +57,7 @@ def test_a_kind_maps_the_rows_of_its_table_there_and_back(
 
 def test_a_value_at_a_bound_has_its_place_there() -> None:
     values = np.abs(np.round(A, 1))
-    kind = manifest_kinds(["x"], [Proposed(low=0.0)], values[:, None])["x"]
+    kind = manifest_kinds(["x"], [Proposed(low=0.0)], [values])["x"]
     assert [atom.value for atom in kind.atoms] == [0.0]
 
 
@@ -76,4 +76,4 @@ BEYOND = {
 @pytest.mark.parametrize(("values", "words"), BEYOND.values(), ids=BEYOND.keys())
 def test_a_column_that_no_model_can_hold_is_named(values: Rows, words: str) -> None:
     with pytest.raises(DataError, match=words):
-        manifest_kinds(["x"], [Proposed()], values[:, None])
+        manifest_kinds(["x"], [Proposed()], [values])

@@ -10,6 +10,7 @@ from onnx import numpy_helper
 from torch import Tensor
 
 from diffeo.bundle import golden
+from diffeo.bundle.base import StandardNormal
 from diffeo.bundle.errors import GoldenDisagrees
 from diffeo.bundle.manifest import PLANE_CHECKS, VARIANT_CHECKS, FileName
 from diffeo.training import export
@@ -62,7 +63,7 @@ def test_two_columns_are_certified_with_the_integral_too() -> None:
 
 
 def test_the_golden_vectors_are_those_of_the_rounded_flow(flow: Flow, files: Files, data: np.ndarray) -> None:
-    vectors = golden.parse(files["golden.int8.npy"], COLUMNS)
+    vectors = golden.parse(files["golden.int8.npy"], StandardNormal(COLUMNS))
     # The first half are rows of the data, the others are samples.
     half = len(vectors.x) // 2
     np.testing.assert_array_equal(vectors.x[:half], data[:half])
