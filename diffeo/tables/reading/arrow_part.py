@@ -90,7 +90,8 @@ def block_column(column: "pa.Array", first: int) -> BlockColumn:
         if types.is_decimal(kind):
             # pyarrow converts a decimal to a float with an error in the last digit, but the text of it without one.
             source = pc.cast(column, pa.string())
-        values = np.ascontiguousarray(pc.cast(source, pa.float64(), safe=False).to_numpy(zero_copy_only=False))
+        # A copy: pyarrow keeps the memory of its blocks for later ones, and those would be all blocks of a large table.
+        values = np.array(pc.cast(source, pa.float64(), safe=False).to_numpy(zero_copy_only=False))
         missing = int(np.count_nonzero(np.isnan(values)))
         holds: Holds = "truth values" if types.is_boolean(kind) else "numbers"
         return BlockColumn(holds if missing < len(values) else "nothing", values, missing)
