@@ -52,6 +52,10 @@ class Base(Protocol):
         """Log density of each row at this temperature, nats."""
         ...
 
+    def surface(self, directions: Array, radius: float) -> Array:
+        """Points at `radius` standard deviations from each centre, in these directions [n, D] of length 1."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class StandardNormal:
@@ -70,6 +74,10 @@ class StandardNormal:
     def log_prob(self, z: npt.NDArray[np.floating], temperature: float = 1.0) -> Array:
         """Log density of each row, nats."""
         return log_prob(z, temperature)
+
+    def surface(self, directions: Array, radius: float) -> Array:
+        """The sphere: radius times the directions."""
+        return radius * directions
 
 
 def draw(seed: int, start: int, count: int, dimension: int, temperature: float = 1.0) -> Rows:

@@ -8,6 +8,7 @@ BundleError
 ├── ManifestInvalid    manifest.json breaks the schema
 ├── DigestMismatch     a file is missing, or its size or SHA-256 differs from the manifest or the seal
 ├── GraphRefused       an ONNX file has content that is not allowed in the graph of a flow
+├── BaseInvalid        base.npy holds no mixture of Gaussians
 ├── GoldenInvalid      golden.npy has another shape or type than the manifest implies
 ├── GoldenDisagrees    a runtime computes other numbers than the golden vectors
 ├── GraphsDisagree     two graphs do not compute one density, or a row depends on its batch
@@ -50,6 +51,10 @@ class DigestMismatch(BundleError):
 
 class GraphRefused(BundleError):
     """An ONNX file has content that is not allowed in the graph of a flow."""
+
+
+class BaseInvalid(BundleError):
+    """base.npy holds no mixture of Gaussians."""
 
 
 class GoldenInvalid(BundleError):

@@ -12,12 +12,14 @@ from .schema.frozen import Frozen
 from .schema.quality import Quality
 
 FORMAT: Final = "diffeo-bundle/1"
-# A bundle with kinds of columns. Every other bundle is written in the first format, as before kinds existed.
-FORMAT_WITH_KINDS: Final = "diffeo-bundle/2"
+# A bundle with kinds of columns or with a mixture as base. Every other bundle is written in the first format, as before
+# these existed.
+SECOND_FORMAT: Final = "diffeo-bundle/2"
 RNG: Final = "philox4x64-10/1"
 
 MANIFEST_NAME: Final = "manifest.json"
 SEAL_NAME: Final = "manifest.sha256"
+BASE_NAME: Final = "base.npy"
 
 FileName = Literal[
     "forward.onnx",
@@ -29,6 +31,7 @@ FileName = Literal[
     "forward.int8.onnx",
     "inverse.int8.onnx",
     "golden.int8.npy",
+    "base.npy",
 ]
 KNOWN_FILES: Final = frozenset(get_args(FileName))
 
@@ -84,9 +87,13 @@ MAX_COLUMNS: Final = 4096
 
 
 class Base(Frozen):
-    """The distribution of z, and the random number generator that draws it (`diffeo.bundle.base`)."""
+    """The distribution of z, and the random number generator that draws it (`diffeo.bundle.base`).
 
-    kind: Literal["standard_normal"]
+    Attributes:
+        kind: `gaussian_mixture` has its components in base.npy (`diffeo.bundle.mixture`).
+    """
+
+    kind: Literal["standard_normal", "gaussian_mixture"]
     rng: Literal["philox4x64-10/1"]
 
 
@@ -212,16 +219,19 @@ class Manifest(Frozen):
 
     @model_validator(mode="after")
     def _kinds_fit_the_format(self) -> Self:
-        if self.format == FORMAT:
-            if self.kinds or self.mass_error is not None or self.graph_dtype is not None:
-                raise ValueError(f"kinds, mass_error and graph_dtype belong to {FORMAT_WITH_KINDS}")
-            return self
+        is_plain = self.base.kind == "standard_normal"
+        if self.format == FORMAT and (self.kinds or not is_plain):
+            raise ValueError(f"kinds and bases other than standard_normal belong to {SECOND_FORMAT}")
+        if self.format == SECOND_FORMAT and not self.kinds and is_plain:
+            raise ValueError(f"{SECOND_FORMAT} has kinds or a gaussian_mixture; a bundle without them is {FORMAT}")
         if not self.kinds:
-            raise ValueError(f"{FORMAT_WITH_KINDS} has at least one kind; a bundle without kinds is {FORMAT}")
+            if self.mass_error is not None or self.graph_dtype is not None:
+                raise ValueError("mass_error and graph_dtype are given only with kinds")
+            return self
         if strangers := self.kinds.keys() - set(self.columns):
             raise ValueError(f"kinds names {listed(map(ascii, sorted(strangers)))}, which columns does not")
         if self.dtype != "float64" or self.graph_dtype is None:
-            raise ValueError(f"{FORMAT_WITH_KINDS} has the dtype float64, and graph_dtype for the input of the graphs")
+            raise ValueError("a bundle with kinds has the dtype float64, and graph_dtype for the input of the graphs")
         if self.snaps != (self.mass_error is not None):
             raise ValueError("mass_error is given if and only if a column is integer or has atoms")
         return self
@@ -242,6 +252,8 @@ class Manifest(Frozen):
             raise ValueError(f"files lacks {', '.join(sorted(missing))}")
         if ("forward.ts" in self.files) != ("inverse.ts" in self.files):
             raise ValueError("files names one TorchScript graph; forward.ts and inverse.ts come as a pair")
+        if (BASE_NAME in self.files) != (self.base.kind == "gaussian_mixture"):
+            raise ValueError(f"files names {BASE_NAME} if and only if base is a gaussian_mixture")
         for variant, trio in VARIANT_FILES.items():
             expected = set(trio) if variant in self.variants else set()
             if self.files.keys() & set(trio) != expected:

@@ -15,7 +15,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from . import golden, graph
+from . import golden, graph, mixture
 from .base import Base, StandardNormal
 from .errors import (
     BundleError,
@@ -28,6 +28,7 @@ from .errors import (
 )
 from .golden import ROUNDED_TOLERANCE, Golden
 from .manifest import (
+    BASE_NAME,
     MAIN_FILES,
     MANIFEST_NAME,
     MAX_FILE_BYTES,
@@ -96,6 +97,7 @@ def read(path: Path, proof: Proof | None = None) -> Bundle:
         DigestMismatch: a file or the manifest is missing or has changed.
         GraphRefused: an ONNX file has content that is not allowed.
         GraphsDisagree: the two graphs hold different weights.
+        BaseInvalid: base.npy holds no mixture of Gaussians.
         GoldenInvalid: a file of golden vectors does not fit the manifest.
         Uncertified: a certificate is incomplete, or a measurement is out of tolerance.
     """
@@ -110,7 +112,7 @@ def read(path: Path, proof: Proof | None = None) -> Bundle:
         os.close(folder)
     check_certificates(manifest)
     row_bytes = proof.row_bytes if proof is not None and proof.digest == digest else inspect(manifest, files)
-    base = StandardNormal(manifest.dimension)
+    base = base_of(manifest, files)
     vectors = golden.parse(files["golden.npy"], base, least_distinct=_least_distinct(manifest))
     return Bundle(path, manifest, digest, base, vectors, files, _variants(manifest, base, files), row_bytes)
 
@@ -127,6 +129,17 @@ def inspect(manifest: Manifest, files: Mapping[FileName, bytes]) -> int:
     costs = [graph.inspect(name, files[name], manifest.dimension, manifest.input_dtype) for name in names]
     graph.check_weights(files)
     return max(cost.row_bytes for cost in costs)
+
+
+def base_of(manifest: Manifest, files: Mapping[FileName, bytes]) -> Base:
+    """The base distribution of a bundle.
+
+    Raises:
+        BaseInvalid: base.npy holds no mixture of Gaussians.
+    """
+    if manifest.base.kind == "standard_normal":
+        return StandardNormal(manifest.dimension)
+    return mixture.parse(files[BASE_NAME], manifest.dimension)
 
 
 def versions(model: Path) -> list[int]:

@@ -16,11 +16,12 @@ from pathlib import Path
 
 from .errors import NoVersionLeft, VersionExists
 from .manifest import (
+    BASE_NAME,
     FORMAT,
-    FORMAT_WITH_KINDS,
     MANIFEST_NAME,
     RNG,
     SEAL_NAME,
+    SECOND_FORMAT,
     Base,
     Calibration,
     Certificate,
@@ -46,7 +47,7 @@ class BundleContent:
         columns: names of the columns of x.
         dtype: type of x.
         precision: precision of the main graphs.
-        files: content of each file.
+        files: content of each file; base.npy is among them if the base is a mixture.
         certificate: measurements of the main graphs.
         calibration: quantiles of log_prob on held-out rows, if known.
         provenance: origin of the model.
@@ -76,15 +77,16 @@ class BundleContent:
             name: FileEntry(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
             for name, content in self.files.items()
         }
+        has_mixture = BASE_NAME in self.files
         return Manifest(
-            format=FORMAT_WITH_KINDS if self.kinds else FORMAT,
+            format=SECOND_FORMAT if self.kinds or has_mixture else FORMAT,
             columns=self.columns,
             kinds=dict(self.kinds),
             mass_error=self.mass_error,
             dtype=self.dtype,
             graph_dtype=self.graph_dtype,
             precision=self.precision,
-            base=Base(kind="standard_normal", rng=RNG),
+            base=Base(kind="gaussian_mixture" if has_mixture else "standard_normal", rng=RNG),
             files=entries,
             certificate=self.certificate,
             calibration=self.calibration,

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from diffeo.bundle.manifest import Dtype
 
 from .errors import ExportError
-from .flows.flow import Flow, standard_normal_log_prob
+from .flows.flow import Flow
 
 OPSET: Final = 20
 # torch.export treats a batch of 0 or 1 as a constant.
@@ -41,7 +41,7 @@ class ForwardGraph(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """x [B, D] -> z [B, D], [B], [B]."""
         z, ladj = self.flow.forward(x)
-        log_prob = standard_normal_log_prob(z) + ladj
+        log_prob = self.flow.base.log_prob(z) + ladj
         return z.float(), ladj.float(), log_prob.float()
 
 
@@ -60,7 +60,7 @@ class InverseGraph(nn.Module):
         """z [B, D] -> x [B, D], [B], [B]."""
         z = z.to(self.precision)
         x, ladj = self.flow.inverse(z)
-        log_prob = standard_normal_log_prob(z) - ladj
+        log_prob = self.flow.base.log_prob(z) - ladj
         return x.to(self.dtype), ladj.float(), log_prob.float()
 
 

@@ -1,33 +1,38 @@
 """`python -m benchmarks.tables`: fits a hundred hostile and five real tables, one process each, and writes the page.
 
 A hostile table must end in a certified model that is no worse than one Gaussian on the held-out rows, or in one true
-sentence within ten seconds. A real table must be published with no option but its name. It takes about half an hour.
+sentence within ten seconds. A real table must be published with no option but its name. It takes about half an hour. The
+outcomes of tables that were fitted lie in runs/tables, and `--resume` fits the others only.
 """
 
 import argparse
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+from pydantic import TypeAdapter
 from tqdm import tqdm
 
 from benchmarks.machine import machine
 from benchmarks.markdown import table
-from benchmarks.paths import RESULTS
+from benchmarks.paths import RESULTS, ROOT
 from benchmarks.tables.hostile import Hostile, hostile_tables
 from benchmarks.tables.real import LOADERS, gaussian_nll, real_table
 from diffeo.bundle.read import read
 from diffeo.bundle.schema.quality import Quality
 
+OUTCOMES: Final = ROOT / "runs/tables"
 REFUSAL_SECONDS: Final = 10.0
 # A difference within so many standard errors is none (two-sided, level 0.01).
 STANDARD_ERRORS: Final = 2.576
@@ -89,17 +94,27 @@ class Outcome:
         return is_no_worse and beats
 
 
+OUTCOME: Final = TypeAdapter(Outcome)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Fit the tables and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--resume", action="store_true", help="keep the outcomes of an interrupted run")
     parser.add_argument("--only", default="", help="fit only tables whose name holds this text, and write no page")
-    chosen = parser.parse_args(arguments).only
+    options = parser.parse_args(arguments)
+    chosen = options.only
+    if not options.resume:
+        shutil.rmtree(OUTCOMES, ignore_errors=True)
+    OUTCOMES.mkdir(parents=True, exist_ok=True)
     hostile = [each for each in hostile_tables() if chosen in each.name]
     real = [name for name in LOADERS if chosen in name]
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        work = [pool.submit(fit_hostile, each, Path(folder)) for each in hostile]
-        work += [pool.submit(fit_real, name, Path(folder)) for name in real]
-        outcomes = [each.result() for each in tqdm(work, desc="tables")]
+        work = [pool.submit(once, each.name, partial(fit_hostile, each, Path(folder))) for each in hostile]
+        work += [pool.submit(once, name, partial(fit_real, name, Path(folder))) for name in real]
+        for _ in tqdm(as_completed(work), "tables", len(work)):
+            pass
+    outcomes = [each.result() for each in work]
     text = page(outcomes[: len(hostile)], outcomes[len(hostile) :])
     if chosen:
         sys.stdout.write(text)
@@ -107,9 +122,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
         (RESULTS / "tables.md").write_text(text, encoding="utf-8")
 
 
+def once(name: str, fit_table: Callable[[], Outcome]) -> Outcome:
+    """The outcome of a table: the saved one, or that of a fit now, which is saved."""
+    file = OUTCOMES / f"{short_name(name)}.json"
+    if not file.exists():
+        file.write_bytes(OUTCOME.dump_json(fit_table()))
+    return OUTCOME.validate_json(file.read_bytes())
+
+
+def short_name(name: str) -> str:
+    """The name of a table as that of a file and of a model."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
 def fit_hostile(each: Hostile, folder: Path) -> Outcome:
     """Fit one hostile table."""
-    short = re.sub(r"[^a-z0-9]+", "-", each.name.lower()).strip("-")
+    short = short_name(each.name)
     file = folder / f"{short}.npy"
     np.save(file, each.rows)
     if each.learning_rate == 1:

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from torch.autograd import grad
 
 from diffeo.training.errors import IllConditioned
+from diffeo.training.flows.base.standard_normal import standard_normal_log_prob
 from diffeo.training.flows.conditioner import Conditioner
 from diffeo.training.flows.coupling import Coupling
-from diffeo.training.flows.flow import Flow, standard_normal_log_prob
+from diffeo.training.flows.flow import Flow
 from diffeo.training.flows.matrix import MAX_CONDITION, BlockTriangular
 from diffeo.training.flows.triangular_coupling import TriangularCoupling
 from tests.given.flows.coupling_point import (

@@ -65,11 +65,11 @@ def jacobian(subject: Subject) -> Measurement:
     half = JACOBIAN_ROWS // 2
     x = np.concatenate([subject.data[:half], subject.x[-half:]])
     forward = np.abs(
-        subject.forward.run(x)["log_abs_det_jacobian"] - _autograd(lambda row: subject.flow.forward(row)[0], x)
+        subject.forward.run(x)["log_abs_det_jacobian"] - _autograd(lambda rows: subject.flow.forward(rows)[0], x)
     )
     z = subject.z[:JACOBIAN_ROWS]
     inverse = np.abs(
-        subject.inverse.run(z)["log_abs_det_jacobian"] - _autograd(lambda row: subject.flow.inverse(row)[0], z)
+        subject.inverse.run(z)["log_abs_det_jacobian"] - _autograd(lambda rows: subject.flow.inverse(rows)[0], z)
     )
     errors = worst(np.concatenate([forward, inverse]))
     return Measurement.of("log_abs_det_jacobian", errors, np.concatenate([x, z]), "nats, against autograd")
@@ -103,8 +103,8 @@ def finiteness(subject: Subject) -> Measurement:
 
 
 def normalisation(subject: Subject) -> Measurement:
-    """|1 - integral of exp(log_prob)| over a box that holds the image of |z| <= 6; for one and two columns."""
-    rim = BASE_RADIUS * _unit_rows(subject.dimension)
+    """|1 - integral of exp(log_prob)| over a box that holds 6 standard deviations of the base; for D of 1 and 2."""
+    rim = subject.base.surface(_unit_rows(subject.dimension), BASE_RADIUS)
     edge = subject.flow.inverse(torch.from_numpy(rim))[0].numpy()
     # Samples of the flow, not of the graph: those of a broken graph may lie anywhere.
     known = np.concatenate([subject.flow.inverse(torch.from_numpy(subject.z))[0].numpy(), subject.data])
@@ -128,9 +128,10 @@ def _unit_rows(dimension: int) -> Array:
 
 
 def _autograd(function: Callable[[Tensor], Tensor], rows: Array) -> Array:
-    def row_to_row(row: Tensor) -> Tensor:
-        return function(row[None])[0]
-
-    jacobians = torch.func.vmap(torch.func.jacrev(row_to_row))(torch.from_numpy(rows))  # [B, D, D]
+    """log|det| of the Jacobian of each row [B, D]; a row of an image depends on the same row of its source alone."""
+    source = torch.from_numpy(rows).clone().requires_grad_()
+    image = function(source)
+    gradients = [torch.autograd.grad(column.sum(), source, retain_graph=True)[0] for column in image.unbind(-1)]
+    jacobians = torch.stack(gradients, dim=1)  # [B, D, D]
     result: Array = torch.linalg.slogdet(jacobians).logabsdet.numpy()
     return result

@@ -7,11 +7,10 @@ from typing import Final
 import numpy as np
 import torch
 
-from diffeo.bundle.base import StandardNormal
 from diffeo.bundle.golden import Golden
 from diffeo.bundle.manifest import MAIN_FILES, Dtype, FileName, Trio
 
-from ..flows.flow import Flow, standard_normal_log_prob
+from ..flows.flow import Flow
 from ..graph_session import Graph
 from .measurement import Array
 
@@ -53,7 +52,7 @@ class Subject:
         self.forward = Graph(files[trio.forward])
         self.inverse = Graph(files[trio.inverse])
         self.dimension = rows.shape[1]
-        self.base = StandardNormal(self.dimension)
+        self.base = flow.base.distribution(self.dimension)
         self.z = self.base.draw(SAMPLE_SEED, 0, SAMPLE_ROWS).astype(np.float64)
         samples = self.inverse.run(self.z)["x"].astype(np.float64)
         self.data = rows
@@ -64,7 +63,7 @@ class Subject:
     def answers(self, x: Array) -> tuple[Array, Array, Array]:
         """x [rows, D] -> z, log|det dz/dx| and log p(x) of the flow in float64."""
         z, ladj = self.flow.forward(torch.from_numpy(x))
-        return z.numpy(), ladj.numpy(), (standard_normal_log_prob(z) + ladj).numpy()
+        return z.numpy(), ladj.numpy(), (self.flow.base.log_prob(z) + ladj).numpy()
 
     def golden(self) -> Golden:
         """Golden vectors of the flow in float64, for rows that the input type holds exactly: data and samples."""

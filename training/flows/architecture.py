@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from safetensors.torch import load, save
 from torch import Tensor
 
+from .base.gaussian_mixture import GaussianMixture
 from .conditioner import ConditionerShape
 from .flow import Flow
 from .linear import Linear
@@ -26,7 +27,9 @@ START_ROWS: Final = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """Standardisation, a spline for each column, a linear map, then `layers` couplings; every second one is flipped.
+    """Standardisation, a spline for each column, a linear map, then `layers` couplings over a base density.
+
+    Every second coupling is flipped.
 
     >>> import torch
     >>> from diffeo.training.flows.affine import AffineCouplingSpec
@@ -44,6 +47,7 @@ class Architecture:
         marginals: pieces of the spline of each column; 0 for no splines.
         linear: no linear map, one before the first coupling, or one before every coupling.
         permuted: before every second coupling but the first, the columns are permuted, so that the halves change.
+        components: Gaussians of the base; 0 for the standard normal.
     """
 
     dimension: int
@@ -54,6 +58,7 @@ class Architecture:
     marginals: int = 0
     linear: LinearPlaces = "none"
     permuted: bool = False
+    components: int = 0
 
     def build(self, mean: Tensor, scale: Tensor, sharpness: float = 1.0, rows: Tensor | None = None) -> Flow:
         """A fresh flow. Without rows it computes the standardisation alone.
@@ -67,7 +72,8 @@ class Architecture:
                 Gaussian with the mean and the covariance of the rows.
         """
         standardise = Standardise(mean, scale)
-        return Flow([standardise, *self._front(_standardised(rows, standardise)), *self._couplings(sharpness)])
+        transforms = [standardise, *self._front(_standardised(rows, standardise)), *self._couplings(sharpness)]
+        return Flow(transforms, GaussianMixture(self.dimension, self.components) if self.components else None)
 
     def _front(self, x: Tensor | None) -> list[Transform]:
         """The transforms between the standardisation and the couplings; x are the rows that start them."""
@@ -92,7 +98,12 @@ class Architecture:
 
     def to_json(self) -> str:
         """The text that the header of flow.safetensors holds; parts that are left out are not named in it."""
-        parts: dict[str, JsonValue] = {"marginals": self.marginals, "linear": self.linear, "permuted": self.permuted}
+        parts: dict[str, JsonValue] = {
+            "marginals": self.marginals,
+            "linear": self.linear,
+            "permuted": self.permuted,
+            "components": self.components,
+        }
         values: dict[str, JsonValue] = {
             "dimension": self.dimension,
             "layers": self.layers,
@@ -112,7 +123,7 @@ class Architecture:
         """
         values = json.loads(text)
         dimension, layers, hidden, depth = (values.pop(key) for key in ("dimension", "layers", "hidden", "depth"))
-        parts = {key: values.pop(key) for key in ("marginals", "linear", "permuted") if key in values}
+        parts = {key: values.pop(key) for key in ("marginals", "linear", "permuted", "components") if key in values}
         named = values.get("transform")
         transform = coupling_from_keys(**values) if named is None else parse_transform(named)
         return cls(dimension, layers, hidden, depth, transform, **parts)

@@ -1,17 +1,17 @@
-"""A flow: a chain of transforms over a standard normal; log p(x) = log p_z(f(x)) + log|det df/dx|."""
+"""A flow: a chain of transforms over a base density of z; log p(x) = log p_z(f(x)) + log|det df/dx|."""
 
 import copy
-import math
 from collections.abc import Iterable
 
 from torch import Tensor, nn
 
-from .row_sum import row_sum
+from .base.base_density import BaseDensity
+from .base.standard_normal import StandardNormal
 from .transform import Transform
 
 
 class Flow(nn.Module):
-    """z = f(x) with f = f_n o ... o f_1 and z ~ N(0, I); log densities in nats, in the units of x.
+    """z = f(x) with f = f_n o ... o f_1 and z from the base; log densities in nats, in the units of x.
 
     >>> import torch
     >>> from diffeo.training.flows.standardise import Standardise
@@ -22,12 +22,19 @@ class Flow(nn.Module):
     >>> log_abs_det_jacobian  # -log(2 * 4)
     tensor([-2.0794])
 
+    Args:
+        transforms: f_1, ..., f_n.
+        base: the density of z; by default N(0, I).
+
     Reference: Rezende and Mohamed (2015), Variational inference with normalizing flows, arXiv:1505.05770.
     """
 
-    def __init__(self, transforms: Iterable[Transform]) -> None:
+    base: BaseDensity
+
+    def __init__(self, transforms: Iterable[Transform], base: BaseDensity | None = None) -> None:
         super().__init__()
         self.transforms = nn.ModuleList(transforms)
+        self.base = StandardNormal() if base is None else base
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x [B, D] -> z = f(x) [B, D], log|det dz/dx| [B]."""
@@ -62,7 +69,7 @@ class Flow(nn.Module):
         tensor([-1.8379, -2.3379])
         """
         z, ladj = self.forward(x)
-        return standard_normal_log_prob(z) + ladj
+        return self.base.log_prob(z) + ladj
 
     def frozen(self) -> "Flow":
         """A copy for export, in which every value that depends on the weights alone is a constant.
@@ -72,15 +79,11 @@ class Flow(nn.Module):
         """
         result = copy.deepcopy(self)
         result.transforms = nn.ModuleList(transform.frozen() for transform in self._chain())
+        result.base = self.base.frozen()
         return result
 
     def _chain(self) -> list[Transform]:
         return [transform for transform in self.transforms if isinstance(transform, Transform)]
-
-
-def standard_normal_log_prob(z: Tensor) -> Tensor:
-    """z [B, D] -> log p_z(z) = -|z|^2 / 2 - D/2 log 2 pi, nats [B]."""
-    return -0.5 * row_sum(z * z) - 0.5 * z.shape[-1] * math.log(2 * math.pi)
 
 
 def _vector(total: Tensor | float) -> Tensor:

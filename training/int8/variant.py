@@ -16,7 +16,6 @@ from typing import Final
 
 import numpy as np
 
-from diffeo.bundle import base
 from diffeo.bundle.golden import ROUNDED_TOLERANCE
 from diffeo.bundle.manifest import PLANE, VARIANT_FILES, Certificate, Dtype, FileName, Trio
 from diffeo.bundle.tolerances import VARIANT_TOLERANCES as TOLERANCES
@@ -123,6 +122,6 @@ def cancellation(subject: Subject) -> Measurement:
     forward = subject.forward.run(subject.x)
     inverse = subject.inverse.run(forward["z"])
     ladj = forward["log_abs_det_jacobian"].astype(np.float64)
-    sum_of_terms = base.log_prob(forward["z"]) + ladj
+    sum_of_terms = subject.base.log_prob(forward["z"]) + ladj
     errors = worst(np.abs(ladj + inverse["log_abs_det_jacobian"]), np.abs(forward["log_prob"] - sum_of_terms))
     return Measurement.of("log_abs_det_jacobian", errors, subject.x, "nats, forward + inverse")

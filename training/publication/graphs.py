@@ -5,7 +5,8 @@ import sys
 import numpy as np
 import numpy.typing as npt
 
-from diffeo.bundle.manifest import Certificate, Dtype, FileName, VariantName
+from diffeo.bundle.manifest import BASE_NAME, Certificate, Dtype, FileName, VariantName
+from diffeo.bundle.mixture import GaussianMixture
 
 from .. import export
 from ..certification.certificate import certify
@@ -64,6 +65,8 @@ def _certified_in(  # noqa: PLR0913, PLR0917  (a precision, and the arguments of
     subject = Subject(flow, files, rows, precision, snap=snap)
     certificate = certify(subject)
     files["golden.npy"] = subject.golden().to_bytes()
+    if isinstance(subject.base, GaussianMixture):
+        files[BASE_NAME] = subject.base.to_bytes()
     return subject, certificate
 
 

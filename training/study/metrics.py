@@ -10,10 +10,8 @@ import torch
 from scipy.spatial.distance import cdist
 from torch import Tensor
 
-from diffeo.bundle import base
-
 from ..errors import IllConditioned
-from ..flows.flow import Flow, standard_normal_log_prob
+from ..flows.flow import Flow
 from ..flows.matrix import BlockTriangular
 from .populations import Population
 
@@ -37,7 +35,7 @@ def likelihood(flow: Flow, rows: Population) -> Metrics:
     """
     exact = copy.deepcopy(flow).double()
     z, ladj = _by_blocks(exact.forward, torch.from_numpy(rows.test))
-    log_prob: Array = (standard_normal_log_prob(z) + ladj).numpy()
+    log_prob: Array = (exact.base.log_prob(z) + ladj).numpy()
     values = {"nll": float(-log_prob.mean()), "mean_ladj": float(ladj.mean())}
     if rows.truth is not None:
         gap = rows.truth - log_prob
@@ -49,9 +47,9 @@ def likelihood(flow: Flow, rows: Population) -> Metrics:
 def samples(flow: Flow, columns: int) -> tuple[Array, float]:
     """Draws rows from the flow and returns them with their entropy: the mean of -log p over these rows, nats."""
     exact = copy.deepcopy(flow).double()
-    z = torch.from_numpy(base.draw(SAMPLE_SEED, 0, SAMPLE_ROWS, columns).astype(np.float64))
+    z = torch.from_numpy(exact.base.distribution(columns).draw(SAMPLE_SEED, 0, SAMPLE_ROWS).astype(np.float64))
     x, ladj = _by_blocks(exact.inverse, z)
-    return x.numpy(), float((ladj - standard_normal_log_prob(z)).mean())
+    return x.numpy(), float((ladj - exact.base.log_prob(z)).mean())
 
 
 def neighbourhoods(real: Array, drawn: Array) -> Metrics:

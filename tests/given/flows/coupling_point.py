@@ -14,9 +14,9 @@ from torch.func import jacrev
 
 from diffeo.training.certification.integral import integrate
 from diffeo.training.flows.affine import AffineMap
+from diffeo.training.flows.base.standard_normal import standard_normal_log_prob
 from diffeo.training.flows.conditioner import ConditionerShape
 from diffeo.training.flows.coupling import Coupling, Halves
-from diffeo.training.flows.flow import standard_normal_log_prob
 from diffeo.training.flows.matrix import BlockTriangular
 from diffeo.training.flows.triangular_coupling import TriangularCoupling
 

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from diffeo.training.flows.affine import AffineCouplingSpec, AffineMap
 from diffeo.training.flows.architecture import Architecture
+from diffeo.training.flows.base.standard_normal import standard_normal_log_prob
 from diffeo.training.flows.conditioner import ConditionerShape
 from diffeo.training.flows.coupling import Coupling, Halves
-from diffeo.training.flows.flow import Flow, standard_normal_log_prob
+from diffeo.training.flows.flow import Flow
 
 
 def with_random_weights(dimension: int, layers: int) -> Flow:
