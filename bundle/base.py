@@ -52,6 +52,10 @@ class Base(Protocol):
         """Log density of each row at this temperature, nats."""
         ...
 
+    def normal_scores(self, z: npt.NDArray[np.floating]) -> Array:
+        """z [n, D] -> [n, D], independent standard normals if z follows this distribution."""
+        ...
+
     def surface(self, directions: Array, radius: float) -> Array:
         """Points at `radius` standard deviations from each centre, in these directions [n, D] of length 1."""
         ...
@@ -74,6 +78,10 @@ class StandardNormal:
     def log_prob(self, z: npt.NDArray[np.floating], temperature: float = 1.0) -> Array:
         """Log density of each row, nats."""
         return log_prob(z, temperature)
+
+    def normal_scores(self, z: npt.NDArray[np.floating]) -> Array:
+        """z itself."""
+        return np.asarray(z, dtype=np.float64)
 
     def surface(self, directions: Array, radius: float) -> Array:
         """The sphere: radius times the directions."""

@@ -1,4 +1,4 @@
-"""The simple flows that a fitted flow must beat on the validation rows: one Gaussian, alone and after splines."""
+"""The simple flows that a fitted flow must beat on the validation rows: one Gaussian, splines, and a mixture."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,11 +13,13 @@ from . import export
 from .fitting.choice import Candidate
 from .flows.affine import AffineCouplingSpec
 from .flows.architecture import Architecture
+from .flows.base.gaussian_mixture import GaussianMixture
 from .flows.flow import Flow
 from .flows.linear import Linear
 from .flows.standardise import Standardise
 from .quality.baselines.baselines import Baselines
 from .quality.baselines.gaussian import Gaussian
+from .quality.baselines.mixture import ScaledMixture
 from .quality.thinning import resampled
 from .source import Array, Dataset, stream
 from .split import Numbers
@@ -27,6 +29,7 @@ START_ROWS: Final = 200_000
 BASELINE_ROWS: Final = 500_000
 VALIDATION_PLACES: Final = "places of the validation rows"
 ONE_GAUSSIAN: Final = "one Gaussian"
+MIXTURE: Final = "the best mixture of Gaussians"
 SPLINES: Final = "one spline for each column and one Gaussian"
 FITTED: Final = "the fitted flow"
 
@@ -70,7 +73,7 @@ def simple_candidates(
     """The candidates, the simplest first.
 
     Args:
-        baselines: the Gaussian of them becomes a flow without couplings.
+        baselines: each becomes a flow without couplings.
         rows: training rows that start the splines [n, D].
         architecture: of the fitted flow; splines are a candidate if it has them.
         dtype: input type of the flow.
@@ -85,6 +88,10 @@ def simple_candidates(
         moments = start.mean(dim=0).to(kind), start.std(dim=0, correction=0).to(kind)
         with_splines = replace(plain, marginals=architecture.marginals)
         yield Candidate(SPLINES, with_splines.build(*moments, rows=start).to(device), with_splines)
+    if isinstance(baselines.mixture.density, ScaledMixture):
+        flow = mixture_flow(baselines.mixture.density, dtype)
+        shape = replace(plain, linear="none", components=baselines.mixture.components)
+        yield Candidate(MIXTURE, flow.to(device), shape)
 
 
 def gaussian_flow(gaussian: Gaussian, dtype: Dtype) -> Flow:
@@ -95,3 +102,11 @@ def gaussian_flow(gaussian: Gaussian, dtype: Dtype) -> Flow:
     return Flow(
         [Standardise(centre, scale), Linear.whitening(torch.from_numpy(gaussian.mean), factor @ factor.T).float()]
     )
+
+
+def mixture_flow(density: ScaledMixture, dtype: Dtype) -> Flow:
+    """The flow with the density of a mixture: standardisation, and the mixture as its base."""
+    kind, fitted = export.TORCH_TYPE[dtype], density.mixture
+    centre, scale = (torch.tensor(value, dtype=kind) for value in (density.scaling.centre, density.scaling.scale))
+    parts = (torch.from_numpy(part) for part in (fitted.weights_, fitted.means_, fitted.covariances_))
+    return Flow([Standardise(centre, scale)], GaussianMixture.started(*parts))

@@ -1,8 +1,8 @@
 """`python -m benchmarks.tables`: fits a hundred hostile and five real tables, one process each, and writes the page.
 
 A hostile table must end in a certified model that is no worse than one Gaussian on the held-out rows, or in one true
-sentence within ten seconds. A real table must be published with no option but its name. It takes about half an hour. The
-outcomes of tables that were fitted lie in runs/tables, and `--resume` fits the others only.
+sentence within ten seconds. A real table must be published with no option but its name. It takes about half an hour.
+The outcomes of tables that were fitted lie in runs/tables, and `--resume` fits the others only.
 """
 
 import argparse

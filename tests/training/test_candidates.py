@@ -1,12 +1,12 @@
-"""The flow of one Gaussian has the density of that Gaussian, so what is published is never worse than it."""
+"""The flows of one Gaussian and of the best mixture have their densities: what is published is never worse."""
 
 import numpy as np
 import pytest
 import torch
 
-from diffeo.training.candidates import gaussian_flow, simple_candidates, start_rows
+from diffeo.training.candidates import MIXTURE, ONE_GAUSSIAN, SPLINES, gaussian_flow, simple_candidates, start_rows
 from diffeo.training.flows.affine import AffineCouplingSpec
-from diffeo.training.flows.architecture import Architecture
+from diffeo.training.flows.architecture import Architecture, flow_from_bytes, flow_to_bytes
 from diffeo.training.quality.baselines.baselines import Baselines
 from diffeo.training.quality.baselines.gaussian import Gaussian
 from diffeo.training.source import Dataset
@@ -38,7 +38,26 @@ def test_splines_are_a_candidate_only_if_the_flow_has_them() -> None:
         shape = Architecture(2, 2, 8, 1, AffineCouplingSpec(), marginals=marginals)
         found = list(simple_candidates(baselines, rows, shape, "float32", torch.device("cpu")))
         names.append([candidate.name for candidate in found])
-    assert names == [["one Gaussian"], ["one Gaussian", "one spline for each column and one Gaussian"]]
+    assert [ONE_GAUSSIAN in each for each in names] == [True, True]
+    assert [SPLINES in each for each in names] == [False, True]
+
+
+def two_clusters(rows: int, dimension: int) -> np.ndarray:
+    centres = np.where(DRAW.random((rows, 1)) < 0.3, -4.0, 4.0)
+    return 1e3 + 50 * (centres + DRAW.normal(size=(rows, dimension)))
+
+
+@pytest.mark.parametrize("dimension", [1, 2, 5])
+def test_the_flow_of_a_mixture_has_its_density(dimension: int) -> None:
+    rows = two_clusters(1200, dimension)
+    baselines = Baselines.fit(rows[:1000], rows[1000:])
+    shape = Architecture(dimension, 2, 8, 1, AffineCouplingSpec())
+    found = {each.name: each for each in simple_candidates(baselines, rows, shape, "float64", torch.device("cpu"))}
+    assert list(found) == [ONE_GAUSSIAN, MIXTURE]
+    log_prob = found[MIXTURE].flow.double().log_prob(torch.from_numpy(rows)).detach().numpy()
+    np.testing.assert_allclose(log_prob, baselines.mixture.log_prob(rows), rtol=1e-4, atol=1e-4)
+    again = flow_from_bytes(flow_to_bytes(found[MIXTURE].flow, found[MIXTURE].architecture))
+    np.testing.assert_array_equal(again.double().log_prob(torch.from_numpy(rows)).detach().numpy(), log_prob)
 
 
 def test_the_rows_that_start_a_flow_follow_the_weights() -> None:

@@ -57,7 +57,7 @@ def compare(model: WholeModel, dataset: Dataset, baselines: Baselines, seed: int
         held_out,
         samples,
         _by_row(model.inputs_log_prob(inputs) + log_factor, len(numbers)),
-        model.latent_of_inputs(inputs[: len(numbers)]),
+        model.normal_scores_of_inputs(inputs[: len(numbers)]),
         dataset.columns,
         weights=dataset.split.weights_of(numbers),
         is_discrete=_is_discrete(dataset, held_out),

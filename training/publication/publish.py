@@ -7,7 +7,6 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from diffeo.bundle import base
 from diffeo.bundle.manifest import PLANE, Calibration, Certificate, MassError
 from diffeo.bundle.read import Bundle
 from diffeo.bundle.write import BundleContent, publish
@@ -173,7 +172,7 @@ def _write_report(  # noqa: PLR0913, PLR0917  (the parts of a finished fit)
 ) -> None:
     report.write_report(page, fitted.records, dataset.report, folder)
     if model.dimension == PLANE:
-        normal = base.draw(recipe.fit.seed, 0, plots.POINTS, PLANE)
+        normal = model.draw_latent(plots.POINTS, recipe.fit.seed)
         image = model.latent_of_inputs(_certified_rows(dataset, recipe.fit.seed)[: plots.POINTS])
         plots.forward(normal, image, recipe.name, folder / "forward.png")
         plots.inverse(page.held_out, page.samples[: plots.POINTS], recipe.name, dataset.columns, folder / "inverse.png")

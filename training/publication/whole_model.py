@@ -37,14 +37,21 @@ class WholeModel:
         """z of rows as the graphs take them [n, D]."""
         return self._subject.forward.run(y)["z"].astype(np.float64)
 
+    def normal_scores_of_inputs(self, y: Array) -> Array:
+        """z of rows as independent standard normals, if the rows follow the model [n, D]."""
+        return self._subject.base.normal_scores(self.latent_of_inputs(y))
+
+    def draw_latent(self, count: int, seed: int) -> Array:
+        """Rows z [count, D] of the base."""
+        return self._subject.base.draw(seed, 0, count).astype(np.float64)
+
     def inputs_log_prob(self, y: Array) -> Array:
         """Log density of rows y [n, D] under the graphs, nats."""
         return self._subject.forward.run(y)["log_prob"].astype(np.float64)
 
     def sample(self, count: int, seed: int) -> Array:
         """Rows x [count, D] of the sample of this seed, as a service draws them."""
-        z = self._subject.base.draw(seed, 0, count)
-        return self._inverse.run({"z": z})["x"].astype(np.float64)
+        return self._inverse.run({"z": self.draw_latent(count, seed)})["x"].astype(np.float64)
 
 
 class _GraphEngine:

@@ -58,7 +58,7 @@ def measure(  # noqa: PLR0913, PLR0917  (the arrays of a model and its data)
         held_out: rows [m, D] that neither the fit nor the choice of its weights used.
         samples: rows [k, D] drawn from the model; twice as many as held-out rows or more.
         log_prob_held_out: log density or log mass of each held-out row under the model [m], nats.
-        z_held_out: latent rows of the held-out rows [m, D].
+        z_held_out: latent rows of the held-out rows [m, D], as standard normals (`diffeo.bundle.base.Base`).
         columns: names of the D columns.
         weights: importance weights of the held-out rows [m]; the checks then compare samples with a part of the
             held-out rows that follows the weighted law.

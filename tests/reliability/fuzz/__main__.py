@@ -1,7 +1,7 @@
 """Fuzzes every decoder and writes the figures: `python -m tests.reliability.fuzz --small 1000000 --large 10000`.
 
-The inputs of all runs count: runs/reliability/fuzz_totals.json holds them by decoder, with the seed of the next batch.
-So an interrupted run goes on where it stopped.
+The inputs of all runs count: benchmarks/results/fuzz.json holds them by decoder, with the seed of the next batch. So an
+interrupted run goes on where it stopped, also on another day. Delete the file when a decoder has changed.
 """
 
 import argparse
@@ -12,12 +12,13 @@ from typing import Final
 
 from tqdm import tqdm
 
-from benchmarks.reliability.figure import FIGURES, Figure, write
+from benchmarks.paths import RESULTS
+from benchmarks.reliability.figure import Figure, write
 
 from .decoders import DECODERS
 from .run import LARGE_BATCH, SMALL_BATCH, Result, added, run_batch, run_in_child
 
-TOTALS: Final = FIGURES / "fuzz_totals.json"
+TOTALS: Final = RESULTS / "fuzz.json"
 
 
 def main() -> None:
@@ -80,8 +81,7 @@ def read_totals() -> dict[str, Result]:
 
 def save_totals(totals: Mapping[str, Result]) -> None:
     """Write the results of all runs."""
-    TOTALS.parent.mkdir(parents=True, exist_ok=True)
-    TOTALS.write_text(json.dumps(totals), encoding="utf-8")
+    TOTALS.write_text(json.dumps(totals, indent=1), encoding="utf-8")
 
 
 def figures(results: Mapping[str, Result]) -> list[Figure]:
