@@ -73,7 +73,7 @@ def simple_candidates(
     """The candidates, the simplest first.
 
     Args:
-        baselines: each becomes a flow without couplings.
+        baselines: the Gaussian of them becomes a flow without couplings.
         rows: training rows that start the splines [n, D].
         architecture: of the fitted flow; splines are a candidate if it has them.
         dtype: input type of the flow.
@@ -88,10 +88,15 @@ def simple_candidates(
         moments = start.mean(dim=0).to(kind), start.std(dim=0, correction=0).to(kind)
         with_splines = replace(plain, marginals=architecture.marginals)
         yield Candidate(SPLINES, with_splines.build(*moments, rows=start).to(device), with_splines)
-    if isinstance(baselines.mixture.density, ScaledMixture):
-        flow = mixture_flow(baselines.mixture.density, dtype)
-        shape = replace(plain, linear="none", components=baselines.mixture.components)
-        yield Candidate(MIXTURE, flow.to(device), shape)
+
+
+def mixture_candidate(baselines: Baselines, dtype: Dtype, device: torch.device) -> Candidate | None:
+    """The best mixture as a flow without couplings; None if it has one component only."""
+    density, components = baselines.mixture.density, baselines.mixture.components
+    if not isinstance(density, ScaledMixture):
+        return None
+    shape = Architecture(density.scaling.centre.size, 0, 1, 1, AffineCouplingSpec(), components=components)
+    return Candidate(MIXTURE, mixture_flow(density, dtype).to(device), shape)
 
 
 def gaussian_flow(gaussian: Gaussian, dtype: Dtype) -> Flow:

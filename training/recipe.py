@@ -41,7 +41,8 @@ class FlowSection(Section):
 
     `limit`, `block` and `det` describe an affine coupling (block 0) or a triangular one (block 1 and above). The table
     `[flow.transform]` describes any transform of the registry and takes their place. `marginals`, `linear` and
-    `permuted` are those of the architecture.
+    `permuted` are those of the architecture. With `mixture`, the best mixture of Gaussians is published where the flow is
+    not better.
     """
 
     layers: Annotated[int, Field(ge=0, le=64)]
@@ -56,6 +57,7 @@ class FlowSection(Section):
     marginals: Annotated[int, Field(ge=0, le=128, exclude_if=lambda value: not value)] = 0
     linear: Annotated[LinearPlaces, Field(exclude_if=lambda value: value == "none")] = "none"
     permuted: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
+    mixture: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
 
     @model_validator(mode="after")
     def _det_needs_a_matrix(self) -> Self:

@@ -14,7 +14,15 @@ from diffeo.bundle.manifest import Dtype
 from diffeo.tables.reading.source_table import SourceTable
 
 from . import export, source
-from .candidates import FITTED, VALIDATION_PLACES, fit_baselines, simple_candidates, start_numbers, start_rows
+from .candidates import (
+    FITTED,
+    VALIDATION_PLACES,
+    fit_baselines,
+    mixture_candidate,
+    simple_candidates,
+    start_numbers,
+    start_rows,
+)
 from .columns.kinds import WIDE_OFFSET
 from .errors import DataError, DeviceError
 from .fitting.batches import FitRows, RowsOfPass, TrainingRows
@@ -95,8 +103,10 @@ def run(recipe: Recipe, options: Options, table: SourceTable | None = None) -> R
     state = train(flow.to(device), rows, recipe.fit, _trainer_options(recipe, dataset, options, started))
     try:
         start = start_rows(dataset, recipe.fit.seed)
-        simple = simple_candidates(baselines, start, architecture, dtype, device)
-        candidates = [*simple, Candidate(FITTED, state.best, architecture)]
+        candidates = [*simple_candidates(baselines, start, architecture, dtype, device)]
+        if recipe.flow.mixture and (mixture := mixture_candidate(baselines, dtype, device)) is not None:
+            candidates.append(mixture)
+        candidates.append(Candidate(FITTED, state.best, architecture))
         choice = choose(candidates, rows, dataset.draws)
         destination = Destination(options.models, options.torchscript, options.int8)
         return publish_flow(recipe, dataset, Fitted(choice, baselines, state.records), destination)

@@ -87,7 +87,8 @@ class SampleBody(_Body):
         ),
     ]
     temperature: Annotated[float, Field(gt=TEMPERATURE.above, le=TEMPERATURE.maximum)] = Field(
-        TEMPERATURE.default, description="Scales the noise of z; log_prob is then that of the base distribution at this temperature"
+        TEMPERATURE.default,
+        description="Scales the noise of z; log_prob is then that of the base distribution at this temperature",
     )
     return_: list[Annotated[str, OneOf(SAMPLE_CHOICE.known)]] = Field(
         [*SAMPLE_CHOICE.default], alias=RETURN, min_length=1, description="The outputs"
