@@ -40,9 +40,9 @@ class FlowSection(Section):
     """The shape of the flow (`diffeo.training.flows.architecture`).
 
     `limit`, `block` and `det` describe an affine coupling (block 0) or a triangular one (block 1 and above). The table
-    `[flow.transform]` describes any transform of the registry and takes their place. `marginals`, `linear` and
-    `permuted` are those of the architecture. With `mixture`, the best mixture of Gaussians is published where the flow
-    is not better.
+    `[flow.transform]` describes any transform of the registry and takes their place. `marginals`, `linear`, `permuted`
+    and `components` are those of the architecture. With `mixture`, the best mixture of Gaussians is published where the
+    flow is not better.
     """
 
     layers: Annotated[int, Field(ge=0, le=64)]
@@ -57,6 +57,7 @@ class FlowSection(Section):
     marginals: Annotated[int, Field(ge=0, le=128, exclude_if=lambda value: not value)] = 0
     linear: Annotated[LinearPlaces, Field(exclude_if=lambda value: value == "none")] = "none"
     permuted: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
+    components: Annotated[int, Field(ge=0, le=1024, exclude_if=lambda value: not value)] = 0
     mixture: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
 
     @model_validator(mode="after")
@@ -76,7 +77,15 @@ class FlowSection(Section):
         """The flow of this shape for D = `dimension` columns."""
         transform = self.transform or coupling_from_keys(self.limit, self.block, self.det)
         return Architecture(
-            dimension, self.layers, self.hidden, self.depth, transform, self.marginals, self.linear, self.permuted
+            dimension,
+            self.layers,
+            self.hidden,
+            self.depth,
+            transform,
+            self.marginals,
+            self.linear,
+            self.permuted,
+            self.components,
         )
 
 

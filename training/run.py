@@ -14,6 +14,7 @@ from diffeo.bundle.manifest import Dtype
 from diffeo.tables.reading.source_table import SourceTable
 
 from . import export, source
+from .base_start import start_base
 from .candidates import (
     FITTED,
     VALIDATION_PLACES,
@@ -144,6 +145,8 @@ def prepare(recipe: Recipe, dataset: Dataset) -> tuple[Architecture, Dtype, Flow
     kind = export.TORCH_TYPE[dtype]
     moments = torch.tensor(mean, dtype=kind), torch.tensor(scale, dtype=kind)
     flow = architecture.build(*moments, recipe.flow.sharpness, torch.from_numpy(start))
+    if architecture.components:
+        start_base(flow, start, architecture.components, recipe.fit.seed)
     return architecture, dtype, flow
 
 

@@ -136,14 +136,16 @@ def _fitted(train: WeightedRows, seed: int) -> Iterator[tuple[int, ScaledMixture
         if len(rows) < 2 * components * (dimension + 1):
             return
         iterations = int(min(MOST_ITERATIONS, max(LEAST_ITERATIONS, WORK / (len(rows) * row_work))))
-        mixture = _fit(rows, components, iterations, regularisation, seed)
+        mixture = fit_components(rows, components, iterations, regularisation, seed)
         if mixture is None:
             return
         yield components, ScaledMixture(scaling, mixture)
 
 
-def _fit(u: Array, components: int, iterations: int, regularisation: float, seed: int) -> "GaussianMixture | None":
-    """A mixture of the scaled rows; None if a covariance cannot be inverted."""
+def fit_components(
+    u: Array, components: int, iterations: int, regularisation: float, seed: int
+) -> "GaussianMixture | None":
+    """A mixture of the scaled rows [n, D] by expectation and maximisation; None if a covariance cannot be inverted."""
     from sklearn.mixture import GaussianMixture  # noqa: PLC0415  (a slow import)
 
     mixture = GaussianMixture(
