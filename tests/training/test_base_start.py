@@ -21,9 +21,7 @@ ROWS = 1e3 * (7 + CENTRES[DRAW.integers(0, 3, 1500)] + DRAW.normal(size=(1500, 2
 
 def started(components: int, rows: np.ndarray = ROWS) -> GaussianMixture:
     architecture = Architecture(2, 2, 8, 1, AffineCouplingSpec(), components=components)
-    flow = architecture.build(
-        *(torch.tensor(each, dtype=torch.float32) for each in (rows.mean(axis=0), rows.std(axis=0)))
-    )
+    flow = architecture.build(torch.from_numpy(rows.mean(axis=0)).float(), torch.from_numpy(rows.std(axis=0)).float())
     start_base(flow, rows, components, seed=0)
     assert isinstance(flow.base, GaussianMixture)
     return flow.base
