@@ -109,7 +109,16 @@ def test_a_linked_folder_is_refused(copy: Path) -> None:
 
 MANIFESTS: dict[str, tuple[Change, type[BundleError], str]] = {
     "another format": (put("format", value="diffeo-bundle/3"), ManifestInvalid, "/format"),
-    "the format of kinds without kinds": (put("format", value="diffeo-bundle/2"), ManifestInvalid, "at least one kind"),
+    "the second format without its parts": (
+        put("format", value="diffeo-bundle/2"),
+        ManifestInvalid,
+        "has kinds or a gaussian_mixture",
+    ),
+    "a mixture in the first format": (
+        put("base", "kind", value="gaussian_mixture"),
+        ManifestInvalid,
+        "belong to diffeo-bundle/2",
+    ),
     "an unknown key": (put("extra", value=1), ManifestInvalid, "/extra"),
     "a missing key": (drop("base"), ManifestInvalid, "/base"),
     "no columns": (put("columns", value=[]), ManifestInvalid, "/columns"),

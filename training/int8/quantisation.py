@@ -12,7 +12,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from diffeo.bundle import base
+from diffeo.bundle.base import Base
 
 from ..errors import NothingToRound
 from ..flows.coupling import Coupling
@@ -40,7 +40,7 @@ def quantise(flow: Flow, dimension: int) -> Flow:
     require_wide_layers(flow)
     exact = copy.deepcopy(flow).cpu().double().requires_grad_(requires_grad=False)
     result = copy.deepcopy(flow).cpu().requires_grad_(requires_grad=False)
-    x, _ = exact.inverse(_draw(dimension))
+    x, _ = exact.inverse(_draw(exact.base.distribution(dimension)))
     for transform, target in zip(exact.transforms, result.transforms, strict=True):
         if isinstance(transform, Coupling) and isinstance(target, Coupling):
             a, _ = transform.halves.split(x)
@@ -62,9 +62,9 @@ def require_wide_layers(flow: Flow) -> None:
         )
 
 
-def _draw(dimension: int) -> Tensor:
+def _draw(distribution: Base) -> Tensor:
     half = ROWS // len(TEMPERATURES)
-    halves = [base.draw(SEED, k * half, half, dimension, temperature) for k, temperature in enumerate(TEMPERATURES)]
+    halves = [distribution.draw(SEED, k * half, half, temperature) for k, temperature in enumerate(TEMPERATURES)]
     return torch.cat([torch.from_numpy(rows).double() for rows in halves])
 
 

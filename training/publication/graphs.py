@@ -5,6 +5,8 @@ import sys
 import numpy as np
 import numpy.typing as npt
 
+from diffeo.bundle import mixture
+from diffeo.bundle.errors import BaseInvalid
 from diffeo.bundle.manifest import BASE_NAME, Certificate, Dtype, FileName, VariantName
 from diffeo.bundle.mixture import GaussianMixture
 
@@ -66,8 +68,17 @@ def _certified_in(  # noqa: PLR0913, PLR0917  (a precision, and the arguments of
     certificate = certify(subject)
     files["golden.npy"] = subject.golden().to_bytes()
     if isinstance(subject.base, GaussianMixture):
-        files[BASE_NAME] = subject.base.to_bytes()
+        files[BASE_NAME] = _checked_file(subject.base)
     return subject, certificate
+
+
+def _checked_file(base: GaussianMixture) -> bytes:
+    content = base.to_bytes()
+    try:
+        mixture.parse(content, base.dimension)
+    except BaseInvalid as error:
+        raise CertificateError(f"a service would refuse the base: {error}") from None
+    return content
 
 
 def with_extras(

@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from diffeo.bundle.manifest import BASE_NAME
+from diffeo.bundle import npy
+from diffeo.bundle.errors import BaseInvalid, BundleError
+from diffeo.bundle.manifest import BASE_NAME, FileName
 from diffeo.bundle.read import read
 from diffeo.bundle.write import BundleContent, content_of, publish
 from diffeo.local.model import open_bundle
+from diffeo.training.errors import CertificateError
 from diffeo.training.flows.affine import AffineCouplingSpec
 from diffeo.training.flows.architecture import Architecture, flow_from_bytes, flow_to_bytes
 from diffeo.training.flows.base.base_density import BaseDensity
@@ -116,3 +119,37 @@ def test_a_published_flow_draws_from_its_base(instance: tuple[BaseDensity, int],
         nats = flow.log_prob(torch.from_numpy(drawn[0])).numpy()
     np.testing.assert_allclose(drawn[0], x, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(drawn[1], nats, rtol=1e-3, atol=1e-3)
+
+
+def test_a_base_that_a_service_refuses_is_not_certified() -> None:
+    narrow = GaussianMixture.started(torch.ones(1), torch.zeros(1, 2), 1e-14 * torch.eye(2, dtype=torch.float64)[None])
+    flow, architecture = flow_over(narrow, 2)
+    with pytest.raises(CertificateError):
+        graphs.certified(architecture, "float32", flow, np.random.default_rng(0).standard_normal((400, 2)))
+
+
+def test_a_bundle_whose_base_is_damaged_or_missing_is_refused(tmp_path: Path) -> None:
+    flow, architecture = flow_over(mixture(2), 2)
+    subject, certificate = graphs.certified(
+        architecture, "float32", flow, 3 + 2 * np.random.default_rng(0).standard_normal((400, 2))
+    )
+    source = content_of(read(affine.PATH))
+    provenance = source.provenance
+
+    def content(files: dict[FileName, bytes]) -> BundleContent:
+        return BundleContent(("a", "b"), "float32", "float32", files, certificate, None, provenance)
+
+    files = dict(subject.files)
+    table = npy.read(files[BASE_NAME]).copy()
+    table[0, 0] *= 2
+    with pytest.raises(BaseInvalid):
+        publish(content({**files, BASE_NAME: npy.write(table)}), tmp_path / "m")
+    # Another mixture than that of the graphs.
+    table = npy.read(files[BASE_NAME]).copy()
+    table[:, 1] += 0.5
+    with pytest.raises(BundleError):
+        publish(content({**files, BASE_NAME: npy.write(table)}), tmp_path / "m")
+    del files[BASE_NAME]
+    with pytest.raises(BundleError):
+        publish(content(files), tmp_path / "m")
+    assert not [entry for entry in (tmp_path / "m").iterdir() if not entry.name.startswith(".")]
