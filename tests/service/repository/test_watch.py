@@ -200,7 +200,7 @@ def test_a_scan_that_fails_does_not_end_the_watcher(watched: WatchedFolder, monk
     assert scans > 1
 
 
-def test_a_hundred_new_versions_under_load_fail_no_request_and_mix_no_versions(watched: WatchedFolder) -> None:
+def test_thirty_new_versions_under_load_fail_no_request_and_mix_no_versions(watched: WatchedFolder) -> None:
     """Version k is shifted by k - 1, so each answer shows its version."""
     x = np.array([[1.0, -2.0], [3.0, 2.0]], dtype=np.float32)
     answered: set[int] = set()
@@ -219,7 +219,7 @@ def test_a_hundred_new_versions_under_load_fail_no_request_and_mix_no_versions(w
     async def publish() -> None:
         nonlocal done
         try:
-            for version in range(2, 102):
+            for version in range(2, 32):
                 affine.shifted(watched.models / f"affine2d/{version}", version - 1)
                 await watched.scan_and_settle()
                 await request()
@@ -233,4 +233,4 @@ def test_a_hundred_new_versions_under_load_fail_no_request_and_mix_no_versions(w
                 tasks.create_task(work)
 
     asyncio.run(main())
-    assert len(answered) == 101
+    assert len(answered) == 31

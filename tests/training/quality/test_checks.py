@@ -22,8 +22,10 @@ Array = npt.NDArray[np.float64]
 
 SEEDS = 200
 LEVEL = 0.05
-# A check with a rate of 5 % has more false alarms in 200 seeds with probability 3e-4.
+# A check with a rate of 5 % has more false alarms in 200 seeds with probability 3e-4, and so in 60 seeds.
 MOST_ALARMS = 22
+FEW_SEEDS = 60
+MOST_ALARMS_OF_FEW = 10
 
 
 def dice(seed: int) -> KnownModel:
@@ -105,8 +107,10 @@ PERFECT: dict[str, tuple[Callable[[int], KnownModel], Callable[[KnownModel], flo
 def test_a_perfect_sampler_fails_a_check_as_often_as_its_level_says(
     law: Callable[[int], KnownModel], p_value: Callable[[KnownModel], float]
 ) -> None:
-    alarms = sum(p_value(law(seed)) < LEVEL for seed in range(SEEDS))
-    assert alarms <= MOST_ALARMS
+    # The classifier of all columns takes longer than all other checks together.
+    seeds, most = (FEW_SEEDS, MOST_ALARMS_OF_FEW) if p_value is jointly_p else (SEEDS, MOST_ALARMS)
+    alarms = sum(p_value(law(seed)) < LEVEL for seed in range(seeds))
+    assert alarms <= most
 
 
 @pytest.mark.parametrize("name", ["columns", "pairs", "latent"])
