@@ -30,7 +30,10 @@ def figures(run: Run) -> list[Figure]:
         Figure.at_most("answers of status 500 and above", errors, 0, n=len(answers)),
         Figure.at_most("cases without an answer or an end in 1 s", sum(each.hung for each in run.outcomes), 0, n=n),
         Figure.at_most("worker processes that ended", run.ended_processes, 0, n=n),
-        Figure.at_most("growth of the memory of both workers over the corpus", run.growth_bytes / 1e6, 20, "MB", n=n),
+        Figure.at_most(
+            "growth of the memory of both workers in one pass", run.growth_bytes / 1e6, 20, "MB", n=n // PASSES
+        ),
+        Figure.observed("growth of the memory of both workers in all passes", run.growth_of_all_bytes / 1e6, "MB", n=n),
         Figure.at_most("failures of a polite client meanwhile", len(run.polite.failures), 0, n=run.polite.answered),
     ]
 
