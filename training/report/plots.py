@@ -45,9 +45,9 @@ def loss(records: Sequence[Evaluation], floor: float | None, path: Path) -> None
 
 
 def forward(normal: Rows, image: Rows, title: str, path: Path) -> None:
-    """Green: rows of the standard normal. Red: z = f(x) for rows x of the data. A good fit makes them look alike."""
+    """Green: rows of the base. Red: z = f(x) for rows x of the data. A good fit makes them look alike."""
     figure, axes = _canvas(5.0, 5.0)
-    _dots(axes, normal, GREEN, "z ~ N(0, I)")
+    _dots(axes, normal, GREEN, "z from the base")
     _dots(axes, image, RED, "f(x), x from the data")
     _set_limits(axes, np.array([[-SHOWN_SIGMA, -SHOWN_SIGMA], [SHOWN_SIGMA, SHOWN_SIGMA]]), margin=0.0)
     _label(axes, f"{title}: forward, x to z", ("z0", "z1"))

@@ -4,6 +4,7 @@ import sys
 
 from benchmarks.reliability.figure import Figure, read_options, write
 from tests.reliability.corpus.cases import all_cases
+from tests.reliability.corpus.laws import is_server_error
 from tests.reliability.corpus.run import Run, heavy_cases, play_corpus
 
 PASSES = 5
@@ -23,7 +24,7 @@ def figures(run: Run) -> list[Figure]:
     """The figures of a run, beside the promises."""
     n = run.cases
     answers = [answer for outcome in run.outcomes for answer in outcome.answers]
-    errors = sum(answer.status >= 500 for answer in answers)
+    errors = sum(is_server_error(outcome, answer) for outcome in run.outcomes for answer in outcome.answers)
     return [
         Figure.at_least("raw cases on a connection each, of which every law holds", n, 2000, n=n),
         Figure.at_most("broken laws", len(run.broken_laws), 0, n=n),
@@ -33,7 +34,9 @@ def figures(run: Run) -> list[Figure]:
         Figure.at_most(
             "growth of the memory of both workers in one pass", run.growth_bytes / 1e6, 20, "MB", n=n // PASSES
         ),
-        Figure.observed("growth of the memory of both workers in all passes", run.growth_of_all_bytes / 1e6, "MB", n=n),
+        Figure.at_most(
+            "growth of the memory of both workers in all passes", run.growth_of_all_bytes / 1e6, 20, "MB", n=n
+        ),
         Figure.at_most("failures of a polite client meanwhile", len(run.polite.failures), 0, n=run.polite.answered),
     ]
 

@@ -87,6 +87,13 @@ def test_the_laws_see_a_bad_line_of_the_log(line: bytes, sentence: str) -> None:
     assert any(sentence in found for found in broken_laws_of_log([line], []))
 
 
+def test_only_a_request_that_names_a_deadline_may_get_504() -> None:
+    late = Answer(504, {}, PROBLEM.replace(b"422", b"504"))
+    hurried = Case("a topic", "a name", (b"X-Request-Timeout-Ms: 1",))
+    assert list(broken_laws(Outcome(hurried, [late]))) == []
+    assert any("status 504" in found for found in broken_laws(Outcome(CASE, [late])))
+
+
 def test_the_laws_see_a_missing_line_of_the_log() -> None:
     outcome = Outcome(CASE, [Answer(200, {"x-request-id": "a"}, b"")])
     for line in (b'{"message":"request","request_id":"a"}', b'{"message": "request", "request_id": "a"}'):

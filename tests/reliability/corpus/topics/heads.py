@@ -17,9 +17,8 @@ VALUES: Final = {
     "Connection": ("close", "keep-alive", "upgrade", "TE", "close, keep-alive", "content-length", "", "é"),
     "Upgrade": ("h2c", "websocket", "TLS/1.0", "HTTP/2.0"),
     "X-Request-Id": ("a" * 64, "a" * 65, "a b", "a\tb", "é", '{"a": 1}', "<script>", "%0d%0aX: y", "../../etc", "0"),
-    # None is so short that it may pass: then 504 would be right.
     "X-Request-Timeout-Ms": (
-        "0", "-1", "1000", "1.5", "1e3", "nan", "inf", "+1", " 5000 ", "٣", "9" * 9, "9" * 10, "9" * 5000, "", "abc", "0x10",
+        "0", "-1", "1", "1.5", "1e3", "nan", "inf", "+1", " 5 ", "٣", "9" * 9, "9" * 10, "9" * 5000, "", "abc", "0x10",
     ),
     "Accept": (
         "", "*", "*/*;q=0", "text/html", "application/json;q=nan", "application/json;q=1e999", ",", "," * 3000,
