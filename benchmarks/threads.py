@@ -22,7 +22,7 @@ from benchmarks.machine import machine
 from benchmarks.markdown import table
 from benchmarks.paths import RESULTS
 from diffeo.tables.reading.read import read_table
-from diffeo.training import recipe, run, source
+from diffeo.training import preparation, recipe, run, source
 from diffeo.training.fitting.trainer import TrainerOptions, print_nothing, train
 from diffeo.training.recipe import Recipe
 
@@ -64,14 +64,14 @@ def pace(rows: int, columns: int, threads: int | None) -> float:
     chosen = recipe.with_fit_options(recipe.for_files([recipe.IN_MEMORY], "threads"), budget=None, steps=STEPS, seed=0)
     chosen = _patient(chosen)
     dataset = source.load(chosen, read_table(drawn))
-    _, dtype, flow = run.prepare(chosen, dataset)
-    fit_rows = run.fit_rows(chosen, dataset, dtype, torch.device("cpu"))
+    prepared = preparation.prepare(chosen, dataset)
+    fit_rows = run.fit_rows(chosen, dataset, prepared.dtype, torch.device("cpu"))
     with tempfile.TemporaryDirectory() as folder:
         options = TrainerOptions(
             "threads", Path(folder), "digest", threads=threads, note=print_nothing, shows_progress=False
         )
         started = time.perf_counter()
-        state = train(flow, fit_rows, chosen.fit, options)
+        state = train(prepared.flow, fit_rows, chosen.fit, options)
         return state.step / (time.perf_counter() - started)
 
 

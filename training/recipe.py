@@ -15,6 +15,7 @@ from pydantic import (
     Field,
     PlainSerializer,
     PlainValidator,
+    Strict,
     ValidationError,
     model_validator,
 )
@@ -40,9 +41,9 @@ class FlowSection(Section):
     """The shape of the flow (`diffeo.training.flows.architecture`).
 
     `limit`, `block` and `det` describe an affine coupling (block 0) or a triangular one (block 1 and above). The table
-    `[flow.transform]` describes any transform of the registry and takes their place. `marginals`, `linear`, `permuted`
-    and `components` are those of the architecture. With `mixture`, the best mixture of Gaussians is published where the
-    flow is not better.
+    `[flow.transform]` describes any transform of the registry and takes their place. `marginals`, `linear`, `permuted`,
+    `components`, `residual` and `dropout` are those of the architecture. With `mixture`, the best mixture of Gaussians
+    is published where the flow is not better.
     """
 
     layers: Annotated[int, Field(ge=0, le=64)]
@@ -58,6 +59,8 @@ class FlowSection(Section):
     linear: Annotated[LinearPlaces, Field(exclude_if=lambda value: value == "none")] = "none"
     permuted: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
     components: Annotated[int, Field(ge=0, le=1024, exclude_if=lambda value: not value)] = 0
+    residual: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
+    dropout: Annotated[float, Field(ge=0, lt=1, exclude_if=lambda value: not value)] = 0.0
     mixture: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
 
     @model_validator(mode="after")
@@ -86,6 +89,8 @@ class FlowSection(Section):
             self.linear,
             self.permuted,
             self.components,
+            self.residual,
+            self.dropout,
         )
 
 
@@ -173,6 +178,15 @@ class Recipe(Section):
     data: DataSection
     flow: FlowSection
     fit: FitSection
+    # Other flows that are fitted at the same time; the best of all on the validation rows is published.
+    alternative: Annotated[
+        tuple[FlowSection, ...], Strict(strict=False), Field(exclude_if=lambda value: not value)
+    ] = ()
+
+    @property
+    def flows(self) -> tuple[FlowSection, ...]:
+        """Every flow to fit."""
+        return self.flow, *self.alternative
 
     @property
     def digest(self) -> str:
@@ -281,6 +295,8 @@ def _flat(table: Mapping[str, object], prefix: str = "") -> dict[str, str | int 
     for key, value in table.items():
         if isinstance(value, Mapping):
             values |= _flat(value, f"{prefix}{key}.")
+        elif isinstance(value, tuple | list):
+            values |= _flat({str(number): each for number, each in enumerate(value)}, f"{prefix}{key}.")
         elif isinstance(value, str | int | float):
             values[prefix + key] = value
     return values

@@ -2,9 +2,9 @@
 
 import hashlib
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import torch
@@ -14,9 +14,7 @@ from diffeo.bundle.manifest import Dtype
 from diffeo.tables.reading.source_table import SourceTable
 
 from . import export, source
-from .base_start import start_base
 from .candidates import (
-    FITTED,
     VALIDATION_PLACES,
     fit_baselines,
     mixture_candidate,
@@ -24,25 +22,22 @@ from .candidates import (
     start_numbers,
     start_rows,
 )
-from .columns.kinds import WIDE_OFFSET
-from .errors import DataError, DeviceError
+from .errors import DeviceError
 from .fitting.batches import FitRows, RowsOfPass, TrainingRows
+from .fitting.child import Entry
 from .fitting.choice import Candidate, choose
 from .fitting.fit import FitState
 from .fitting.interruption import FitInterrupted
-from .fitting.trainer import TrainerOptions, print_note, print_nothing, train
-from .flows.architecture import Architecture
-from .flows.flow import Flow
+from .fitting.side_by_side import train_all
+from .fitting.trainer import TrainerOptions, print_note, print_nothing
 from .inspection import render
 from .int8 import quantisation
+from .preparation import Prepared, prepare
 from .publication.publish import publish_flow
 from .publication.result import Destination, Fitted, Report
 from .recipe import Recipe
 from .source import Dataset
 from .split import BLOCK_ROWS, Float64, Numbers, Rows
-
-# float32 rounds a number by 6e-8 of it. With this condition number, z of a row is within 1e-4 of the exact one.
-MOST_CONDITION: Final = 256.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,28 +91,53 @@ def run(recipe: Recipe, options: Options, table: SourceTable | None = None) -> R
     is_new = not (options.resume or options.publish_best)
     if dataset.report is not None and is_new and not options.quiet:
         print_note(render(dataset.report))
-    architecture, dtype, flow = prepare(recipe, dataset)
+    prepared = [prepare(recipe, dataset, section) for section in recipe.flows]
     if options.int8:
-        quantisation.require_wide_layers(flow)
+        quantisation.require_wide_layers(prepared[0].flow)
+    dtype = prepared[0].dtype
     baselines = fit_baselines(dataset, recipe.fit.seed)
     rows = fit_rows(recipe, dataset, dtype, device)
-    state = train(flow.to(device), rows, recipe.fit, _trainer_options(recipe, dataset, options, started))
+    states = train_all([*_entries(prepared, recipe, dataset, options, device, started)], rows)
     try:
         start = start_rows(dataset, recipe.fit.seed)
-        candidates = [*simple_candidates(baselines, start, architecture, dtype, device)]
+        candidates = [*simple_candidates(baselines, start, prepared[0].architecture, dtype, device)]
         if recipe.flow.mixture and (mixture := mixture_candidate(baselines, dtype, device)) is not None:
             candidates.append(mixture)
-        candidates.append(Candidate(FITTED, state.best, architecture))
-        choice = choose(candidates, rows, dataset.draws)
+        fitted = {
+            each.name: (Candidate(each.name, state.best, each.architecture), state)
+            for each, state in zip(prepared, states, strict=True)
+            if state is not None
+        }
+        choice = choose([*candidates, *(candidate for candidate, _ in fitted.values())], rows, dataset.draws)
+        best = min((state for _, state in fitted.values()), key=lambda state: state.best_nll)
+        _, shown = fitted.get(choice.candidate.name, (None, best))
         destination = Destination(options.models, options.torchscript, options.int8)
-        return publish_flow(recipe, dataset, Fitted(choice, baselines, state.records), destination)
+        return publish_flow(recipe, dataset, Fitted(choice, baselines, shown.records), destination)
     except KeyboardInterrupt:
-        raise _interrupted(state) from None
+        raise _interrupted(states) from None
 
 
-def _interrupted(state: FitState) -> FitInterrupted:
-    sentence = f"interrupted after the fit, before its publication; the fit took {state.step:,} steps and is saved"
+def _interrupted(states: Sequence[FitState | None]) -> FitInterrupted:
+    steps = max(state.step for state in states if state is not None)
+    sentence = f"interrupted after the fit, before its publication; the fit took {steps:,} steps and is saved"
     return FitInterrupted(sentence, has_best=False)
+
+
+def _entries(  # noqa: PLR0913, PLR0917  (all that a run has)
+    prepared: Sequence[Prepared],
+    recipe: Recipe,
+    dataset: Dataset,
+    options: Options,
+    device: torch.device,
+    started: float,
+) -> Iterator[Entry]:
+    """Each flow with its own folder; a flow alone has that of the model."""
+    settings = _trainer_options(recipe, dataset, options, started)
+    for number, each in enumerate(prepared):
+        own = settings
+        if len(prepared) > 1:
+            own = replace(settings, folder=settings.folder / str(number), digest=f"{settings.digest} {number}")
+        yield Entry(each.name, each.flow.to(device), recipe.fit, own)
 
 
 def choose_device(name: str) -> torch.device:
@@ -129,43 +149,6 @@ def choose_device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise DeviceError("--device cuda: torch sees no CUDA device here; use --device cpu or auto")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
-
-
-def prepare(recipe: Recipe, dataset: Dataset) -> tuple[Architecture, Dtype, Flow]:
-    """The architecture, the input type of the graphs, and a fresh flow that the training rows start."""
-    start = start_rows(dataset, recipe.fit.seed)
-    # Whole numbers and atoms have the spread of their intervals, also where all of them are equal.
-    is_spread = dataset.column_map is not None and dataset.column_map.snaps
-    mean, scale = (start.mean(axis=0), start.std(axis=0)) if is_spread else dataset.inputs.moments()
-    _check_varied(dataset, scale)
-    is_wide = np.max(np.abs(mean) / scale) > WIDE_OFFSET or condition(start) > MOST_CONDITION
-    dtype: Dtype = "float64" if is_wide else "float32"
-    architecture = recipe.flow.architecture(len(mean))
-    torch.manual_seed(recipe.fit.seed)
-    kind = export.TORCH_TYPE[dtype]
-    moments = torch.tensor(mean, dtype=kind), torch.tensor(scale, dtype=kind)
-    flow = architecture.build(*moments, recipe.flow.sharpness, torch.from_numpy(start))
-    if architecture.components:
-        start_base(flow, start, architecture.components, recipe.fit.seed)
-    return architecture, dtype, flow
-
-
-def _check_varied(dataset: Dataset, scale: Float64) -> None:
-    if constant := [name for name, spread in zip(dataset.columns, scale, strict=True) if not spread > 0]:
-        names = ", ".join(map(repr, constant))
-        raise DataError(
-            f"the training rows hold one value in {names}, and only held-out rows hold others; leave it out with --drop"
-        )
-
-
-def condition(rows: Float64) -> float:
-    """The condition number of the map that whitens rows [n, D] with columns of spread 1; at most 1e8.
-
-    A rounding error of x is larger in z by up to this factor.
-    """
-    standard = (rows - rows.mean(axis=0)) / np.maximum(rows.std(axis=0), np.finfo(np.float64).tiny)
-    values = np.linalg.eigvalsh(standard.T @ standard / len(rows))
-    return float(np.sqrt(values[-1] / max(values[0], 1e-16 * values[-1])))
 
 
 def fit_rows(recipe: Recipe, dataset: Dataset, dtype: Dtype, device: torch.device) -> FitRows:

@@ -82,15 +82,20 @@ class FitState:
     interval: Interval = field(default_factory=Interval)
     records: list[Evaluation] = field(default_factory=list)
 
+    @property
+    def has_dropout(self) -> bool:
+        """A step leaves units out at random."""
+        return self.flow.has_dropout
+
 
 StepCallback = Callable[[int, float], None]  # (steps done, loss of the last step)
 
 
 def start(flow: Flow, settings: FitSection, plan: Plan) -> FitState:
     """The state before the first step."""
-    return FitState(
-        flow, _without_gradients(flow), _without_gradients(flow), _optimiser(flow, settings), settings, plan
-    )
+    average, best = _without_gradients(flow), _without_gradients(flow)
+    flow.train()
+    return FitState(flow, average, best, _optimiser(flow, settings), settings, plan)
 
 
 def run_until_evaluation(
@@ -171,6 +176,9 @@ def optimise(state: FitState, batch: Batch, rate: float) -> float:
     parameters: list[Tensor] = group["params"]
     for parameter in parameters:
         parameter.grad = None
+    if state.has_dropout:
+        # The units that a step leaves out depend on seed and step alone, as its rows do.
+        torch.manual_seed((state.settings.seed << 20) + state.step)
     log_prob = state.flow.log_prob(batch.x)
     loss = -(log_prob if batch.weights is None else batch.weights * log_prob).mean()
     loss.backward()  # type: ignore[no-untyped-call]  # torch leaves backward untyped

@@ -4,6 +4,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 
 
@@ -17,6 +18,10 @@ class FitInterrupted(KeyboardInterrupt):
     def __init__(self, sentence: str, *, has_best: bool) -> None:
         super().__init__(sentence)
         self.has_best = has_best
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        """For pickle, which brings it from the process of a fit; an exception alone would lose `has_best`."""
+        return partial(FitInterrupted, has_best=self.has_best), self.args
 
 
 class StopRequest:

@@ -1,14 +1,27 @@
 """The progress bar of a fit: steps, time left, loss of the last step, validation loss of the last evaluation."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Never
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Never, Protocol
 
 from tqdm.auto import tqdm  # a bar of a terminal, or of a notebook
 
 from .evaluation import Evaluation
 from .plan import Plan
+
+
+class Progress(Protocol):
+    """Takes note of the progress of a fit."""
+
+    def on_step(self, step: int, loss: float) -> None:
+        """The loss after `step` steps; a `diffeo.training.fitting.fit.StepCallback`."""
+
+    def on_evaluation(self, record: Evaluation, plan: Plan) -> None:
+        """The last evaluation, and the plan from now on."""
+
+
+ProgressMaker = Callable[[str, Plan, int], AbstractContextManager[Progress]]
 
 
 class ProgressBar:

@@ -4,6 +4,7 @@ import copy
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -21,7 +22,7 @@ from .evaluation import Evaluation
 from .fit import FitState
 from .interruption import FitInterrupted, stop_on_interrupt
 from .plan import plan_fit
-from .progress import progress
+from .progress import Progress, ProgressMaker, progress
 from .threads import ThreadChoice, candidates, choose_threads, thread_count
 
 SAVE_SECONDS: Final = 5.0  # between two saved states: a save of a small fit takes as long as twenty steps
@@ -51,6 +52,7 @@ class TrainerOptions:
         started: when the command began, on `clock`: the budget counts from there.
         note: prints a sentence about the fit.
         shows_progress: show a progress bar.
+        progress: makes what shows the progress, from the name, the plan and the steps done; None makes a bar.
         clock: seconds.
     """
 
@@ -63,6 +65,7 @@ class TrainerOptions:
     started: float = field(default_factory=time.monotonic)
     note: Callable[[str], None] = print_note
     shows_progress: bool = True
+    progress: ProgressMaker | None = None
     clock: Callable[[], float] = time.monotonic
 
 
@@ -166,7 +169,7 @@ def _run(
     with (
         thread_count(choice.threads),
         stop_on_interrupt() as request,
-        progress(options.name, state.plan, state.step, shown=options.shows_progress) as bar,
+        _progress(options, state) as bar,
     ):
         while not fit.finished(state):
             begun, before = time.perf_counter(), state.step
@@ -185,6 +188,12 @@ def _run(
     if request():
         raise _interrupted(state, options)
     return state
+
+
+def _progress(options: TrainerOptions, state: FitState) -> AbstractContextManager[Progress]:
+    if options.progress is not None:
+        return options.progress(options.name, state.plan, state.step)
+    return progress(options.name, state.plan, state.step, shown=options.shows_progress)
 
 
 def _is_over(budget: Budget | None) -> bool:

@@ -20,9 +20,10 @@ from .splines.marginal import MarginalSpline
 from .standardise import Standardise
 from .transform import Transform, TransformSpec
 
-LinearPlaces = Literal["none", "first", "between"]
+LinearPlaces = Literal["none", "first", "between", "full"]
 # Rows that start a flow. More would move its quantiles and covariances by less than the fit does.
 START_ROWS: Final = 200_000
+PARTS: Final = ("marginals", "linear", "permuted", "components", "residual", "dropout")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +43,15 @@ class Architecture:
         dimension: D, columns of x. A flow of one column has no couplings.
         layers: couplings; 0 leaves a Gaussian of the columns, or of the splines of the columns.
         hidden: units in each hidden layer of each conditioner.
-        depth: hidden layers of each conditioner.
+        depth: hidden layers of each conditioner, or its residual blocks.
         transform: the kind of the couplings and its options.
         marginals: pieces of the spline of each column; 0 for no splines.
-        linear: no linear map, one before the first coupling, or one before every coupling.
+        linear: no linear map, one before the first coupling, or one before every coupling; with "full", those between
+            couplings can rotate.
         permuted: before every second coupling but the first, the columns are permuted, so that the halves change.
         components: Gaussians of the base; 0 for the standard normal.
+        residual: conditioners have residual blocks.
+        dropout: of the residual blocks in a fit, 0 to 1.
     """
 
     dimension: int
@@ -59,6 +63,8 @@ class Architecture:
     linear: LinearPlaces = "none"
     permuted: bool = False
     components: int = 0
+    residual: bool = False
+    dropout: float = 0.0
 
     def build(self, mean: Tensor, scale: Tensor, sharpness: float = 1.0, rows: Tensor | None = None) -> Flow:
         """A fresh flow. Without rows it computes the standardisation alone.
@@ -87,14 +93,26 @@ class Architecture:
         return [transform.float() for transform in front]
 
     def _couplings(self, sharpness: float) -> Iterator[Transform]:
-        shape = ConditionerShape(self.hidden, self.depth, sharpness)
+        shape = ConditionerShape(self.hidden, self.depth, sharpness, self.residual, self.dropout)
         # A coupling maps one half of the columns with parameters that depend on the other half.
         for index in range(self.layers if self.dimension > 1 else 0):
             if self.permuted and index > 0 and index % 2 == 0:
                 yield Permutation(self.dimension)
-            if self.linear == "between" and index > 0:
-                yield Linear(self.dimension)
+            if self.linear in {"between", "full"} and index > 0:
+                yield Linear(self.dimension, full=self.linear == "full")
             yield self.transform.build(self.dimension, shape, flipped=index % 2 == 1)
+
+    def __str__(self) -> str:
+        """The shape in words, for the terminal and the report.
+
+        >>> from diffeo.training.flows.splines.coupling import SplineCouplingSpec
+        >>> str(Architecture(4, 6, 96, 2, SplineCouplingSpec(), marginals=32, components=16))
+        '6 spline couplings over a mixture of 16 Gaussians'
+        """
+        kind = str(describe_transform(self.transform)["name"]).removesuffix("_coupling")
+        couplings = f"{self.layers} {kind} couplings" if self.layers and self.dimension > 1 else "no couplings"
+        base = f" over a mixture of {self.components} Gaussians" if self.components else ""
+        return couplings + base
 
     def to_json(self) -> str:
         """The text that the header of flow.safetensors holds; parts that are left out are not named in it."""
@@ -103,6 +121,8 @@ class Architecture:
             "linear": self.linear,
             "permuted": self.permuted,
             "components": self.components,
+            "residual": self.residual,
+            "dropout": self.dropout,
         }
         values: dict[str, JsonValue] = {
             "dimension": self.dimension,
@@ -123,7 +143,7 @@ class Architecture:
         """
         values = json.loads(text)
         dimension, layers, hidden, depth = (values.pop(key) for key in ("dimension", "layers", "hidden", "depth"))
-        parts = {key: values.pop(key) for key in ("marginals", "linear", "permuted", "components") if key in values}
+        parts = {key: values.pop(key) for key in PARTS if key in values}
         named = values.get("transform")
         transform = coupling_from_keys(**values) if named is None else parse_transform(named)
         return cls(dimension, layers, hidden, depth, transform, **parts)

@@ -60,6 +60,7 @@ class Coupling(Transform):
         self.halves = halves
         self.elementwise = elementwise
         self.conditioner = Conditioner(halves.passing, elementwise.parameters * halves.moving, shape)
+        self.train(mode=False)  # a fit calls train()
 
     def theta(self, a: Tensor) -> Theta:
         """a [B, passing] -> the parameters of the map."""
@@ -68,7 +69,10 @@ class Coupling(Transform):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x [B, D] -> z [B, D], log|det dz/dx| [B]."""
         x_a, x_b = self.halves.split(x)
-        z_b, ladj = self.elementwise.forward(x_b, self.theta(x_a))
+        if self.training:
+            z_b, ladj = self.elementwise.forward_in_fit(x_b, self.conditioner.forward(x_a))
+        else:
+            z_b, ladj = self.elementwise.forward(x_b, self.theta(x_a))
         return self.halves.join(x_a, z_b), row_sum(ladj)
 
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:

@@ -35,6 +35,13 @@ class ElementwiseMap(ABC):
     def forward(self, x: Tensor, theta: Theta) -> tuple[Tensor, Tensor]:
         """x [B, columns] -> z [B, columns], log|dz/dx| of each element [B, columns]."""
 
+    def forward_in_fit(self, x: Tensor, output: Tensor) -> tuple[Tensor, Tensor]:
+        """The same function of x [B, columns] and of the output of a conditioner, as the steps of a fit compute it.
+
+        A map may override it by a faster computation, which needs first derivatives only.
+        """
+        return self.forward(x, self.constrain(self.raw_numbers(output)))
+
     @abstractmethod
     def inverse(self, z: Tensor, theta: Theta) -> tuple[Tensor, Tensor]:
         """z [B, columns] -> x [B, columns], log|dz/dx| [B, columns]: the derivative of the forward, at this x."""

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from .base.base_density import BaseDensity
 from .base.standard_normal import StandardNormal
+from .conditioner import ResidualBlock
 from .transform import Transform
 
 
@@ -35,6 +36,8 @@ class Flow(nn.Module):
         super().__init__()
         self.transforms = nn.ModuleList(transforms)
         self.base = StandardNormal() if base is None else base
+        self.has_dropout = any(block.dropout for block in self.modules() if isinstance(block, ResidualBlock))
+        self.train(mode=False)  # a fit calls train()
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x [B, D] -> z = f(x) [B, D], log|det dz/dx| [B]."""

@@ -1,4 +1,4 @@
-"""A linear transform with a triangular matrix: it whitens the rows that it is fitted to, and is trained on."""
+"""A linear transform with a triangular matrix that whitens the rows it is fitted to, or with a full one; trained on."""
 
 import copy
 from typing import Final, Self
@@ -16,11 +16,12 @@ REMEDY: Final = 'fit without a column that is nearly a linear combination of oth
 
 
 class Linear(Transform):
-    """Forward: z = W (x - shift); log|det dz/dx| = sum log W_jj. Inverse: x = W^-1 z + shift.
+    """Forward: z = W (x - shift); log|det dz/dx| = sum u. Inverse: x = W^-1 z + shift.
 
-    W is lower triangular with the positive diagonal exp(u); u and the numbers below the diagonal are free. A fresh one
-    is the identity. `fitted` takes the mean and the inverse Cholesky factor of the covariance of given rows, so that
-    the standard normal of z is the Gaussian of x with their mean and covariance.
+    W is lower triangular with the positive diagonal exp(u); u and the numbers below the diagonal are free. With `full`,
+    W = L U with ones on the diagonal of L and exp(u) on that of U, so that it can rotate. A fresh one is the identity.
+    `fitted` takes the mean and the inverse Cholesky factor of the covariance of given rows, so that the standard normal
+    of z is the Gaussian of x with their mean and covariance.
 
     >>> rows = torch.tensor([[0.0, 0.0], [2.0, 2.0], [0.0, 2.0], [2.0, 4.0]])
     >>> z, _ = Linear.fitted(rows).requires_grad_(False).forward(rows)
@@ -29,16 +30,17 @@ class Linear(Transform):
 
     Args:
         dimension: D.
+        full: W = L U in place of L.
 
-    Reference: Kingma and Dhariwal (2018), Glow, sec. 3.2, arXiv:1807.03039; without the factor U.
+    Reference: Kingma and Dhariwal (2018), Glow, sec. 3.2, arXiv:1807.03039.
     """
 
     matrix: Matrix
 
-    def __init__(self, dimension: int) -> None:
+    def __init__(self, dimension: int, *, full: bool = False) -> None:
         super().__init__()
         self.shift = nn.Parameter(torch.zeros(dimension))
-        self.matrix = BlockTriangular(dimension, block=1, det=None)
+        self.matrix = BlockTriangular(dimension, block=dimension if full else 1, det=None)
 
     @classmethod
     def fitted(cls, rows: Tensor) -> Self:

@@ -12,6 +12,7 @@ from ..coupling import Coupling, Halves
 from ..elementwise import ElementwiseMap, Theta, bounded, flat, in_columns
 from ..transform import TransformSpec
 from . import rational_quadratic
+from .fused import Layout, fused_spline
 from .rational_quadratic import Piece
 
 # No piece is narrower or lower than this share of an even one. Inside of a flat piece between steep knots the slope
@@ -63,6 +64,12 @@ class RationalQuadratic(ElementwiseMap):
         piece = self._piece(clamped, theta, in_x=True)
         z, log_slope = rational_quadratic.forward(flat(x), clamped, piece)
         return in_columns(z, x), in_columns(log_slope, x)
+
+    def forward_in_fit(self, x: Tensor, output: Tensor) -> tuple[Tensor, Tensor]:
+        if x.device.type != "cpu":
+            return super().forward_in_fit(x, output)
+        raw = torch.unflatten(output, -1, (x.shape[-1], self.parameters))
+        return fused_spline(x, raw, Layout(self.bins, self.bound, self.limit, LEAST_SHARE))
 
     def inverse(self, z: Tensor, theta: Theta) -> tuple[Tensor, Tensor]:
         clamped = torch.clamp(flat(z), -self.bound, self.bound)
