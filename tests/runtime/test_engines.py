@@ -71,6 +71,22 @@ def test_onnx_names_the_missing_package_for_cuda() -> None:
         ENGINES["onnx"](FILES, EngineOptions(execution_providers=("cuda", "cpu")))
 
 
+def test_a_gpu_computes_float32_products_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[tuple[list[str], list[dict[str, str]]]] = []
+
+    class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # onnxruntime is untyped
+        def __init__(
+            self, content: bytes, options: object, providers: list[str], provider_options: list[dict[str, str]]
+        ) -> None:
+            opened.append((providers, provider_options))
+            super().__init__(content, options, providers=["CPUExecutionProvider"])
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
+    with pytest.raises(ProviderMissing):
+        open_session("forward.onnx", FILES["forward.onnx"], ["CUDAExecutionProvider", "CPUExecutionProvider"])
+    assert opened == [(["CUDAExecutionProvider", "CPUExecutionProvider"], [{"use_tf32": "0"}, {}])]
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has cuda")
 def test_torchscript_says_that_torch_finds_no_cuda_device() -> None:
     with pytest.raises(ProviderMissing, match="torch finds no CUDA device"):

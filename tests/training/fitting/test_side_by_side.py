@@ -96,7 +96,7 @@ def test_more_flows_than_cores_are_compared_after_a_trial(tmp_path: Path, monkey
 
 
 def test_ctrl_c_saves_every_fit_and_each_resumes_to_the_same_weights(tmp_path: Path) -> None:
-    long = SETTINGS.model_copy(update={"steps": 2000})
+    long = SETTINGS.model_copy(update={"steps": 1000})
     interrupter = threading.Thread(target=_interrupt_when_saved, args=[tmp_path / kind for kind in KINDS])
     interrupter.start()
     with pytest.raises(FitInterrupted, match=r"affine.*; .*spline"):
