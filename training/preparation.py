@@ -13,6 +13,7 @@ from .base_start import start_base
 from .candidates import FITTED, start_rows
 from .columns.kinds import WIDE_OFFSET
 from .errors import DataError
+from .flow_sizes import sized
 from .flows.architecture import Architecture
 from .flows.flow import Flow
 from .recipe import FlowSection, Recipe
@@ -40,15 +41,15 @@ class Prepared:
     flow: Flow
 
 
-def prepare(recipe: Recipe, dataset: Dataset, section: FlowSection | None = None) -> Prepared:
+def prepare(recipe: Recipe, dataset: Dataset, section: FlowSection | None = None, components: int = 1) -> Prepared:
     """A fresh flow that the training rows start.
 
     Args:
         recipe: of the fit.
         dataset: its rows.
         section: shape of the flow; None for the first of the recipe.
+        components: of the best mixture of the training rows.
     """
-    section = section or recipe.flow
     start = start_rows(dataset, recipe.fit.seed)
     # Whole numbers and atoms have the spread of their intervals, also where all of them are equal.
     is_spread = dataset.column_map is not None and dataset.column_map.snaps
@@ -56,6 +57,7 @@ def prepare(recipe: Recipe, dataset: Dataset, section: FlowSection | None = None
     _check_varied(dataset, scale)
     is_wide = np.max(np.abs(mean) / scale) > WIDE_OFFSET or condition(start) > MOST_CONDITION
     dtype: Dtype = "float64" if is_wide else "float32"
+    section = sized(section or recipe.flow, len(dataset.split.train_rows), len(mean), components)
     architecture = section.architecture(len(mean))
     torch.manual_seed(recipe.fit.seed)
     kind = export.TORCH_TYPE[dtype]

@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Final, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import (
     AliasChoices,
@@ -33,6 +33,8 @@ STANDARD_INPUT: Final = "-"
 IN_MEMORY: Final = "(in memory)"
 NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 
+Components = Annotated[int, Field(ge=0, le=1024)]
+Share = Annotated[float, Field(ge=0, lt=1)]
 # A table with the key `name` and the options of that transform (`diffeo.training.flows.registry`).
 TransformTable = Annotated[TransformSpec, PlainValidator(parse_transform), PlainSerializer(describe_transform)]
 
@@ -42,8 +44,9 @@ class FlowSection(Section):
 
     `limit`, `block` and `det` describe an affine coupling (block 0) or a triangular one (block 1 and above). The table
     `[flow.transform]` describes any transform of the registry and takes their place. `marginals`, `linear`, `permuted`,
-    `components`, `residual` and `dropout` are those of the architecture. With `mixture`, the best mixture of Gaussians
-    is published where the flow is not better.
+    `components`, `residual` and `dropout` are those of the architecture; "auto" leaves the number to the table
+    (`diffeo.training.flow_sizes`). With `mixture`, the best mixture of Gaussians is published where the flow is not
+    better.
     """
 
     layers: Annotated[int, Field(ge=0, le=64)]
@@ -58,9 +61,9 @@ class FlowSection(Section):
     marginals: Annotated[int, Field(ge=0, le=128, exclude_if=lambda value: not value)] = 0
     linear: Annotated[LinearPlaces, Field(exclude_if=lambda value: value == "none")] = "none"
     permuted: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
-    components: Annotated[int, Field(ge=0, le=1024, exclude_if=lambda value: not value)] = 0
+    components: Annotated[Components | Literal["auto"], Field(exclude_if=lambda value: not value)] = 0
     residual: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
-    dropout: Annotated[float, Field(ge=0, lt=1, exclude_if=lambda value: not value)] = 0.0
+    dropout: Annotated[Share | Literal["auto"], Field(exclude_if=lambda value: not value)] = 0.0
     mixture: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
 
     @model_validator(mode="after")
@@ -77,7 +80,13 @@ class FlowSection(Section):
         return self
 
     def architecture(self, dimension: int) -> Architecture:
-        """The flow of this shape for D = `dimension` columns."""
+        """The flow of this shape for D = `dimension` columns.
+
+        Raises:
+            ValueError: `components` or `dropout` is still "auto".
+        """
+        if self.components == "auto" or self.dropout == "auto":
+            raise ValueError('components and dropout are numbers once the table is known; they are still "auto"')
         transform = self.transform or coupling_from_keys(self.limit, self.block, self.det)
         return Architecture(
             dimension,

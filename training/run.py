@@ -91,11 +91,11 @@ def run(recipe: Recipe, options: Options, table: SourceTable | None = None) -> R
     is_new = not (options.resume or options.publish_best)
     if dataset.report is not None and is_new and not options.quiet:
         print_note(render(dataset.report))
-    prepared = [prepare(recipe, dataset, section) for section in recipe.flows]
+    baselines = fit_baselines(dataset, recipe.fit.seed)
+    prepared = [prepare(recipe, dataset, section, baselines.mixture.components) for section in recipe.flows]
     if options.int8:
         quantisation.require_wide_layers(prepared[0].flow)
     dtype = prepared[0].dtype
-    baselines = fit_baselines(dataset, recipe.fit.seed)
     rows = fit_rows(recipe, dataset, dtype, device)
     states = train_all([*_entries(prepared, recipe, dataset, options, device, started)], rows)
     try:

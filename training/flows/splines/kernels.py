@@ -142,7 +142,7 @@ def _in_unit(xi: float) -> float:
     """The number, clamped to [0, 1]; NaN stays, as it does not with min and max."""
     if xi < 0.0:
         return 0.0
-    return 1.0 if xi > 1.0 else xi
+    return min(xi, 1.0)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
