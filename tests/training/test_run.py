@@ -196,6 +196,30 @@ def test_a_gaussian_is_published_where_the_fit_does_not_beat_it(tmp_path: Path) 
     assert learned.test_nll < report.test_nll - 0.1
 
 
+def test_the_best_of_several_flows_is_published(tmp_path: Path) -> None:
+    one = small(table(tmp_path / "rows.csv"), epochs=20, learning_rate=5e-3)
+    shape = one.model_dump(by_alias=False)["flow"]
+    spline = shape | {"residual": True, "dropout": "auto", "components": "auto"}
+    spline = {key: value for key, value in spline.items() if key not in {"limit", "block", "det"}}
+    several = recipe.parse(
+        one.model_dump(by_alias=False)
+        | {
+            "alternative": [
+                spline | {"transform": {"name": "spline_coupling"}},
+                shape | {"layers": 0, "linear": "first"},
+            ]
+        },
+        "several",
+    )
+    report = run.run(several, options(tmp_path))
+    assert "2 affine couplings" in report.choice
+    assert "2 spline couplings" in report.choice
+    assert report.bundle.manifest.provenance.recipe["alternative.0.transform.name"] == "spline_coupling"
+    assert sorted(folder.name for folder in (tmp_path / "runs/small").iterdir()) == ["0", "1", "2"]
+    again = run.run(several, options(tmp_path, resume=True))
+    assert again.bundle.files["flow.safetensors"] == report.bundle.files["flow.safetensors"]
+
+
 def test_a_flow_that_cannot_be_certified_gives_way_to_the_gaussian(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

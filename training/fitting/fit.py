@@ -92,7 +92,16 @@ StepCallback = Callable[[int, float], None]  # (steps done, loss of the last ste
 
 
 def start(flow: Flow, settings: FitSection, plan: Plan) -> FitState:
-    """The state before the first step."""
+    """The state before the first step.
+
+    Raises:
+        FitError: the flow has nothing to fit.
+    """
+    if not any(parameter.requires_grad for parameter in flow.parameters()):
+        raise FitError(
+            "this flow has nothing to fit: no couplings, splines, linear map or mixture; set layers (for two columns "
+            "and more), marginals, linear or components in [flow]"
+        )
     average, best = _without_gradients(flow), _without_gradients(flow)
     flow.train()
     return FitState(flow, average, best, _optimiser(flow, settings), settings, plan)

@@ -46,7 +46,8 @@ OUT_OF_MEMORY: Final = -signal.SIGKILL
 def train_all(entries: Sequence[Entry], rows: FitRows) -> list[FitState | None]:
     """The states of the fitted flows, in the order of the entries; None for one that failed or was worse in its trial.
 
-    One entry alone is fitted in this process.
+    One entry alone is fitted in this process. The `threads` of the options are the processes at work at a time; None
+    uses every core.
 
     Raises:
         ResumeError: there is no saved state to continue, or none has weights to publish.
@@ -94,7 +95,7 @@ def _states_or_error(states: list[FitState | None], errors: Sequence[BaseExcepti
 def _in_processes(entries: Sequence[Entry], rows: FitRows) -> list[FitState | None]:
     for entry in entries:
         _compile(entry.flow, rows)
-    cores = usable_cores()
+    cores = entries[0].options.threads or usable_cores()
     share = TRIAL if len(entries) > cores else 1.0
     planned = [_with_active_budget(entry, _active_share(len(entries), cores, share)) for entry in entries]
     contest = _Contest(planned, rows, cores, share)
@@ -315,6 +316,8 @@ def _loaded(entry: Entry, rows: FitRows) -> FitState:
 
 def _compile(flow: Flow, rows: FitRows) -> None:
     """Compute one loss with its gradient, so that compiled code is there before the processes start."""
+    if not any(parameter.requires_grad for parameter in flow.parameters()):
+        return  # the fit says so
     flow.train()
     flow.log_prob(rows.validation[:1]).sum().backward()  # type: ignore[no-untyped-call]  # torch leaves backward untyped
     flow.zero_grad()

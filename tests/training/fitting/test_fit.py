@@ -287,3 +287,13 @@ def test_a_callback_sees_every_step_and_the_record_its_counts() -> None:
     assert seen == [1, 2, 3]
     assert record is not None
     assert replace(record, train_nll=0, validation_nll=0) == Evaluation(1, 0, 0, 0, rollback=False, step=3)
+
+
+@pytest.mark.parametrize("dimension", [1, 3])
+def test_a_flow_without_weights_is_refused_by_name(dimension: int) -> None:
+    layers = 4 if dimension == 1 else 0  # a flow of one column has no couplings
+    empty = Architecture(dimension, layers, 8, 1, AffineCouplingSpec()).build(
+        torch.zeros(dimension), torch.ones(dimension)
+    )
+    with pytest.raises(FitError, match=r"nothing to fit.* set layers .*, marginals, linear or components in \[flow\]"):
+        fit.start(empty, SETTINGS, plan_fit(SETTINGS, 1000, dimension))

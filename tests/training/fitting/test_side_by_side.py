@@ -13,7 +13,6 @@ import pytest
 import torch
 
 from diffeo.training.errors import FitError
-from diffeo.training.fitting import side_by_side
 from diffeo.training.fitting.batches import FitRows, fixed_rows
 from diffeo.training.fitting.child import Entry
 from diffeo.training.fitting.interruption import FitInterrupted
@@ -42,9 +41,11 @@ def rows() -> FitRows:
     return fixed_rows(x[:1000], x[1000:], SETTINGS.batch, SETTINGS.seed)
 
 
-def entry(kind: str, folder: Path, settings: FitSection = SETTINGS, said: list[str] | None = None) -> Entry:
+def entry(
+    kind: str, folder: Path, settings: FitSection = SETTINGS, said: list[str] | None = None, threads: int = 2
+) -> Entry:
     note = (lambda _: None) if said is None else said.append
-    options = TrainerOptions("mine", folder / kind, kind, threads=1, note=note, shows_progress=False)
+    options = TrainerOptions("mine", folder / kind, kind, threads=threads, note=note, shows_progress=False)
     return Entry(kind, flow(kind), settings, options)
 
 
@@ -61,17 +62,16 @@ def weights(fitted: Flow) -> list[list[float]]:
 def test_flows_that_are_fitted_together_have_the_weights_of_fits_alone(tmp_path: Path) -> None:
     together = train_all([entry(kind, tmp_path) for kind in KINDS], rows())
     for kind, state in zip(KINDS, together, strict=True):
-        alone = entry(kind, tmp_path / "alone")
+        alone = entry(kind, tmp_path / "alone", threads=1)
         expected = train(alone.flow, rows(), SETTINGS, alone.options)
         assert state is not None
         assert (state.step, state.best_nll) == (expected.step, expected.best_nll)
         assert weights(state.best) == weights(expected.best)
 
 
-def test_a_fit_that_fails_is_said_and_leaves_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fit_that_fails_is_said_and_leaves_the_others(tmp_path: Path) -> None:
     said: list[str] = []
     impossible = late(entry("affine", tmp_path, said=said))
-    monkeypatch.setattr(side_by_side, "usable_cores", lambda: 2)
     failed, fitted = train_all([impossible, entry("spline", tmp_path)], rows())
     assert failed is None
     assert fitted is not None
@@ -83,12 +83,11 @@ def test_if_every_fit_fails_the_first_error_is_raised(tmp_path: Path) -> None:
         train_all([late(entry(kind, tmp_path)) for kind in KINDS], rows())
 
 
-def test_more_flows_than_cores_are_compared_after_a_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(side_by_side, "usable_cores", lambda: 1)
+def test_more_flows_than_cores_are_compared_after_a_trial(tmp_path: Path) -> None:
     said: list[str] = []
     settings = SETTINGS.model_copy(update={"steps": 600})
-    slow = replace(entry("affine", tmp_path, settings.model_copy(update={"learning_rate": 1e-7}), said))
-    ended, fitted = train_all([slow, entry("spline", tmp_path, settings, said)], rows())
+    slow = entry("affine", tmp_path, settings.model_copy(update={"learning_rate": 1e-7}), said, threads=1)
+    ended, fitted = train_all([slow, entry("spline", tmp_path, settings, said, threads=1)], rows())
     assert ended is None
     assert fitted is not None
     assert fitted.step == settings.steps
@@ -106,7 +105,7 @@ def test_ctrl_c_saves_every_fit_and_each_resumes_to_the_same_weights(tmp_path: P
     entries = [entry(kind, tmp_path, long) for kind in KINDS]
     resumed = train_all([replace(each, options=replace(each.options, resume=True)) for each in entries], rows())
     for kind, state in zip(KINDS, resumed, strict=True):
-        alone = entry(kind, tmp_path / "alone", long)
+        alone = entry(kind, tmp_path / "alone", long, threads=1)
         assert state is not None
         assert weights(state.best) == weights(train(alone.flow, rows(), long, alone.options).best)
 
