@@ -46,7 +46,11 @@ CheckName = Literal[
     "delta_log_prob_p999",
     "delta_log_prob_max",
     "round_trip_p90",
+    "sample_law",
+    "two_sample",
+    "row_isolation",
 ]
+FactName = Literal["least_singular_value", "greatest_singular_value", "finite_radius", "share_beyond_1e-5"]
 SHARED_CHECKS: Final[frozenset[CheckName]] = frozenset(
     {"round_trip", "log_abs_det_jacobian", "batch_invariance", "non_finite_within_20_sigma"}
 )
@@ -119,12 +123,21 @@ class Check(Frozen):
         return self.value <= self.tolerance
 
 
+class Fact(Frozen):
+    """One number of the certificate that has no tolerance."""
+
+    name: FactName
+    value: Annotated[float, Field(ge=0)]
+    about: Annotated[str, Field(max_length=256)]
+
+
 class Certificate(Frozen):
     """Measurements that the graphs implement one normalised, invertible density; not that the density fits the data."""
 
     reference: Annotated[str, Field(max_length=128)]
     runtime: Annotated[str, Field(max_length=128)]
     checks: Annotated[tuple[Check, ...], Field(max_length=32)]
+    facts: Annotated[tuple[Fact, ...], Field(max_length=32)] = ()
 
 
 class Variant(Frozen):

@@ -76,7 +76,8 @@ def _flow(bundle: Bundle) -> Flow:
 
 
 def _lines(certificate: Certificate) -> list[str]:
-    return [
+    checks = [
         f"{check.name:<28} {check.value:9.2e}  <= {check.tolerance:.0e}   {check.rows} rows, {check.about}"
         for check in certificate.checks
     ]
+    return checks + [f"{fact.name:<28} {fact.value:9.2e}             {fact.about}" for fact in certificate.facts]

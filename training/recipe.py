@@ -44,7 +44,7 @@ class FlowSection(Section):
 
     `limit`, `block` and `det` describe an affine coupling (block 0) or a triangular one (block 1 and above). The table
     `[flow.transform]` describes any transform of the registry and takes their place. `marginals`, `linear`, `permuted`,
-    `components`, `residual` and `dropout` are those of the architecture; "auto" leaves the number to the table
+    `components`, `residual`, `dropout` and `tails` are those of the architecture; "auto" leaves the number to the table
     (`diffeo.training.flow_sizes`). With `mixture`, the best mixture of Gaussians is published where the flow is not
     better.
     """
@@ -64,6 +64,7 @@ class FlowSection(Section):
     components: Annotated[Components | Literal["auto"], Field(exclude_if=lambda value: not value)] = 0
     residual: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
     dropout: Annotated[Share | Literal["auto"], Field(exclude_if=lambda value: not value)] = 0.0
+    tails: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
     mixture: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
 
     @model_validator(mode="after")
@@ -100,6 +101,7 @@ class FlowSection(Section):
             self.components,
             self.residual,
             self.dropout,
+            self.tails,
         )
 
 

@@ -180,7 +180,7 @@ def page(hostile: Sequence[Outcome], real: Sequence[Outcome]) -> str:
     return f"""# Hostile and real tables
 
 `python -m benchmarks.tables` on {machine()}. Each table is fitted by `diffeo fit FILE --name NAME` in a process of its
-own, two at a time.
+own, as many at a time as there are cores.
 
 ## Hostile tables
 

@@ -16,23 +16,35 @@ from diffeo.bundle.manifest import PLANE, Certificate, Check, CheckName, Dtype
 from diffeo.bundle.tolerances import TOLERANCES
 
 from ..errors import CertificateError
-from . import checks
+from . import checks, facts, sample_checks
 from .measurement import Measurement
 from .subject import Subject
 
 
 def certify(subject: Subject) -> Certificate:
-    """Measure every check; the integral is measured for one and two columns only.
+    """Measure every check and every fact; the integral is by quadrature for one and two columns.
 
     Raises:
         CertificateError: a measurement is out of tolerance; the message names it and the worst row.
     """
-    chosen = [checks.parity, checks.round_trip, checks.jacobian, checks.batch_invariance, checks.finiteness]
-    if subject.dimension <= PLANE:
-        chosen.append(checks.normalisation)
-    certificate = issue_certificate([check(subject) for check in chosen], TOLERANCES)
+    errors = checks.parity_errors(subject)
+    in_plane = subject.dimension <= PLANE
+    chosen = (
+        checks.round_trip,
+        checks.jacobian,
+        checks.batch_invariance,
+        sample_checks.row_isolation,
+        checks.finiteness,
+        sample_checks.sample_law,
+        sample_checks.two_sample,
+    )
+    measurements = [checks.parity(subject, errors), *(check(subject) for check in chosen)]
+    # The integral of a graph that is wrong can take hours, so the other checks must hold first.
+    issue_certificate(measurements, TOLERANCES)
+    measurements.append(checks.normalisation(subject) if in_plane else sample_checks.normalisation(subject))
+    certificate = issue_certificate(measurements, TOLERANCES)
     check_agreement(subject)
-    return certificate
+    return certificate.model_copy(update={"facts": facts.measure_facts(subject, errors)})
 
 
 def check_agreement(subject: Subject) -> None:

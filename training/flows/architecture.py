@@ -18,17 +18,18 @@ from .permutation import Permutation
 from .registry import coupling_from_keys, describe_transform, parse_transform
 from .splines.marginal import MarginalSpline
 from .standardise import Standardise
+from .tails import Tails
 from .transform import Transform, TransformSpec
 
 LinearPlaces = Literal["none", "first", "between", "full"]
 # Rows that start a flow. More would move its quantiles and covariances by less than the fit does.
 START_ROWS: Final = 200_000
-PARTS: Final = ("marginals", "linear", "permuted", "components", "residual", "dropout")
+PARTS: Final = ("tails", "marginals", "linear", "permuted", "components", "residual", "dropout")
 
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """Standardisation, a spline for each column, a linear map, then `layers` couplings over a base density.
+    """Standardisation, tails, a spline for each column, a linear map, then `layers` couplings over a base density.
 
     Every second coupling is flipped.
 
@@ -52,6 +53,7 @@ class Architecture:
         components: Gaussians of the base; 0 for the standard normal.
         residual: conditioners have residual blocks.
         dropout: of the residual blocks in a fit, 0 to 1.
+        tails: before all others, a logarithm compresses the tails of each column.
     """
 
     dimension: int
@@ -65,6 +67,7 @@ class Architecture:
     components: int = 0
     residual: bool = False
     dropout: float = 0.0
+    tails: bool = False
 
     def build(self, mean: Tensor, scale: Tensor, sharpness: float = 1.0, rows: Tensor | None = None) -> Flow:
         """A fresh flow. Without rows it computes the standardisation alone.
@@ -84,6 +87,10 @@ class Architecture:
     def _front(self, x: Tensor | None) -> list[Transform]:
         """The transforms between the standardisation and the couplings; x are the rows that start them."""
         front: list[Transform] = []
+        if self.tails:
+            tails = Tails.fresh(self.dimension) if x is None else Tails.fitted(x)
+            x = None if x is None else tails.forward(x)[0].detach()
+            front.append(tails)
         if self.marginals:
             spline = _spline(self.dimension, self.marginals, x)
             x = None if x is None else spline.forward(x)[0].detach()
@@ -117,6 +124,7 @@ class Architecture:
     def to_json(self) -> str:
         """The text that the header of flow.safetensors holds; parts that are left out are not named in it."""
         parts: dict[str, JsonValue] = {
+            "tails": self.tails,
             "marginals": self.marginals,
             "linear": self.linear,
             "permuted": self.permuted,

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from .conditioner import Conditioner, ConditionerShape
 from .elementwise import ElementwiseMap, Theta
-from .row_sum import row_sum
+from .rows.row_sum import row_sum
 from .transform import Transform
 
 

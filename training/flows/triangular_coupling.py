@@ -11,7 +11,7 @@ from .conditioner import ConditionerShape
 from .coupling import Coupling, Halves
 from .elementwise import ElementwiseMap
 from .matrix import BlockTriangular, Matrix
-from .row_sum import row_sum
+from .rows.row_sum import row_sum
 from .transform import TransformSpec
 
 

@@ -1,6 +1,7 @@
 """A correct pair of graphs is certified, and every mutation of a graph or of a flow is refused."""
 
 import copy
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -10,12 +11,14 @@ import pytest
 import torch
 from onnx import numpy_helper
 
+from diffeo.bundle import mixture
 from diffeo.bundle.manifest import FileName
 from diffeo.bundle.read import Bundle, read
 from diffeo.bundle.tolerances import TOLERANCES
 from diffeo.training import export
-from diffeo.training.certification import checks, subject
+from diffeo.training.certification import checks, sample_checks, subject
 from diffeo.training.certification.certificate import certify
+from diffeo.training.certification.measurement import Measurement
 from diffeo.training.certification.subject import Subject
 from diffeo.training.errors import CertificateError
 from diffeo.training.flows.affine import AffineCouplingSpec, AffineMap
@@ -23,7 +26,10 @@ from diffeo.training.flows.architecture import Architecture, flow_from_bytes
 from diffeo.training.flows.conditioner import ConditionerShape
 from diffeo.training.flows.coupling import Coupling, Halves
 from diffeo.training.flows.elementwise import Theta
+from diffeo.training.flows.flow import Flow
+from diffeo.training.flows.splines.coupling import SplineCouplingSpec
 
+Mutation = Callable[[onnx.ModelProto], None]
 MOONS = Path(__file__).parents[3] / "models/moons/1"
 
 
@@ -50,16 +56,38 @@ def test_a_correct_pair_is_certified(bundle: Bundle) -> None:
     assert all(check.holds for check in certificate.checks)
 
 
-def flip_log_determinant(model: onnx.ModelProto) -> None:
-    """Negate log_abs_det_jacobian at the output."""
+def wrap_output(model: onnx.ModelProto, name: str, operator: str, *constants: np.ndarray) -> None:
+    """Compute name = operator(the old name, constants), at the output alone."""
     for node in model.graph.node:
-        for index, name in enumerate(node.output):
-            if name == "log_abs_det_jacobian":
-                node.output[index] = "mutated"
-        for index, name in enumerate(node.input):
-            if name == "log_abs_det_jacobian":
-                node.input[index] = "mutated"
-    model.graph.node.append(onnx.helper.make_node("Neg", ["mutated"], ["log_abs_det_jacobian"]))
+        for index, output in enumerate(node.output):
+            if output == name:
+                node.output[index] = f"{name}_before"
+        for index, source in enumerate(node.input):
+            if source == name:
+                node.input[index] = f"{name}_before"
+    inputs = [_constant(model, value) for value in constants]
+    model.graph.node.append(onnx.helper.make_node(operator, [f"{name}_before", *inputs], [name]))
+
+
+def wrap_input(model: onnx.ModelProto, operator: str, *constants: np.ndarray) -> None:
+    """Compute the whole graph on operator(input, constants)."""
+    name = model.graph.input[0].name
+    for node in model.graph.node:
+        for index, source in enumerate(node.input):
+            if source == name:
+                node.input[index] = f"{name}_after"
+    inputs = [_constant(model, value) for value in constants]
+    model.graph.node.insert(0, onnx.helper.make_node(operator, [name, *inputs], [f"{name}_after"]))
+
+
+def _constant(model: onnx.ModelProto, value: np.ndarray) -> str:
+    name = f"mistake_{len(model.graph.initializer)}"
+    model.graph.initializer.append(numpy_helper.from_array(value, name))
+    return name
+
+
+def number(value: float) -> np.ndarray:
+    return np.array(value, np.float32)
 
 
 def flip_log_prob(model: onnx.ModelProto) -> None:
@@ -68,22 +96,69 @@ def flip_log_prob(model: onnx.ModelProto) -> None:
     node.op_type = {"Add": "Sub", "Sub": "Add"}[node.op_type]
 
 
-def shift_log_prob(model: onnx.ModelProto) -> None:
-    """Add 0.01, as when a normalising constant is mistyped."""
-    node = next(node for node in model.graph.node if "log_prob" in node.output)
-    node.output[0] = "mutated"
-    model.graph.initializer.append(numpy_helper.from_array(np.array(0.01, np.float32), "mistake"))
-    model.graph.node.append(onnx.helper.make_node("Add", ["mutated", "mistake"], ["log_prob"]))
+def mix_rows(model: onnx.ModelProto) -> None:
+    """Subtract a thousandth of the mean over the batch, so that a row depends on the rows beside it."""
+    wrap_output(model, "log_prob", "Identity")
+    scaled = _constant(model, number(1e-3))
+    model.graph.node[-1].output[0] = "log_prob_alone"
+    model.graph.node.extend(
+        [
+            onnx.helper.make_node("ReduceMean", ["log_prob_alone"], ["log_prob_mean"], keepdims=1),
+            onnx.helper.make_node("Mul", ["log_prob_mean", scaled], ["log_prob_share"]),
+            onnx.helper.make_node("Sub", ["log_prob_alone", "log_prob_share"], ["log_prob"]),
+        ]
+    )
 
 
-GRAPH_MUTATIONS = [flip_log_determinant, flip_log_prob, shift_log_prob]
+def _output(name: str, operator: str, *values: float) -> Mutation:
+    return lambda model: wrap_output(model, name, operator, *map(number, values))
+
+
+def _result(operator: str, value: list[float]) -> Mutation:
+    """Change z of the forward graph, or x of the inverse graph."""
+    return lambda model: wrap_output(
+        model, "z" if model.graph.input[0].name == "x" else "x", operator, np.array(value, np.float32)
+    )
+
+
+def _input(operator: str, *values: np.ndarray) -> Mutation:
+    return lambda model: wrap_input(model, operator, *values)
+
+
+# Each is tried on both graphs.
+GRAPH_MUTANTS: dict[str, Mutation] = {
+    "log-determinant with the other sign": _output("log_abs_det_jacobian", "Neg"),
+    "log-determinant left out": _output("log_abs_det_jacobian", "Mul", 0.0),
+    "log-determinant doubled": _output("log_abs_det_jacobian", "Mul", 2.0),
+    "log-determinant in bits": _output("log_abs_det_jacobian", "Mul", 1 / float(np.log(2))),
+    "log-determinant of one column less": _output("log_abs_det_jacobian", "Add", 0.3),
+    "log_prob with the log-determinant subtracted": flip_log_prob,
+    "log_prob off by 0.01": _output("log_prob", "Add", 0.01),
+    "log_prob without half of log 2 pi": _output("log_prob", "Add", 0.5 * float(np.log(2 * np.pi))),
+    "log_prob in bits": _output("log_prob", "Mul", 1 / float(np.log(2))),
+    "log_prob negated": _output("log_prob", "Neg"),
+    "log_prob as a density": _output("log_prob", "Exp"),
+    "log_prob bounded below": _output("log_prob", "Max", -3.0),
+    "rows mixed in a batch": mix_rows,
+    "result with one column mirrored": _result("Mul", [1.0, -1.0]),
+    "result stretched by a thousandth": _result("Mul", [1.001, 1.001]),
+    "result moved": _result("Add", [0.01, 0.0]),
+    "result bounded": _result("Min", [1.0, 1.0]),
+    "columns of the input exchanged": _input("Gather", np.array([1, 0])),
+    "input stretched": _input("Mul", np.array([1.01, 1.01], np.float32)),
+    "input bounded": _input("Min", np.array([1.0, 1.0], np.float32)),
+    "input moved": _input("Add", np.array([0.0, 0.01], np.float32)),
+}
 
 
 @pytest.mark.parametrize("name", ["forward.onnx", "inverse.onnx"])
-@pytest.mark.parametrize("mutate", GRAPH_MUTATIONS, ids=lambda mutate: mutate.__name__)
-def test_a_mutated_graph_is_refused(bundle: Bundle, name: FileName, mutate: Callable[[onnx.ModelProto], None]) -> None:
+@pytest.mark.parametrize("mutant", GRAPH_MUTANTS)
+def test_a_mutated_graph_is_refused(bundle: Bundle, name: FileName, mutant: str) -> None:
     model = onnx.load_from_string(bundle.files[name])
-    mutate(model)
+    GRAPH_MUTANTS[mutant](model)
+    for node in model.graph.node:
+        if node.op_type == "Gather" and node.input[0] == model.graph.input[0].name:
+            node.attribute.append(onnx.helper.make_attribute("axis", 1))
     with pytest.raises(CertificateError, match=r"worst row \["):
         certify(subject_of(bundle, {**bundle.files, name: model.SerializeToString()}))
 
@@ -162,3 +237,67 @@ def test_a_graph_that_answers_nan_is_refused(bundle: Bundle) -> None:
     tensor.CopyFrom(numpy_helper.from_array(np.full_like(numpy_helper.to_array(tensor), np.nan), tensor.name))
     with pytest.raises(CertificateError, match="non_finite"):
         certify(subject_of(bundle, {**bundle.files, "forward.onnx": model.SerializeToString()}))
+
+
+@functools.cache
+def _solid() -> tuple[Flow, Mapping[FileName, bytes]]:
+    torch.manual_seed(5)
+    architecture = Architecture(3, 2, 8, 1, SplineCouplingSpec(), linear="first", components=2)
+    flow = architecture.build(torch.zeros(3), torch.ones(3), rows=torch.from_numpy(SOLID_ROWS))
+    with torch.no_grad():
+        for parameter in flow.parameters():
+            parameter.add_(0.2 * torch.randn(parameter.shape))
+    forward, inverse = export.to_onnx(flow, 3, "float32")
+    return flow, {"forward.onnx": forward, "inverse.onnx": inverse}
+
+
+SOLID_ROWS = np.random.default_rng(0).standard_normal((400, 3)).astype(np.float32).astype(np.float64)
+
+
+def solid(**changes: Mutation) -> Subject:
+    """The graphs of a small flow of three columns over a mixture, and the flow; `changes` mutate the graphs."""
+    flow, right = _solid()
+    files = dict(right)
+    for name, mutate in changes.items():
+        model = onnx.load_from_string(files[f"{name}.onnx"])  # type: ignore[index]
+        mutate(model)
+        files[f"{name}.onnx"] = model.SerializeToString()  # type: ignore[index]
+    return Subject(flow, files, SOLID_ROWS)
+
+
+def test_a_correct_pair_of_three_columns_is_certified_with_its_facts() -> None:
+    certificate = certify(solid())
+    assert {check.name for check in certificate.checks} == set(TOLERANCES)
+    facts = {fact.name: fact.value for fact in certificate.facts}
+    assert 0 < facts["least_singular_value"] < 1 < facts["greatest_singular_value"]
+    assert facts["finite_radius"] >= 20
+    assert facts["share_beyond_1e-5"] < 0.01
+
+
+# A mutation that the check sees by itself.
+SEEN_BY: dict[str, tuple[Callable[[Subject], Measurement], dict[str, Mutation]]] = {
+    "sample_law": (sample_checks.sample_law, {"inverse": _output("log_prob", "Add", 0.05)}),
+    "normalisation": (sample_checks.normalisation, {"forward": _output("log_prob", "Add", 0.002)}),
+    "row_isolation": (sample_checks.row_isolation, {"forward": mix_rows}),
+    "two_sample": (sample_checks.two_sample, {"inverse": _input("Mul", np.array([1.3, 1.3, 1.3], np.float32))}),
+}
+
+
+@pytest.mark.parametrize("name", SEEN_BY)
+def test_each_check_that_draws_sees_a_mutation_by_itself(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subject, "SAMPLE_ROWS", 10_000)
+    check, changes = SEEN_BY[name]
+    assert check(solid()).check(TOLERANCES).holds
+    assert not check(solid(**changes)).check(TOLERANCES).holds
+
+
+def test_a_base_that_draws_another_law_than_its_density_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subject, "SAMPLE_ROWS", 10_000)
+    right = mixture.GaussianMixture.draw
+    monkeypatch.setattr(
+        mixture.GaussianMixture,
+        "draw",
+        lambda base, seed, start, count, temperature=1.0: right(base, seed, start, count, 1.3 * temperature),
+    )
+    with pytest.raises(CertificateError, match="two_sample"):
+        certify(solid())

@@ -19,12 +19,14 @@ from diffeo.training.flows.registry import TRANSFORMS, coupling_from_keys, parse
 from diffeo.training.flows.splines.coupling import SplineCouplingSpec
 from diffeo.training.flows.splines.marginal import MarginalSpline
 from diffeo.training.flows.standardise import Standardise
+from diffeo.training.flows.tails import Tails
 from diffeo.training.flows.transform import Transform
 from diffeo.training.flows.triangular_coupling import TriangularCoupling
 from tests.given.laws import LAWS, Law
 
 Module = TypeVar("Module", bound=nn.Module)
 SHAPE = ConditionerShape(16, 2)
+RESIDUAL = ConditionerShape(16, 2, residual=True, dropout=0.2)
 
 
 def trained(transform: Module, spread: float = 0.5) -> Module:
@@ -54,8 +56,9 @@ def flow(dimension: int, layers: int, block: int = 0) -> Flow:
 def whole(dimension: int, layers: int, marginals: int = 6) -> Flow:
     """A flow with every part that an architecture can have."""
     architecture = Architecture(
-        dimension, layers, 16, 2, SplineCouplingSpec(bins=5), marginals, linear="between", permuted=True
-    )
+        dimension, layers, 16, 2, SplineCouplingSpec(bins=5), marginals, "full", permuted=True,
+        residual=True, dropout=0.2, tails=True,
+    )  # fmt: skip
     mean, scale = torch.linspace(-5, 100, dimension), torch.linspace(0.1, 30, dimension)
     return trained(architecture.build(mean, scale, rows=mean + scale * skewed(dimension)))
 
@@ -90,6 +93,12 @@ INSTANCES: dict[str, tuple[Transform | Flow, int]] = {
     "fitted linear": (Linear.fitted(skewed(4)).requires_grad_(requires_grad=False), 4),
     "frozen linear": (trained(Linear(5)).frozen(), 5),
     "linear of one column": (trained(Linear(1)), 1),
+    "full linear": (trained(Linear(5, full=True)), 5),
+    "frozen full linear": (trained(Linear(5, full=True)).frozen(), 5),
+    "tails": (trained(Tails.fresh(5)), 5),
+    "fitted tails": (Tails.fitted(skewed(3)).requires_grad_(requires_grad=False), 3),
+    "frozen tails": (trained(Tails.fitted(skewed(3))).frozen(), 3),
+    "residual coupling": (trained(Coupling(Halves(5, flipped=True), AffineMap(2.0), RESIDUAL)), 5),
     "permutation": (Permutation(5), 5),
     "marginal splines": (trained(MarginalSpline(5, 8)), 5),
     "marginal spline of one column": (trained(MarginalSpline(1, 8)), 1),

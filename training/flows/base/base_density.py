@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import Self
 
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from diffeo.bundle.base import Base
 
@@ -14,6 +14,10 @@ class BaseDensity(nn.Module, ABC):
     @abstractmethod
     def log_prob(self, z: Tensor) -> Tensor:
         """z [B, D] -> log density of each row, nats [B]."""
+
+    @abstractmethod
+    def sample(self, count: int, dimension: int, generator: Generator) -> Tensor:
+        """z [count, D] in float64 from torch's random numbers, for comparison with those that a service draws."""
 
     @abstractmethod
     def distribution(self, dimension: int) -> Base:

@@ -6,12 +6,12 @@ from typing import Self
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from diffeo.bundle import mixture
 from diffeo.bundle.base import Base
 
-from ..row_sum import row_sum
+from ..rows.row_sum import row_sum
 from .base_density import BaseDensity
 
 
@@ -64,6 +64,15 @@ class GaussianMixture(BaseDensity):
         product, offset, constant = self._terms()
         return _log_prob(z, product, offset, constant)
 
+    def sample(self, count: int, dimension: int, generator: Generator) -> Tensor:  # noqa: ARG002  (it knows D)
+        """z = mean_k + P_k^-1 n for components k by weight and normals n [count, D]."""
+        weights = torch.softmax(self.logits.detach().double(), 0)
+        chosen = torch.multinomial(weights, count, replacement=True, generator=generator)
+        normals = torch.randn(count, self.means.shape[1], 1, generator=generator, dtype=torch.float64)
+        factors = self._inverse_factors().detach().double()[chosen]
+        noise: Tensor = torch.linalg.solve_triangular(factors, normals, upper=False).squeeze(-1)
+        return self.means.detach().double()[chosen] + noise
+
     def distribution(self, dimension: int) -> Base:
         """The same mixture in NumPy, from the numbers that a graph holds."""
         return self.frozen().distribution(dimension)
@@ -114,7 +123,14 @@ class ConstantMixture(BaseDensity):
         """z [B, D] -> log density, nats [B]."""
         return _log_prob(z, self.product, self.offset, self.constant)
 
-    def distribution(self, dimension: int) -> Base:
+    def sample(self, count: int, dimension: int, generator: Generator) -> Tensor:
+        """z = mean_k + L_k n, from the distribution in NumPy and torch's random numbers."""
+        base = self.distribution(dimension)
+        chosen = torch.multinomial(torch.from_numpy(base.weights), count, replacement=True, generator=generator)
+        normals = torch.randn(count, dimension, 1, generator=generator, dtype=torch.float64)
+        return torch.from_numpy(base.means)[chosen] + (torch.from_numpy(base.factors)[chosen] @ normals).squeeze(-1)
+
+    def distribution(self, dimension: int) -> mixture.GaussianMixture:
         """The same mixture in NumPy."""
         components = len(self.constant)
         product, offset, constant = (part.cpu().numpy() for part in (self.product, self.offset, self.constant))

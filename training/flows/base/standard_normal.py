@@ -2,11 +2,12 @@
 
 import math
 
-from torch import Tensor
+import torch
+from torch import Generator, Tensor
 
 from diffeo.bundle import base
 
-from ..row_sum import row_sum
+from ..rows.row_sum import row_sum
 from .base_density import BaseDensity
 
 
@@ -16,6 +17,10 @@ class StandardNormal(BaseDensity):
     def log_prob(self, z: Tensor) -> Tensor:
         """z [B, D] -> log density, nats [B]."""
         return standard_normal_log_prob(z)
+
+    def sample(self, count: int, dimension: int, generator: Generator) -> Tensor:
+        """Standard normals [count, D]."""
+        return torch.randn(count, dimension, generator=generator, dtype=torch.float64)
 
     def distribution(self, dimension: int) -> base.Base:
         """N(0, I) of D columns."""

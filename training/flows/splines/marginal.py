@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ..elementwise import flat, in_columns
-from ..row_sum import row_sum
+from ..rows.row_sum import row_sum
 from ..transform import Transform
 from . import rational_quadratic
 from .quantile_knots import OUTER, knots_at_quantiles

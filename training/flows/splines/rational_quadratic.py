@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor
 
-from .row_log import row_log
+from ..rows.row_log import row_log
 
 
 class Piece(NamedTuple):
