@@ -22,8 +22,9 @@ from benchmarks.machine import machine
 from benchmarks.markdown import table
 from benchmarks.paths import RESULTS
 from diffeo.tables.reading.read import read_table
-from diffeo.training import preparation, recipe, run, source
+from diffeo.training import recipe, run, source
 from diffeo.training.fitting.trainer import TrainerOptions, print_nothing, train
+from diffeo.training.preparation.prepare import prepare
 from diffeo.training.recipe import Recipe
 
 SIZES: Final = {"1,000 rows, 4 columns": (1_000, 4), "50,000 rows, 20 columns": (50_000, 20)}
@@ -64,7 +65,7 @@ def pace(rows: int, columns: int, threads: int | None) -> float:
     chosen = recipe.with_fit_options(recipe.for_files([recipe.IN_MEMORY], "threads"), budget=None, steps=STEPS, seed=0)
     chosen = _patient(chosen)
     dataset = source.load(chosen, read_table(drawn))
-    prepared = preparation.prepare(chosen, dataset)
+    prepared = prepare(chosen, dataset)
     fit_rows = run.fit_rows(chosen, dataset, prepared.dtype, torch.device("cpu"))
     with tempfile.TemporaryDirectory() as folder:
         options = TrainerOptions(

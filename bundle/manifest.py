@@ -137,7 +137,8 @@ class Certificate(Frozen):
     reference: Annotated[str, Field(max_length=128)]
     runtime: Annotated[str, Field(max_length=128)]
     checks: Annotated[tuple[Check, ...], Field(max_length=32)]
-    facts: Annotated[tuple[Fact, ...], Field(max_length=32)] = ()
+    # Left out where there are none, so that older manifests keep their bytes.
+    facts: Annotated[tuple[Fact, ...], Field(max_length=32, exclude_if=lambda facts: not facts)] = ()
 
 
 class Variant(Frozen):

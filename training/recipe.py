@@ -45,8 +45,8 @@ class FlowSection(Section):
     `limit`, `block` and `det` describe an affine coupling (block 0) or a triangular one (block 1 and above). The table
     `[flow.transform]` describes any transform of the registry and takes their place. `marginals`, `linear`, `permuted`,
     `components`, `residual`, `dropout` and `tails` are those of the architecture; "auto" leaves the number to the table
-    (`diffeo.training.flow_sizes`). With `mixture`, the best mixture of Gaussians is published where the flow is not
-    better.
+    (`diffeo.training.preparation.flow_sizes`). With `mixture`, the best mixture of Gaussians is published where the
+    flow is not better.
     """
 
     layers: Annotated[int, Field(ge=0, le=64)]

@@ -32,7 +32,7 @@ from .fitting.side_by_side import train_all
 from .fitting.trainer import TrainerOptions, print_note, print_nothing
 from .inspection import render
 from .int8 import quantisation
-from .preparation import Prepared, prepare
+from .preparation.prepare import Prepared, prepare
 from .publication.publish import publish_flow
 from .publication.result import Destination, Fitted, Report
 from .recipe import Recipe

@@ -5,11 +5,11 @@ from typing import Final
 import numpy as np
 import torch
 
-from .errors import DataError
-from .flows.base.gaussian_mixture import GaussianMixture
-from .flows.flow import Flow
-from .quality.baselines.mixture import fit_components
-from .source import Array
+from ..errors import DataError
+from ..flows.base.gaussian_mixture import GaussianMixture
+from ..flows.flow import Flow
+from ..quality.baselines.mixture import fit_components
+from ..source import Array
 
 MOST_ROWS: Final = 60_000
 MOST_ITERATIONS: Final = 150

@@ -8,11 +8,11 @@ import torch
 
 from diffeo.bundle.manifest import BASE_NAME
 from diffeo.training import recipe, run
-from diffeo.training.base_start import start_base
 from diffeo.training.errors import DataError
 from diffeo.training.flows.affine import AffineCouplingSpec
 from diffeo.training.flows.architecture import Architecture
 from diffeo.training.flows.base.gaussian_mixture import GaussianMixture
+from diffeo.training.preparation.base_start import start_base
 
 DRAW = np.random.default_rng(3)
 CENTRES = np.array([[-5.0, 0.0], [5.0, 0.0], [0.0, 8.0]])
@@ -35,7 +35,7 @@ def test_a_base_starts_at_the_clusters_of_the_rows_that_reach_it() -> None:
 
 @pytest.mark.parametrize(("components", "sentence"), [(300, "too few"), (3, "cannot be fitted")])
 def test_rows_that_give_no_mixture_are_refused(components: int, sentence: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("diffeo.training.base_start.fit_components", lambda *_: None)
+    monkeypatch.setattr("diffeo.training.preparation.base_start.fit_components", lambda *_: None)
     with pytest.raises(DataError, match=sentence):
         started(components)
 

@@ -8,17 +8,17 @@ import torch
 
 from diffeo.bundle.manifest import Dtype
 
-from . import export
+from .. import export
+from ..candidates import FITTED, start_rows
+from ..columns.kinds import WIDE_OFFSET
+from ..errors import DataError
+from ..flows.architecture import Architecture
+from ..flows.flow import Flow
+from ..recipe import FlowSection, Recipe
+from ..source import Dataset
+from ..split import Float64
 from .base_start import start_base
-from .candidates import FITTED, start_rows
-from .columns.kinds import WIDE_OFFSET
-from .errors import DataError
 from .flow_sizes import sized
-from .flows.architecture import Architecture
-from .flows.flow import Flow
-from .recipe import FlowSection, Recipe
-from .source import Dataset
-from .split import Float64
 
 # float32 rounds a number by 6e-8 of it. With this condition number, z of a row is within 1e-4 of the exact one.
 MOST_CONDITION: Final = 256.0

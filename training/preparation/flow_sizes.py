@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from .recipe import FlowSection
+from ..recipe import FlowSection
 
 # Rows of a table of ten columns, and the dropout for fewer. Measured on tables of 1,000 to 40,000 rows.
 DROPOUT: Final = ((3_000, 0.3), (12_000, 0.2), (30_000, 0.1))
