@@ -14,8 +14,8 @@ from .io_binding import DTYPES, BoundEngine
 from .options import EngineOptions, Provider
 
 PROVIDERS: Final[dict[Provider, str]] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
-# TF32 rounds the numbers of a float32 product to 10 bits, about 1e-3 of each layer. ONNX Runtime uses it by default, and
-# a bundle is certified in float32.
+# TF32 rounds the numbers of a float32 product to 10 bits, about 1e-3 of each layer. ONNX Runtime uses it by default
+# and a bundle is certified in float32.
 PROVIDER_OPTIONS: Final[dict[str, dict[str, str]]] = {"CUDAExecutionProvider": {"use_tf32": "0"}}
 PACKAGES: Final[dict[Provider, str]] = {"cpu": "onnxruntime", "cuda": "onnxruntime-gpu (pip install 'diffeo[cuda]')"}
 
