@@ -17,7 +17,7 @@ LEAST_ROWS: Final = 20
 # number 20 standard deviations out would not be finite.
 LEAST_BEND: Final = 0.02
 GREATEST_BEND: Final = 3.0
-# Below it the error of the series is under 3e-9 of the result.
+# Below it the error of the series is under 1e-13 of the result.
 SMALL: Final = 0.05
 # exp of more is close to the largest number of float32.
 MOST_EXPONENT: Final = 60.0
@@ -109,8 +109,8 @@ def _log1p(u: Tensor) -> Tensor:
 
 
 def _expm1(t: Tensor) -> Tensor:
-    """exp(t) - 1 for t >= 0, exact for small t too, where the Taylor series to t^5 is used."""
-    series = t * (1.0 + t * (1 / 2 + t * (1 / 6 + t * (1 / 24 + t * (1 / 120)))))
+    """exp(t) - 1 for t >= 0, exact for small t too, where the Taylor series to t^7 is used."""
+    series = t * (1.0 + t * (1 / 2 + t * (1 / 6 + t * (1 / 24 + t * (1 / 120 + t * (1 / 720 + t * (1 / 5040)))))))
     return torch.where(t < SMALL, series, torch.exp(t) - 1.0)
 
 
