@@ -92,7 +92,8 @@ def run(recipe: Recipe, options: Options, table: SourceTable | None = None) -> R
     if dataset.report is not None and is_new and not options.quiet:
         print_note(render(dataset.report))
     baselines = fit_baselines(dataset, recipe.fit.seed)
-    prepared = [prepare(recipe, dataset, section, baselines.mixture.components) for section in recipe.flows]
+    components = baselines.mixture.components
+    prepared = _told_apart([prepare(recipe, dataset, section, components) for section in recipe.flows])
     if options.int8:
         quantisation.require_wide_layers(prepared[0].flow)
     dtype = prepared[0].dtype
@@ -121,6 +122,16 @@ def _interrupted(states: Sequence[FitState | None]) -> FitInterrupted:
     steps = max(state.step for state in states if state is not None)
     sentence = f"interrupted after the fit, before its publication; the fit took {steps:,} steps and is saved"
     return FitInterrupted(sentence, has_best=False)
+
+
+def _told_apart(prepared: Sequence[Prepared]) -> list[Prepared]:
+    """The same flows; the second with the same words gets "(2)" behind its name, and so on."""
+    names = [each.name for each in prepared]
+    numbers = [names[: place + 1].count(name) for place, name in enumerate(names)]
+    return [
+        each if number == 1 else replace(each, name=f"{each.name} ({number})")
+        for each, number in zip(prepared, numbers, strict=True)
+    ]
 
 
 def _entries(  # noqa: PLR0913, PLR0917  (all that a run has)

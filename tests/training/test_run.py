@@ -220,6 +220,15 @@ def test_the_best_of_several_flows_is_published(tmp_path: Path) -> None:
     assert again.bundle.files["flow.safetensors"] == report.bundle.files["flow.safetensors"]
 
 
+def test_flows_with_the_same_words_are_told_apart(tmp_path: Path) -> None:
+    one = small(table(tmp_path / "rows.csv"))
+    content = one.model_dump(by_alias=False)
+    twins = recipe.parse(content | {"alternative": [content["flow"] | {"sharpness": 2.0}]}, "twins")
+    report = run.run(twins, options(tmp_path))
+    assert "2 affine couplings " in report.choice
+    assert "2 affine couplings (2) " in report.choice
+
+
 def test_a_flow_that_cannot_be_certified_gives_way_to_the_gaussian(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
