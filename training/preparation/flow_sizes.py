@@ -4,7 +4,7 @@ from typing import Final
 
 from ..recipe import FlowSection
 
-# Rows of a table of ten columns, and the dropout for fewer. Measured on tables of 1,000 to 40,000 rows.
+# Rows of a table of ten columns, and the dropout for fewer. A first guess from a few trials on three tables.
 DROPOUT: Final = ((3_000, 0.3), (12_000, 0.2), (30_000, 0.1))
 COLUMNS: Final = 10
 # Rows for each number of a covariance, at least; fewer would make a component of a few rows.
