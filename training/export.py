@@ -20,7 +20,9 @@ from torch import Tensor, nn
 
 from diffeo.bundle.manifest import Dtype
 
+from .beside import beside
 from .errors import ExportError
+from .flows.conditioner import Conditioner
 from .flows.flow import Flow
 
 OPSET: Final = 20
@@ -50,15 +52,15 @@ class InverseGraph(nn.Module):
 
     names = ("z", "x", "log_abs_det_jacobian", "log_prob")
 
-    def __init__(self, flow: Flow, dtype: torch.dtype, precision: torch.dtype) -> None:
+    def __init__(self, flow: Flow, dtype: torch.dtype, rows: torch.dtype) -> None:
         super().__init__()
         self.flow = flow
         self.dtype = dtype
-        self.precision = precision
+        self.rows = rows
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """z [B, D] -> x [B, D], [B], [B]."""
-        z = z.to(self.precision)
+        z = z.to(self.rows)
         x, ladj = self.flow.inverse(z)
         log_prob = self.flow.base.log_prob(z) - ladj
         return x.to(self.dtype), ladj.float(), log_prob.float()
@@ -67,7 +69,9 @@ class InverseGraph(nn.Module):
 Graph = ForwardGraph | InverseGraph
 
 
-def to_onnx(flow: Flow, dimension: int, dtype: Dtype, precision: Dtype = "float32") -> tuple[bytes, bytes]:
+def to_onnx(
+    flow: Flow, dimension: int, dtype: Dtype, precision: Dtype = "float32", rows: Dtype | None = None
+) -> tuple[bytes, bytes]:
     """The bytes of forward.onnx and inverse.onnx.
 
     Args:
@@ -75,27 +79,51 @@ def to_onnx(flow: Flow, dimension: int, dtype: Dtype, precision: Dtype = "float3
         dimension: D.
         dtype: type of x on the wire.
         precision: type that the graphs compute in; it does not change the types on the wire.
+        rows: type of the rows between two transforms; None for the precision.
 
     Raises:
         ExportError: the exporter failed, or it fixed the batch size.
     """
-    return tuple(_one_graph(graph, example) for graph, example in _graphs(flow, dimension, dtype, precision))  # type: ignore[return-value]  # two graphs
+    first, second = _graphs(flow, dimension, dtype, precision, rows)
+    with beside(lambda: _one_graph(*first)) as content:
+        inverse = _one_graph(*second)
+    return content(), inverse
 
 
-def to_torchscript(flow: Flow, dimension: int, dtype: Dtype, precision: Dtype = "float32") -> tuple[bytes, bytes]:
+def to_torchscript(
+    flow: Flow, dimension: int, dtype: Dtype, precision: Dtype = "float32", rows: Dtype | None = None
+) -> tuple[bytes, bytes]:
     """The bytes of forward.ts and inverse.ts: the same graphs, traced and frozen."""
-    return tuple(_one_script(graph, example) for graph, example in _graphs(flow, dimension, dtype, precision))  # type: ignore[return-value]  # two graphs
+    return tuple(_one_script(graph, example) for graph, example in _graphs(flow, dimension, dtype, precision, rows))  # type: ignore[return-value]  # two graphs
 
 
-def _graphs(flow: Flow, dimension: int, dtype: Dtype, precision: Dtype) -> list[tuple[Graph, Tensor]]:
+def served_flow(flow: Flow, precision: Dtype, rows: Dtype) -> Flow:
+    """A copy as the graphs compute it: with constants in place of all that depends on the weights alone.
+
+    Args:
+        flow: the flow, in the types that it was trained in.
+        precision: type of the products of the conditioners.
+        rows: type of the rows between two transforms.
+    """
     served = copy.deepcopy(flow).cpu().eval().requires_grad_(requires_grad=False)
-    if precision == "float64":
+    if rows == "float64":
         served = served.double()
     served = served.frozen()
+    if precision != rows:
+        for conditioner in (part for part in served.modules() if isinstance(part, Conditioner)):
+            conditioner.to(TORCH_TYPE[precision])
+    return served
+
+
+def _graphs(
+    flow: Flow, dimension: int, dtype: Dtype, precision: Dtype, rows: Dtype | None
+) -> list[tuple[Graph, Tensor]]:
+    rows = rows or precision
+    served = served_flow(flow, precision, rows)
     generator = torch.Generator().manual_seed(0)
-    rows = torch.randn(EXAMPLE_ROWS, dimension, generator=generator)
-    inverse = InverseGraph(served, TORCH_TYPE[dtype], TORCH_TYPE[precision])
-    return [(ForwardGraph(served), rows.to(TORCH_TYPE[dtype])), (inverse, rows)]
+    example = torch.randn(EXAMPLE_ROWS, dimension, generator=generator)
+    inverse = InverseGraph(served, TORCH_TYPE[dtype], TORCH_TYPE[rows])
+    return [(ForwardGraph(served), example.to(TORCH_TYPE[dtype])), (inverse, example)]
 
 
 def _one_graph(graph: Graph, example: Tensor) -> bytes:

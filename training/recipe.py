@@ -46,7 +46,7 @@ class FlowSection(Section):
     `[flow.transform]` describes any transform of the registry and takes their place. `marginals`, `linear`, `permuted`,
     `components`, `residual`, `dropout` and `tails` are those of the architecture; "auto" leaves the number to the table
     (`diffeo.training.preparation.flow_sizes`). With `mixture`, the best mixture of Gaussians is published where the
-    flow is not better.
+    flow is not better. A flow is left out where the table has more columns than `most_columns`.
     """
 
     layers: Annotated[int, Field(ge=0, le=64)]
@@ -66,6 +66,7 @@ class FlowSection(Section):
     dropout: Annotated[Share | Literal["auto"], Field(exclude_if=lambda value: not value)] = 0.0
     tails: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
     mixture: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
+    most_columns: Annotated[Count | None, Field(exclude_if=lambda value: value is None)] = None
 
     @model_validator(mode="after")
     def _det_needs_a_matrix(self) -> Self:
@@ -138,6 +139,8 @@ class FitSection(Section):
         warm_up_steps: takes the place of `warm_up`.
         patience_steps: takes the place of `patience`; 0 never ends the fit early. Without either key, a fit without
             `epochs` waits for a tenth of its steps, and for 1,000 at least.
+        base_rate: learning rate of a mixture base, as a share of that of the other weights. The base starts near its
+            end, and large steps spoil it.
     """
 
     # Digests and the ids of the study's trials were computed with the old key `setback`, which recipes may still use.
@@ -160,6 +163,7 @@ class FitSection(Section):
     budget: Annotated[float | None, BeforeValidator(_seconds), Field(gt=0, exclude_if=_absent)] = None
     warm_up_steps: Annotated[int | None, Field(ge=0, exclude_if=_absent)] = None
     patience_steps: Annotated[int | None, Field(ge=0, exclude_if=_absent)] = None
+    base_rate: Annotated[float, Field(gt=0, le=1, exclude_if=lambda value: value == 1)] = 1.0
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:
@@ -194,10 +198,13 @@ class Recipe(Section):
         tuple[FlowSection, ...], Strict(strict=False), Field(exclude_if=lambda value: not value)
     ] = ()
 
-    @property
-    def flows(self) -> tuple[FlowSection, ...]:
-        """Every flow to fit."""
-        return self.flow, *self.alternative
+    def flows(self, columns: int) -> tuple[FlowSection, ...]:
+        """Every flow to fit to a table of so many columns."""
+        return tuple(
+            section
+            for section in (self.flow, *self.alternative)
+            if section.most_columns is None or columns <= section.most_columns
+        )
 
     @property
     def digest(self) -> str:
@@ -212,10 +219,19 @@ class Recipe(Section):
 def read(path: Path) -> Recipe:
     """Read the recipe in a TOML file; the path of a data file is relative to the recipe.
 
+    A recipe without [flow] takes the flows of the default recipe, and one without [fit] takes its optimisation.
+
     Raises:
         RecipeError: the file is missing, it is not TOML, or a value is wrong; the message gives its section and key.
     """
-    return _with_data(parse(_load(path), path.name), path.parent, {})
+    return _with_data(parse(_with_defaults(_load(path)), path.name), path.parent, {})
+
+
+def _with_defaults(content: dict[str, object]) -> dict[str, object]:
+    default = _load(RECIPES / "default.toml")
+    sections = {"flow", "alternative"} if "flow" not in content else set()
+    sections |= {"fit"} if "fit" not in content else set()
+    return {key: value for key, value in default.items() if key in sections} | content
 
 
 def with_budget(recipe: Recipe, budget: str) -> Recipe:
@@ -240,7 +256,7 @@ def with_fit_options(recipe: Recipe, *, budget: str | None, steps: int | None, s
         raise RecipeError(f"--budget: {error}") from None
     if length := {key: value for key, value in given.items() if value is not None}:
         fit = {key: value for key, value in fit.items() if key not in {"epochs", "steps", "budget"}} | length
-    return parse(recipe.model_dump(by_alias=False) | {"fit": fit}, recipe.name)
+    return parse(_content(recipe) | {"fit": fit}, recipe.name)
 
 
 def with_table_options(recipe: Recipe, options: Mapping[str, object]) -> Recipe:
@@ -275,8 +291,12 @@ def _with_data(recipe: Recipe, folder: Path, options: Mapping[str, object]) -> R
     given: dict[str, object] = {"file": files[0] if len(files) == 1 else files} if files else {}
     if not given and not options:
         return recipe
-    content = recipe.model_dump(by_alias=False)
-    return parse(content | {"data": {**recipe.data.model_dump(), **given, **options}}, recipe.name)
+    return parse(_content(recipe) | {"data": {**recipe.data.model_dump(), **given, **options}}, recipe.name)
+
+
+def _content(recipe: Recipe) -> dict[str, object]:
+    """The values that were given, from which the same recipe can be parsed."""
+    return recipe.model_dump(by_alias=False, exclude_unset=True)
 
 
 def parse(content: dict[str, object], source: str) -> Recipe:

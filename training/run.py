@@ -14,27 +14,22 @@ from diffeo.bundle.manifest import Dtype
 from diffeo.tables.reading.source_table import SourceTable
 
 from . import export, source
-from .candidates import (
-    VALIDATION_PLACES,
-    fit_baselines,
-    mixture_candidate,
-    simple_candidates,
-    start_numbers,
-    start_rows,
-)
+from .candidates import mixture_candidates, simple_candidates
 from .errors import DeviceError
 from .fitting.batches import FitRows, RowsOfPass, TrainingRows
-from .fitting.child import Entry
 from .fitting.choice import Candidate, choose
 from .fitting.fit import FitState
 from .fitting.interruption import FitInterrupted
-from .fitting.side_by_side import train_all
+from .fitting.parallel.fit_all import fit_all
+from .fitting.parallel.reports import Entry
 from .fitting.trainer import TrainerOptions, print_note, print_nothing
 from .inspection import render
 from .int8 import quantisation
 from .preparation.prepare import Prepared, prepare
+from .preparation.start_rows import VALIDATION_PLACES, fit_baselines, start_numbers, start_rows
 from .publication.publish import publish_flow
 from .publication.result import Destination, Fitted, Report
+from .quality.baselines.baselines import Baselines
 from .recipe import Recipe
 from .source import Dataset
 from .split import BLOCK_ROWS, Float64, Numbers, Rows
@@ -92,46 +87,54 @@ def run(recipe: Recipe, options: Options, table: SourceTable | None = None) -> R
     if dataset.report is not None and is_new and not options.quiet:
         print_note(render(dataset.report))
     baselines = fit_baselines(dataset, recipe.fit.seed)
-    components = baselines.mixture.components
-    prepared = _told_apart([prepare(recipe, dataset, section, components) for section in recipe.flows])
+    prepared = _prepare_all(recipe, dataset, baselines)
     if options.int8:
         quantisation.require_wide_layers(prepared[0].flow)
-    dtype = prepared[0].dtype
-    rows = fit_rows(recipe, dataset, dtype, device)
-    states = train_all([*_entries(prepared, recipe, dataset, options, device, started)], rows)
+    rows = fit_rows(recipe, dataset, prepared[0].dtype, device)
+    states = fit_all([*_entries(prepared, recipe, dataset, options, device, started)], rows)
     try:
-        start = start_rows(dataset, recipe.fit.seed)
-        candidates = [*simple_candidates(baselines, start, prepared[0].architecture, dtype, device)]
-        if recipe.flow.mixture and (mixture := mixture_candidate(baselines, dtype, device)) is not None:
-            candidates.append(mixture)
-        fitted = {
-            each.name: (Candidate(each.name, state.best, each.architecture), state)
-            for each, state in zip(prepared, states, strict=True)
-            if state is not None
-        }
-        choice = choose([*candidates, *(candidate for candidate, _ in fitted.values())], rows, dataset.draws)
-        best = min((state for _, state in fitted.values()), key=lambda state: state.best_nll)
-        _, shown = fitted.get(choice.candidate.name, (None, best))
+        candidates = [*_simple(prepared, recipe, dataset, baselines, device)]
+        fitted = [(each, state) for each, state in zip(prepared, states, strict=True) if state is not None]
+        candidates += [Candidate(each.name, state.best, each.architecture, trained=True) for each, state in fitted]
+        choice = choose(candidates, rows, dataset.draws)
+        records = {each.name: state.records for each, state in fitted}
+        best = min((state for _, state in fitted), key=lambda state: state.best_nll)
+        shown = records.get(choice.candidate.name, best.records)
         destination = Destination(options.models, options.torchscript, options.int8)
-        return publish_flow(recipe, dataset, Fitted(choice, baselines, shown.records), destination)
+        return publish_flow(recipe, dataset, Fitted(choice, baselines, shown), destination)
     except KeyboardInterrupt:
         raise _interrupted(states) from None
 
 
-def _interrupted(states: Sequence[FitState | None]) -> FitInterrupted:
-    steps = max(state.step for state in states if state is not None)
-    sentence = f"interrupted after the fit, before its publication; the fit took {steps:,} steps and is saved"
-    return FitInterrupted(sentence, has_best=False)
-
-
-def _told_apart(prepared: Sequence[Prepared]) -> list[Prepared]:
-    """The same flows; the second with the same words gets "(2)" behind its name, and so on."""
+def _prepare_all(recipe: Recipe, dataset: Dataset, baselines: Baselines) -> list[Prepared]:
+    """Every flow of the recipe that suits the table; the second with the same words gets "(2)" behind its name."""
+    sections = recipe.flows(len(dataset.columns))
+    prepared = [prepare(recipe, dataset, section, baselines.mixture.components) for section in sections]
+    # A mixture of one Gaussian is none. A flow alone stays: its fit says that it has nothing to fit.
+    prepared = [each for each in prepared if any(True for _ in each.flow.parameters())] or prepared
     names = [each.name for each in prepared]
     numbers = [names[: place + 1].count(name) for place, name in enumerate(names)]
     return [
         each if number == 1 else replace(each, name=f"{each.name} ({number})")
         for each, number in zip(prepared, numbers, strict=True)
     ]
+
+
+def _simple(
+    prepared: Sequence[Prepared], recipe: Recipe, dataset: Dataset, baselines: Baselines, device: torch.device
+) -> Iterator[Candidate]:
+    """The candidates that take no steps, the simplest first."""
+    start, dtype = start_rows(dataset, recipe.fit.seed), prepared[0].dtype
+    shapes = [each.architecture for each in prepared]
+    yield from simple_candidates(baselines, start, shapes, dtype, device)
+    if recipe.flow.mixture:
+        yield from mixture_candidates(baselines, start, shapes, dtype, device)
+
+
+def _interrupted(states: Sequence[FitState | None]) -> FitInterrupted:
+    steps = max(state.step for state in states if state is not None)
+    sentence = f"interrupted after the fit, before its publication; the fit took {steps:,} steps and is saved"
+    return FitInterrupted(sentence, has_best=False)
 
 
 def _entries(  # noqa: PLR0913, PLR0917  (all that a run has)
@@ -143,7 +146,8 @@ def _entries(  # noqa: PLR0913, PLR0917  (all that a run has)
     started: float,
 ) -> Iterator[Entry]:
     """Each flow with its own folder; a flow alone has that of the model."""
-    settings = _trainer_options(recipe, dataset, options, started)
+    layers = max(len(each.flow.transforms) for each in prepared)
+    settings = replace(_trainer_options(recipe, dataset, options, started), layers=layers)
     for number, each in enumerate(prepared):
         own = settings
         if len(prepared) > 1:

@@ -6,12 +6,12 @@ import torch
 
 from diffeo.training.candidates import (
     gaussian_flow,
-    mixture_candidate,
+    mixture_candidates,
     simple_candidates,
-    start_rows,
 )
 from diffeo.training.flows.affine import AffineCouplingSpec
 from diffeo.training.flows.architecture import Architecture, flow_from_bytes, flow_to_bytes
+from diffeo.training.preparation.start_rows import start_rows
 from diffeo.training.quality.baselines.baselines import Baselines
 from diffeo.training.quality.baselines.gaussian import Gaussian
 from diffeo.training.source import Dataset
@@ -35,15 +35,13 @@ def test_the_flow_of_a_gaussian_has_its_density(rows: np.ndarray) -> None:
     )
 
 
-def test_splines_are_a_candidate_only_if_the_flow_has_them() -> None:
+def test_the_splines_of_each_flow_are_a_candidate_once() -> None:
     rows = np.exp(DRAW.normal(size=(600, 2)))
     baselines = Baselines.fit(rows[:500], rows[500:])
-    names = []
-    for marginals in (0, 8):
-        shape = Architecture(2, 2, 8, 1, AffineCouplingSpec(), marginals=marginals)
-        found = list(simple_candidates(baselines, rows, shape, "float32", torch.device("cpu")))
-        names.append([candidate.name for candidate in found])
-    assert names == [["one Gaussian"], ["one Gaussian", "one spline for each column and one Gaussian"]]
+    shapes = [Architecture(2, 2, 8, 1, AffineCouplingSpec(), marginals=pieces) for pieces in (8, 0, 4, 8)]
+    found = simple_candidates(baselines, rows, shapes, "float32", torch.device("cpu"))
+    splines = "one spline for each column and one Gaussian"
+    assert [each.name for each in found] == ["one Gaussian", f"{splines} (4 pieces)", f"{splines} (8 pieces)"]
 
 
 def two_clusters(rows: int, dimension: int) -> np.ndarray:
@@ -55,12 +53,28 @@ def two_clusters(rows: int, dimension: int) -> np.ndarray:
 def test_the_flow_of_a_mixture_has_its_density(dimension: int) -> None:
     rows = two_clusters(1200, dimension)
     baselines = Baselines.fit(rows[:1000], rows[1000:])
-    found = mixture_candidate(baselines, "float64", torch.device("cpu"))
-    assert found is not None
+    plain = Architecture(dimension, 0, 1, 1, AffineCouplingSpec())
+    (found,) = mixture_candidates(baselines, rows[:1000], [plain], "float64", torch.device("cpu"))
     log_prob = found.flow.double().log_prob(torch.from_numpy(rows)).detach().numpy()
     np.testing.assert_allclose(log_prob, baselines.mixture.log_prob(rows), rtol=1e-4, atol=1e-4)
     again = flow_from_bytes(flow_to_bytes(found.flow, found.architecture))
     np.testing.assert_array_equal(again.double().log_prob(torch.from_numpy(rows)).detach().numpy(), log_prob)
+
+
+def test_a_mixture_of_what_splines_make_of_the_rows_beats_one_of_the_rows() -> None:
+    rows = np.exp(two_clusters(3000, 2) / 50 - 20)  # clusters that are far from normal
+    baselines = Baselines.fit(rows[:2500], rows[2500:])
+    shape = Architecture(2, 2, 8, 1, AffineCouplingSpec(), marginals=16)
+    plain, behind = mixture_candidates(baselines, rows[:2500], [shape], "float64", torch.device("cpu"))
+    losses = [-each.flow.log_prob(torch.from_numpy(rows[2500:])).mean().item() for each in (plain, behind)]
+    assert losses[1] < losses[0] - 0.1
+
+
+def test_one_gaussian_gives_no_mixture() -> None:
+    rows = DRAW.normal(size=(600, 2))
+    baselines = Baselines.fit(rows[:500], rows[500:])
+    shape = Architecture(2, 2, 8, 1, AffineCouplingSpec(), marginals=16)
+    assert not [*mixture_candidates(baselines, rows, [shape], "float64", torch.device("cpu"))]
 
 
 def test_the_rows_that_start_a_flow_follow_the_weights() -> None:

@@ -31,6 +31,24 @@ def test_a_table_takes_the_default_recipe(tmp_path: Path) -> None:
     assert chosen.name == "mine"
 
 
+def test_a_recipe_without_flow_and_fit_takes_those_of_the_default_recipe(tmp_path: Path) -> None:
+    default = recipe.for_files([recipe.IN_MEMORY], "mine")
+    file = tmp_path / "mine.toml"
+    file.write_text('name = "mine"\n[data]\ntarget = "moons"\n')
+    assert (recipe.read(file).flows(2), recipe.read(file).fit) == (default.flows(2), default.fit)
+    file.write_text(file.read_text() + "[flow]\nlayers = 3\nhidden = 8\n")
+    own = recipe.read(file)
+    assert [section.layers for section in own.flows(2)] == [3]
+    assert own.fit == default.fit
+
+
+def test_a_flow_for_few_columns_is_left_out_of_a_wider_table() -> None:
+    narrow = {"layers": 0, "hidden": 1, "components": 2, "most_columns": 3}
+    several = recipe.parse({**GOOD, "alternative": [narrow]}, "several.toml")
+    assert [section.layers for section in several.flows(3)] == [3, 0]
+    assert [section.layers for section in several.flows(4)] == [3]
+
+
 def test_several_tables_and_standard_input_keep_their_places(tmp_path: Path) -> None:
     chosen = recipe.for_files([str(tmp_path / "a*.csv"), "-"], "mine")
     assert chosen.data.files == (str(tmp_path / "a*.csv"), "-")

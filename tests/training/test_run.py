@@ -158,7 +158,7 @@ def test_an_interrupted_fit_resumes_to_the_same_bundle(tmp_path: Path, deadly: s
 
 def test_every_command_that_an_interrupted_fit_prints_works_as_typed(tmp_path: Path) -> None:
     table(tmp_path / "my rows.csv")
-    state = tmp_path / "runs/small/state.safetensors"
+    state = tmp_path / "runs/small/0/state.safetensors"  # of the first of several flows
     # A best evaluation comes first after 50 steps; the fit is far from its end then.
     environment = {**os.environ, "PATH": "/usr/bin:/bin"}  # so that the shell finds the program by its path alone
     typed = [DIFFEO, "fit", "my rows.csv", "--name=small", "--device", "cpu", "--threads", "1", "--budget", "90s"]
@@ -179,7 +179,7 @@ def test_every_command_that_an_interrupted_fit_prints_works_as_typed(tmp_path: P
     first_line = going_on.stderr.readline()
     os.killpg(going_on.pid, signal.SIGKILL)
     going_on.communicate()
-    assert first_line.startswith(b"continues after step ")
+    assert b"continues after step " in first_line
 
 
 def test_a_gaussian_is_published_where_the_fit_does_not_beat_it(tmp_path: Path) -> None:
@@ -348,7 +348,7 @@ def test_int8_is_left_out_where_one_gaussian_is_published(tmp_path: Path, capsys
     report = run.run(still, options(tmp_path, int8=True))
     assert "published: one Gaussian" in str(report)
     assert not report.bundle.manifest.variants
-    assert "--int8 is left out: one Gaussian is published, and it has no hidden layers" in capsys.readouterr().err
+    assert "--int8 is left out: one Gaussian is published, and it has no wide hidden layers" in capsys.readouterr().err
 
 
 def test_int8_out_of_tolerance_publishes_nothing(

@@ -30,7 +30,8 @@ class Subject:
         flow: the flow that was exported, in the types of its weights.
         files: the files of a bundle; the two graphs are among them.
         rows: data [rows, D], as the graphs take them.
-        precision: the type that the graphs compute in.
+        precision: the type of the products that the graphs compute.
+        row_type: the type of the rows between two transforms; None for the precision.
         trio: the names of the two graphs and of their golden vectors.
         snap: moves rows to the ones that a request can carry, where columns have atoms or whole numbers; None if
             a request can carry every row.
@@ -42,12 +43,14 @@ class Subject:
         files: Mapping[FileName, bytes],
         rows: Array,
         precision: Dtype = "float32",
+        row_type: Dtype | None = None,
         trio: Trio = MAIN_FILES,
         snap: Snap | None = None,
     ) -> None:
         self.files = files
         self.snap = snap
         self.precision = precision
+        self.row_type = row_type or precision
         self.flow = copy.deepcopy(flow).cpu().double().requires_grad_(requires_grad=False)
         self.forward = Graph(files[trio.forward])
         self.inverse = Graph(files[trio.inverse])

@@ -3,7 +3,7 @@
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -132,4 +132,19 @@ def _load_optimiser(state: FitState, tensors: dict[str, Tensor]) -> None:
             _, index, name = key.split(".")
             moments.setdefault(int(index), {})[name] = torch.clone(value)
     groups = state.optimiser.state_dict()["param_groups"]
+    if len(moments) > len(groups):
+        moments = _joined(moments, [len(weights) for weights in state.weights])
     state.optimiser.load_state_dict({"state": moments, "param_groups": groups})
+
+
+def _joined(moments: dict[int, dict[str, Tensor]], sizes: Sequence[int]) -> dict[int, dict[str, Tensor]]:
+    """Moments of vectors of these sizes; older checkpoints hold those of each weight by itself, in the same order."""
+    of_weights = [moments[index] for index in sorted(moments)]
+    step = of_weights[0]["step"]
+    names = [name for name in of_weights[0] if name != "step"]
+    whole = {name: torch.cat([each[name].reshape(-1) for each in of_weights]) for name in names}
+    parts = {name: torch.split(vector, list(sizes)) for name, vector in whole.items()}
+    return {
+        index: {"step": step.clone()} | {name: part[index].clone() for name, part in parts.items()}
+        for index in range(len(sizes))
+    }

@@ -27,11 +27,13 @@ class Candidate:
         name: what it is, in words for the report: "one Gaussian", "the fitted flow".
         flow: the flow, in the units and the type of the validation rows.
         architecture: its shape.
+        trained: it comes from the steps of a fit.
     """
 
     name: str
     flow: Flow
     architecture: Architecture
+    trained: bool = False
 
 
 @dataclass(frozen=True, slots=True)

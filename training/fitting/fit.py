@@ -6,7 +6,7 @@ any step and resumed ends with the same weights as a fit without interruption.
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -19,6 +19,7 @@ from ..flows.flow import Flow
 from ..recipe import FitSection
 from .batches import Batch, FitRows
 from .evaluation import Evaluation
+from .flat_weights import flat_weights
 from .plan import Plan
 
 # A single step that is not finite happens by chance. Ten in a row mean that the learning rate is too high, and no later
@@ -56,7 +57,9 @@ class FitState:
         flow: the weights that the optimiser changes.
         average: exponential moving average of these weights.
         best: the averaged weights with the lowest validation loss; those of the fresh flow until a later loss is lower.
-        optimiser: AdamW with its moments.
+        weights: those of the transforms and those of the base as vectors (`flat_weights`), where there are some.
+        averages: likewise of `average`.
+        optimiser: AdamW of the vectors, with its moments.
         settings: the optimisation.
         plan: how many steps, and when to evaluate.
         step: optimiser steps done.
@@ -71,6 +74,8 @@ class FitState:
     flow: Flow
     average: Flow
     best: Flow
+    weights: list[Tensor]
+    averages: list[Tensor]
     optimiser: AdamW
     settings: FitSection
     plan: Plan
@@ -104,7 +109,8 @@ def start(flow: Flow, settings: FitSection, plan: Plan) -> FitState:
         )
     average, best = _without_gradients(flow), _without_gradients(flow)
     flow.train()
-    return FitState(flow, average, best, _optimiser(flow, settings), settings, plan)
+    weights, averages = _vectors(flow, with_gradient=True), _vectors(average, with_gradient=False)
+    return FitState(flow, average, best, weights, averages, _optimiser(flow, weights, settings), settings, plan)
 
 
 def run_until_evaluation(
@@ -180,29 +186,28 @@ def optimise(state: FitState, batch: Batch, rate: float) -> float:
 
     Loss: -sum_i w_i log p(x_i) / B, in nats per row.
     """
-    (group,) = state.optimiser.param_groups
-    group["lr"] = rate
-    parameters: list[Tensor] = group["params"]
-    for parameter in parameters:
-        parameter.grad = None
+    gradients = []
+    for group in state.optimiser.param_groups:
+        group["lr"] = group["share"] * rate
+        gradients += [weights.grad.zero_() for weights in group["params"]]
     if state.has_dropout:
         # The units that a step leaves out depend on seed and step alone, as its rows do.
         torch.manual_seed((state.settings.seed << 20) + state.step)
     log_prob = state.flow.log_prob(batch.x)
     loss = -(log_prob if batch.weights is None else batch.weights * log_prob).mean()
     loss.backward()  # type: ignore[no-untyped-call]  # torch leaves backward untyped
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    # torch's get_total_norm converts every norm by itself, which takes longer than the norms.
-    norm = float(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients))))  # noqa: SLF001
+    norm = math.hypot(*(float(gradient.norm()) for gradient in gradients))
     value = float(loss.detach()) + 0 * norm  # not finite when either is
     if math.isfinite(value):
         clip = state.settings.clip
-        if norm > clip:  # wide flows are limited by memory traffic: gradients within the limit are not touched
-            torch._foreach_mul_(gradients, clip / (norm + 1e-6))
+        if norm > clip:
+            for gradient in gradients:
+                gradient.mul_(clip / (norm + 1e-6))
         state.optimiser.step()
         decay = min(state.settings.average, (1 + state.step) / (10 + state.step))
         # Exponential moving average of the weights: average <- decay * average + (1 - decay) * flow.
-        torch._foreach_lerp_(list(state.average.parameters()), [p.detach() for p in parameters], 1 - decay)
+        for average, weights in zip(state.averages, state.weights, strict=True):
+            average.lerp_(weights, 1 - decay)
     return value
 
 
@@ -230,7 +235,7 @@ def _roll_back(state: FitState, factor: float) -> None:
     """Return to the best weights with fresh moments and a lower learning rate."""
     state.flow.load_state_dict(state.best.state_dict())
     state.average.load_state_dict(state.best.state_dict())
-    state.optimiser = _optimiser(state.flow, state.settings)
+    state.optimiser = _optimiser(state.flow, state.weights, state.settings)
     state.slowdown *= factor
     state.interval.in_a_row = 0
     if _too_slow(state) and state.best_step == 0:
@@ -245,10 +250,18 @@ def _too_slow(state: FitState) -> bool:
     return state.slowdown * max(1.0, state.settings.learning_rate / USUAL_RATE) < SLOWEST
 
 
-def _optimiser(flow: Flow, settings: FitSection) -> AdamW:
+def _optimiser(flow: Flow, weights: Sequence[Tensor], settings: FitSection) -> AdamW:
     betas = (0.9, settings.second_moment)
+    has_base = any(True for _ in flow.base.parameters())
+    shares = [1.0] * (len(weights) - has_base) + [settings.base_rate] * has_base
+    groups = [{"params": [each], "share": share} for each, share in zip(weights, shares, strict=True)]
     # Fused: one call for all weights. On flows of this size a loop over the weights took a fifth of each step.
-    return AdamW(flow.parameters(), settings.learning_rate, betas, weight_decay=settings.weight_decay, fused=True)
+    return AdamW(groups, settings.learning_rate, betas, weight_decay=settings.weight_decay, fused=True)
+
+
+def _vectors(flow: Flow, *, with_gradient: bool) -> list[Tensor]:
+    found = (flat_weights(part, with_gradient=with_gradient) for part in (flow.transforms, flow.base))
+    return [vector for vector in found if vector is not None]
 
 
 def _without_gradients(flow: Flow) -> Flow:

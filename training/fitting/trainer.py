@@ -49,6 +49,7 @@ class TrainerOptions:
         resume: continue from the saved state.
         publish_best: take the best weights of the saved state, without further steps.
         threads: of the processor; None measures.
+        layers: transforms of the longest flow that may be published; its publication needs a part of the budget.
         started: when the command began, on `clock`: the budget counts from there.
         note: prints a sentence about the fit.
         shows_progress: show a progress bar.
@@ -62,6 +63,7 @@ class TrainerOptions:
     resume: bool = False
     publish_best: bool = False
     threads: int | None = None
+    layers: int = 0
     started: float = field(default_factory=time.monotonic)
     note: Callable[[str], None] = print_note
     shows_progress: bool = True
@@ -127,7 +129,7 @@ def _lower_high_rate(state: FitState, rows: FitRows, options: TrainerOptions) ->
 def _plan_by_clock(state: FitState, rows: FitRows, options: TrainerOptions, choice: ThreadChoice) -> Budget | None:
     if state.settings.budget is None:
         return None
-    reserve = reserve_seconds(state.settings.budget, len(state.flow.transforms))
+    reserve = reserve_seconds(state.settings.budget, max(options.layers, len(state.flow.transforms)))
     budget = Budget(state.settings.budget, reserve, options.started, options.clock)
     if budget.left() <= 0:
         raise FitError(

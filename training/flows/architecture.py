@@ -114,12 +114,13 @@ class Architecture:
 
         >>> from diffeo.training.flows.splines.coupling import SplineCouplingSpec
         >>> str(Architecture(4, 6, 96, 2, SplineCouplingSpec(), marginals=32, components=16))
-        '6 spline couplings over a mixture of 16 Gaussians'
+        '6 spline couplings (32 pieces a column) over a mixture of 16 Gaussians'
         """
         kind = str(describe_transform(self.transform)["name"]).removesuffix("_coupling")
         couplings = f"{self.layers} {kind} couplings" if self.layers and self.dimension > 1 else "no couplings"
+        pieces = f" ({self.marginals} pieces a column)" if self.marginals else ""
         base = f" over a mixture of {self.components} Gaussians" if self.components else ""
-        return couplings + base
+        return couplings + pieces + base
 
     def to_json(self) -> str:
         """The text that the header of flow.safetensors holds; parts that are left out are not named in it."""

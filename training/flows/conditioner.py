@@ -84,8 +84,8 @@ class Conditioner(nn.Module):
         nn.init.zeros_(last.bias)
 
     def forward(self, a: Tensor) -> Tensor:
-        """a [B, features] -> [B, outputs]."""
-        result: Tensor = self.net(a)
+        """a [B, features] -> [B, outputs], in the type of the weights."""
+        result: Tensor = self.net(a.to(next(self.parameters()).dtype))
         return result
 
     def linear_layers(self) -> list[nn.Linear]:

@@ -52,14 +52,24 @@ def quantise(flow: Flow, dimension: int) -> Flow:
 
 def require_wide_layers(flow: Flow) -> None:
     """Raise NothingToRound unless the flow has a hidden product that is faster in integers."""
-    conditioners = [transform.conditioner for transform in flow.transforms if isinstance(transform, Coupling)]
-    widths = [layer.in_features for conditioner in conditioners for layer in conditioner.linear_layers()[1:-1]]
-    if max(widths, default=0) < LEAST_HIDDEN:
+    if not has_wide_layers(flow):
+        widths = _widths(flow)
         found = f"hidden layers of {max(widths)} units" if widths else "no product from one hidden layer to another"
         raise NothingToRound(
             f"int8 needs hidden layers of {LEAST_HIDDEN} units or more to be faster, and this flow has {found}; "
             "serve its float graphs"
         )
+
+
+def has_wide_layers(flow: Flow) -> bool:
+    """True if the flow has a hidden product that is faster in integers."""
+    return max(_widths(flow), default=0) >= LEAST_HIDDEN
+
+
+def _widths(flow: Flow) -> list[int]:
+    """Units of each hidden layer that a product reads."""
+    conditioners = [transform.conditioner for transform in flow.transforms if isinstance(transform, Coupling)]
+    return [layer.in_features for conditioner in conditioners for layer in conditioner.linear_layers()[1:-1]]
 
 
 def _draw(distribution: Base) -> Tensor:

@@ -1,6 +1,6 @@
 """Starts the mixture that is the base of a flow: by expectation and maximisation on what reaches the base."""
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
@@ -11,8 +11,10 @@ from ..flows.flow import Flow
 from ..quality.baselines.mixture import fit_components
 from ..source import Array
 
+if TYPE_CHECKING:
+    import sklearn.mixture
+
 MOST_ROWS: Final = 60_000
-MOST_ITERATIONS: Final = 150
 # Added to the variances of z, which are near 1.
 REGULARISATION: Final = 1e-5
 
@@ -36,8 +38,13 @@ def start_base(flow: Flow, rows: Array, components: int, seed: int) -> None:
         raise DataError(
             f"{len(z)} training rows are too few for a base of {components} components; set fewer in [flow]"
         )
-    fitted = fit_components(z, components, MOST_ITERATIONS, REGULARISATION, seed)
+    fitted = fit_components(z, components, REGULARISATION, seed)
     if fitted is None:
         raise DataError(f"a base of {components} components cannot be fitted to these rows; set fewer in [flow]")
+    flow.base = base_of(fitted)
+
+
+def base_of(fitted: "sklearn.mixture.GaussianMixture") -> GaussianMixture:
+    """The base with the density of a mixture of scikit-learn."""
     parts = (torch.from_numpy(np.asarray(part)) for part in (fitted.weights_, fitted.means_, fitted.covariances_))
-    flow.base = GaussianMixture.started(*parts)
+    return GaussianMixture.started(*parts)

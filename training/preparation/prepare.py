@@ -9,7 +9,6 @@ import torch
 from diffeo.bundle.manifest import Dtype
 
 from .. import export
-from ..candidates import FITTED, start_rows
 from ..columns.kinds import WIDE_OFFSET
 from ..errors import DataError
 from ..flows.architecture import Architecture
@@ -19,7 +18,9 @@ from ..source import Dataset
 from ..split import Float64
 from .base_start import start_base
 from .flow_sizes import sized
+from .start_rows import start_rows
 
+FITTED: Final = "the fitted flow"
 # float32 rounds a number by 6e-8 of it. With this condition number, z of a row is within 1e-4 of the exact one.
 MOST_CONDITION: Final = 256.0
 

@@ -1,4 +1,4 @@
-"""Exports a flow as graphs and certifies them: in float32, and in float64 where float32 is out of tolerance."""
+"""Exports a flow as graphs and certifies them, in the fastest number types that are within the tolerances."""
 
 import sys
 
@@ -17,6 +17,7 @@ from ..errors import CertificateError
 from ..flows.architecture import Architecture, flow_to_bytes
 from ..flows.flow import Flow
 from ..int8 import variant
+from .number_types import NumberTypes, types_to_try
 from .result import Destination
 
 Array = npt.NDArray[np.float64]
@@ -36,35 +37,42 @@ def as_input_type(rows: Array, dtype: Dtype) -> Array:
 def certified(
     architecture: Architecture, dtype: Dtype, flow: Flow, rows: Array, snap: Snap | None = None
 ) -> tuple[Subject, Certificate]:
-    """Export the flow in float32 and certify it; in float64 where float32 is out of tolerance, as for steep flows.
+    """Export the flow and certify it, in float32 if that is exact enough (`number_types`).
 
     Args:
         architecture: of the flow.
-        dtype: input type of the graphs.
+        dtype: the least input type of the graphs. Where x needs float64, the standardisation of the flow becomes
+            float64 too.
         flow: the flow.
         rows: rows of the data as the graphs take them [n, D].
         snap: moves rows to the ones that a request can carry (`diffeo.training.certification.subject`).
 
     Raises:
-        CertificateError: the graphs are out of tolerance in both precisions.
+        CertificateError: the graphs are out of tolerance in every type.
     """
-    try:
-        return _certified_in("float32", architecture, dtype, flow, rows, snap)
-    except CertificateError as error:
-        print(f"{error}\ncomputing in float64 instead, which is slower", file=sys.stderr)  # noqa: T201
-        return _certified_in("float64", architecture, dtype, flow, rows, snap)
+    choices = types_to_try(flow, dtype, rows)
+    for types in choices:
+        try:
+            return _certified_in(types, architecture, flow, rows, snap)
+        except CertificateError as error:
+            if types.products == "float64":
+                raise
+            print(f"{error}\n{types} is not exact enough; a slower type is tried", file=sys.stderr)  # noqa: T201
+    raise AssertionError("the last choice was tried")
 
 
-def _certified_in(  # noqa: PLR0913, PLR0917  (a precision, and the arguments of `certified`)
-    precision: Dtype, architecture: Architecture, dtype: Dtype, flow: Flow, rows: Array, snap: Snap | None
+def _certified_in(
+    types: NumberTypes, architecture: Architecture, flow: Flow, rows: Array, snap: Snap | None
 ) -> tuple[Subject, Certificate]:
-    forward, inverse = export.to_onnx(flow, architecture.dimension, dtype, precision)
+    if types.x == "float64":
+        flow.transforms[0].double()
+    forward, inverse = export.to_onnx(flow, architecture.dimension, types.x, types.products, types.rows)
     files: dict[FileName, bytes] = {
         "forward.onnx": forward,
         "inverse.onnx": inverse,
         "flow.safetensors": flow_to_bytes(flow, architecture),
     }
-    subject = Subject(flow, files, rows, precision, snap=snap)
+    subject = Subject(flow, files, as_input_type(rows, types.x), types.products, types.rows, snap=snap)
     certificate = certify(subject)
     files["golden.npy"] = subject.golden().to_bytes()
     if isinstance(subject.base, GaussianMixture):
@@ -88,7 +96,7 @@ def with_extras(
     files = dict(subject.files)
     variants: dict[VariantName, Certificate] = {}
     if destination.torchscript:
-        scripts = export.to_torchscript(flow, subject.dimension, dtype, subject.precision)
+        scripts = export.to_torchscript(flow, subject.dimension, dtype, subject.precision, subject.row_type)
         files["forward.ts"], files["inverse.ts"] = scripts
     if destination.int8:
         files |= variant.int8_files(flow, dtype, subject.precision, subject.data, subject.snap)

@@ -12,13 +12,13 @@ from diffeo.bundle.read import Bundle
 from diffeo.bundle.write import BundleContent, publish
 
 from .. import report, source
-from ..candidates import FITTED
 from ..certification.subject import Subject
 from ..columns import kinds
 from ..errors import CertificateError, IllConditioned
 from ..fitting.choice import Choice
 from ..fitting.evaluation import best_evaluation
 from ..fitting.trainer import print_note
+from ..int8 import quantisation
 from ..recipe import Recipe
 from ..report import plots
 from ..report.page.content import LossCurve, ReportContent
@@ -46,8 +46,8 @@ def publish_flow(recipe: Recipe, dataset: Dataset, fitted: Fitted, destination: 
     fitted = replace(fitted, choice=choice)
     flow = choice.candidate.flow
     dtype = graphs.input_type(flow)
-    if destination.int8 and choice.candidate.name != FITTED:
-        print_note(f"--int8 is left out: {choice.candidate.name} is published, and it has no hidden layers")
+    if destination.int8 and not quantisation.has_wide_layers(flow):
+        print_note(f"--int8 is left out: {choice.candidate.name} is published, and it has no wide hidden layers")
         destination = replace(destination, int8=False)
     files, variants = graphs.with_extras(flow, dtype, subject, destination)
 
@@ -86,8 +86,7 @@ def _certify(recipe: Recipe, dataset: Dataset, fitted: Fitted) -> tuple[Choice, 
     while True:
         candidate = choice.candidate
         candidate.flow.cpu()
-        dtype = graphs.input_type(candidate.flow)
-        rows = graphs.as_input_type(_certified_rows(dataset, recipe.fit.seed), dtype)
+        dtype, rows = graphs.input_type(candidate.flow), _certified_rows(dataset, recipe.fit.seed)
         try:
             return choice, *graphs.certified(candidate.architecture, dtype, candidate.flow, rows, snap)
         except (CertificateError, IllConditioned) as error:
@@ -150,13 +149,12 @@ def _curve(dataset: Dataset, fitted: Fitted) -> LossCurve | None:
     best = best_evaluation(fitted.records)
     if best is None:
         return None
-    is_published = fitted.choice.candidate.name == FITTED
     return LossCurve(
         "step",
         [record.step for record in fitted.records],
         [record.train_nll for record in fitted.records],
         [record.validation_nll for record in fitted.records],
-        best.step if is_published else None,
+        best.step if fitted.choice.candidate.trained else None,
         None if dataset.target is None else dataset.target.entropy(),
     )
 

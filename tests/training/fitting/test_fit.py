@@ -200,6 +200,18 @@ def test_a_rollback_returns_to_the_best_weights_at_a_lower_rate() -> None:
     assert state.optimiser.param_groups[0]["lr"] == pytest.approx(expected)
 
 
+def test_the_base_has_its_own_share_of_the_learning_rate() -> None:
+    torch.manual_seed(0)
+    mixture = Architecture(2, 2, 8, 1, AffineCouplingSpec(), components=3).build(torch.zeros(2), torch.ones(2))
+    settings = SETTINGS.model_copy(update={"base_rate": 1e-9})
+    state = fit.start(mixture, settings, plan_fit(settings, 1000, 2))
+    before = {name: value.clone() for name, value in state.flow.state_dict().items()}
+    fit.run_until_evaluation(state, parts(settings))
+    moved = {name for name, value in state.flow.state_dict().items() if (value - before[name]).abs().max() > 1e-6}
+    assert not any(name.startswith("base.") for name in moved)
+    assert any(name.startswith("transforms.") for name in moved)
+
+
 @pytest.mark.parametrize("rate", [0.1, 1.0, 100.0])
 def test_a_learning_rate_far_too_large_ends_in_a_model_that_learned(rate: float) -> None:
     settings = SETTINGS.model_copy(update={"learning_rate": rate, "epochs": 60})

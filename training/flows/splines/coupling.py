@@ -90,12 +90,13 @@ class RationalQuadratic(ElementwiseMap):
     def _piece(self, clamped: Tensor, theta: Theta, *, in_x: bool) -> Piece:
         """The pieces that the clamped numbers [B, columns] fall into."""
         knots, slopes = theta
-        inner = knots[..., 0 if in_x else 1, 1 : self.bins]
+        inner = knots[..., 0 if in_x else 1, 1 : self.bins].to(clamped.dtype)
         index = (clamped.unsqueeze(-1) >= inner).sum(dim=-1, keepdim=True)  # [B, columns, 1] in 0 .. K - 1
         # One look-up for all six numbers of a piece: x, z and slope at its left knot, then at its right knot.
         table = torch.cat((knots.flatten(-2), slopes), dim=-1)  # [B, columns, 3 (K + 1)]
         offsets = [start + side for side in (0, 1) for start in range(0, 3 * (self.bins + 1), self.bins + 1)]
-        found = table.gather(-1, index + torch.tensor(offsets, device=index.device))
+        # Graphs may have rows in float64 and knots in float32 (`diffeo.training.publication.number_types`).
+        found = table.gather(-1, index + torch.tensor(offsets, device=index.device)).to(clamped.dtype)
         x_0, z_0, left, x_1, z_1, right = (part.squeeze(-1) for part in torch.split(found, 1, dim=-1))
         return Piece(x_0, z_0, x_1 - x_0, z_1 - z_0, left, right)
 

@@ -14,9 +14,9 @@ import torch
 
 from diffeo.training.errors import FitError
 from diffeo.training.fitting.batches import FitRows, fixed_rows
-from diffeo.training.fitting.child import Entry
 from diffeo.training.fitting.interruption import FitInterrupted
-from diffeo.training.fitting.side_by_side import train_all
+from diffeo.training.fitting.parallel.fit_all import fit_all
+from diffeo.training.fitting.parallel.reports import Entry
 from diffeo.training.fitting.trainer import TrainerOptions, train
 from diffeo.training.flows.affine import AffineCouplingSpec
 from diffeo.training.flows.architecture import Architecture
@@ -60,7 +60,7 @@ def weights(fitted: Flow) -> list[list[float]]:
 
 
 def test_flows_that_are_fitted_together_have_the_weights_of_fits_alone(tmp_path: Path) -> None:
-    together = train_all([entry(kind, tmp_path) for kind in KINDS], rows())
+    together = fit_all([entry(kind, tmp_path) for kind in KINDS], rows())
     for kind, state in zip(KINDS, together, strict=True):
         alone = entry(kind, tmp_path / "alone", threads=1)
         expected = train(alone.flow, rows(), SETTINGS, alone.options)
@@ -72,7 +72,7 @@ def test_flows_that_are_fitted_together_have_the_weights_of_fits_alone(tmp_path:
 def test_a_fit_that_fails_is_said_and_leaves_the_others(tmp_path: Path) -> None:
     said: list[str] = []
     impossible = late(entry("affine", tmp_path, said=said))
-    failed, fitted = train_all([impossible, entry("spline", tmp_path)], rows())
+    failed, fitted = fit_all([impossible, entry("spline", tmp_path)], rows())
     assert failed is None
     assert fitted is not None
     assert any("affine: --budget" in sentence for sentence in said)
@@ -80,14 +80,14 @@ def test_a_fit_that_fails_is_said_and_leaves_the_others(tmp_path: Path) -> None:
 
 def test_if_every_fit_fails_the_first_error_is_raised(tmp_path: Path) -> None:
     with pytest.raises(FitError, match="give a longer budget"):
-        train_all([late(entry(kind, tmp_path)) for kind in KINDS], rows())
+        fit_all([late(entry(kind, tmp_path)) for kind in KINDS], rows())
 
 
 def test_more_flows_than_cores_are_compared_after_a_trial(tmp_path: Path) -> None:
     said: list[str] = []
     settings = SETTINGS.model_copy(update={"steps": 600})
     slow = entry("affine", tmp_path, settings.model_copy(update={"learning_rate": 1e-7}), said, threads=1)
-    ended, fitted = train_all([slow, entry("spline", tmp_path, settings, said, threads=1)], rows())
+    ended, fitted = fit_all([slow, entry("spline", tmp_path, settings, said, threads=1)], rows())
     assert ended is None
     assert fitted is not None
     assert fitted.step == settings.steps
@@ -99,22 +99,30 @@ def test_ctrl_c_saves_every_fit_and_each_resumes_to_the_same_weights(tmp_path: P
     interrupter = threading.Thread(target=_interrupt_when_saved, args=[tmp_path / kind for kind in KINDS])
     interrupter.start()
     with pytest.raises(FitInterrupted, match=r"affine.*; .*spline"):
-        train_all([entry(kind, tmp_path, long) for kind in KINDS], rows())
+        fit_all([entry(kind, tmp_path, long) for kind in KINDS], rows())
     interrupter.join()
     assert not multiprocessing.active_children()
     entries = [entry(kind, tmp_path, long) for kind in KINDS]
-    resumed = train_all([replace(each, options=replace(each.options, resume=True)) for each in entries], rows())
+    resumed = fit_all([replace(each, options=replace(each.options, resume=True)) for each in entries], rows())
     for kind, state in zip(KINDS, resumed, strict=True):
         alone = entry(kind, tmp_path / "alone", long, threads=1)
         assert state is not None
         assert weights(state.best) == weights(train(alone.flow, rows(), long, alone.options).best)
 
 
+def test_a_flow_that_had_not_begun_begins_when_the_others_resume(tmp_path: Path) -> None:
+    alone = entry("affine", tmp_path)
+    train(alone.flow, rows(), SETTINGS.model_copy(update={"steps": 50}), alone.options)
+    entries = [entry(kind, tmp_path) for kind in KINDS]
+    resumed = fit_all([replace(each, options=replace(each.options, resume=True)) for each in entries], rows())
+    assert [state.step for state in resumed if state is not None] == [50, SETTINGS.steps]
+
+
 def test_a_process_that_dies_is_named(tmp_path: Path) -> None:
     killer = threading.Thread(target=_kill_children)
     killer.start()
     with pytest.raises(FitError, match=r"the process that fitted affine ended with code -9.*more memory"):
-        train_all([entry(kind, tmp_path, SETTINGS.model_copy(update={"steps": 10**6})) for kind in KINDS], rows())
+        fit_all([entry(kind, tmp_path, SETTINGS.model_copy(update={"steps": 10**6})) for kind in KINDS], rows())
     killer.join()
 
 
