@@ -3,7 +3,7 @@ PYTHON ?= $(firstword $(shell command -v python3.11 python3))
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: serve test test-fast lint requirements study study-quick bench-serve bench-ray bench-fit bench-scale reliability soak clients clean
+.PHONY: serve test test-fast lint requirements study study-quick bench-quality bench-serve bench-ray bench-fit bench-scale reliability soak clients clean
 
 serve: .venv/serve.done
 	$(BIN)/diffeo serve --models models
@@ -76,6 +76,15 @@ bench-ray: .venv/dev.done
 bench-fit: .venv/dev.done
 	$(BIN)/python -m benchmarks.tables
 	$(BIN)/python -m benchmarks.threads
+
+# diffeo beside scikit-learn, zuko, nflows and normflows: about four hours on two cores. DATA names the folder of the real
+# tables; QUALITY="--parts real --seeds 1" fits a part.
+bench-quality: .venv/dev.done runs/quality/peers/done
+	PYTHONPATH=runs/quality/peers $(BIN)/python -m benchmarks.quality $(if $(DATA),--data $(DATA)) $(QUALITY)
+
+runs/quality/peers/done: benchmarks/quality/requirements.txt
+	$(PIP) --no-deps --target runs/quality/peers --upgrade --requirement benchmarks/quality/requirements.txt
+	touch $@
 
 # Jobs over files measured, then a thousand replicas worked out: half an hour on two cores, and 3 GB under runs/scale.
 bench-scale: .venv/dev.done

@@ -16,7 +16,7 @@ from .flows.architecture import Architecture
 from .flows.flow import Flow
 from .flows.linear import Linear
 from .flows.standardise import Standardise
-from .preparation.base_start import base_of, start_base
+from .preparation.base_start import REGULARISATION, base_of, start_base
 from .quality.baselines.baselines import Baselines
 from .quality.baselines.gaussian import Gaussian
 from .quality.baselines.mixture import ScaledMixture
@@ -66,13 +66,15 @@ def mixture_candidates(
     density, components = baselines.mixture.density, baselines.mixture.components
     if not isinstance(density, ScaledMixture):
         return
+    # What reaches the base is scaled by splines, not by quartiles, and a little more holds it apart from single rows.
+    regularisation = max(REGULARISATION, baselines.mixture.regularisation)
     plain = Architecture(density.scaling.centre.size, 0, 1, 1, AffineCouplingSpec(), components=components)
     yield Candidate(MIXTURE, mixture_flow(density, dtype).to(device), plain)
     for pieces in _pieces(architectures):
         shape = replace(plain, marginals=pieces)
         flow = _started(shape, rows, dtype)
         try:
-            start_base(flow, rows, components, seed=0)
+            start_base(flow, rows, components, seed=0, regularisation=regularisation)
         except DataError:
             continue  # these rows have no such mixture
         yield Candidate(f"{SPLINE_MIXTURE} ({pieces} pieces)", flow.to(device), shape)

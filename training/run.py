@@ -123,12 +123,12 @@ def _prepare_all(recipe: Recipe, dataset: Dataset, baselines: Baselines) -> list
 def _simple(
     prepared: Sequence[Prepared], recipe: Recipe, dataset: Dataset, baselines: Baselines, device: torch.device
 ) -> Iterator[Candidate]:
-    """The candidates that take no steps, the simplest first."""
+    """The candidates that take no steps, the simplest first; before them a mixture that is clearly better."""
     start, dtype = start_rows(dataset, recipe.fit.seed), prepared[0].dtype
     shapes = [each.architecture for each in prepared]
-    yield from simple_candidates(baselines, start, shapes, dtype, device)
-    if recipe.flow.mixture:
-        yield from mixture_candidates(baselines, start, shapes, dtype, device)
+    simple = simple_candidates(baselines, start, shapes, dtype, device)
+    mixtures = mixture_candidates(baselines, start, shapes, dtype, device) if recipe.flow.mixture else ()
+    yield from (*mixtures, *simple) if baselines.mixture.is_clearly_better else (*simple, *mixtures)
 
 
 def _interrupted(states: Sequence[FitState | None]) -> FitInterrupted:

@@ -8,7 +8,7 @@ import torch
 from ..errors import DataError
 from ..flows.base.gaussian_mixture import GaussianMixture
 from ..flows.flow import Flow
-from ..quality.baselines.mixture import fit_components
+from ..quality.baselines.components import fit_components
 from ..source import Array
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ MOST_ROWS: Final = 60_000
 REGULARISATION: Final = 1e-5
 
 
-def start_base(flow: Flow, rows: Array, components: int, seed: int) -> None:
+def start_base(flow: Flow, rows: Array, components: int, seed: int, regularisation: float = REGULARISATION) -> None:
     """Give a flow a mixture of so many Gaussians as base, fitted to the image of the rows under its transforms.
 
     Args:
@@ -27,6 +27,7 @@ def start_base(flow: Flow, rows: Array, components: int, seed: int) -> None:
         rows: training rows [n, D] as the graphs take them.
         components: Gaussians of the base.
         seed: of the start of the algorithm.
+        regularisation: added to the variances of z.
 
     Raises:
         DataError: the rows are too few, or a covariance cannot be inverted.
@@ -38,7 +39,7 @@ def start_base(flow: Flow, rows: Array, components: int, seed: int) -> None:
         raise DataError(
             f"{len(z)} training rows are too few for a base of {components} components; set fewer in [flow]"
         )
-    fitted = fit_components(z, components, REGULARISATION, seed)
+    fitted = fit_components(z, components, regularisation, seed)
     if fitted is None:
         raise DataError(f"a base of {components} components cannot be fitted to these rows; set fewer in [flow]")
     flow.base = base_of(fitted)

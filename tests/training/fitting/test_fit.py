@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save
 from torch import Tensor
 
 from diffeo.training.errors import FitError, ResumeError
@@ -144,6 +146,26 @@ def test_a_checkpoint_of_an_older_version_resumes(tmp_path: Path) -> None:
     resumed = fresh()
     checkpoint.load_state(resumed, tmp_path, "digest")
     assert (resumed.step, resumed.best_step, resumed.best_nll) == (15, 15, record["validation_nll"])
+    assert weights(run(resumed)) == weights(run(fresh()))
+
+
+def test_a_checkpoint_with_the_moments_of_each_weight_resumes(tmp_path: Path) -> None:
+    state = fresh()
+    fit.run_until_evaluation(state, parts())
+    checkpoint.save_state(state, tmp_path, "digest")
+    with safe_open(tmp_path / checkpoint.STATE, framework="pt") as file:
+        header = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    sizes = [weights.numel() for weights in state.flow.parameters()]
+    for moment in ("exp_avg", "exp_avg_sq"):
+        for index, part in enumerate(torch.split(tensors.pop(f"optimiser.0.{moment}"), sizes)):
+            tensors[f"optimiser.{index}.{moment}"] = part.clone()
+    step = tensors.pop("optimiser.0.step")
+    tensors |= {f"optimiser.{index}.step": step.clone() for index in range(len(sizes))}
+    (tmp_path / checkpoint.STATE).write_bytes(save(tensors, metadata=header))
+
+    resumed = fresh()
+    checkpoint.load_state(resumed, tmp_path, "digest")
     assert weights(run(resumed)) == weights(run(fresh()))
 
 

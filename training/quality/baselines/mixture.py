@@ -1,6 +1,5 @@
 """`Mixture`: the mixture of Gaussians with full covariances whose validation rows have the largest likelihood."""
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, Self
@@ -9,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..thinning import resampled, thinned
+from .components import fit_components
+from .cross_validation import best_shape
 from .gaussian import Gaussian
 from .scaling import Scaling
 
@@ -21,17 +22,10 @@ SIZES: Final = (2, 4, 8, 16, 32, 64)
 # Two sizes in a row that are no better on validation rows end the search.
 WORSE_SIZES: Final = 2
 MOST_ROWS: Final = 50_000
-LEAST_ROWS: Final = 1_000
-MOST_ITERATIONS: Final = 100
-LEAST_ITERATIONS: Final = 15
-# Multiplications that one size may take: one or two seconds on one core. A limit in work, not in seconds, gives the
-# same mixture on every machine.
-WORK: Final = 4e9
-# Multiplications of one row and one component beside the 2 D^2 of its covariance.
-WORK_BESIDE: Final = 150
 # Added to the variances of scaled columns. A table of few rows needs more.
 REGULARISATION: Final = 1e-6
 REGULARISATION_OF_FEW: Final = 1e-2
+# Below it the shape is chosen by cross-validation, not by the validation rows.
 FEW_ROWS: Final = 2_000
 
 
@@ -71,11 +65,16 @@ class Mixture:
         components: Gaussians in it.
         density: computes its log density.
         validation_nll: its loss on the validation rows, nats per row.
+        regularisation: added to the variances of its scaled columns.
+        is_clearly_better: by cross-validation of a table of few rows it leads one Gaussian by more than the standard
+            error.
     """
 
     components: int
     density: Density
     validation_nll: float
+    regularisation: float = REGULARISATION
+    is_clearly_better: bool = False
 
     @classmethod
     def best(
@@ -89,6 +88,7 @@ class Mixture:
 
         One component is the given Gaussian, so the best mixture is no worse than it on the validation rows. A size is
         fitted by expectation and maximisation to at most 50,000 rows, and to fewer where a step would take too long.
+        A table of fewer than 2,000 rows without weights has the mixture with the smallest loss by cross-validation.
 
         Args:
             gaussian: the Gaussian of the same training rows.
@@ -96,6 +96,8 @@ class Mixture:
             validation: rows that choose the size.
             seed: of the start of each fit and of the chosen rows.
         """
+        if len(train.rows) < FEW_ROWS and train.weights is None:
+            return cls._by_cross_validation(gaussian, train.rows, validation, seed)
         best = cls(1, gaussian, nll(gaussian, validation))
         worse = 0
         for components, density in _fitted(train, seed):
@@ -107,6 +109,16 @@ class Mixture:
             if worse == WORSE_SIZES:
                 break
         return best
+
+    @classmethod
+    def _by_cross_validation(cls, gaussian: Gaussian, rows: Array, validation: WeightedRows, seed: int) -> Self:
+        shape = best_shape(rows, seed)
+        scaling = Scaling.of(rows)
+        fitted = shape and fit_components(scaling.forward(rows), shape.components, shape.regularisation, seed)
+        if shape is None or fitted is None:
+            return cls(1, gaussian, nll(gaussian, validation))
+        density = ScaledMixture(scaling, fitted)
+        return cls(shape.components, density, nll(density, validation), shape.regularisation, shape.is_clear)
 
     def log_prob(self, x: Array) -> Array:
         """Log density of the rows x [n, D], nats."""
@@ -135,34 +147,3 @@ def _fitted(train: WeightedRows, seed: int) -> Iterator[tuple[int, ScaledMixture
         if mixture is None:
             return
         yield components, ScaledMixture(scaling, mixture)
-
-
-def fit_components(u: Array, components: int, regularisation: float, seed: int) -> "GaussianMixture | None":
-    """A mixture of the scaled rows [n, D] by expectation and maximisation, in one or two seconds.
-
-    Many columns or components take fewer rows and fewer iterations. None if the rows are too few, or if a covariance
-    cannot be inverted.
-    """
-    from sklearn.mixture import GaussianMixture  # noqa: PLC0415  (a slow import)
-    from threadpoolctl import threadpool_limits  # noqa: PLC0415  (comes with scikit-learn)
-
-    work_of_row = components * (2 * u.shape[1] ** 2 + WORK_BESIDE)
-    rows = u[: max(LEAST_ROWS, int(WORK / (LEAST_ITERATIONS * work_of_row)))]
-    if len(rows) < 2 * components * (u.shape[1] + 1):
-        return None
-    iterations = int(min(MOST_ITERATIONS, max(LEAST_ITERATIONS, WORK / (len(rows) * work_of_row))))
-    mixture = GaussianMixture(
-        components,
-        reg_covar=regularisation,
-        max_iter=iterations,
-        init_params="k-means++",
-        random_state=seed,
-    )
-    # The products are small. On a machine that other processes use, two threads were 20 times slower than one.
-    with warnings.catch_warnings(), threadpool_limits(1):
-        # A fit that has not converged is a density like any other, and the validation rows judge it.
-        warnings.simplefilter("ignore")
-        try:
-            return mixture.fit(rows)
-        except ValueError:
-            return None
