@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from diffeo.bundle.manifest import Dtype
 
-from .beside import beside
+from .background import in_background
 from .errors import ExportError
 from .flows.conditioner import Conditioner
 from .flows.flow import Flow
@@ -85,7 +85,7 @@ def to_onnx(
         ExportError: the exporter failed, or it fixed the batch size.
     """
     first, second = _graphs(flow, dimension, dtype, precision, rows)
-    with beside(lambda: _one_graph(*first)) as content:
+    with in_background(lambda: _one_graph(*first)) as content:
         inverse = _one_graph(*second)
     return content(), inverse
 

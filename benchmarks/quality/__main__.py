@@ -8,6 +8,7 @@ other libraries are found in runs/quality/peers (`make bench-quality` installs t
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -37,14 +38,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, help="folder of the real tables")
     parser.add_argument("--seeds", type=int, default=3, help="splits of each table (3)")
     parser.add_argument("--parts", default="real,small,truths,long,curve,budget", help="some of these")
-    parser.add_argument("--models", default="", help="only models whose name holds this text")
+    parser.add_argument("--models", default="", help="only models whose name matches this regular expression")
     parser.add_argument("--fresh", action="store_true", help="forget the outcomes of earlier runs")
     options = parser.parse_args(arguments)
     if options.fresh:
         for file in (*FOLDER.glob("*.npz"), *FOLDER.glob("*.json")):
             file.unlink()
     wanted = [
-        case for part in options.parts.split(",") for case in PARTS[part](options.seeds) if options.models in case.model
+        case
+        for part in options.parts.split(",")
+        for case in PARTS[part](options.seeds)
+        if re.search(options.models, case.model)
     ]
     _fit_all([case for case in dict.fromkeys(wanted) if Outcome.saved(case) is None], options.data)
     outcomes = [outcome for case in every_case(options.seeds) if (outcome := Outcome.saved(case)) is not None]

@@ -9,7 +9,7 @@ from diffeo.training import recipe
 from diffeo.training.errors import RecipeError
 from diffeo.training.inspection import Bounds, Choices
 
-RECIPES = sorted(recipe.RECIPES.glob("*.toml"))
+RECIPES = sorted(recipe.RECIPES.rglob("*.toml"))
 FIT: dict[str, object] = {"epochs": 1, "batch": 64, "learning_rate": 1e-3}
 LENGTHLESS: dict[str, object] = {"batch": 64, "learning_rate": 1e-3}
 GOOD: dict[str, object] = {
@@ -20,7 +20,9 @@ GOOD: dict[str, object] = {
 }
 
 
-@pytest.mark.parametrize("path", [path for path in RECIPES if path.stem != "default"], ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [path for path in RECIPES if path.stem != "default"], ids=lambda path: f"{path.parent.name}/{path.stem}"
+)
 def test_every_committed_recipe_parses_and_is_named_as_its_file(path: Path) -> None:
     assert recipe.read(path).name == path.stem
 
@@ -166,7 +168,7 @@ def test_a_named_transform_is_the_one_of_the_shorter_keys() -> None:
 
 
 def test_the_digests_of_published_recipes_stay() -> None:
-    circles = recipe.read(recipe.RECIPES / "circles.toml")
+    circles = recipe.read(recipe.RECIPES / "coursework/circles.toml")
     assert circles.digest == "b66b44fc85acd7a9b4251ec9d31afe859ac8d83be7dbef16666ee18e5335c10e"
 
 

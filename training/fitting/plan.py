@@ -116,9 +116,9 @@ def default_steps(rows: int, columns: int) -> int:
     one, and with the square root of the columns.
 
     >>> [default_steps(*size) for size in ((100, 2), (1_000, 4), (100_000, 4), (10_000_000, 10))]
-    [2100, 3000, 13000, 36400]
+    [1400, 2000, 8000, 22100]
     """
-    by_rows = 3_000 + 5_000 * max(0.0, math.log10(rows / 1_000))
+    by_rows = 2_000 + 3_000 * max(0.0, math.log10(rows / 1_000))
     by_columns = min(2.0, max(0.7, math.sqrt(columns / 4)))
     return 100 * round(by_rows * by_columns / 100)
 

@@ -65,7 +65,7 @@ def _certified_in(
     types: NumberTypes, architecture: Architecture, flow: Flow, rows: Array, snap: Snap | None
 ) -> tuple[Subject, Certificate]:
     if types.x == "float64":
-        flow.transforms[0].double()
+        _widen_input(flow)
     forward, inverse = export.to_onnx(flow, architecture.dimension, types.x, types.products, types.rows)
     files: dict[FileName, bytes] = {
         "forward.onnx": forward,
@@ -78,6 +78,13 @@ def _certified_in(
     if isinstance(subject.base, GaussianMixture):
         files[BASE_NAME] = _checked_file(subject.base)
     return subject, certificate
+
+
+def _widen_input(flow: Flow) -> None:
+    """Let the standardisation take x in float64; the rows behind it keep their type."""
+    standardise = flow.get_submodule("transforms.0")
+    for name in ("mean", "scale"):
+        standardise.register_buffer(name, standardise.get_buffer(name).double())
 
 
 def _checked_file(base: GaussianMixture) -> bytes:

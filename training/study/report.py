@@ -102,7 +102,7 @@ def _replaced(results: Results, data: str, manifest: Manifest) -> str:
     ]
     found = f"{len(better)} of the {len(grid)} flows" if better else f"None of the {len(grid)} flows"
     return (
-        f"The served {data} has KL {number(provenance.kl_to_truth)} and {provenance.parameters:,} parameters. "
+        f"Version 1 of {data} has KL {number(provenance.kl_to_truth)} and {provenance.parameters:,} parameters. "
         f"{found} of the grid {'have' if len(better) > 1 else 'has'} a lower KL and not more parameters."
     )
 

@@ -83,6 +83,15 @@ def test_the_conditioners_of_such_a_flow_compute_in_float32() -> None:
     assert served.forward(torch.zeros(1, 4))[0].dtype == torch.float64
 
 
+@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS.keys())
+def test_a_flow_that_needs_more_digits_of_x_is_certified_with_x_in_float64(spec: TransformSpec) -> None:
+    flow, rows = fitted(spec, 1e-5)
+    subject, _ = graphs.certified(shape(spec), "float32", flow, rows)
+    assert subject.forward.takes_float64
+    assert graphs.input_type(flow) == "float64"
+    assert flow.get_buffer("transforms.0.unit").dtype == torch.float32
+
+
 def _flow_type_rows(spec: TransformSpec, spread: float) -> tuple[Flow, export.Dtype, np.ndarray]:
     flow, rows = fitted(spec, spread)
     return flow, "float32", rows

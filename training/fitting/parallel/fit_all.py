@@ -16,7 +16,7 @@ from typing import Final
 
 from diffeo.runtime.cores import usable_cores
 
-from ...beside import can_fork
+from ...background import can_fork
 from ...errors import FitError, ResumeError
 from ...flows.flow import Flow
 from .. import checkpoint, fit

@@ -8,7 +8,7 @@ from typing import Final, Never
 
 from tqdm.auto import tqdm
 
-from ...beside import forked
+from ...background import forked
 from ...errors import FitError
 from ..batches import FitRows
 from .reports import End, Entry, Note, Progress, Report, Trial, TrialEnd

@@ -22,12 +22,12 @@ def can_fork() -> bool:
 
 
 @contextmanager
-def beside(work: Callable[[], Result]) -> Iterator[Callable[[], Result]]:
+def in_background(work: Callable[[], Result]) -> Iterator[Callable[[], Result]]:
     """Begin the work; the function that is given waits for its result, or raises its error.
 
     Without a second core, or where no copy can be made, the work is done when its result is asked for.
 
-    >>> with beside(lambda: 2 + 2) as result:
+    >>> with in_background(lambda: 2 + 2) as result:
     ...     other = 1
     >>> result() + other
     5

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from diffeo.training import beside as module
-from diffeo.training.beside import beside
+from diffeo.training import background as module
+from diffeo.training.background import in_background
 
 CORES = [1, 2]
 
@@ -15,7 +15,7 @@ CORES = [1, 2]
 @pytest.mark.parametrize("cores", CORES)
 def test_the_result_is_that_of_the_work(cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "usable_cores", lambda: cores)
-    with beside(lambda: bytes(1_000_000)) as result:
+    with in_background(lambda: bytes(1_000_000)) as result:
         pass
     assert result() == bytes(1_000_000)
 
@@ -23,7 +23,7 @@ def test_the_result_is_that_of_the_work(cores: int, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("cores", CORES)
 def test_an_error_is_raised_where_the_result_is_asked_for(cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "usable_cores", lambda: cores)
-    with beside(_failing("no graph")) as result:
+    with in_background(_failing("no graph")) as result:
         pass
     with pytest.raises(ValueError, match="no graph"):
         result()
@@ -31,7 +31,7 @@ def test_an_error_is_raised_where_the_result_is_asked_for(cores: int, monkeypatc
 
 def test_a_process_that_dies_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "usable_cores", lambda: 2)
-    with beside(lambda: os.kill(os.getpid(), signal.SIGKILL)) as result:
+    with in_background(lambda: os.kill(os.getpid(), signal.SIGKILL)) as result:
         pass
     with pytest.raises(RuntimeError, match="ended with code -9"):
         result()
