@@ -22,7 +22,7 @@ from benchmarks.paths import RESULTS
 from benchmarks.quality import page, plots
 from benchmarks.quality.models import MODELS
 from benchmarks.quality.outcome import FOLDER, Case, Outcome, measure
-from benchmarks.quality.tables import CURVE, REAL
+from benchmarks.quality.tables import CHANGES, CURVE, REAL
 from benchmarks.quality.truths import TRUTHS
 from benchmarks.tables.real import LOADERS
 
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="folder of the real tables")
     parser.add_argument("--seeds", type=int, default=3, help="splits of each table (3)")
-    parser.add_argument("--parts", default="real,small,truths,long,curve,budget", help="some of these")
+    parser.add_argument("--parts", default="real,small,truths,long,curve,budget,invariance", help="some of these")
     parser.add_argument("--models", default="", help="only models whose name matches this regular expression")
     parser.add_argument("--fresh", action="store_true", help="forget the outcomes of earlier runs")
     options = parser.parse_args(arguments)
@@ -90,7 +90,20 @@ def budget(_seeds: int) -> Iterator[Case]:
         yield from (Case(table, "diffeo", 0, seconds) for table in REAL)
 
 
-PARTS: Final = {"real": real, "small": small, "truths": truths, "long": long, "curve": curve, "budget": budget}
+def invariance(_seeds: int) -> Iterator[Case]:
+    """diffeo on a table whose columns are permuted, rescaled and shifted."""
+    yield from (Case(f"magic.gamma {change}", "diffeo", 0, SECONDS) for change in CHANGES)
+
+
+PARTS: Final = {
+    "real": real,
+    "small": small,
+    "truths": truths,
+    "long": long,
+    "curve": curve,
+    "budget": budget,
+    "invariance": invariance,
+}
 
 
 def every_case(seeds: int) -> list[Case]:

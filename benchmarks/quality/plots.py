@@ -7,19 +7,21 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 
 from benchmarks.quality.outcome import Outcome
+from benchmarks.quality.page import is_part
 from benchmarks.quality.tables import REAL
-from benchmarks.quality.truths import TRUTHS
 
 
 def draw(outcomes: Sequence[Outcome], folder: Path) -> None:
-    """Write quality-rows.png and quality-clock.png."""
+    """Write quality-rows.png and quality-clock.png, each if it was measured."""
     mpl.use("Agg")
-    _rows(outcomes, folder / "quality-rows.png")
-    _clock(outcomes, folder / "quality-clock.png")
+    if any(is_part(o.case.table) for o in outcomes):
+        _rows(outcomes, folder / "quality-rows.png")
+    if len({o.case.seconds for o in outcomes if o.case.table in REAL}) > 1:
+        _clock(outcomes, folder / "quality-clock.png")
 
 
 def _rows(outcomes: Sequence[Outcome], file: Path) -> None:
-    parts = [o for o in outcomes if " " in o.case.table and o.case.table not in TRUTHS]
+    parts = [o for o in outcomes if is_part(o.case.table)]
     figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
     for model in dict.fromkeys(o.case.model for o in parts):
         points = sorted((int(o.case.table.rpartition(" ")[2]), o.loss) for o in parts if o.case.model == model)

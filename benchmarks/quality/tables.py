@@ -24,6 +24,12 @@ REAL: Final = ("protein", "magic.gamma", "pendigits", "shuttle")
 # Sizes of the learning curve, of rows of magic.gamma and of protein.
 CURVE: Final = (316, 1_000, 3_162, 10_000, 31_623, 45_730)
 TRUTH_ROWS: Final = 100_000
+# Changes of a table that should not change the loss of standardised columns.
+CHANGES: Final[dict[str, Callable[[Rows], Rows]]] = {
+    "permuted": lambda rows: rows[:, ::-1],
+    "rescaled": lambda rows: rows * 10.0 ** np.where(np.arange(rows.shape[1]) % 2, 6, -6),
+    "shifted": lambda rows: rows + 100 * rows.std(axis=0) * np.where(np.arange(rows.shape[1]) % 2, 1, -1),
+}
 COMMON: Final = 0.01  # share of the rows; a value that so many share is spread
 SPREAD: Final = 0.01  # standard deviations
 FEW_VALUES: Final = 20  # rows for each distinct value, on average, of a column of steps
@@ -43,7 +49,7 @@ class QualityTable:
 
 
 def load(name: str, data: Path | None) -> QualityTable:
-    """The table of this name: "protein", "wine", "moons", or "magic.gamma 1000" for a part of it.
+    """The table of this name: "protein", "wine", "moons", "protein 1000" for a part of it, or "protein shifted".
 
     Args:
         name: of the table.
@@ -52,10 +58,12 @@ def load(name: str, data: Path | None) -> QualityTable:
     if name in TRUTHS:
         truth = TRUTHS[name]
         return QualityTable(truth.draw(TRUTH_ROWS, np.random.default_rng(17)), truth)
-    whole, _, count = name.partition(" ")
+    whole, _, part = name.partition(" ")
     rows = real_table(whole)[1] if whole in LOADERS else _read(whole, data)
     rows = without_repeats(rows[:, np.ptp(rows, axis=0) > 0], np.random.default_rng(19))
-    return QualityTable(np.random.default_rng(23).permutation(rows)[: int(count)] if count else rows)
+    if part in CHANGES:
+        return QualityTable(CHANGES[part](rows))
+    return QualityTable(np.random.default_rng(23).permutation(rows)[: int(part)] if part else rows)
 
 
 def without_repeats(rows: Rows, generator: np.random.Generator) -> Rows:
