@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from diffeo.bundle.manifest import Dtype
 from diffeo.training import export
 from diffeo.training.flows.affine import AffineCouplingSpec
 from diffeo.training.flows.architecture import Architecture
@@ -35,8 +36,8 @@ def fitted(spec: TransformSpec, spread: float) -> tuple[Flow, np.ndarray]:
     rows = generator.standard_normal((ROWS, 1)) + spread * generator.standard_normal((ROWS, 4))
     rows = rows.astype(np.float32).astype(np.float64)
     torch.manual_seed(0)
-    moments = (torch.from_numpy(moment).float() for moment in (rows.mean(axis=0), rows.std(axis=0)))
-    flow = shape(spec).build(*moments, rows=torch.from_numpy(rows))
+    mean, scale = (torch.from_numpy(moment).float() for moment in (rows.mean(axis=0), rows.std(axis=0)))
+    flow = shape(spec).build(mean, scale, rows=torch.from_numpy(rows))
     for conditioner in (part for part in flow.modules() if isinstance(part, Conditioner)):
         for weights in conditioner.parameters():
             weights.data += 0.05 * torch.randn_like(weights)
@@ -92,6 +93,6 @@ def test_a_flow_that_needs_more_digits_of_x_is_certified_with_x_in_float64(spec:
     assert flow.get_buffer("transforms.0.unit").dtype == torch.float32
 
 
-def _flow_type_rows(spec: TransformSpec, spread: float) -> tuple[Flow, export.Dtype, np.ndarray]:
+def _flow_type_rows(spec: TransformSpec, spread: float) -> tuple[Flow, Dtype, np.ndarray]:
     flow, rows = fitted(spec, spread)
     return flow, "float32", rows
