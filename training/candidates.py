@@ -66,7 +66,7 @@ def mixture_candidates(
     density, components = baselines.mixture.density, baselines.mixture.components
     if not isinstance(density, ScaledMixture):
         return
-    # What reaches the base is scaled by splines, not by quartiles, and a little more holds it apart from single rows.
+    # Few rows need the larger one: the splines do not keep a component from closing in on single rows.
     regularisation = max(REGULARISATION, baselines.mixture.regularisation)
     plain = Architecture(density.scaling.centre.size, 0, 1, 1, AffineCouplingSpec(), components=components)
     yield Candidate(MIXTURE, mixture_flow(density, dtype).to(device), plain)

@@ -18,7 +18,7 @@ Vector = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What is fitted to what.
+    """One fit: a model, a table, a seed and a clock.
 
     Attributes:
         table: name.

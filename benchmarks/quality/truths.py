@@ -1,5 +1,6 @@
 """Three more distributions of the plane with an exact density: a checkerboard, eight Gaussians, and two spirals."""
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,9 +42,9 @@ class Checkerboard(Target):
 class Points(Target):
     """An equal mixture of Gaussians of spread `noise` around points of the plane."""
 
+    @abstractmethod
     def centres(self) -> Rows:
         """The points [K, 2]."""
-        raise NotImplementedError
 
     def draw(self, rows: int, generator: np.random.Generator) -> Rows:
         centres = self.centres()

@@ -12,7 +12,7 @@ Rows = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a model is fitted to.
+    """The rows, the clock and the seed of a fit.
 
     Attributes:
         split: of the table, in the user's units.
