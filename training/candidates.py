@@ -1,7 +1,9 @@
 """The simple flows that a fitted flow must beat on the validation rows: one Gaussian, splines, and mixtures."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import torch
@@ -9,10 +11,11 @@ import torch
 from diffeo.bundle.manifest import Dtype
 
 from . import export
+from .background import in_background
 from .errors import DataError
 from .fitting.choice import Candidate
 from .flows.affine import AffineCouplingSpec
-from .flows.architecture import Architecture
+from .flows.architecture import Architecture, flow_from_bytes, flow_to_bytes
 from .flows.flow import Flow
 from .flows.linear import Linear
 from .flows.standardise import Standardise
@@ -70,14 +73,27 @@ def mixture_candidates(
     regularisation = max(REGULARISATION, baselines.mixture.regularisation)
     plain = Architecture(density.scaling.centre.size, 0, 1, 1, AffineCouplingSpec(), components=components)
     yield Candidate(MIXTURE, mixture_flow(density, dtype).to(device), plain)
-    for pieces in _pieces(architectures):
-        shape = replace(plain, marginals=pieces)
-        flow = _started(shape, rows, dtype)
-        try:
-            start_base(flow, rows, components, seed=0, regularisation=regularisation)
-        except DataError:
-            continue  # these rows have no such mixture
-        yield Candidate(f"{SPLINE_MIXTURE} ({pieces} pieces)", flow.to(device), shape)
+    shapes = [replace(plain, marginals=pieces) for pieces in _pieces(architectures)]
+    with ExitStack() as stack:
+        contents = [
+            stack.enter_context(in_background(partial(_spline_mixture, shape, rows, dtype, regularisation)))
+            for shape in shapes
+        ]
+        for shape, content in zip(shapes, contents, strict=True):
+            if (found := content()) is not None:
+                file, components = found
+                name = f"{SPLINE_MIXTURE} ({shape.marginals} pieces)"
+                yield Candidate(name, flow_from_bytes(file).to(device), replace(shape, components=components))
+
+
+def _spline_mixture(shape: Architecture, rows: Array, dtype: Dtype, regularisation: float) -> tuple[bytes, int] | None:
+    """The file of a flow of splines over a mixture, and its components; None if the rows have no such mixture."""
+    flow = _started(shape, rows, dtype)
+    try:
+        started = start_base(flow, rows, shape.components, seed=0, regularisation=regularisation)
+    except DataError:
+        return None
+    return flow_to_bytes(flow, replace(shape, components=started)), started
 
 
 def _pieces(architectures: Sequence[Architecture]) -> list[int]:

@@ -22,6 +22,7 @@ from .fitting.fit import FitState
 from .fitting.interruption import FitInterrupted
 from .fitting.parallel.fit_all import fit_all
 from .fitting.parallel.reports import Entry
+from .fitting.threads import thread_count
 from .fitting.trainer import TrainerOptions, print_note, print_nothing
 from .inspection import render
 from .int8 import quantisation
@@ -86,22 +87,25 @@ def run(recipe: Recipe, options: Options, table: SourceTable | None = None) -> R
     is_new = not (options.resume or options.publish_best)
     if dataset.report is not None and is_new and not options.quiet:
         print_note(render(dataset.report))
-    baselines = fit_baselines(dataset, recipe.fit.seed)
-    prepared = _prepare_all(recipe, dataset, baselines)
+    baselines = fit_baselines(dataset, recipe.fit.seed, recipe.fit.budget)
+    with thread_count(1):
+        prepared = _prepare_all(recipe, dataset, baselines)
     if options.int8:
         quantisation.require_wide_layers(prepared[0].flow)
     rows = fit_rows(recipe, dataset, prepared[0].dtype, device)
     states = fit_all([*_entries(prepared, recipe, dataset, options, device, started)], rows)
+    destination = Destination(options.models, options.torchscript, options.int8)
     try:
-        candidates = [*_simple(prepared, recipe, dataset, baselines, device)]
-        fitted = [(each, state) for each, state in zip(prepared, states, strict=True) if state is not None]
-        candidates += [Candidate(each.name, state.best, each.architecture, trained=True) for each, state in fitted]
-        choice = choose(candidates, rows, dataset.draws)
-        records = {each.name: state.records for each, state in fitted}
-        best = min((state for _, state in fitted), key=lambda state: state.best_nll)
-        shown = records.get(choice.candidate.name, best.records)
-        destination = Destination(options.models, options.torchscript, options.int8)
-        return publish_flow(recipe, dataset, Fitted(choice, baselines, shown), destination)
+        # The products are small, and other work goes on at the same time.
+        with thread_count(1):
+            fitted = [(each, state) for each, state in zip(prepared, states, strict=True) if state is not None]
+            candidates = [*_simple(prepared, recipe, dataset, baselines, device)]
+            candidates += [Candidate(each.name, state.best, each.architecture, trained=True) for each, state in fitted]
+            choice = choose(candidates, rows, dataset.draws)
+            records = {each.name: state.records for each, state in fitted}
+            best = min((state for _, state in fitted), key=lambda state: state.best_nll)
+            shown = records.get(choice.candidate.name, best.records)
+            return publish_flow(recipe, dataset, Fitted(choice, baselines, shown), destination)
     except KeyboardInterrupt:
         raise _interrupted(states) from None
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 SMALL: Final = 1e-3  # weights of a fresh residual block
+LEVELS: Final = 256  # of a random byte
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class ResidualBlock(nn.Module):
         """y [B, hidden] -> [B, hidden]."""
         units = torch.relu(self.inner(torch.relu(y)))
         if self.training and self.dropout:
-            units = nn.functional.dropout(units, self.dropout)
+            units = units * _mask(units, 1 - self.dropout)
         change: Tensor = self.outer(units)
         return y + change
 
@@ -99,6 +100,17 @@ class Conditioner(nn.Module):
         """Compute with these layers from now on, in the float type of the weights so far."""
         dtype = next(self.parameters()).dtype
         self.net = nn.Sequential(*layers).to(dtype)
+
+
+def _mask(units: Tensor, kept: float) -> Tensor:
+    """1 / kept where a unit is kept, and 0 elsewhere.
+
+    Random bytes decide, so that `kept` is rounded to 1/256: on a processor they take a fifth of the time of numbers.
+    """
+    numbers = torch.empty(-(-units.numel() // 8), dtype=torch.int64, device=units.device).random_(-(2**63), None)
+    below = round(kept * LEVELS)
+    mask = numbers.view(torch.uint8)[: units.numel()] < below
+    return mask.view(units.shape).to(units.dtype).mul_(LEVELS / below)
 
 
 def _hidden_layers(shape: ConditionerShape) -> Iterator[nn.Module]:

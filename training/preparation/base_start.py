@@ -1,9 +1,10 @@
 """Starts the mixture that is the base of a flow: by expectation and maximisation on what reaches the base."""
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-import numpy as np
 import torch
+
+from diffeo.bundle import mixture
 
 from ..errors import DataError
 from ..flows.base.gaussian_mixture import GaussianMixture
@@ -11,16 +12,15 @@ from ..flows.flow import Flow
 from ..quality.baselines.components import fit_components
 from ..source import Array
 
-if TYPE_CHECKING:
-    import sklearn.mixture
-
 MOST_ROWS: Final = 60_000
 # Added to the variances of z, which are near 1.
 REGULARISATION: Final = 1e-5
 
 
-def start_base(flow: Flow, rows: Array, components: int, seed: int, regularisation: float = REGULARISATION) -> None:
+def start_base(flow: Flow, rows: Array, components: int, seed: int, regularisation: float = REGULARISATION) -> int:
     """Give a flow a mixture of so many Gaussians as base, fitted to the image of the rows under its transforms.
+
+    The number of Gaussians is returned: it is smaller where one was left without rows.
 
     Args:
         flow: fresh, in the types of its weights.
@@ -43,9 +43,10 @@ def start_base(flow: Flow, rows: Array, components: int, seed: int, regularisati
     if fitted is None:
         raise DataError(f"a base of {components} components cannot be fitted to these rows; set fewer in [flow]")
     flow.base = base_of(fitted)
+    return len(fitted.weights)
 
 
-def base_of(fitted: "sklearn.mixture.GaussianMixture") -> GaussianMixture:
-    """The base with the density of a mixture of scikit-learn."""
-    parts = (torch.from_numpy(np.asarray(part)) for part in (fitted.weights_, fitted.means_, fitted.covariances_))
-    return GaussianMixture.started(*parts)
+def base_of(fitted: mixture.GaussianMixture) -> GaussianMixture:
+    """The base with the density of a fitted mixture."""
+    weights, means, factors = (torch.from_numpy(part) for part in (fitted.weights, fitted.means, fitted.factors))
+    return GaussianMixture.started(weights, means, factors @ factors.mT)

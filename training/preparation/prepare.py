@@ -1,6 +1,6 @@
 """Prepares a flow for its fit: its shape from the recipe, its input type and its start from the training rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -65,7 +65,8 @@ def prepare(recipe: Recipe, dataset: Dataset, section: FlowSection | None = None
     moments = torch.tensor(mean, dtype=kind), torch.tensor(scale, dtype=kind)
     flow = architecture.build(*moments, section.sharpness, torch.from_numpy(start))
     if architecture.components:
-        start_base(flow, start, architecture.components, recipe.fit.seed)
+        started = start_base(flow, start, architecture.components, recipe.fit.seed)
+        architecture = replace(architecture, components=started)
     name = str(architecture) if recipe.alternative else FITTED
     return Prepared(name, architecture, dtype, flow)
 

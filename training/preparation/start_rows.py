@@ -13,6 +13,10 @@ from ..split import Numbers
 START_ROWS: Final = 200_000
 BASELINE_ROWS: Final = 500_000
 VALIDATION_PLACES: Final = "places of the validation rows"
+# Seconds of a budget for which the mixtures take their usual work; and the least and the most of it.
+USUAL_BUDGET: Final = 180.0
+LEAST_EFFORT: Final = 0.1
+MOST_EFFORT: Final = 3.0
 
 
 def start_numbers(dataset: Dataset, seed: int) -> Numbers:
@@ -29,8 +33,14 @@ def start_rows(dataset: Dataset, seed: int) -> Array:
     return dataset.drawn(start_numbers(dataset, seed), stream(seed, "places of the start"))
 
 
-def fit_baselines(dataset: Dataset, seed: int) -> Baselines:
-    """One Gaussian and the best mixture, fitted to at most BASELINE_ROWS training rows as the graphs take them."""
+def fit_baselines(dataset: Dataset, seed: int, budget: float | None = None) -> Baselines:
+    """One Gaussian and the best mixture, fitted to at most BASELINE_ROWS training rows as the graphs take them.
+
+    Args:
+        dataset: its training rows are fitted, and its validation rows choose.
+        seed: of the fit.
+        budget: seconds for the whole fit; the mixtures take a part of them.
+    """
     split = dataset.split
     numbers = _spaced(split.train_rows, BASELINE_ROWS)
     validation_weights = split.weights_of(split.validation_rows)
@@ -40,7 +50,19 @@ def fit_baselines(dataset: Dataset, seed: int) -> Baselines:
         split.weights_of(numbers),
         None if validation_weights is None else np.tile(validation_weights, dataset.draws),
         seed,
+        effort_for(budget),
     )
+
+
+def effort_for(budget: float | None) -> float:
+    """The work of the mixtures, as a factor.
+
+    >>> [effort_for(budget) for budget in (None, 90.0, 600.0)]
+    [1.0, 0.5, 3.0]
+    """
+    if budget is None:
+        return 1.0
+    return min(MOST_EFFORT, max(LEAST_EFFORT, budget / USUAL_BUDGET))
 
 
 def _spaced(numbers: Numbers, most: int) -> Numbers:

@@ -10,6 +10,7 @@ Reference: Jamieson and Talwalkar (2016), Non-stochastic best arm identification
 (successive halving), arXiv:1502.07943.
 """
 
+import copy
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
@@ -18,7 +19,6 @@ from diffeo.runtime.cores import usable_cores
 
 from ...background import can_fork
 from ...errors import FitError, ResumeError
-from ...flows.flow import Flow
 from .. import checkpoint, fit
 from ..batches import FitRows
 from ..fit import FitState
@@ -90,7 +90,7 @@ def _states_or_error(states: list[FitState | None], errors: Sequence[BaseExcepti
 
 def _in_processes(entries: Sequence[Entry], rows: FitRows) -> list[FitState | None]:
     for entry in entries:
-        _compile(entry.flow, rows)
+        _compile(entry, rows)
     cores = entries[0].options.threads or usable_cores()
     share = TRIAL if len(entries) > cores else 1.0
     planned = [_with_active_budget(entry, _active_share(len(entries), cores, share)) for entry in entries]
@@ -156,11 +156,11 @@ def _loaded(entry: Entry, rows: FitRows) -> FitState:
     return state
 
 
-def _compile(flow: Flow, rows: FitRows) -> None:
+def _compile(entry: Entry, rows: FitRows) -> None:
     """Compute one loss with its gradient, so that compiled code is there before the processes start."""
-    if not any(parameter.requires_grad for parameter in flow.parameters()):
+    if not any(parameter.requires_grad for parameter in entry.flow.parameters()):
         return  # the fit says so
-    flow.train()
+    flow = copy.deepcopy(entry.flow)
+    # The first optimiser of a process imports torch's compiler, which takes two seconds.
+    fit.start(flow, entry.settings, plan_fit(entry.settings, rows.train.count, rows.validation.shape[1]))
     flow.log_prob(rows.validation[:1]).sum().backward()  # type: ignore[no-untyped-call]  # torch leaves backward untyped
-    flow.zero_grad()
-    flow.eval()

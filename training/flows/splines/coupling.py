@@ -1,6 +1,7 @@
 """The spline coupling: a conditioner computes the knots and slopes of a rational-quadratic spline for each column."""
 
 from dataclasses import dataclass
+from itertools import product
 from typing import Annotated, Final
 
 import torch
@@ -9,10 +10,10 @@ from torch import Tensor
 
 from ..conditioner import ConditionerShape
 from ..coupling import Coupling, Halves
-from ..elementwise import ElementwiseMap, Theta, bounded, flat, in_columns
+from ..elementwise import ElementwiseMap, Theta, flat, in_columns
+from ..fused.coupling_spline import Layout, fused_spline, power_factors
 from ..transform import TransformSpec
 from . import rational_quadratic
-from .fused import Layout, fused_spline
 from .rational_quadratic import Piece
 
 # No piece is narrower or lower than this share of an even one. Inside of a flat piece between steep knots the slope
@@ -26,10 +27,13 @@ LEAST_SHARE: Final = 0.1
 class RationalQuadratic(ElementwiseMap):
     """Forward: z = spline(x), through K + 1 knots from (-bound, -bound) to (bound, bound), with straight lines beyond.
 
-    theta = (knots [B, columns, 2, K + 1] in x and in z, slopes [B, columns, K + 1] at them). With one column the axis
-    of columns is left out. Raw numbers are K logits of widths, K of heights and K + 1 logarithms of slopes. Each is
-    limited as r = limit * tanh(raw / limit). The widths are 2 bound (m + (1 - K m) softmax(r)) with m = 0.1 / K, and
-    so are the heights; the slopes are exp(r / 2).
+    Raw numbers are K logits of widths, K of heights and K + 1 doubled logarithms of slopes. Each is limited as
+    r = limit * tanh(raw / limit). The widths are 2 bound ((1 - m) softmax(r) + m / K) with m = 0.1, and so are the
+    heights; the slopes are exp(r / 2).
+
+    theta is one table [B, columns, 3 K + 5]: K + 1 knots in x times a number, and that number; likewise in z; and the
+    slopes at the knots. The number is the sum of exp(r), by which a softmax divides. With one column the axis of
+    columns is left out.
 
     Attributes:
         bins: K, the number of pieces.
@@ -54,10 +58,14 @@ class RationalQuadratic(ElementwiseMap):
         return (output if columns == 1 else torch.unflatten(output, -1, (columns, self.parameters)),)
 
     def constrain(self, raw: Theta) -> Theta:
-        """Raw numbers [B, columns, P] -> theta."""
-        logits, doubled = torch.split(bounded(raw[0], self.limit), [2 * self.bins, self.bins + 1], dim=-1)
-        shares = torch.softmax(torch.unflatten(logits, -1, (2, self.bins)), dim=-1)
-        return self._knots(shares), torch.exp(0.5 * doubled)
+        """Raw numbers [B, columns, P] -> theta.
+
+        The numbers r are limited, so their powers need no softmax, which takes ONNX Runtime ten times as long.
+        """
+        dtype, device = raw[0].dtype, raw[0].device
+        factors = torch.tensor(power_factors(self.bins, self.limit), dtype=dtype, device=device)
+        powers = torch.exp(factors * torch.tanh(flat(raw[0]) / self.limit))
+        return (in_columns(powers @ torch.tensor(self._sums(), dtype=dtype, device=device), raw[0]),)
 
     def forward(self, x: Tensor, theta: Theta) -> tuple[Tensor, Tensor]:
         clamped = torch.clamp(flat(x), -self.bound, self.bound)
@@ -77,28 +85,34 @@ class RationalQuadratic(ElementwiseMap):
         x, log_slope = rational_quadratic.inverse(flat(z), clamped, piece)
         return in_columns(x, z), in_columns(log_slope, z)
 
-    def _knots(self, shares: Tensor) -> Tensor:
-        """Shares [..., 2, K] -> knots [..., 2, K + 1]: sums of the sizes of the pieces, as one product.
+    def _sums(self) -> list[list[float]]:
+        """The matrix [P, 3 K + 5] that makes theta of the powers: a knot is a sum of the sizes of the pieces before it.
 
-        The shares add up to 1, so a constant in every row of the matrix adds it to each knot.
+        The shares power / sum add up to 1, so a constant in every row adds it to each knot.
         """
-        free, least = 2 * self.bound * (1 - LEAST_SHARE), 2 * self.bound * LEAST_SHARE / self.bins
-        pieces, knots = range(self.bins), range(self.bins + 1)
-        sums = [[free * (piece < knot) + least * knot - self.bound for knot in knots] for piece in pieces]
-        return shares @ torch.tensor(sums, dtype=shares.dtype, device=shares.device)
+        bins, size = self.bins, self.bins + 2
+        free, least = 2 * self.bound * (1 - LEAST_SHARE), 2 * self.bound * LEAST_SHARE / bins
+        sums = [[0.0] * (2 * size + bins + 1) for _ in range(self.parameters)]
+        for piece, side in product(range(bins), (0, 1)):
+            row, knots = sums[side * bins + piece], range(bins + 1)
+            row[side * size : (side + 1) * size] = [*(free * (piece < k) + least * k - self.bound for k in knots), 1.0]
+        for knot in range(bins + 1):
+            sums[2 * bins + knot][2 * size + knot] = 1.0
+        return sums
 
     def _piece(self, clamped: Tensor, theta: Theta, *, in_x: bool) -> Piece:
         """The pieces that the clamped numbers [B, columns] fall into."""
-        knots, slopes = theta
-        inner = knots[..., 0 if in_x else 1, 1 : self.bins].to(clamped.dtype)
-        index = (clamped.unsqueeze(-1) >= inner).sum(dim=-1, keepdim=True)  # [B, columns, 1] in 0 .. K - 1
+        (table,), size = theta, self.bins + 2
+        # Graphs may have rows in float64 and tables in float32 (`diffeo.training.publication.number_types`).
+        total_x, total_z = (table[..., end - 1 : end].squeeze(-1).to(clamped.dtype) for end in (size, 2 * size))
+        start, total = (0, total_x) if in_x else (size, total_z)
+        inner = table[..., start + 1 : start + self.bins].to(clamped.dtype)
+        index = ((clamped * total).unsqueeze(-1) >= inner).sum(dim=-1, keepdim=True)  # [B, columns, 1] in 0 .. K - 1
         # One look-up for all six numbers of a piece: x, z and slope at its left knot, then at its right knot.
-        table = torch.cat((knots.flatten(-2), slopes), dim=-1)  # [B, columns, 3 (K + 1)]
-        offsets = [start + side for side in (0, 1) for start in range(0, 3 * (self.bins + 1), self.bins + 1)]
-        # Graphs may have rows in float64 and knots in float32 (`diffeo.training.publication.number_types`).
-        found = table.gather(-1, index + torch.tensor(offsets, device=index.device)).to(clamped.dtype)
+        offsets = torch.tensor([0, size, 2 * size, 1, size + 1, 2 * size + 1], device=index.device)
+        found = table.gather(-1, index + offsets).to(clamped.dtype)
         x_0, z_0, left, x_1, z_1, right = (part.squeeze(-1) for part in torch.split(found, 1, dim=-1))
-        return Piece(x_0, z_0, x_1 - x_0, z_1 - z_0, left, right)
+        return Piece(x_0 / total_x, z_0 / total_z, (x_1 - x_0) / total_x, (z_1 - z_0) / total_z, left, right)
 
 
 class SplineCouplingSpec(TransformSpec):

@@ -61,13 +61,13 @@ def forward(x: Tensor, clamped: Tensor, piece: Piece) -> tuple[Tensor, Tensor]:
         piece: the pieces of the clamped numbers.
     """
     xi = torch.clamp((clamped - piece.x) / piece.width, 0.0, 1.0)
-    rest, s = 1.0 - xi, piece.height / piece.width
-    inner = xi * rest
+    s, square = piece.height / piece.width, xi * xi
+    inner = xi - square  # xi (1 - xi)
     # y = y_0 + h (s xi^2 + d_0 xi (1 - xi)) / (s + q xi (1 - xi))
-    denominator = _denominator(s, inner, piece)
-    y = piece.y + piece.height * (s * xi * xi + piece.left * inner) / denominator
-    slope, beyond = _slope(s, xi, denominator, piece), x - clamped
-    line = _line(beyond, slope, piece)
+    denominator = s + _curvature(s, piece) * inner
+    y = piece.y + piece.height * (s * square + piece.left * inner) / denominator
+    beyond = x - clamped
+    line = _line(beyond, _slope(s, xi, denominator, piece), piece)
     return y + line * beyond, row_log(line)
 
 
@@ -83,15 +83,16 @@ def inverse(y: Tensor, clamped: Tensor, piece: Piece) -> tuple[Tensor, Tensor]:
         piece: the pieces of the clamped numbers.
     """
     u, s = clamped - piece.y, piece.height / piece.width
-    uq = u * _curvature(s, piece)
+    q = _curvature(s, piece)
+    uq = u * q
     a, b = piece.height * (s - piece.left) + uq, piece.height * piece.left - uq
     su = s * u
     # Rounding can bring the discriminant below zero; in exact numbers it is positive.
     root = torch.sqrt(torch.relu(b * b + 4.0 * a * su))
     xi = torch.clamp(2.0 * su / (b + root), 0.0, 1.0)
     x = piece.x + xi * piece.width
-    slope, beyond = _slope(s, xi, _denominator(s, xi * (1.0 - xi), piece), piece), y - clamped
-    line = _line(beyond, slope, piece)
+    beyond = y - clamped
+    line = _line(beyond, _slope(s, xi, s + q * (xi - xi * xi), piece), piece)
     return x + beyond / line, row_log(line)
 
 
@@ -106,12 +107,8 @@ def _curvature(s: Tensor, piece: Piece) -> Tensor:
     return piece.left + piece.right - 2.0 * s
 
 
-def _denominator(s: Tensor, inner: Tensor, piece: Piece) -> Tensor:
-    # s + q xi (1 - xi)
-    return s + _curvature(s, piece) * inner
-
-
 def _slope(s: Tensor, xi: Tensor, denominator: Tensor, piece: Piece) -> Tensor:
     # dy/dx = (d_1 xi^2 + 2 s xi (1 - xi) + d_0 (1 - xi)^2) (s / (s + q xi (1 - xi)))^2
-    rest, ratio = 1.0 - xi, s / denominator
-    return (piece.right * xi * xi + 2.0 * s * xi * rest + piece.left * rest * rest) * ratio * ratio
+    square, rest = xi * xi, 1.0 - xi
+    ratio = s / denominator
+    return (piece.right * square + 2.0 * s * (xi - square) + piece.left * (rest * rest)) * (ratio * ratio)

@@ -36,15 +36,16 @@ class Baselines:
     mixture: Mixture
 
     @classmethod
-    def fit(
+    def fit(  # noqa: PLR0913, PLR0917  (rows, their weights, and how)
         cls,
         train: Array,
         validation: Array,
         weights: Array | None = None,
         validation_weights: Array | None = None,
         seed: int = 0,
+        effort: float = 1.0,
     ) -> Self:
-        """Fit both to the training rows [n, D], in about ten seconds at most.
+        """Fit both to the training rows [n, D], in about ten seconds at most, times the effort.
 
         >>> rows = np.random.default_rng(0).standard_normal((2000, 2))
         >>> baselines = Baselines.fit(rows[:1500], rows[1500:])
@@ -57,10 +58,11 @@ class Baselines:
             weights: importance weights of the training rows [n], at least 0 and not all 0.
             validation_weights: of the validation rows.
             seed: of every random choice.
+            effort: factor on the work that each size of the mixture may take.
         """
         gaussian = Gaussian.fit(train, weights, seed)
         mixture = Mixture.best(
-            gaussian, WeightedRows(train, weights), WeightedRows(validation, validation_weights), seed
+            gaussian, WeightedRows(train, weights), WeightedRows(validation, validation_weights), seed, effort
         )
         return cls(gaussian, mixture)
 

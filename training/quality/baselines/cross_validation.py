@@ -105,5 +105,5 @@ def _log_prob(
         )
         if mixture is None:
             return None
-        log_prob[held_out] = mixture.score_samples(scaling.forward(rows[held_out])) + scaling.log_abs_det
+        log_prob[held_out] = mixture.log_prob(scaling.forward(rows[held_out])) + scaling.log_abs_det
     return log_prob

@@ -1,10 +1,13 @@
-"""The compiled spline of a fit has the values and the gradients of the spline of the graphs."""
+"""The compiled splines of a fit have the values and the gradients of the splines of the graphs."""
+
+import copy
 
 import pytest
 import torch
 from torch import Tensor
 
 from diffeo.training.flows.splines.coupling import RationalQuadratic
+from diffeo.training.flows.splines.marginal import MarginalSpline
 
 SPLINES = {
     "of the default": RationalQuadratic(bins=8, bound=5.0, limit=2.0),
@@ -52,3 +55,34 @@ def test_numbers_that_are_not_finite_stay_visible() -> None:
     z, log_slope = spline.forward_in_fit(x, output)
     assert not bool((z + log_slope)[0].isfinite().any())
     assert bool((z + log_slope)[1].isfinite().all())
+
+
+def column_splines(dtype: torch.dtype) -> tuple[MarginalSpline, Tensor]:
+    """Splines of three columns that follow rows of them, and rows within and beyond their knots."""
+    generator = torch.Generator().manual_seed(7)
+    rows = torch.exp(torch.randn(400, 3, generator=generator, dtype=torch.float64))
+    spline = MarginalSpline.fitted(rows, bins=5).to(dtype)
+    return spline, (3 * torch.randn(60, 3, generator=generator, dtype=torch.float64)).to(dtype)
+
+
+@pytest.mark.parametrize(("dtype", "error"), [(torch.float64, 1e-9), (torch.float32, 1e-3)])
+def test_splines_of_columns_have_the_values_and_gradients_of_the_graph(dtype: torch.dtype, error: float) -> None:
+    plain, x = column_splines(dtype)
+    fused = copy.deepcopy(plain).train()
+    weights = torch.randn(2, 60, 3, generator=torch.Generator().manual_seed(8), dtype=torch.float64).to(dtype)
+    found = []
+    for spline in (fused, plain):
+        rows = x.clone().requires_grad_()
+        z, ladj = spline.forward(rows)
+        loss = (weights[0] * z).sum() + (weights[1, :, 0] * ladj).sum()
+        found.append([z, ladj, *torch.autograd.grad(loss, [rows, *spline.parameters()])])
+    for mine, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=error, atol=error)
+
+
+def test_a_number_that_is_not_finite_stays_visible_in_a_column() -> None:
+    spline, x = column_splines(torch.float32)
+    x[3, 1] = float("nan")
+    z, ladj = spline.train().forward(x)
+    assert torch.equal(z.isnan().nonzero(), torch.tensor([[3, 1]]))
+    assert torch.equal(ladj.isnan().nonzero(), torch.tensor([[3]]))

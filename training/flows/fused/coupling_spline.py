@@ -1,9 +1,6 @@
-"""The spline of a coupling in a fit: from raw numbers to z and its slope in one compiled step, with its derivatives.
+"""The spline of a coupling in a fit: from raw numbers to z and its slope in one compiled step, with its derivatives."""
 
-Automatic differentiation records about sixty small operations for each coupling, and computes knots that no row needs.
-The values here are those of `rational_quadratic.forward` up to rounding; they have first derivatives only.
-"""
-
+import functools
 from typing import Any, NamedTuple
 
 import torch
@@ -46,12 +43,12 @@ class _FusedSpline(torch.autograd.Function):
 
         # limit tanh(raw / limit) = limit (2 sigmoid(2 raw / limit) - 1); torch's tanh takes four times as long.
         sigmoid = torch.sigmoid(raw * (2 / layout.limit))
-        factors = _factors(layout, raw)
+        factors = _factors(layout, raw.dtype)
         powers = torch.exp(torch.addcmul(-factors, sigmoid, factors, value=2.0))
         x = x.contiguous()
         z, log_slope = torch.empty_like(x), torch.empty_like(x)
         flat = powers.view(-1, powers.shape[-1])
-        kernels.forward(_array(x), flat.numpy(), layout.bound, layout.least, _array(z), _array(log_slope))
+        kernels.coupling_forward(_array(x), flat.numpy(), layout.bound, layout.least, _array(z), _array(log_slope))
         ctx.save_for_backward(x, sigmoid, powers)
         ctx.layout = layout
         return z, log_slope
@@ -64,7 +61,7 @@ class _FusedSpline(torch.autograd.Function):
         x, sigmoid, powers = ctx.saved_tensors
         layout: Layout = ctx.layout
         of_x, of_r = torch.empty_like(x), torch.empty_like(powers)
-        kernels.backward(
+        kernels.coupling_backward(
             _array(x),
             powers.view(-1, powers.shape[-1]).numpy(),
             layout.bound,
@@ -81,7 +78,11 @@ def _array(rows: Tensor) -> Any:  # noqa: ANN401  (an array of the type of the r
     return rows.detach().view(-1).numpy()
 
 
-def _factors(layout: Layout, like: Tensor) -> Tensor:
-    """The largest logarithm of each power: the limit for logits, and half of it for slopes."""
-    factors = [layout.limit] * (2 * layout.bins) + [0.5 * layout.limit] * (layout.bins + 1)
-    return torch.tensor(factors, dtype=like.dtype, device=like.device)
+def power_factors(bins: int, limit: float) -> list[float]:
+    """The largest logarithm of each power: the limit for 2 K logits, and half of it for K + 1 doubled logarithms."""
+    return [limit] * (2 * bins) + [0.5 * limit] * (bins + 1)
+
+
+@functools.cache
+def _factors(layout: Layout, dtype: torch.dtype) -> Tensor:
+    return torch.tensor(power_factors(layout.bins, layout.limit), dtype=dtype)
