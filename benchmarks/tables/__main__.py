@@ -40,22 +40,21 @@ HOSTILE_HEAD: Final = ("table", "end", "s", "lead over one Gaussian", "checks th
 REAL_HEAD: Final = (
     "table", "published", "loss", "one Gaussian", "best mixture", "one Gaussian of scikit-learn", "s", "promise",
 )  # fmt: skip
+# The default recipe with another learning rate.
 RECIPE: Final = """\
 name = "{name}"
 [data]
 file = "{file}"
-[flow]
-marginals = 32
-linear = "first"
-permuted = true
-layers = 8
-hidden = 128
 [fit]
 batch = 256
 learning_rate = {rate:g}
+base_rate = 0.5
+warm_up = 0.05
 clip = 5.0
 weight_decay = 1e-4
+average = 0.998
 """
+USUAL_RATE: Final = 4e-3
 
 
 @dataclass(frozen=True)
@@ -143,7 +142,7 @@ def fit_hostile(each: Hostile, folder: Path) -> Outcome:
     if each.learning_rate == 1:
         return fit([str(file), "--name", short], each.name, folder / "models" / short)
     recipe = folder / f"{short}.toml"
-    recipe.write_text(RECIPE.format(name=short, file=file.name, rate=1e-3 * each.learning_rate))
+    recipe.write_text(RECIPE.format(name=short, file=file.name, rate=USUAL_RATE * each.learning_rate))
     return fit([str(recipe)], each.name, folder / "models" / short)
 
 

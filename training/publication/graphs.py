@@ -1,8 +1,6 @@
 """Exports a flow as graphs and certifies them, in the fastest number types that are within the tolerances."""
 
 import sys
-from collections.abc import Callable
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +11,6 @@ from diffeo.bundle.manifest import BASE_NAME, Certificate, Dtype, FileName, Vari
 from diffeo.bundle.mixture import GaussianMixture
 
 from .. import export
-from ..background import in_background
 from ..certification.certificate import certify
 from ..certification.subject import Snap, Subject
 from ..errors import CertificateError
@@ -24,7 +21,6 @@ from .number_types import NumberTypes, types_to_try
 from .result import Destination
 
 Array = npt.NDArray[np.float64]
-Result = TypeVar("Result")
 
 
 def input_type(flow: Flow) -> Dtype:
@@ -43,24 +39,7 @@ def certified(
 ) -> tuple[Subject, Certificate]:
     """Export the flow and certify it, in float32 if that is exact enough (`number_types`).
 
-    The arguments and the errors are those of `certified_beside`.
-    """
-    subject, certificate, _ = certified_beside(lambda _subject: None, architecture, dtype, flow, rows, snap)
-    return subject, certificate
-
-
-def certified_beside(  # noqa: PLR0913, PLR0917  (a flow, its rows, and the work)
-    work: Callable[[Subject], Result],
-    architecture: Architecture,
-    dtype: Dtype,
-    flow: Flow,
-    rows: Array,
-    snap: Snap | None = None,
-) -> tuple[Subject, Certificate, Result]:
-    """Export the flow and certify it, and do other work with the graphs at the same time, in another process.
-
     Args:
-        work: its result counts for the graphs that are certified.
         architecture: of the flow.
         dtype: the least input type of the graphs. Where x needs float64, the standardisation of the flow becomes
             float64 too.
@@ -74,11 +53,7 @@ def certified_beside(  # noqa: PLR0913, PLR0917  (a flow, its rows, and the work
     choices = types_to_try(flow, dtype, rows)
     for types in choices:
         try:
-            subject = _exported(types, architecture, flow, rows, snap)
-            with in_background(lambda: work(subject)) as result:  # noqa: B023  (it is done before the next subject)
-                certificate = certify(subject)
-                _add_arrays(subject)
-            return subject, certificate, result()
+            return _certified_in(types, architecture, flow, rows, snap)
         except CertificateError as error:
             if types.products == "float64":
                 raise
@@ -86,7 +61,9 @@ def certified_beside(  # noqa: PLR0913, PLR0917  (a flow, its rows, and the work
     raise AssertionError("the last choice was tried")
 
 
-def _exported(types: NumberTypes, architecture: Architecture, flow: Flow, rows: Array, snap: Snap | None) -> Subject:
+def _certified_in(
+    types: NumberTypes, architecture: Architecture, flow: Flow, rows: Array, snap: Snap | None
+) -> tuple[Subject, Certificate]:
     if types.x == "float64":
         _widen_input(flow)
     forward, inverse = export.to_onnx(flow, architecture.dimension, types.x, types.products, types.rows)
@@ -95,15 +72,12 @@ def _exported(types: NumberTypes, architecture: Architecture, flow: Flow, rows: 
         "inverse.onnx": inverse,
         "flow.safetensors": flow_to_bytes(flow, architecture),
     }
-    return Subject(flow, files, as_input_type(rows, types.x), types.products, types.rows, snap=snap)
-
-
-def _add_arrays(subject: Subject) -> None:
-    """Add the golden vectors and the base to the files of certified graphs."""
-    files: dict[FileName, bytes] = {**subject.files, "golden.npy": subject.golden().to_bytes()}
+    subject = Subject(flow, files, as_input_type(rows, types.x), types.products, types.rows, snap=snap)
+    certificate = certify(subject)
+    files["golden.npy"] = subject.golden().to_bytes()
     if isinstance(subject.base, GaussianMixture):
         files[BASE_NAME] = _checked_file(subject.base)
-    subject.files = files
+    return subject, certificate
 
 
 def _widen_input(flow: Flow) -> None:

@@ -42,7 +42,7 @@ def publish_flow(recipe: Recipe, dataset: Dataset, fitted: Fitted, destination: 
         CertificateError: the graphs are out of tolerance; nothing is published.
     """
     column_map = dataset.column_map
-    choice, subject, certificate, comparison = _certify(recipe, dataset, fitted)
+    choice, subject, certificate = _certify(recipe, dataset, fitted)
     fitted = replace(fitted, choice=choice)
     flow = choice.candidate.flow
     dtype = graphs.input_type(flow)
@@ -52,6 +52,7 @@ def publish_flow(recipe: Recipe, dataset: Dataset, fitted: Fitted, destination: 
     files, variants = graphs.with_extras(flow, dtype, subject, destination)
 
     model = WholeModel(subject, column_map)
+    comparison = compare(model, dataset, fitted.baselines, recipe.fit.seed)
     parameters = sum(p.numel() for p in flow.parameters())
     kl = report.kl_to_truth(dataset, model.log_prob, recipe)
     content = BundleContent(
@@ -74,25 +75,20 @@ def publish_flow(recipe: Recipe, dataset: Dataset, fitted: Fitted, destination: 
     return Report(bundle, comparison.quality, tuple(fitted.records), kl, folder, str(fitted.choice))
 
 
-def _certify(recipe: Recipe, dataset: Dataset, fitted: Fitted) -> tuple[Choice, Subject, Certificate, Comparison]:
-    """The chosen flow with its certificate, beside its data; where it has none, the best of the other flows.
+def _certify(recipe: Recipe, dataset: Dataset, fitted: Fitted) -> tuple[Choice, Subject, Certificate]:
+    """The chosen flow with its certificate; where it has none, the best of the other flows.
 
     Raises:
         CertificateError: no flow is within the tolerances; the message is about the chosen one.
     """
     choice, snap = fitted.choice, golden_rows.snap_with(dataset.column_map)
-
-    def compared(subject: Subject) -> Comparison:
-        return compare(WholeModel(subject, dataset.column_map), dataset, fitted.baselines, recipe.fit.seed)
-
     first: CertificateError | None = None
     while True:
         candidate = choice.candidate
         candidate.flow.cpu()
         dtype, rows = graphs.input_type(candidate.flow), _certified_rows(dataset, recipe.fit.seed)
         try:
-            parts = candidate.architecture, dtype, candidate.flow, rows, snap
-            return choice, *graphs.certified_beside(compared, *parts)
+            return choice, *graphs.certified(candidate.architecture, dtype, candidate.flow, rows, snap)
         except (CertificateError, IllConditioned) as error:
             first = first or CertificateError(f"{candidate.name}: {error}")
             if not choice.others:
