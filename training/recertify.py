@@ -12,6 +12,7 @@ from diffeo.runtime.engines.mapped import column_map_of
 from .certification.certificate import certify
 from .certification.subject import Subject
 from .errors import CertificateError
+from .fitting.threads import thread_count
 from .flows.architecture import flow_from_bytes
 from .flows.flow import Flow
 from .int8.variant import INT8, certify_int8, int8_files
@@ -49,7 +50,12 @@ def recertify(path: Path, *, int8: bool, publish_it: bool) -> CertifyReport:
         CertificateError: the bundle has no flow, or a measurement is out of tolerance.
         NothingToRound: `int8` is set, and integers would not make the flow faster.
     """
-    bundle = read(path)
+    # As in a fit: with another number of threads, sums differ in their last digit, and so do 8-bit graphs.
+    with thread_count(1):
+        return _recertify(read(path), path.parent, int8=int8, publish_it=publish_it)
+
+
+def _recertify(bundle: Bundle, folder: Path, *, int8: bool, publish_it: bool) -> CertifyReport:
     flow = _flow(bundle)
     manifest, column_map = bundle.manifest, column_map_of(bundle.manifest)
     rows = bundle.golden.x if column_map is None else column_map.encode(bundle.golden.x).y
@@ -64,7 +70,7 @@ def recertify(path: Path, *, int8: bool, publish_it: bool) -> CertifyReport:
     if not publish_it:
         return CertifyReport(certificate, variants, None)
     content = replace(content_of(bundle), files=files, certificate=certificate, variants=variants)
-    return CertifyReport(certificate, variants, publish(content, path.parent).path)
+    return CertifyReport(certificate, variants, publish(content, folder).path)
 
 
 def _flow(bundle: Bundle) -> Flow:

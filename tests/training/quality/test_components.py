@@ -43,12 +43,16 @@ def test_an_iteration_is_that_of_scikit_learn(dimension: int, count: int) -> Non
     np.testing.assert_allclose(second.log_prob(rows), reference.score_samples(rows), atol=1e-5)
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_it_is_as_likely_as_that_of_scikit_learn_on_new_rows(seed: int) -> None:
+def test_it_is_as_likely_as_that_of_scikit_learn_on_new_rows() -> None:
     rows, new = clusters(6000, 4, 12), clusters(6000, 4, 12, seed=1)
-    fitted = fit_components(rows, 12, 1e-6, seed=seed)
-    assert fitted is not None
-    assert fitted.log_prob(new).mean() > Reference(12, random_state=0).fit(rows).score_samples(new).mean() - 0.01
+    ours, theirs = [], []
+    for seed in range(6):  # each ends at a local maximum
+        fitted = fit_components(rows, 12, 1e-6, seed=seed)
+        assert fitted is not None
+        ours.append(fitted.log_prob(new).mean())
+        theirs.append(Reference(12, random_state=seed).fit(rows).score_samples(new).mean())
+    assert np.mean(ours) > np.mean(theirs)
+    assert max(ours) > max(theirs) - 0.01
 
 
 def test_more_work_takes_more_rows_or_iterations(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from diffeo.bundle.mixture import GaussianMixture
 
 from ...background import in_background
-from ..thinning import resampled, thinned
+from ..thinning import effective_rows, resampled, thinned
 from .components import fit_components
 from .cross_validation import best_shape
 from .gaussian import Gaussian
@@ -143,11 +143,13 @@ def nll(density: Density, of: WeightedRows) -> float:
 def _fitted(train: WeightedRows, seed: int, effort: float) -> Iterator[ScaledMixture]:
     import sklearn.cluster  # noqa: F401, PLC0415  (a slow import, once for all processes)
 
-    count, dimension = train.rows.shape
+    rows, dimension = train.rows.shape
     if train.weights is None:
-        chosen = thinned(count, MOST_ROWS, seed)
+        chosen = thinned(rows, MOST_ROWS, seed)
     else:
-        chosen = resampled(train.weights, min(count, MOST_ROWS), seed)
+        chosen = resampled(train.weights, min(rows, MOST_ROWS), seed)
+    # Resampled rows repeat; a repeated row tells nothing new.
+    count = effective_rows(train.weights, rows)
     scaling = Scaling.of(train.rows[chosen])
     u = scaling.forward(train.rows[chosen])
     regularisation = REGULARISATION if count >= FEW_ROWS else REGULARISATION_OF_FEW
