@@ -46,8 +46,8 @@ def small(data: Path, epochs: int = 2, hidden: int = 8, **fit: object) -> recipe
     return recipe.parse(content, "small.toml")
 
 
-def options(folder: Path, *, resume: bool = False, int8: bool = False) -> run.Options:
-    return run.Options(folder / "models", folder / "runs", device="cpu", resume=resume, int8=int8)
+def options(folder: Path, *, resume: bool = False, int8: bool = False, threads: int | None = None) -> run.Options:
+    return run.Options(folder / "models", folder / "runs", "cpu", resume=resume, int8=int8, threads=threads)
 
 
 @pytest.fixture(scope="module")
@@ -211,12 +211,13 @@ def test_the_best_of_several_flows_is_published(tmp_path: Path) -> None:
         },
         "several",
     )
-    report = run.run(several, options(tmp_path))
+    every_flow_goes_on = 6  # threads
+    report = run.run(several, options(tmp_path, threads=every_flow_goes_on))
     assert "2 affine couplings" in report.choice
     assert "2 spline couplings" in report.choice
     assert report.bundle.manifest.provenance.recipe["alternative.0.transform.name"] == "spline_coupling"
     assert sorted(folder.name for folder in (tmp_path / "runs/small").iterdir()) == ["0", "1", "2"]
-    again = run.run(several, options(tmp_path, resume=True))
+    again = run.run(several, options(tmp_path, resume=True, threads=every_flow_goes_on))
     assert again.bundle.files["flow.safetensors"] == report.bundle.files["flow.safetensors"]
 
 
@@ -224,7 +225,7 @@ def test_flows_with_the_same_words_are_told_apart(tmp_path: Path) -> None:
     one = small(table(tmp_path / "rows.csv"))
     content = one.model_dump(by_alias=False)
     twins = recipe.parse(content | {"alternative": [content["flow"] | {"sharpness": 2.0}]}, "twins")
-    report = run.run(twins, options(tmp_path))
+    report = run.run(twins, options(tmp_path, threads=4))
     assert "2 affine couplings " in report.choice
     assert "2 affine couplings (2) " in report.choice
 

@@ -1,6 +1,7 @@
-"""`FitProcesses`: the processes of all flows, at most one for each core at work, and who goes on after the trials."""
+"""`FitProcesses`: the processes of all flows, at most one for each core at work, and which go on after the trials."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from multiprocessing.connection import wait
 from time import monotonic
 from typing import Final
@@ -12,6 +13,14 @@ from .reports import Entry, Trial
 WAIT_SECONDS: Final = 0.2
 
 
+@dataclass(frozen=True, slots=True)
+class Places:
+    """How many processes are at work at a time, and how many go on after the trials."""
+
+    at_work: int
+    kept: int
+
+
 class FitProcesses:
     """The processes of all entries.
 
@@ -19,11 +28,11 @@ class FitProcesses:
         started: those that were started, in the order of the entries.
     """
 
-    def __init__(self, entries: Sequence[Entry], rows: FitRows, cores: int, share: float) -> None:
+    def __init__(self, entries: Sequence[Entry], rows: FitRows, places: Places, share: float) -> None:
         self.started: list[FitProcess] = []
         self._entries = [*entries]
         self._rows = rows
-        self._cores = cores
+        self._places = places
         self._share = share
         self._begun = monotonic()
 
@@ -34,11 +43,11 @@ class FitProcesses:
 
     def advance(self) -> None:
         """Start processes on free cores, compare the flows when all trials are over, and take reports."""
-        while self._waiting and self._busy < self._cores:
+        while self._waiting and self._busy < self._places.at_work:
             trial = Trial(self._share, monotonic() - self._begun)
             self.started.append(FitProcess(self._waiting[0], self._rows, trial, len(self.started)))
         if not self._busy:
-            _compare(self.started, self._cores)
+            _compare(self.started, self._places.kept)
         ready = wait([process.pipe for process in self.started if process.end is None], WAIT_SECONDS)
         for process in self.started:
             if process.pipe in ready:
@@ -64,9 +73,9 @@ class FitProcesses:
         return sum(process.is_busy for process in self.started)
 
 
-def _compare(started: Sequence[FitProcess], cores: int) -> None:
+def _compare(started: Sequence[FitProcess], kept: int) -> None:
     """Let the best of the flows that wait go on, and end the others."""
     waiting = [process for process in started if process.trial is not None]
     waiting.sort(key=lambda process: process.loss)
     for place, process in enumerate(waiting):
-        process.answer(goes_on=place < cores)
+        process.answer(goes_on=place < kept)

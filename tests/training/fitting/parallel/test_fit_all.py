@@ -42,7 +42,7 @@ def rows() -> FitRows:
 
 
 def entry(
-    kind: str, folder: Path, settings: FitSection = SETTINGS, said: list[str] | None = None, threads: int = 2
+    kind: str, folder: Path, settings: FitSection = SETTINGS, said: list[str] | None = None, threads: int = 4
 ) -> Entry:
     note = (lambda _: None) if said is None else said.append
     options = TrainerOptions("mine", folder / kind, kind, threads=threads, note=note, shows_progress=False)
@@ -83,11 +83,12 @@ def test_if_every_fit_fails_the_first_error_is_raised(tmp_path: Path) -> None:
         fit_all([late(entry(kind, tmp_path)) for kind in KINDS], rows())
 
 
-def test_more_flows_than_cores_are_compared_after_a_trial(tmp_path: Path) -> None:
+@pytest.mark.parametrize("threads", [1, 2])
+def test_one_flow_for_two_cores_goes_on_after_a_trial(threads: int, tmp_path: Path) -> None:
     said: list[str] = []
     settings = SETTINGS.model_copy(update={"steps": 600})
-    slow = entry("affine", tmp_path, settings.model_copy(update={"learning_rate": 1e-7}), said, threads=1)
-    ended, fitted = fit_all([slow, entry("spline", tmp_path, settings, said, threads=1)], rows())
+    slow = entry("affine", tmp_path, settings.model_copy(update={"learning_rate": 1e-7}), said, threads)
+    ended, fitted = fit_all([slow, entry("spline", tmp_path, settings, said, threads)], rows())
     assert ended is None
     assert fitted is not None
     assert fitted.step == settings.steps
