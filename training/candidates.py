@@ -25,7 +25,8 @@ from .quality.baselines.gaussian import Gaussian
 from .quality.baselines.mixture import ScaledMixture
 from .source import Array
 
-MOST_ROWS: Final = 20_000  # that start a mixture behind splines: the fitted flows have had most of the time
+# Rows that start a mixture behind splines, at most. It starts when a budget is nearly used up.
+MOST_ROWS: Final = 20_000
 ONE_GAUSSIAN: Final = "one Gaussian"
 MIXTURE: Final = "the best mixture of Gaussians"
 SPLINES: Final = "one spline for each column and one Gaussian"

@@ -2,8 +2,8 @@
 
 A row x enters as its products phi(x) = (1, x_1 .. x_D, x_i x_j for i <= j). The logarithm of a weighted Gaussian is
 linear in them, and its weight, mean and covariance follow from the sums of the products weighted by responsibilities.
-So both halves of an iteration are one matrix product each for all components together. On tables of many rows this is
-some twenty times as fast as a loop over components, and a mixture is worth as much as the iterations that it gets.
+So both halves of an iteration are one matrix product each for all components together, in place of a loop over
+components. A mixture of a hundred components is worth as much as the rows and the iterations that it gets.
 
 Reference: Dempster, Laird and Rubin (1977), Maximum likelihood from incomplete data via the EM algorithm, sec. 4.3.
 """
