@@ -124,6 +124,8 @@ def test_every_worker_draws_the_same_rows_for_a_seed(pair: Server) -> None:
 
 def test_connections_are_distributed_among_the_workers(pair: Server) -> None:
     address = urlsplit(pair.url)
+    # A worker that is still starting opens sockets of its own; one that is ready has as many as the other.
+    wait_until(lambda: len({sockets_of(worker) for worker in workers_of(pair)}) == 1)
     before = {worker: sockets_of(worker) for worker in workers_of(pair)}
     with contextlib.ExitStack() as stack:
         for _ in range(40):
