@@ -50,7 +50,7 @@ def certify(subject: Subject) -> Certificate:
 
 
 def _slow_measurements(subject: Subject, *, in_plane: bool) -> list[Measurement]:
-    """The integral in many columns, and the check of a service: each takes as long as all others together."""
+    """The integral in many columns, and the check of a service: together they take as long as all other checks."""
     measurements = [] if in_plane else [sample_checks.normalisation(subject)]
     check_agreement(subject)
     return measurements
