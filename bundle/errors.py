@@ -9,6 +9,7 @@ BundleError
 ├── DigestMismatch     a file is missing, or its size or SHA-256 differs from the manifest or the seal
 ├── GraphRefused       an ONNX file has content that is not allowed in the graph of a flow
 ├── BaseInvalid        base.npy holds no mixture of Gaussians
+├── CalibrationInvalid a file of the calibration sample holds something else
 ├── GoldenInvalid      golden.npy has another shape or type than the manifest implies
 ├── GoldenDisagrees    a runtime computes other numbers than the golden vectors
 ├── GraphsDisagree     two graphs do not compute one density, or a row depends on its batch
@@ -55,6 +56,10 @@ class GraphRefused(BundleError):
 
 class BaseInvalid(BundleError):
     """base.npy holds no mixture of Gaussians."""
+
+
+class CalibrationInvalid(BundleError):
+    """A file of the calibration sample holds something else."""
 
 
 class GoldenInvalid(BundleError):

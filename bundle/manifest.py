@@ -12,14 +12,16 @@ from .schema.frozen import Frozen
 from .schema.quality import Quality
 
 FORMAT: Final = "diffeo-bundle/1"
-# A bundle with kinds of columns or with a mixture as base. Every other bundle is written in the first format, as before
-# these existed.
+# A bundle with kinds of columns, a mixture as base, or a calibration sample. Every other bundle is written in the first
+# format, as before these existed.
 SECOND_FORMAT: Final = "diffeo-bundle/2"
 RNG: Final = "philox4x64-10/1"
 
 MANIFEST_NAME: Final = "manifest.json"
 SEAL_NAME: Final = "manifest.sha256"
 BASE_NAME: Final = "base.npy"
+HELD_OUT_NAME: Final = "held_out_log_prob.npy"
+SAMPLES_NAME: Final = "sample_log_prob.npy"
 
 FileName = Literal[
     "forward.onnx",
@@ -32,6 +34,8 @@ FileName = Literal[
     "inverse.int8.onnx",
     "golden.int8.npy",
     "base.npy",
+    "held_out_log_prob.npy",
+    "sample_log_prob.npy",
 ]
 KNOWN_FILES: Final = frozenset(get_args(FileName))
 
@@ -90,7 +94,7 @@ MAX_FILE_BYTES: Final = 256 * 2**20
 MAX_COLUMNS: Final = 4096
 
 
-class Base(Frozen):
+class BaseEntry(Frozen):
     """The distribution of z, and the random number generator that draws it (`diffeo.bundle.base`).
 
     Attributes:
@@ -201,7 +205,7 @@ class Manifest(Frozen):
     dtype: Dtype
     graph_dtype: Annotated[Dtype | None, Field(exclude_if=lambda dtype: dtype is None)] = None
     precision: Dtype
-    base: Base
+    base: BaseEntry
     files: dict[FileName, FileEntry]
     certificate: Certificate
     calibration: Calibration | None
@@ -233,11 +237,13 @@ class Manifest(Frozen):
 
     @model_validator(mode="after")
     def _kinds_fit_the_format(self) -> Self:
-        is_plain = self.base.kind == "standard_normal"
-        if self.format == FORMAT and (self.kinds or not is_plain):
-            raise ValueError(f"kinds and bases other than standard_normal belong to {SECOND_FORMAT}")
-        if self.format == SECOND_FORMAT and not self.kinds and is_plain:
-            raise ValueError(f"{SECOND_FORMAT} has kinds or a gaussian_mixture; a bundle without them is {FORMAT}")
+        is_newer = bool(self.kinds) or self.base.kind != "standard_normal" or HELD_OUT_NAME in self.files
+        if self.format == FORMAT and is_newer:
+            raise ValueError(f"kinds, a gaussian_mixture and {HELD_OUT_NAME} belong to {SECOND_FORMAT}")
+        if self.format == SECOND_FORMAT and not is_newer:
+            raise ValueError(
+                f"{SECOND_FORMAT} has kinds, a gaussian_mixture or {HELD_OUT_NAME}; a bundle without them is {FORMAT}"
+            )
         if not self.kinds:
             if self.mass_error is not None or self.graph_dtype is not None:
                 raise ValueError("mass_error and graph_dtype are given only with kinds")
@@ -266,6 +272,10 @@ class Manifest(Frozen):
             raise ValueError(f"files lacks {', '.join(sorted(missing))}")
         if ("forward.ts" in self.files) != ("inverse.ts" in self.files):
             raise ValueError("files names one TorchScript graph; forward.ts and inverse.ts come as a pair")
+        if (HELD_OUT_NAME in self.files) != (SAMPLES_NAME in self.files):
+            raise ValueError(
+                f"files names one part of the calibration sample; {HELD_OUT_NAME} and {SAMPLES_NAME} come as a pair"
+            )
         if (BASE_NAME in self.files) != (self.base.kind == "gaussian_mixture"):
             raise ValueError(f"files names {BASE_NAME} if and only if base is a gaussian_mixture")
         for variant, trio in VARIANT_FILES.items():

@@ -15,8 +15,9 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from . import golden, graph, mixture
+from . import calibration_sample, golden, graph, mixture
 from .base import Base, StandardNormal
+from .calibration_sample import CalibrationSample
 from .errors import (
     BundleError,
     BundleMissing,
@@ -66,6 +67,7 @@ class Bundle:
         files: content of each file that the manifest names.
         variants: golden vectors of each variant.
         row_bytes: most bytes that one of its graphs needs for each row of a batch.
+        calibration_sample: log_prob of held-out rows and of samples, where the bundle holds them.
     """
 
     path: Path
@@ -76,6 +78,7 @@ class Bundle:
     files: Mapping[FileName, bytes]
     variants: Mapping[VariantName, Golden]
     row_bytes: int
+    calibration_sample: CalibrationSample | None = None
 
     @property
     def proof(self) -> Proof:
@@ -98,6 +101,7 @@ def read(path: Path, proof: Proof | None = None) -> Bundle:
         GraphRefused: an ONNX file has content that is not allowed.
         GraphsDisagree: the two graphs hold different weights.
         BaseInvalid: base.npy holds no mixture of Gaussians.
+        CalibrationInvalid: a file of the calibration sample holds something else.
         GoldenInvalid: a file of golden vectors does not fit the manifest.
         Uncertified: a certificate is incomplete, or a measurement is out of tolerance.
     """
@@ -114,7 +118,8 @@ def read(path: Path, proof: Proof | None = None) -> Bundle:
     row_bytes = proof.row_bytes if proof is not None and proof.digest == digest else inspect(manifest, files)
     base = base_of(manifest, files)
     vectors = golden.parse(files["golden.npy"], base, least_distinct=_least_distinct(manifest))
-    return Bundle(path, manifest, digest, base, vectors, files, _variants(manifest, base, files), row_bytes)
+    variants, sample = _variants(manifest, base, files), calibration_sample.parse(files)
+    return Bundle(path, manifest, digest, base, vectors, files, variants, row_bytes, sample)
 
 
 def inspect(manifest: Manifest, files: Mapping[FileName, bytes]) -> int:

@@ -18,11 +18,12 @@ from .errors import NoVersionLeft, VersionExists
 from .manifest import (
     BASE_NAME,
     FORMAT,
+    HELD_OUT_NAME,
     MANIFEST_NAME,
     RNG,
     SEAL_NAME,
     SECOND_FORMAT,
-    Base,
+    BaseEntry,
     Calibration,
     Certificate,
     Dtype,
@@ -47,7 +48,8 @@ class BundleContent:
         columns: names of the columns of x.
         dtype: type of x.
         precision: precision of the main graphs.
-        files: content of each file; base.npy is among them if the base is a mixture.
+        files: content of each file; base.npy is among them if the base is a mixture, and the two files of the
+            calibration sample are if there is one.
         certificate: measurements of the main graphs.
         calibration: quantiles of log_prob on held-out rows, if known.
         provenance: origin of the model.
@@ -78,15 +80,16 @@ class BundleContent:
             for name, content in self.files.items()
         }
         has_mixture = BASE_NAME in self.files
+        is_newer = bool(self.kinds) or has_mixture or HELD_OUT_NAME in self.files
         return Manifest(
-            format=SECOND_FORMAT if self.kinds or has_mixture else FORMAT,
+            format=SECOND_FORMAT if is_newer else FORMAT,
             columns=self.columns,
             kinds=dict(self.kinds),
             mass_error=self.mass_error,
             dtype=self.dtype,
             graph_dtype=self.graph_dtype,
             precision=self.precision,
-            base=Base(kind="gaussian_mixture" if has_mixture else "standard_normal", rng=RNG),
+            base=BaseEntry(kind="gaussian_mixture" if has_mixture else "standard_normal", rng=RNG),
             files=entries,
             certificate=self.certificate,
             calibration=self.calibration,

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from diffeo.bundle.manifest import Base, Calibration, Certificate, MassError, Provenance, Variant, VariantName
+from diffeo.bundle.manifest import BaseEntry, Calibration, Certificate, MassError, Provenance, Variant, VariantName
 from diffeo.bundle.schema.column_kind import ColumnKind
 from diffeo.bundle.schema.quality import Quality
 
@@ -58,7 +58,7 @@ class VersionDetail(BaseModel):
     precisions: tuple[str, ...] | None = None
     engine: str | None = None
     execution_providers: tuple[str, ...] | None = None
-    base: Base | None = None
+    base: BaseEntry | None = None
     certificate: Certificate | None = None
     variants: Mapping[VariantName, Variant] | None = None
     calibration: Calibration | None = None

@@ -110,8 +110,8 @@ def test_a_kind_that_is_no_increasing_map_is_refused(folder: Path, text: str, wo
 
 MANIFESTS: dict[str, tuple[Change, str]] = {
     "the first format": (put("format", value="diffeo-bundle/1"), "belong to diffeo-bundle/2"),
-    "no kind": (put("kinds", value={}), "has kinds or a gaussian_mixture"),
-    "no kinds": (drop("kinds"), "has kinds or a gaussian_mixture"),
+    "no kind": (put("kinds", value={}), "has kinds, a gaussian_mixture or"),
+    "no kinds": (drop("kinds"), "has kinds, a gaussian_mixture or"),
     "a column that is not there": (put("kinds", "a\nb", value={"integer": True}), r"kinds names 'a\\nb'"),
     "x in float32": (put("dtype", value="float32"), "has the dtype float64"),
     "no type of the graphs": (drop("graph_dtype"), "graph_dtype"),

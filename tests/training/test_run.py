@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from diffeo.bundle.calibration_sample import MOST_ROWS
 from diffeo.bundle.read import read
 from diffeo.bundle.tolerances import TOLERANCES, VARIANT_TOLERANCES
 from diffeo.bundle.write import content_of, write
@@ -72,6 +73,17 @@ def test_the_calibration_holds_the_quantiles_of_the_test_rows(report: Report) ->
     assert calibration is not None
     assert calibration.rows == ROWS // 10
     assert list(calibration.log_prob) == sorted(calibration.log_prob)
+
+
+def test_the_calibration_sample_holds_each_test_row_and_samples(report: Report) -> None:
+    calibration, sample = report.bundle.manifest.calibration, report.bundle.calibration_sample
+    assert calibration is not None
+    assert sample is not None
+    assert len(sample.held_out) == ROWS // 10
+    assert (sample.held_out[0], sample.held_out[-1]) == (calibration.log_prob[0], calibration.log_prob[-1])
+    assert len(sample.samples) == MOST_ROWS
+    # Samples and held-out rows of a fitted model lie in the same range.
+    assert abs(np.median(sample.samples) - np.median(sample.held_out)) < 1
 
 
 def test_the_bundle_holds_no_local_paths(report: Report) -> None:

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from diffeo.bundle.calibration_sample import MOST_ROWS, CalibrationSample
 from diffeo.bundle.manifest import PLANE, Calibration, Certificate, MassError
 from diffeo.bundle.read import Bundle
 from diffeo.bundle.write import BundleContent, publish
@@ -53,13 +54,14 @@ def publish_flow(recipe: Recipe, dataset: Dataset, fitted: Fitted, destination: 
 
     model = WholeModel(subject, column_map)
     comparison = compare(model, dataset, fitted.baselines, recipe.fit.seed)
+    sample = _calibration_sample(model, dataset, comparison, recipe.fit.seed)
     parameters = sum(p.numel() for p in flow.parameters())
     kl = report.kl_to_truth(dataset, model.log_prob, recipe)
     content = BundleContent(
         dataset.columns,
         "float64" if dataset.kinds else dtype,
         subject.precision,
-        golden_rows.in_user_units(files, subject.base, column_map),
+        golden_rows.in_user_units(files, subject.base, column_map) | sample.files(),
         certificate,
         _calibration(dataset, comparison),
         report.provenance(recipe, dataset, parameters, comparison.quality.model.nll, kl),
@@ -114,6 +116,12 @@ def _calibration(dataset: Dataset, comparison: Comparison) -> Calibration:
     weights = dataset.split.weights_of(dataset.split.test_rows)
     kept = None if weights is None else weights[has_density]
     return report.calibration(comparison.log_prob_held_out[has_density], kept)
+
+
+def _calibration_sample(model: WholeModel, dataset: Dataset, comparison: Comparison, seed: int) -> CalibrationSample:
+    own = model.log_prob(model.sample(MOST_ROWS, seed))
+    weights = dataset.split.weights_of(dataset.split.test_rows)
+    return CalibrationSample.of(comparison.log_prob_held_out, own, weights)
 
 
 def _mass_error(model: WholeModel, dataset: Dataset, seed: int) -> MassError | None:
