@@ -94,6 +94,12 @@ class Dataset:
             return self.split.table[numbers].astype(np.float64)
         return self.mapped.drawn(numbers, generator)
 
+    def drawn_for_training(self, numbers: Numbers, generator: np.random.Generator) -> Array:
+        """These training rows as `drawn` gives them, with each bound of whole numbers that none holds in one row."""
+        if self.mapped is None:
+            return self.drawn(numbers, generator)
+        return self.mapped.drawn_for_training(numbers, generator)
+
 
 def load(recipe: Recipe, table: SourceTable | None = None) -> Dataset:
     """Draw the rows of a recipe, or read and inspect its table.
@@ -152,7 +158,7 @@ def _of_table(recipe: Recipe, table: SourceTable) -> Dataset:
 
 
 def _train_of_pass(mapped: MappedRows, seed: int) -> Callable[[int], Rows]:
-    return lambda number: mapped.drawn(mapped.split.train_rows, stream(seed, f"places of pass {number}"))
+    return lambda number: mapped.drawn_for_training(mapped.split.train_rows, stream(seed, f"places of pass {number}"))
 
 
 def _check_supported(mapped: MappedRows, columns: tuple[str, ...]) -> None:

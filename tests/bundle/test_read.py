@@ -112,7 +112,7 @@ MANIFESTS: dict[str, tuple[Change, type[BundleError], str]] = {
     "the second format without its parts": (
         put("format", value="diffeo-bundle/2"),
         ManifestInvalid,
-        "has kinds or a gaussian_mixture",
+        "has kinds, a gaussian_mixture or",
     ),
     "a mixture in the first format": (
         put("base", "kind", value="gaussian_mixture"),

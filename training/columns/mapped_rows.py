@@ -1,6 +1,6 @@
 """`MappedRows`: the rows of a table as the graphs take them, for a table with kinds of columns."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -25,6 +25,7 @@ class MappedRows:
         split: x, in the user's units.
         inputs: y, with each atom and each whole number at the middle of its interval.
         is_supported: False for a row of density zero, by row of the table.
+        unseen: columns of whole numbers with a bound that no training row holds, and that bound.
     """
 
     kinds: Mapping[str, ColumnKind]
@@ -32,6 +33,7 @@ class MappedRows:
     split: Split
     inputs: Split
     is_supported: npt.NDArray[np.bool_]
+    unseen: tuple[tuple[int, float], ...] = ()
 
     @classmethod
     def of(cls, columns: tuple[str, ...], kinds: Mapping[str, ColumnKind], split: Split) -> Self:
@@ -43,7 +45,7 @@ class MappedRows:
             encoded = column_map.encode(split.table[block].astype(np.float64))
             y[block], is_supported[block] = encoded.y, encoded.is_supported
         inputs = Split(y, split.train_rows, split.validation_rows, split.test_rows, split.weights)
-        return cls(kinds, column_map, split, inputs, is_supported)
+        return cls(kinds, column_map, split, inputs, is_supported, tuple(_unseen(columns, kinds, split)))
 
     def log_factor(self, numbers: Numbers, y: Array) -> Array:
         """Nats from the log density of y to that of x, [n], for these rows and y at any place of their intervals.
@@ -62,6 +64,20 @@ class MappedRows:
             factors[block] = self.column_map.log_slope(y[block].astype(np.float64)) + log_widths
         return factors
 
+    def drawn_for_training(self, numbers: Numbers, generator: np.random.Generator) -> Array:
+        """y of these training rows as `drawn` gives them, with each unseen bound in one row.
+
+        A model of rows that all hold the same number has no reason to give another one any mass, and a rare flag that
+        only held-out rows hold would then cost thousands of nats.
+        """
+        y = self.drawn(numbers, generator)
+        for column, value in self.unseen:
+            row = int(generator.integers(len(numbers)))
+            x = self.split.table[numbers[row : row + 1]].astype(np.float64)
+            x[:, column] = value
+            y[row, column] = self.column_map.training_rows(x, generator.random(x.shape))[0, column]
+        return y
+
     def drawn(self, numbers: Numbers, generator: np.random.Generator) -> Array:
         """y of these rows, with each atom and each whole number at a random place of its interval."""
         if not self.column_map.snaps:
@@ -71,3 +87,13 @@ class MappedRows:
             x = self.split.table[numbers[start : start + BLOCK_ROWS]].astype(np.float64)
             y[start : start + len(x)] = self.column_map.training_rows(x, generator.random(x.shape))
         return y
+
+
+def _unseen(columns: tuple[str, ...], kinds: Mapping[str, ColumnKind], split: Split) -> Iterator[tuple[int, float]]:
+    for column, (name, values) in enumerate(zip(columns, split.train_columns(), strict=True)):
+        kind = kinds.get(name)
+        if kind is None or not kind.integer:
+            continue
+        for bound in (kind.low, kind.high):
+            if bound is not None and not (values == bound).any():
+                yield column, bound

@@ -30,7 +30,7 @@ def start_numbers(dataset: Dataset, seed: int) -> Numbers:
 
 def start_rows(dataset: Dataset, seed: int) -> Array:
     """The rows that start a flow [n, D], as the graphs take them."""
-    return dataset.drawn(start_numbers(dataset, seed), stream(seed, "places of the start"))
+    return dataset.drawn_for_training(start_numbers(dataset, seed), stream(seed, "places of the start"))
 
 
 def fit_baselines(dataset: Dataset, seed: int, budget: float | None = None) -> Baselines:
@@ -45,7 +45,7 @@ def fit_baselines(dataset: Dataset, seed: int, budget: float | None = None) -> B
     numbers = _spaced(split.train_rows, BASELINE_ROWS)
     validation_weights = split.weights_of(split.validation_rows)
     return Baselines.fit(
-        dataset.drawn(numbers, stream(seed, "places of the baselines")),
+        dataset.drawn_for_training(numbers, stream(seed, "places of the baselines")),
         dataset.drawn_often(split.validation_rows, seed, VALIDATION_PLACES),
         split.weights_of(numbers),
         None if validation_weights is None else np.tile(validation_weights, dataset.draws),
