@@ -44,9 +44,9 @@ class FlowSection(Section):
 
     `limit`, `block` and `det` describe an affine coupling (block 0) or a triangular one (block 1 and above). The table
     `[flow.transform]` describes any transform of the registry and takes their place. `marginals`, `linear`, `permuted`,
-    `components`, `residual`, `dropout` and `tails` are those of the architecture; "auto" leaves the number to the table
-    (`diffeo.training.preparation.flow_sizes`). With `mixture`, the best mixture of Gaussians is published where the
-    flow is not better. A flow is left out where the table has more columns than `most_columns`.
+    `components`, `residual`, `dropout`, `noise` and `tails` are those of the architecture; "auto" leaves the number to
+    the table (`diffeo.training.preparation.flow_sizes`). With `mixture`, the best mixture of Gaussians is published
+    where the flow is not better. A flow is left out where the table has more columns than `most_columns`.
     """
 
     layers: Annotated[int, Field(ge=0, le=64)]
@@ -64,6 +64,7 @@ class FlowSection(Section):
     components: Annotated[Components | Literal["auto"], Field(exclude_if=lambda value: not value)] = 0
     residual: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
     dropout: Annotated[Share | Literal["auto"], Field(exclude_if=lambda value: not value)] = 0.0
+    noise: Annotated[Share | Literal["auto"], Field(exclude_if=lambda value: not value)] = 0.0
     tails: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
     mixture: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
     most_columns: Annotated[Count | None, Field(exclude_if=lambda value: value is None)] = None
@@ -85,10 +86,10 @@ class FlowSection(Section):
         """The flow of this shape for D = `dimension` columns.
 
         Raises:
-            ValueError: `components` or `dropout` is still "auto".
+            ValueError: `components`, `dropout` or `noise` is still "auto".
         """
-        if self.components == "auto" or self.dropout == "auto":
-            raise ValueError('components and dropout are numbers once the table is known; they are still "auto"')
+        if self.components == "auto" or self.dropout == "auto" or self.noise == "auto":
+            raise ValueError('components, dropout and noise are numbers once the table is known; one is still "auto"')
         transform = self.transform or coupling_from_keys(self.limit, self.block, self.det)
         return Architecture(
             dimension,
@@ -103,6 +104,7 @@ class FlowSection(Section):
             self.residual,
             self.dropout,
             self.tails,
+            self.noise,
         )
 
 
@@ -128,7 +130,7 @@ class FitSection(Section):
         warm_up: share of all steps.
         clip: largest norm of the gradient.
         second_moment: AdamW's beta_2.
-        weight_decay: of AdamW.
+        weight_decay: of AdamW; "auto" leaves it to the table (`diffeo.training.preparation.flow_sizes`).
         average: decay of the exponential moving average of the weights.
         rollback: nats; a validation loss above the best by more returns the fit to its best weights.
         patience: passes without a better validation loss before the fit ends. 0 never ends a fit with `epochs` early;
@@ -152,7 +154,7 @@ class FitSection(Section):
     warm_up: Annotated[float, Field(ge=0, lt=1)] = 0.05
     clip: Annotated[float, Field(gt=0)] = 1.0
     second_moment: Annotated[float, Field(gt=0, lt=1)] = 0.99
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    weight_decay: Annotated[float, Field(ge=0)] | Literal["auto"] = 0.0
     average: Annotated[float, Field(ge=0, lt=1)] = 0.998
     rollback: Annotated[
         float, Field(gt=0, validation_alias=AliasChoices("rollback", "setback"), serialization_alias="setback")
@@ -164,6 +166,17 @@ class FitSection(Section):
     warm_up_steps: Annotated[int | None, Field(ge=0, exclude_if=_absent)] = None
     patience_steps: Annotated[int | None, Field(ge=0, exclude_if=_absent)] = None
     base_rate: Annotated[float, Field(gt=0, le=1, exclude_if=lambda value: value == 1)] = 1.0
+
+    @property
+    def decay(self) -> float:
+        """`weight_decay` once it is a number.
+
+        Raises:
+            ValueError: it is still "auto".
+        """
+        if self.weight_decay == "auto":
+            raise ValueError('weight_decay is a number once the table is known; it is still "auto"')
+        return self.weight_decay
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:

@@ -26,6 +26,7 @@ from .fitting.threads import thread_count
 from .fitting.trainer import TrainerOptions, print_note, print_nothing
 from .inspection import render
 from .int8 import quantisation
+from .preparation.flow_sizes import regularised
 from .preparation.prepare import Prepared, prepare
 from .preparation.start_rows import VALIDATION_PLACES, fit_baselines, start_numbers, start_rows
 from .publication.publish import publish_flow
@@ -152,11 +153,12 @@ def _entries(  # noqa: PLR0913, PLR0917  (all that a run has)
     """Each flow with its own folder; a flow alone has that of the model."""
     layers = max(len(each.flow.transforms) for each in prepared)
     settings = replace(_trainer_options(recipe, dataset, options, started), layers=layers)
+    fit = regularised(recipe.fit, len(dataset.split.train_rows), len(dataset.columns))
     for number, each in enumerate(prepared):
         own = settings
         if len(prepared) > 1:
             own = replace(settings, folder=settings.folder / str(number), digest=f"{settings.digest} {number}")
-        yield Entry(each.name, each.flow.to(device), recipe.fit, own)
+        yield Entry(each.name, each.flow.to(device), fit, own)
 
 
 def choose_device(name: str) -> torch.device:

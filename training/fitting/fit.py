@@ -88,9 +88,9 @@ class FitState:
     records: list[Evaluation] = field(default_factory=list)
 
     @property
-    def has_dropout(self) -> bool:
-        """A step leaves units out at random."""
-        return self.flow.has_dropout
+    def is_random(self) -> bool:
+        """A step leaves units out at random, or adds noise."""
+        return self.flow.is_random
 
 
 StepCallback = Callable[[int, float], None]  # (steps done, loss of the last step)
@@ -190,8 +190,8 @@ def optimise(state: FitState, batch: Batch, rate: float) -> float:
     for group in state.optimiser.param_groups:
         group["lr"] = group["share"] * rate
         gradients += [weights.grad.zero_() for weights in group["params"]]
-    if state.has_dropout:
-        # The units that a step leaves out depend on seed and step alone, as its rows do.
+    if state.is_random:
+        # The units that a step leaves out and its noise depend on seed and step alone, as its rows do.
         torch.manual_seed((state.settings.seed << 20) + state.step)
     log_prob = state.flow.log_prob(batch.x)
     loss = -(log_prob if batch.weights is None else batch.weights * log_prob).mean()
@@ -256,7 +256,7 @@ def _optimiser(flow: Flow, weights: Sequence[Tensor], settings: FitSection) -> A
     shares = [1.0] * (len(weights) - has_base) + [settings.base_rate] * has_base
     groups = [{"params": [each], "share": share} for each, share in zip(weights, shares, strict=True)]
     # Fused: one call for all weights. On flows of this size a loop over the weights took a fifth of each step.
-    return AdamW(groups, settings.learning_rate, betas, weight_decay=settings.weight_decay, fused=True)
+    return AdamW(groups, settings.learning_rate, betas, weight_decay=settings.decay, fused=True)
 
 
 def _vectors(flow: Flow, *, with_gradient: bool) -> list[Tensor]:

@@ -24,7 +24,7 @@ from .transform import Transform, TransformSpec
 LinearPlaces = Literal["none", "first", "between", "full"]
 # Rows that start a flow. More would move its quantiles and covariances by less than the fit does.
 START_ROWS: Final = 200_000
-PARTS: Final = ("tails", "marginals", "linear", "permuted", "components", "residual", "dropout")
+PARTS: Final = ("tails", "marginals", "linear", "permuted", "components", "residual", "dropout", "noise")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,7 @@ class Architecture:
         residual: conditioners have residual blocks.
         dropout: of the residual blocks in a fit, 0 to 1.
         tails: before all others, a logarithm compresses the tails of each column.
+        noise: of the inputs of the conditioners in a fit, standard deviations.
     """
 
     dimension: int
@@ -68,6 +69,7 @@ class Architecture:
     residual: bool = False
     dropout: float = 0.0
     tails: bool = False
+    noise: float = 0.0
 
     def build(self, mean: Tensor, scale: Tensor, sharpness: float = 1.0, rows: Tensor | None = None) -> Flow:
         """A fresh flow. Without rows it computes the standardisation alone.
@@ -100,7 +102,7 @@ class Architecture:
         return [transform.float() for transform in front]
 
     def _couplings(self, sharpness: float) -> Iterator[Transform]:
-        shape = ConditionerShape(self.hidden, self.depth, sharpness, self.residual, self.dropout)
+        shape = ConditionerShape(self.hidden, self.depth, sharpness, self.residual, self.dropout, self.noise)
         # A coupling maps one half of the columns with parameters that depend on the other half.
         for index in range(self.layers if self.dimension > 1 else 0):
             if self.permuted and index > 0 and index % 2 == 0:
@@ -132,6 +134,7 @@ class Architecture:
             "components": self.components,
             "residual": self.residual,
             "dropout": self.dropout,
+            "noise": self.noise,
         }
         values: dict[str, JsonValue] = {
             "dimension": self.dimension,

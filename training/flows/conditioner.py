@@ -22,6 +22,7 @@ class ConditionerShape:
         sharpness: slope of the first kinks at the start; thin densities need a large one.
         residual: residual blocks after the first layer in place of hidden layers.
         dropout: share of the units of a residual block that a step of a fit leaves out.
+        noise: standard deviation of the normal noise that a step of a fit adds to the input.
     """
 
     hidden: int
@@ -29,6 +30,7 @@ class ConditionerShape:
     sharpness: float = 1.0
     residual: bool = False
     dropout: float = 0.0
+    noise: float = 0.0
 
 
 class ResidualBlock(nn.Module):
@@ -68,6 +70,9 @@ class Conditioner(nn.Module):
     The kinks of the first layer start at points drawn from the standard normal, where standardised data are. The last
     layer starts at zero, so that a coupling starts as the identity.
 
+    In a fit, noise is added to the input. The other half of the columns then depends on a blurred value of the first,
+    so a small table is not learnt by heart, and each step still has an exact density.
+
     Args:
         features: columns of the input.
         outputs: columns of the output.
@@ -80,13 +85,18 @@ class Conditioner(nn.Module):
         first = nn.Linear(features, hidden)
         last = nn.Linear(hidden, outputs)
         self.net = nn.Sequential(first, *_hidden_layers(shape), nn.ReLU(), last)
+        self.noise = shape.noise
+        self.is_random = shape.noise > 0 or (shape.residual and shape.dropout > 0)  # in a fit
         _spread_kinks(first, shape.sharpness)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
 
     def forward(self, a: Tensor) -> Tensor:
         """a [B, features] -> [B, outputs], in the type of the weights."""
-        result: Tensor = self.net(a.to(next(self.parameters()).dtype))
+        a = a.to(next(self.parameters()).dtype)
+        if self.training and self.noise:
+            a = a + self.noise * torch.randn_like(a)
+        result: Tensor = self.net(a)
         return result
 
     def linear_layers(self) -> list[nn.Linear]:

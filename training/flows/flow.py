@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from .base.base_density import BaseDensity
 from .base.standard_normal import StandardNormal
-from .conditioner import ResidualBlock
+from .conditioner import Conditioner
 from .transform import Transform
 
 
@@ -36,7 +36,7 @@ class Flow(nn.Module):
         super().__init__()
         self.transforms = nn.ModuleList(transforms)
         self.base = StandardNormal() if base is None else base
-        self.has_dropout = any(block.dropout for block in self.modules() if isinstance(block, ResidualBlock))
+        self.is_random = any(part.is_random for part in self.modules() if isinstance(part, Conditioner))
         self.train(mode=False)  # a fit calls train()
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:

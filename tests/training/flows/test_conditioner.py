@@ -1,4 +1,4 @@
-"""The dropout of a conditioner: the right share of units is left out, and the mean of the others is kept."""
+"""Dropout and noise of a conditioner: in a fit alone, with the right size, and from the seed alone."""
 
 import pytest
 import torch
@@ -18,8 +18,10 @@ def test_a_step_leaves_out_a_share_of_the_units_and_keeps_their_mean(dropout: fl
     assert float(units.mean()) == pytest.approx(1, abs=0.02)
 
 
-def test_the_units_that_are_left_out_depend_on_the_seed_alone() -> None:
-    conditioner = Conditioner(2, 3, ConditionerShape(16, 2, residual=True, dropout=0.5)).train()
+@pytest.mark.parametrize("shape", [{"dropout": 0.5}, {"noise": 0.1}, {"dropout": 0.5, "noise": 0.1}])
+def test_the_random_part_of_a_step_depends_on_the_seed_alone(shape: dict[str, float]) -> None:
+    conditioner = Conditioner(2, 3, ConditionerShape(16, 2, residual=True, **shape)).train()
+    assert conditioner.is_random
     torch.nn.init.normal_(conditioner.linear_layers()[-1].weight)
     for block in conditioner.modules():
         if isinstance(block, ResidualBlock):
@@ -31,3 +33,19 @@ def test_the_units_that_are_left_out_depend_on_the_seed_alone() -> None:
     assert torch.equal(answers[0], answers[1])
     assert not torch.equal(answers[0], answers[2])
     torch.testing.assert_close(conditioner.eval().forward(torch.ones(1, 2)), conditioner.forward(torch.ones(1, 2)))
+
+
+def test_noise_has_its_spread_and_is_added_in_a_fit_alone() -> None:
+    torch.manual_seed(0)
+    conditioner = Conditioner(1, 1, ConditionerShape(1, 0, residual=True, noise=0.3))
+    first, last = conditioner.linear_layers()
+    for weights in (first.weight, first.bias, last.weight):
+        torch.nn.init.ones_(weights)  # the answer is 1 plus the input, where that is positive
+    with torch.no_grad():
+        answers = conditioner.train().forward(torch.full((20_000, 1), 5.0))
+        assert float(answers.std()) == pytest.approx(0.3, rel=0.03)
+        assert float(conditioner.eval().forward(torch.full((2, 1), 5.0)).std()) == 0
+
+
+def test_a_plain_conditioner_is_not_random() -> None:
+    assert not Conditioner(2, 3, ConditionerShape(16, 2)).is_random

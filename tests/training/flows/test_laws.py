@@ -57,7 +57,7 @@ def whole(dimension: int, layers: int, marginals: int = 6) -> Flow:
     """A flow with every part that an architecture can have."""
     architecture = Architecture(
         dimension, layers, 16, 2, SplineCouplingSpec(bins=5), marginals, "full", permuted=True,
-        residual=True, dropout=0.2, tails=True,
+        residual=True, dropout=0.2, tails=True, noise=0.1,
     )  # fmt: skip
     mean, scale = torch.linspace(-5, 100, dimension), torch.linspace(0.1, 30, dimension)
     return trained(architecture.build(mean, scale, rows=mean + scale * skewed(dimension)))

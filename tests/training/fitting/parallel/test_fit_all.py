@@ -31,7 +31,7 @@ KINDS: Final[dict[str, TransformSpec]] = {"affine": AffineCouplingSpec(), "splin
 
 def flow(kind: str) -> Flow:
     torch.manual_seed(0)
-    architecture = Architecture(2, 2, 8, 1, KINDS[kind], residual=True, dropout=0.2)
+    architecture = Architecture(2, 2, 8, 1, KINDS[kind], residual=True, dropout=0.2, noise=0.1)
     return architecture.build(torch.zeros(2), torch.ones(2))
 
 
