@@ -44,12 +44,12 @@ class FlowSection(Section):
 
     `limit`, `block` and `det` describe an affine coupling (block 0) or a triangular one (block 1 and above). The table
     `[flow.transform]` describes any transform of the registry and takes their place. `marginals`, `linear`, `permuted`,
-    `components`, `residual`, `dropout`, `noise` and `tails` are those of the architecture; "auto" leaves the number to
+    `components`, `residual`, `dropout`, `noise` and `tails` are those of the architecture; "auto" leaves a number to
     the table (`diffeo.training.preparation.flow_sizes`). With `mixture`, the best mixture of Gaussians is published
     where the flow is not better. A flow is left out where the table has more columns than `most_columns`.
     """
 
-    layers: Annotated[int, Field(ge=0, le=64)]
+    layers: Annotated[int, Field(ge=0, le=64)] | Literal["auto"]
     hidden: Count
     depth: Count = 2
     limit: Annotated[float, Field(gt=0, le=20)] = 3.0
@@ -86,10 +86,10 @@ class FlowSection(Section):
         """The flow of this shape for D = `dimension` columns.
 
         Raises:
-            ValueError: `components`, `dropout` or `noise` is still "auto".
+            ValueError: `layers`, `components`, `dropout` or `noise` is still "auto".
         """
-        if self.components == "auto" or self.dropout == "auto" or self.noise == "auto":
-            raise ValueError('components, dropout and noise are numbers once the table is known; one is still "auto"')
+        if self.layers == "auto" or self.components == "auto" or self.dropout == "auto" or self.noise == "auto":
+            raise ValueError("layers, components, dropout and noise are numbers once the table is known")
         transform = self.transform or coupling_from_keys(self.limit, self.block, self.det)
         return Architecture(
             dimension,

@@ -51,7 +51,7 @@ learning_rate = {rate:g}
 base_rate = 0.5
 warm_up = 0.05
 clip = 5.0
-weight_decay = 1e-4
+weight_decay = "auto"
 average = 0.998
 """
 USUAL_RATE: Final = 4e-3

@@ -82,7 +82,7 @@ class Trial(BaseModel):
     @property
     def cost(self) -> float:
         """Estimated seconds of one core, for the progress bar."""
-        steps = self.rows / self.fit.batch * (self.fit.epochs or 1) * self.flow.layers
+        steps = self.rows / self.fit.batch * (self.fit.epochs or 1) * self.architecture(2).layers
         overhead = 1.3e-3 if self.flow.block == 0 else 2.3e-3
         return MEASURE_SECONDS + steps * (
             overhead + 1.2e-10 * self.fit.batch * self.flow.hidden**2 * (self.flow.depth - 1)
