@@ -197,6 +197,7 @@ class DetachedConditioner(Conditioner):
     def __init__(self, conditioner: Conditioner) -> None:
         nn.Module.__init__(self)
         self.net = conditioner.net
+        self.noise, self.is_random = conditioner.noise, conditioner.is_random
 
     def forward(self, a: Tensor) -> Tensor:
         return super().forward(a.detach())
