@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from diffeo.bundle.schema.quality import LEVEL, Finding, Quality
+from diffeo.bundle.schema.quality import LEVEL, BaselineScore, Finding, Quality
 from diffeo.training.quality.baselines.baselines import BaselineLogProb, Baselines
+from diffeo.training.quality.findings import losses
 from diffeo.training.quality.measure import measure
 from diffeo.training.quality.verdict import verdict
 from tests.given.quality.known_models import COLUMNS, MISMATCHES, KnownModel, Mismatch, cube, normal
@@ -99,6 +100,22 @@ def test_a_model_that_is_worse_than_a_gaussian_is_told_so() -> None:
     assert ": 0.5 ± " in found.sentence
     assert "worse than one Gaussian" in found.sentence
     assert "--budget" in (found.advice or "")
+
+
+@pytest.mark.parametrize(
+    ("lead", "error", "words"),
+    [
+        (0.5, 0.1, "0.5 ± 0.1 better than one Gaussian"),
+        (-0.5, 0.1, "0.5 ± 0.1 worse than one Gaussian"),
+        (0.1, 0.1, "no different (0.1 ± 0.1) from one Gaussian"),
+        (-3e-8, 2e-8, "equal to one Gaussian"),
+    ],
+)
+def test_the_lead_over_a_baseline_is_said_in_words(perfect: Quality, lead: float, error: float, words: str) -> None:
+    score = BaselineScore(
+        name="gaussian", components=1, nll=2.0, standard_error=0.1, lead=lead, lead_standard_error=error
+    )
+    assert words in losses.baselines(perfect.model_copy(update={"baselines": (score,)})).sentence
 
 
 def test_held_out_rows_without_a_density_are_counted() -> None:

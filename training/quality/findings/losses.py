@@ -35,9 +35,7 @@ def baselines(quality: Quality) -> Finding:
 
 def difference(baseline: BaselineScore) -> int:
     """1 if the model is better than the baseline, -1 if it is worse, 0 within 2.6 standard errors or rounding."""
-    # The graphs compute in float32, so equal models differ by some of its last digits.
-    least = ROUNDING * max(1.0, abs(baseline.nll))
-    if abs(baseline.lead) <= max(least, STANDARD_ERRORS * baseline.lead_standard_error):
+    if abs(baseline.lead) <= max(_rounding(baseline), STANDARD_ERRORS * baseline.lead_standard_error):
         return 0
     return 1 if baseline.lead > 0 else -1
 
@@ -56,7 +54,14 @@ def described(baseline: BaselineScore) -> str:
     return f"the best mixture, of {baseline.components} Gaussians"
 
 
+def _rounding(baseline: BaselineScore) -> float:
+    # The graphs compute in float32, so equal models differ by some of its last digits.
+    return ROUNDING * max(1.0, abs(baseline.nll))
+
+
 def _lead(baseline: BaselineScore) -> str:
+    if max(abs(baseline.lead), baseline.lead_standard_error) <= _rounding(baseline):
+        return f"equal to {described(baseline)}"
     amount = f"{abs(baseline.lead):.3g} ± {baseline.lead_standard_error:.2g}"
     words = {1: f"{amount} better than", -1: f"{amount} worse than", 0: f"no different ({amount}) from"}
     return f"{words[difference(baseline)]} {described(baseline)}"

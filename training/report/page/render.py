@@ -112,9 +112,9 @@ def _environment() -> Environment:
 
 
 def number(value: float) -> str:
-    """A number of a table.
+    """Nats in a table; less than a millionth is rounding.
 
-    >>> number(1234567.0), number(0.5)
-    ('1.2346e+06', '0.5')
+    >>> number(1234567.0), number(0.5), number(-3e-8)
+    ('1.2346e+06', '0.5', '0')
     """
-    return f"{value:.5g}"
+    return f"{round(value, 6) + 0.0:.5g}"
