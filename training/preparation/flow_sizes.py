@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from ..recipe import FitSection, FlowSection
+from ..flow_section import FlowSection
+from ..recipe import FitSection
 
 # The more columns, the more rows a flow needs: a table counts as one of ten columns with as many rows for each.
 COLUMNS: Final = 10

@@ -11,9 +11,10 @@ from diffeo.bundle.manifest import Dtype
 from .. import export
 from ..columns.kinds import WIDE_OFFSET
 from ..errors import DataError
+from ..flow_section import FlowSection
 from ..flows.architecture import Architecture
 from ..flows.flow import Flow
-from ..recipe import FlowSection, Recipe
+from ..recipe import Recipe
 from ..source import Dataset
 from ..split import Float64
 from .base_start import start_base

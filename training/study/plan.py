@@ -7,7 +7,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
-from ..recipe import FitSection, FlowSection
+from ..flow_section import FlowSection
+from ..recipe import FitSection
 from .populations import LAWS, TABLES
 from .trial import Trial
 

@@ -19,10 +19,11 @@ from ..fitting.batches import FitRows, fixed_rows
 from ..fitting.evaluation import Evaluation
 from ..fitting.fit import FitState
 from ..fitting.plan import plan_fit, steps_of_pass
+from ..flow_section import FlowSection
 from ..flows.architecture import Architecture, flow_to_bytes
 from ..flows.coupling import Coupling
 from ..flows.flow import Flow
-from ..recipe import FitSection, FlowSection
+from ..recipe import FitSection
 from . import metrics
 from .populations import population
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from diffeo.training.flow_section import FlowSection
 from diffeo.training.flows.architecture import flow_from_bytes
-from diffeo.training.recipe import FitSection, FlowSection
+from diffeo.training.recipe import FitSection
 from diffeo.training.study import store, trial
 from diffeo.training.study.plan import Plan
 from diffeo.training.study.results import METRICS, row

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from diffeo.training.errors import DataMissing, StudyError
-from diffeo.training.recipe import FitSection, FlowSection
+from diffeo.training.flow_section import FlowSection
+from diffeo.training.recipe import FitSection
 from diffeo.training.study import store, workers
 from diffeo.training.study.trial import Trial
 
